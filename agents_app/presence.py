@@ -1,0 +1,125 @@
+"""What an agent declared, and when the agent was last heard of. Capacity is the third fact: see the agent's row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+
+from agents_app.actors import Actor, ActorKind
+from agents_app.models import Agent, ApiClient, PresenceChange
+from config import clock
+from config.errors import Forbidden
+
+
+def hear(*, actor: Actor) -> bool:
+    """Note that an agent or an API client is there; nobody else is waited for (`Forbidden`). A background tab sends it too: it says nothing of availability.
+
+    True when it is an agent who was thought away: then nothing is written here, because the return is a change of
+    presence. Call `sessions_app.actions.presence.heartbeat`, which sees to that.
+    """
+    if actor.kind not in (ActorKind.AGENT, ActorKind.BOT, ActorKind.INTEGRATOR):
+        raise Forbidden("Only agents and programs are waited for.")
+    now = clock.now()
+    if not actor.is_agent:
+        ApiClient.objects.filter(pk=actor.pk, tenant_id=actor.tenant_id).update(last_seen_at=now)
+        return False
+    mine = Agent.objects.filter(pk=actor.pk, tenant_id=actor.tenant_id, is_active=True)
+    return not mine.filter(is_heard=True).update(last_seen_at=now) and mine.exists()
+
+
+# --- The time sheet ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A new line of an agent's time sheet, and the one before it, None for the first."""
+
+    line: PresenceChange
+    before: PresenceChange | None
+
+
+def note(agent: Agent, at: datetime, *, by: str) -> Change | None:
+    """Write a line, if a fact has changed since the last one. The caller holds the agent's lock.
+
+    Whether the agent is heard of is decided here, by `last_seen_at`, for whichever reason one looks.
+    """
+    if agent.is_heard != (is_heard := _is_heard(agent, at)):
+        agent.is_heard = is_heard
+        agent.save(update_fields=["is_heard"])
+    last = agent.presence_changes.order_by("-at", "-pk").first()
+    if last is not None and _facts(last) == _facts(agent):
+        return None
+    line = PresenceChange.objects.create(
+        tenant_id=agent.tenant_id,
+        agent=agent,
+        at=at,
+        availability=agent.availability,
+        reason=agent.availability_reason,
+        is_heard=agent.is_heard,
+        max_load=agent.max_load,
+        by=by[:200],
+    )
+    return Change(line, last)
+
+
+def _facts(row: Agent | PresenceChange) -> tuple[str, str, bool, int]:
+    reason = row.availability_reason if isinstance(row, Agent) else row.reason
+    return row.availability, reason, row.is_heard, row.max_load
+
+
+def unnoted(now: datetime) -> QuerySet[Agent]:
+    """Who has fallen silent, and whose facts were changed past the verbs: those whose time sheet lacks a line."""
+    newest = PresenceChange.objects.filter(agent=OuterRef("pk")).order_by("-at", "-pk")
+    known = {name: Subquery(newest.values(name)[:1]) for name in ("availability", "reason", "is_heard", "max_load")}
+    noted = Agent.objects.annotate(**{f"noted_{name}": value for name, value in known.items()})
+    same = Q(
+        availability=F("noted_availability"),
+        availability_reason=F("noted_reason"),
+        is_heard=F("noted_is_heard"),
+        max_load=F("noted_max_load"),
+    )
+    seen = Q(last_seen_at__gte=_heard_since(now))
+    silent = Q(last_seen_at=None) | Q(last_seen_at__lt=_heard_since(now))
+    return noted.filter(Q(noted_availability=None) | ~same | Q(silent, is_heard=True) | Q(seen, is_heard=False))
+
+
+# --- Who is there ------------------------------------------------------------------------------------------------
+
+
+def _heard_since(now: datetime) -> datetime:
+    return now - timedelta(seconds=settings.TANDEM["AGENT_AWAY_AFTER"])
+
+
+def _is_heard(agent: Agent, now: datetime) -> bool:
+    return agent.last_seen_at is not None and agent.last_seen_at >= _heard_since(now)
+
+
+def is_alive(client: ApiClient, now: datetime | None = None) -> bool:
+    """Whether a program can be given work: it is in use, and if it promised heartbeats it has kept to it."""
+    if not client.is_active:
+        return False
+    if not client.heartbeat_timeout:
+        return True
+    since = (now or clock.now()) - timedelta(seconds=client.heartbeat_timeout)
+    return client.last_seen_at is not None and client.last_seen_at >= since
+
+
+def reachable(now: datetime) -> QuerySet[Agent]:
+    """Agents who declared themselves available and were heard of within the last minute."""
+    return Agent.objects.filter(
+        is_active=True, availability=Agent.Availability.AVAILABLE, last_seen_at__gte=_heard_since(now)
+    )
+
+
+def is_reachable(agent: Agent, now: datetime) -> bool:
+    """The same of one whose row is at hand."""
+    return agent.is_active and agent.availability == Agent.Availability.AVAILABLE and _is_heard(agent, now)
+
+
+def silent(now: datetime) -> QuerySet[Agent]:
+    """Agents not heard of for so long that their sessions must go to somebody else (rule C5)."""
+    gone = now - timedelta(seconds=settings.TANDEM["AGENT_GONE_AFTER"])
+    return Agent.objects.filter(last_seen_at__lt=gone)

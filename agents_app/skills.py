@@ -1,0 +1,52 @@
+"""Skills: what an agent can and a conversation needs, each with a level from 1 to 5. Languages are skills, by their code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+LOWEST, HIGHEST = 1, 5
+_LINE = re.compile(r"(?P<name>\S(?:.*\S)?)\s+(?P<level>\S+)")
+MAX_NAME = 50
+
+type Skills = Mapping[str, int]
+
+
+def read(text: str) -> dict[str, int]:
+    """One skill a line with its level: `returns 3`. Raises `ValueError` with what is wrong in which line."""
+    found: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        match = _LINE.fullmatch(line.strip())
+        if match is None:
+            raise ValueError(f"Line {number} needs a skill and its level from 1 to 5, such as: returns 3.")
+        found |= checked({match["name"]: match["level"]})
+    return found
+
+
+def checked(skills: Mapping[str, object]) -> dict[str, int]:
+    """The skills with their names in lower case. Raises `ValueError` for a level that is none of 1 to 5."""
+    known: dict[str, int] = {}
+    for name, level in skills.items():
+        word = name.strip().lower()
+        if not word or len(word) > MAX_NAME:
+            raise ValueError(f"A skill's name has 1 to {MAX_NAME} characters.")
+        if not str(level).isdigit() or not LOWEST <= int(str(level)) <= HIGHEST:
+            raise ValueError(f"The level of {word!r} must be a whole number from {LOWEST} to {HIGHEST}.")
+        known[word] = int(str(level))
+    return known
+
+
+def lacking(has: Skills, needs: Skills) -> dict[str, int]:
+    """What is needed and is not there, or not at that level."""
+    return {name: level for name, level in needs.items() if has.get(name, 0) < level}
+
+
+def together(*needs: Skills) -> dict[str, int]:
+    """All of these needs, each at the highest level that is asked for."""
+    found: dict[str, int] = {}
+    for some in needs:
+        for name, level in some.items():
+            found[name] = max(level, found.get(name, 0))
+    return found

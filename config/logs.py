@@ -1,0 +1,18 @@
+"""What a log must not hold: an invitation's token stands in the address that was asked for."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+_LINK = re.compile(r"/join/[^/?#\s'\"]+")
+
+
+class Discreet(logging.Filter):
+    """Writes `/join/…` for the address of an invitation, whoever logs it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        told = record.getMessage()
+        if "/join/" in told:
+            record.msg, record.args = _LINK.sub("/join/…", told), ()
+        return True

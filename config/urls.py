@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.auth.views import LogoutView
+from django.urls import include, path
+from django.views.generic import RedirectView
+from django.views.i18n import set_language
+
+from agents_app.views import LoginView
+from sessions_app.api import urls as api
+from sessions_app.workbench import urls as workbench
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="desk"), name="home"),
+    path("login/", LoginView.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("language/", set_language, name="set_language"),
+    path("desk/", include(workbench.desk)),
+    path("try-it/", include(workbench.try_it)),
+    path("join/", include(workbench.join)),
+    path("joined/", include(workbench.joined)),
+    path("api/", include(api)),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,113 @@
+"""The rows of attachments: which wait to be sent, with which message one goes, which are forgotten, what is told of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from agents_app.actors import Actor
+from config import clock
+from config.db import TryAgain
+from messaging_app.attachments import files
+from messaging_app.attachments.errors import AttachmentNotFound, AttachmentSent
+from messaging_app.attachments.models import Attachment
+from messaging_app.models import Conversation, Message
+
+MOST = 10
+"""Attachments of one message."""
+MOST_UNSENT = 50
+"""Files that one uploader may have waiting in one conversation."""
+
+
+def by(actor: Actor) -> QuerySet[Attachment]:
+    """What this actor has uploaded."""
+    return Attachment.objects.filter(tenant_id=actor.tenant_id, uploader_kind=actor.kind, uploader_id=actor.pk)
+
+
+def waiting(conversation: Conversation, ids: Sequence[int], *, actor: Actor) -> list[Attachment]:
+    """These attachments, in the order they are named, each the actor's own and not sent yet.
+
+    Raises `AttachmentNotFound`, `AttachmentSent`.
+    """
+    if not ids:
+        return []
+    found = {row.pk: row for row in by(actor).filter(conversation=conversation, pk__in=ids)}
+    for pk in ids:
+        if pk not in found:
+            raise AttachmentNotFound(attachment_id=str(pk))
+        if found[pk].message_id is not None:
+            raise AttachmentSent(attachment_id=str(pk))
+    return [found[pk] for pk in ids]
+
+
+def bind(attached: Iterable[Attachment], message: Message) -> None:
+    """Send these with a message, under the conversation's lock. Each is taken by one UPDATE, which only one can win."""
+    for place, row in enumerate(attached):
+        if not Attachment.objects.filter(pk=row.pk, message=None).update(message=message, place=place):
+            raise TryAgain(f"attachment {row.pk} was sent or forgotten just now")  # the next attempt says which
+        row.message, row.place = message, place
+
+
+def names(attached: Iterable[Attachment]) -> str:
+    """What is shown where there is no room for a file."""
+    return ", ".join(row.name for row in attached)
+
+
+def told(row: Attachment) -> dict[str, Any]:
+    """What events and transfers say of an attachment. The addresses ask for a credential like all others."""
+    content = f"/api/v1/attachments/{row.pk}"
+    return {
+        "id": str(row.pk),
+        "name": row.name,
+        "media_type": row.media_type,
+        "size": row.size,
+        "sha256": row.sha256,
+        "width": row.width,
+        "height": row.height,
+        "url": f"{content}/content",
+        "preview_url": f"{content}/preview" if row.has_preview else None,
+    }
+
+
+# --- Gone again --------------------------------------------------------------------------------------------------
+
+
+def discard(row: Attachment) -> None:
+    """Remove one that was never sent; the file goes after the commit. Raises `AttachmentSent`."""
+    if not Attachment.objects.filter(pk=row.pk, message=None).delete()[0]:
+        raise AttachmentSent(attachment_id=str(row.pk))
+    transaction.on_commit(partial(files.drop, row.storage_key), robust=True)
+
+
+def forget(most: int = 1000) -> int:
+    """Remove what was uploaded and never sent, row by row and then its file; returns how many.
+
+    Two at once are harmless, and so is a message that names one in the same moment: one of the two wins the row.
+    """
+    before = clock.now() - timedelta(seconds=settings.TANDEM["ATTACHMENT_UNSENT"])
+    old = Attachment.objects.filter(message=None, created_at__lt=before).order_by("created_at")
+    gone = 0
+    for pk, key in old.values_list("pk", "storage_key")[:most]:
+        if Attachment.objects.filter(pk=pk, message=None).delete()[0]:
+            files.drop(key)
+            gone += 1
+    return gone
+
+
+def erase(*, tenant_id: int, messages: Iterable[int] = (), conversations: Iterable[int] = ()) -> int:
+    """Remove the attachments of these messages, and all of these conversations', in the transaction that erases them.
+
+    The files go after its commit. Operations keep their digests, so the record stays whole. Returns how many.
+    """
+    of_them = Q(message__in=list(messages)) | Q(conversation__in=list(conversations))
+    rows = list(Attachment.objects.filter(of_them, tenant_id=tenant_id).values_list("pk", "storage_key"))
+    Attachment.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
+    for _, key in rows:
+        transaction.on_commit(partial(files.drop, key), robust=True)
+    return len(rows)

@@ -1,0 +1,251 @@
+"""Sending what is due to one endpoint, in order, one at a time, and recording how each attempt went.
+
+A lease on the endpoint's row keeps two senders apart; that of a sender that died ends by itself, and what it had not
+recorded is sent again under the same id. Nothing is locked and no transaction is open while a request is under way.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from time import monotonic
+from typing import Any
+
+import orjson
+from django.db import DatabaseError, transaction
+from django.db.models import Exists, F, OuterRef, Q
+
+from config import clock
+from config.db import locked, retried
+from messaging_app.events import rendered
+from messaging_app.models import Operation, WebhookDelivery, WebhookEndpoint
+from messaging_app.webhooks.outbox import PING, serving
+from messaging_app.webhooks.post import Answer, Post, signed
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=90)
+"""Longer than any request: its own seconds, and the resolver's, which cannot be cut short."""
+SCHEDULE = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Seconds from one failed attempt to the next, as the Standard Webhooks specification suggests: about three days."""
+JITTER = 0.1
+"""Each wait is longer by up to this part of it, so that many that failed together do not come back together."""
+MOST_WAIT = timedelta(days=1)
+"""What a receiver may ask for by `Retry-After`."""
+GIVE_UP = timedelta(days=5)
+"""An endpoint without one success for so long is disabled."""
+SLICE = 50
+SLICE_SECONDS = 1.0
+"""What is sent to an endpoint before it is another's turn."""
+LOGGED = 50
+"""Attempts that a delivery's log keeps, the newest."""
+
+Status = WebhookDelivery.Status
+
+
+def due(endpoint_id: int | None = None) -> list[tuple[int, bool]]:
+    """The endpoints (or this one) that something is due to and nobody serves, each with whether it is failing."""
+    now = clock.now()
+    waiting = WebhookDelivery.objects.filter(endpoint=OuterRef("pk"), next_attempt_at__lte=now)
+    free = Q(lease_until=None) | Q(lease_until__lte=now)
+    asked = Q(not_before=None) | Q(not_before__lte=now)
+    endpoints = serving().filter(free, asked, Exists(waiting)).order_by("pk")
+    if endpoint_id is not None:
+        endpoints = endpoints.filter(pk=endpoint_id)
+    return [(pk, since is not None) for pk, since in endpoints.values_list("pk", "failing_since")]
+
+
+def serve(endpoint_id: int, *, is_stopped: Callable[[], bool] = lambda: False) -> int:
+    """Send a slice of what is due to an endpoint; returns how many attempts were made.
+
+    Ends at the first failure, or when its time is over: the caller asks `due` again, and lets others go first.
+    """
+    lease = _claim(endpoint_id)
+    attempts, start = 0, monotonic()
+    if lease is None:
+        return attempts
+    try:
+        with Post() as post:
+            for delivery_id in _next(endpoint_id):
+                if is_stopped() or (renewed := _renew(endpoint_id, lease)) is None:
+                    break
+                lease = renewed
+                delivery = _still_due(delivery_id)
+                if delivery is None:
+                    continue
+                answer = _attempt(post, delivery)
+                if answer is None:
+                    _end(delivery, "The event is no longer kept")
+                    continue
+                attempts += 1
+                _record(delivery, answer)
+                if not answer.is_success or monotonic() - start > SLICE_SECONDS:
+                    break
+    finally:
+        _release(endpoint_id, lease)
+    return attempts
+
+
+# --- The lease ---------------------------------------------------------------------------------------------------
+# Each is one conditional UPDATE without a join, which is atomic on every database. The time in the column is the token.
+
+
+def _claim(endpoint_id: int) -> datetime | None:
+    now = clock.now()
+    free = Q(lease_until=None) | Q(lease_until__lte=now)
+    return _take(Q(free, pk=endpoint_id), now + LEASE)
+
+
+def _renew(endpoint_id: int, lease: datetime) -> datetime | None:
+    """None when the lease was lost, or when the endpoint is not to be sent to any more."""
+    return _take(Q(pk=endpoint_id, lease_until=lease), clock.now() + LEASE)
+
+
+@retried
+def _take(which: Q, until: datetime) -> datetime | None:
+    taken = WebhookEndpoint.objects.filter(which, is_enabled=True, deleted_at=None).update(lease_until=until)
+    return until if taken else None
+
+
+@retried
+def _release(endpoint_id: int, lease: datetime) -> None:
+    WebhookEndpoint.objects.filter(pk=endpoint_id, lease_until=lease).update(lease_until=None)
+
+
+# --- One attempt -------------------------------------------------------------------------------------------------
+
+
+def _next(endpoint_id: int) -> list[int]:
+    """What is due, pings first, then in the order of the stream."""
+    waiting = WebhookDelivery.objects.filter(endpoint=endpoint_id, next_attempt_at__lte=clock.now())
+    return list(waiting.order_by(F("pos").asc(nulls_first=True), "pk").values_list("pk", flat=True)[:SLICE])
+
+
+def _still_due(delivery_id: int) -> WebhookDelivery | None:
+    """The delivery with its endpoint as they are now, unless somebody has ended or put it off meanwhile."""
+    now = clock.now()
+    asked = Q(endpoint__not_before=None) | Q(endpoint__not_before__lte=now)
+    rows = WebhookDelivery.objects.filter(asked, pk=delivery_id, next_attempt_at__lte=now, endpoint__in=serving())
+    return rows.select_related("endpoint").first()
+
+
+def _attempt(post: Post, delivery: WebhookDelivery) -> Answer | None:
+    """Send the event as it is told now. None when there is nothing to tell of any more."""
+    endpoint, now = delivery.endpoint, clock.now()
+    try:
+        event = _event(delivery)
+        if event is None:
+            return None
+        told = {"type": event["type"], "timestamp": event["at"], "data": event}
+        body = orjson.dumps(told, option=orjson.OPT_UTC_Z)
+    except DatabaseError:
+        raise
+    except Exception as error:
+        # One event that cannot be told does not stop those behind it.
+        log.exception("the event %s cannot be told", delivery.event_id)
+        return Answer(error=f"Not sent: {type(error).__name__}")
+    headers = signed(signing_secrets(endpoint, now), id=delivery.event_id, at=now, body=body)
+    return post.send(endpoint.url, headers, body)
+
+
+def _event(delivery: WebhookDelivery) -> dict[str, Any] | None:
+    if delivery.type == PING:
+        tenant, at = delivery.endpoint.tenant.slug, delivery.created_at
+        return {"id": delivery.event_id, "type": PING, "tenant": tenant, "at": at}
+    operations = Operation.objects.filter(tenant_id=delivery.tenant_id, pos=delivery.pos).select_related("tenant")
+    return next(iter(rendered(list(operations))), None)
+
+
+def signing_secrets(endpoint: WebhookEndpoint, now: datetime) -> list[str]:
+    """The secret, and beside it the one before while that one still counts."""
+    is_old_valid = endpoint.old_secret_until is not None and endpoint.old_secret_until > now
+    return [endpoint.secret, endpoint.old_secret] if is_old_valid else [endpoint.secret]
+
+
+# --- What came of it ---------------------------------------------------------------------------------------------
+
+
+@retried
+def _record(sent: WebhookDelivery, answer: Answer) -> None:
+    """Write down an attempt. A success always counts; a failure only puts off what is still pending."""
+    with transaction.atomic():
+        endpoint = locked(WebhookEndpoint.objects.filter(pk=sent.endpoint_id)).first()
+        delivery = locked(WebhookDelivery.objects.filter(pk=sent.pk)).first()
+        if endpoint is None or delivery is None:
+            return
+        now = clock.now()
+        delivery.log = [*delivery.log, _line(answer, now)][-LOGGED:]
+        delivery.last_code, delivery.last_error = answer.code, answer.error[:200]
+        if answer.is_success:
+            delivery.status, delivery.next_attempt_at = Status.DELIVERED, None
+            delivery.attempts += 1
+            endpoint.failing_since = endpoint.not_before = None
+            endpoint.last_success_at = now
+        else:
+            _failed(endpoint, answer, now)
+            if delivery.status == Status.PENDING:
+                _put_off(delivery, endpoint, now)
+        delivery.save(update_fields=["log", "last_code", "last_error", "status", "next_attempt_at", "attempts"])
+        endpoint.save(
+            update_fields=[
+                "failing_since",
+                "not_before",
+                "last_success_at",
+                "is_enabled",
+                "disabled_reason",
+                "changes",
+            ]
+        )
+
+
+def _end(delivery: WebhookDelivery, why: str) -> None:
+    """Give one up that cannot be sent, and blame nobody."""
+    pending = WebhookDelivery.objects.filter(pk=delivery.pk, status=Status.PENDING)
+    pending.update(status=Status.FAILED, next_attempt_at=None, last_error=why)
+
+
+def _line(answer: Answer, now: datetime) -> dict[str, Any]:
+    return {
+        "at": now.isoformat(),
+        "code": answer.code,
+        "error": answer.error,
+        "answer": answer.text,
+        "milliseconds": answer.milliseconds,
+    }
+
+
+def _failed(endpoint: WebhookEndpoint, answer: Answer, now: datetime) -> None:
+    endpoint.failing_since = endpoint.failing_since or now
+    if answer.code in {429, 503}:
+        endpoint.not_before = _asked_to_wait(answer.retry_after, now) or endpoint.not_before
+    if not endpoint.is_enabled:
+        return
+    if answer.code == 410:
+        endpoint.disable("The receiver answered 410: it wants no more.", by="system", at=now)
+    elif now - endpoint.failing_since >= GIVE_UP:
+        endpoint.disable(f"It failed for {GIVE_UP.days} days without one success.", by="system", at=now)
+
+
+def _put_off(delivery: WebhookDelivery, endpoint: WebhookEndpoint, now: datetime) -> None:
+    """To the next place in the schedule, and not before the receiver asked for it. A ping has one attempt."""
+    delivery.attempts += 1
+    if delivery.attempts >= len(SCHEDULE) or delivery.type == PING:
+        delivery.status, delivery.next_attempt_at = Status.FAILED, None
+        return
+    wait = SCHEDULE[delivery.attempts] * (1 + random.random() * JITTER)  # noqa: S311
+    delivery.next_attempt_at = max(now + timedelta(seconds=wait), endpoint.not_before or now)
+
+
+def _asked_to_wait(retry_after: str, now: datetime) -> datetime | None:
+    """`Retry-After` as a time, within bounds: a number of seconds or a date."""
+    try:
+        if retry_after.isdigit():
+            until = now + timedelta(seconds=min(int(retry_after), MOST_WAIT.total_seconds()))
+        else:
+            until = parsedate_to_datetime(retry_after)
+    except (ValueError, OverflowError):
+        return None
+    return min(max(until, now), now + MOST_WAIT) if until.tzinfo else None

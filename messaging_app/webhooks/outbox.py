@@ -1,0 +1,94 @@
+"""From the stream to deliveries: each event behind an endpoint's cursor becomes a row, and the cursor moves with it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+
+from config import clock
+from config.db import locked, retried
+from config.errors import DomainError
+from messaging_app import stream
+from messaging_app.models import WebhookDelivery, WebhookEndpoint
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+MOST_BATCHES = 4
+"""Of one endpoint in one pass, so that one that goes far back does not hold up the others."""
+KEPT = timedelta(days=30)
+"""How long a delivery that has ended stays in the log."""
+PING = "ping"
+
+
+def serving() -> QuerySet[WebhookEndpoint]:
+    """The endpoints that are sent to. One whose program was switched off waits, and loses nothing."""
+    owned = Q(owner=None) | Q(owner__is_active=True)
+    return WebhookEndpoint.objects.filter(owned, is_enabled=True, deleted_at=None)
+
+
+def event_id(tenant_id: int, pos: int | None) -> str:
+    """An event's id: the same in the stream, for every endpoint, and however often it is sent."""
+    return f"evt_{tenant_id}_{pos}"
+
+
+def again(now: datetime) -> dict[str, Any]:
+    """What a delivery is set to, to be sent from the beginning of the schedule."""
+    return {"status": WebhookDelivery.Status.PENDING, "attempts": 0, "next_attempt_at": now}
+
+
+def dispatch() -> int:
+    """Make the deliveries of all that is new; returns how many events were looked at. One failure stops no other."""
+    looked = 0
+    for endpoint_id in serving().filter(tenant__streamhead__pos__gt=F("pos")).values_list("pk", flat=True):
+        try:
+            for _ in range(MOST_BATCHES):
+                looked += (read := _dispatch(endpoint_id))
+                if read < BATCH:
+                    break
+        except DomainError as error:
+            log.warning("webhook %s is behind: %s; the next pass tries again", endpoint_id, error)
+    return looked
+
+
+@retried
+def _dispatch(endpoint_id: int) -> int:
+    """One batch of one endpoint, under its lock: rows and cursor together or not at all."""
+    with transaction.atomic():
+        endpoint = locked(WebhookEndpoint.objects.filter(pk=endpoint_id, is_enabled=True, deleted_at=None)).first()
+        operations = stream.replay(endpoint.tenant_id, after=endpoint.pos, limit=BATCH) if endpoint else []
+        if endpoint is None or not operations:
+            return 0
+        now = clock.now()
+        wanted = {event_id(o.tenant_id, o.pos): o for o in operations if endpoint.wants(o.type)}
+        # There are such rows only when somebody has put the cursor back: they are sent once more.
+        there = WebhookDelivery.objects.filter(endpoint=endpoint, event_id__in=list(wanted))
+        known = set(there.values_list("event_id", flat=True))
+        if known:
+            there.update(**again(now))
+        WebhookDelivery.objects.bulk_create(
+            WebhookDelivery(
+                tenant_id=endpoint.tenant_id,
+                endpoint=endpoint,
+                event_id=id,
+                type=o.type,
+                pos=o.pos,
+                next_attempt_at=now,
+            )
+            for id, o in wanted.items()
+            if id not in known
+        )
+        endpoint.pos = operations[-1].pos or endpoint.pos
+        endpoint.save(update_fields=["pos"])
+        return len(operations)
+
+
+def forget() -> int:
+    """Take old deliveries out of the log; returns how many. What is still to be sent stays."""
+    old = WebhookDelivery.objects.filter(next_attempt_at=None, created_at__lt=clock.now() - KEPT)
+    ids = list(old.order_by("pk").values_list("pk", flat=True)[:5000])
+    return WebhookDelivery.objects.filter(pk__in=ids).delete()[0]

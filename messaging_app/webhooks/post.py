@@ -1,0 +1,135 @@
+"""One request to one endpoint: signed, bounded in time and size, never redirected.
+
+`httpcore` is used directly: it has no redirects, cookies, proxies or decompression that would have to be switched off.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from ssl import SSLContext
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+import httpcore
+import httpx
+from standardwebhooks import Webhook
+
+from messaging_app.webhooks import guard
+
+log = logging.getLogger(__name__)
+
+SECONDS = 10.0
+"""From the connection to the end of the answer. Only the resolver is not bound by it."""
+KEPT = 1000
+"""Bytes of an answer that the log keeps."""
+MOST_READ = 64 * 1024
+"""Bytes of an answer that are read, so that the connection can be used again; a longer answer ends it."""
+
+_HEADERS = {"Content-Type": "application/json", "User-Agent": "Tandem-Webhooks/1", "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """How an attempt went. `code` is None when there was no answer, and `error` says why."""
+
+    code: int | None = None
+    error: str = ""
+    text: str = ""
+    retry_after: str = ""
+    milliseconds: int = 0
+
+    @property
+    def is_success(self) -> bool:
+        return self.code is not None and 200 <= self.code < 300
+
+
+def new_secret() -> str:
+    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
+def signed(keys: Iterable[str], *, id: str, at: datetime, body: bytes) -> dict[str, str]:
+    """The headers of the scheme, with one signature for each secret."""
+    return {
+        "webhook-id": id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": " ".join(Webhook(key).sign(id, at, body.decode()) for key in keys),
+    }
+
+
+@cache
+def tls() -> SSLContext:
+    """Certificates are checked by name against the usual authorities, whatever the environment says."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+class Post:
+    """Sends requests to one endpoint, over one connection while it lasts. For one thread."""
+
+    def __enter__(self) -> Self:
+        self._network = guard.Network()
+        self._pool = httpcore.ConnectionPool(ssl_context=tls(), max_connections=1, network_backend=self._network)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.close()
+
+    def send(self, address: str, headers: dict[str, str], body: bytes) -> Answer:
+        """Never raises: whatever goes wrong is the answer."""
+        start = monotonic()
+        code, text, retry_after, error = None, "", "", ""
+        try:
+            url = guard.checked(address)
+            self._network.allow(SECONDS)
+            with self._pool.stream(
+                "POST",
+                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                headers=list((_HEADERS | headers | {"Host": url.netloc.decode()}).items()),
+                content=body,
+            ) as response:
+                code = response.status
+                told = {name.lower(): value for name, value in response.headers}
+                retry_after = told.get(b"retry-after", b"").decode("latin-1")[:100]
+                text = _beginning(response)
+        except Exception as failure:
+            error = _reason(failure)
+        if code is not None:
+            # The status is the answer; how the rest of it fared does not matter.
+            error = "" if 200 <= code < 300 else f"HTTP {code}"
+            if 300 <= code < 400:
+                error += ": redirects are not followed"
+        took = round((monotonic() - start) * 1000)
+        return Answer(code=code, error=error, text=text, retry_after=retry_after, milliseconds=took)
+
+
+def _beginning(response: httpcore.Response) -> str:
+    """The beginning of an answer, as text that every database stores. Reads on a little for the connection's sake."""
+    kept, read = b"", 0
+    try:
+        for chunk in response.iter_stream():
+            kept = (kept + chunk)[:KEPT]
+            read += len(chunk)
+            if read > MOST_READ:
+                break
+    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+        log.debug("an answer broke off after %s bytes", read)
+    return kept.decode(errors="replace").replace("\x00", "\ufffd")
+
+
+def _reason(failure: Exception) -> str:
+    if isinstance(failure, guard.AddressRefused):
+        return str(failure)
+    if isinstance(failure, httpcore.TimeoutException):
+        return f"No answer within {SECONDS:g} s"
+    if isinstance(failure, httpcore.NetworkError | httpcore.ProtocolError):
+        return f"The connection failed: {failure}"[:200]
+    log.error("a webhook could not be sent", exc_info=failure)
+    return f"Not sent: {type(failure).__name__}"

@@ -1,0 +1,77 @@
+"""The threads of a process that send webhooks.
+
+The clock only wakes them and goes on. Endpoints that fail or are slow have threads of their own: a receiver that hangs
+holds one of the others once, for one request, and after that only waits beside its like.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
+from time import monotonic
+
+from django.db import connections
+
+from messaging_app.webhooks import delivery
+
+log = logging.getLogger(__name__)
+
+THREADS = 8
+SLOW_THREADS = 4
+SLOW = 2.0
+"""Seconds for a slice from which on an endpoint is slow; a quick one needs about `SLICE_SECONDS` for the longest."""
+
+
+class Senders:
+    """Each endpoint is served by one thread at a time; the lease sees to that between processes."""
+
+    def __init__(self, threads: int = THREADS, slow_threads: int = SLOW_THREADS) -> None:
+        # They start their threads with the first work.
+        self._quick = ThreadPoolExecutor(threads, "webhooks")
+        self._slow = ThreadPoolExecutor(slow_threads, "webhooks-slow")
+        self._stopped = Event()
+        self._lock = Lock()
+        self._under_way: set[int] = set()
+        self._known_slow: set[int] = set()
+
+    def wake(self, endpoint_id: int | None = None) -> int:
+        """Have all that is due sent (or this endpoint's); returns at once, with how many endpoints that is."""
+        found = delivery.due(endpoint_id)
+        for pk, is_failing in found:
+            with self._lock:
+                if pk in self._under_way or self._stopped.is_set():
+                    continue
+                self._under_way.add(pk)
+                lane = self._slow if is_failing or pk in self._known_slow else self._quick
+            lane.submit(self._serve, pk)
+        return len(found)
+
+    def close(self) -> None:
+        """Begin nothing new, and wait for the requests that are under way."""
+        self._stopped.set()
+        for lane in (self._quick, self._slow):
+            lane.shutdown(wait=True, cancel_futures=True)
+
+    def _serve(self, endpoint_id: int) -> None:
+        """One slice; what is left goes to the end of the line."""
+        start = monotonic()
+        try:
+            made = delivery.serve(endpoint_id, is_stopped=self._stopped.is_set)
+        except Exception:
+            made = 0
+            log.exception("webhook %s could not be served; it is tried again at the next wake", endpoint_id)
+        try:
+            with self._lock:
+                self._under_way.discard(endpoint_id)
+                (self._known_slow.add if monotonic() - start > SLOW else self._known_slow.discard)(endpoint_id)
+            if made:
+                self.wake(endpoint_id)
+        except Exception:
+            log.exception("webhook %s waits for the next wake", endpoint_id)
+        finally:
+            # A thread may wait for hours until it is needed again.
+            connections.close_all()
+
+
+senders = Senders()

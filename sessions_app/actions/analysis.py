@@ -1,0 +1,90 @@
+"""The analyser's part in a conversation: asked after the commit, on a thread; acted on in a verb of its own.
+
+Nothing waits for it, and nothing is kept for it: an analysis that is lost with its process, or finds no room or budget,
+costs what the analyser would have seen in that one message. The rules have spoken by then, and the next message is
+examined anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import partial
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from agents_app.actors import Actor, system_actor
+from config.errors import DomainError
+from config.threads import Threads
+from messaging_app.detection import Need, analyser_for
+from messaging_app.detection.rules import ESCALATE
+from messaging_app.models import Controller, Message, Operation
+from sessions_app.actions.talk import act_on
+from sessions_app.settle import controller_of
+from sessions_app.shape import taking, verb
+from sessions_app.states import Owner
+from sessions_app.turn import Outcome, Turn
+
+log = logging.getLogger(__name__)
+
+STILL_COUNTS = timedelta(minutes=1)
+"""How long words ask for a human although the customer has gone on since."""
+
+_threads = Threads("analyser", threads=4, room=40)
+
+
+def ask_later(turn: Turn, message: Message) -> None:
+    """Have a customer's message examined once it is committed, if the installation has an analyser."""
+    if settings.ANALYSER_URL and message.content.strip():
+        conversation = turn.conversation
+        work = partial(examine, conversation.tenant_id, conversation.pk, message.seq, message.content)
+        transaction.on_commit(partial(_hand_over, (conversation.pk, message.seq), work), robust=True)
+
+
+def _hand_over(key: tuple[int, int], work: partial[None]) -> None:
+    if not _threads.take(key, work):
+        log.warning("analyser: no room for operation %s of conversation %s; the rules' answer stands", key[1], key[0])
+
+
+def examine(tenant_id: int, conversation_id: int, seq: int, text: str) -> None:
+    """Ask the tenant's analyser about a customer's words, and act on what it finds."""
+    analyser = analyser_for(tenant_id)
+    need = analyser.customer_said(text, is_vip=False) if analyser else None
+    if need is None:
+        return
+    try:
+        act_on_analysis(actor=system_actor(tenant_id), conversation_id=conversation_id, seq=seq, need=need)
+    except DomainError as error:
+        log.warning("analyser: what was found in conversation %s could not be acted on: %s", conversation_id, error)
+
+
+@verb
+def act_on_analysis(*, actor: Actor, conversation_id: int, seq: int, need: Need) -> Outcome:
+    """The analyser found a need in the customer's words of operation `seq`: flag the conversation, or escalate it.
+
+    Nothing, where the words are no news any more; the answer's `passed_over` says why.
+    """
+    with taking(actor, conversation_id) as turn:
+        passed_over = _passed_over(turn, seq, need)
+        if not passed_over:
+            act_on(turn, need.as_dict())
+    return turn.outcome(turn.live, detail={"passed_over": passed_over} if passed_over else {})
+
+
+def _passed_over(turn: Turn, seq: int, need: Need) -> str:
+    """Why these words call for nobody any more; empty when they still do."""
+    if controller_of(turn) in (Controller.HUMAN, Controller.QUEUE):
+        return "a human has it, or will"
+    since = Operation.objects.filter(conversation=turn.conversation, seq__gt=seq)
+    served = Q(data__owner_kind=Owner.AGENT.value) | Q(data__owner_kind=Owner.SHOP.value)
+    if since.filter(served | Q(type="attention.cleared")).exists():
+        return "a human has seen it since"
+    said = Operation.objects.get(conversation=turn.conversation, seq=seq)
+    went_on = since.filter(type="message.created", data__sender_type=Message.Sender.CUSTOMER.value)
+    if turn.now - said.at > STILL_COUNTS and went_on.exists():
+        return "the customer has gone on since"
+    if turn.conversation.needs_human and need.effect != ESCALATE:
+        return "it is flagged already"
+    return ""

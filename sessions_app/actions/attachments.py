@@ -1,0 +1,132 @@
+"""Files in a conversation: put up before they are sent, and taken back. `talk` and `intake` send them with words.
+
+An upload changes nothing that anybody else sees, so it is no operation; the message that sends it is, with its digest.
+The file is examined and stored between two short holds of the conversation, never inside one.
+"""
+
+from __future__ import annotations
+
+from typing import IO
+from uuid import uuid4
+
+from django.db import IntegrityError
+
+from agents_app.actors import Actor
+from config.db import TryAgain
+from config.errors import DomainError
+from messaging_app.attachments import content, files, names, rows
+from messaging_app.attachments.content import Content
+from messaging_app.attachments.errors import AttachmentNotFound, TooManyUnsent, UploadIdTaken
+from messaging_app.attachments.models import Attachment
+from messaging_app.thread import MAX_ID
+from sessions_app import access
+from sessions_app.errors import Malformed
+from sessions_app.shape import taking, verb
+from sessions_app.turn import Turn
+
+
+def upload(
+    *, actor: Actor, conversation_id: int, file: IO[bytes], size: int, sha256: str, name: str, client_id: str = ""
+) -> Attachment:
+    """Put up a file in a conversation, to be sent with a message. Whoever may speak there may; see `access.may_attach`.
+
+    The same `client_id` again is the same attachment. Raises what `content.examined` and the two verbs below raise, and
+    `StorageFailed`.
+    """
+    if len(client_id) > MAX_ID or "\x00" in client_id:
+        raise Malformed(f"client_id holds at most {MAX_ID} characters, and not NUL.")
+    known = admit_upload(actor=actor, conversation_id=conversation_id, sha256=sha256, client_id=client_id)
+    if known is not None:
+        return known
+    found = content.examined(file, size)
+    key = files.keep(file, found, tenant_id=actor.tenant_id)
+    try:
+        entered = enter_upload(
+            actor=actor,
+            conversation_id=conversation_id,
+            found=found,
+            key=key,
+            size=size,
+            sha256=sha256,
+            name=name,
+            client_id=client_id,
+        )
+    except DomainError:  # any other may have come after the commit: then the file stays, and at worst no row names it
+        files.drop(key)
+        raise
+    if entered.storage_key != key:  # the same upload from two sides at once: the other was first
+        files.drop(key)
+    return entered
+
+
+@verb
+def admit_upload(*, actor: Actor, conversation_id: int, sha256: str, client_id: str = "") -> Attachment | None:
+    """Whether an upload may begin; what was uploaded before, where this is a repeat.
+
+    Raises `NotFound`, `NotServing`, `Forbidden`, `TooManyUnsent`, `UploadIdTaken`.
+    """
+    with taking(actor, conversation_id) as turn:
+        return _known(turn, sha256, client_id)
+
+
+@verb
+def enter_upload(
+    *,
+    actor: Actor,
+    conversation_id: int,
+    found: Content,
+    key: str,
+    size: int,
+    sha256: str,
+    name: str,
+    client_id: str = "",
+) -> Attachment:
+    """Enter what lies in the store under `key`; asked again whether it may. Returns an earlier one for a repeat."""
+    with taking(actor, conversation_id) as turn:
+        known = _known(turn, sha256, client_id)
+        if known is not None:
+            return known
+        row = Attachment(
+            tenant_id=actor.tenant_id,
+            conversation=turn.conversation,
+            name=names.safe(name, found.media_type),
+            media_type=found.media_type,
+            size=size,
+            sha256=sha256,
+            width=found.width,
+            height=found.height,
+            has_preview=bool(found.preview),
+            storage_key=key,
+            uploader_kind=actor.kind.value,
+            uploader_id=actor.pk,
+            uploader_name=actor.name[:200],
+            client_id=client_id or uuid4().hex,
+            created_at=turn.now,
+        )
+        try:
+            row.save(force_insert=True)
+        except IntegrityError as error:
+            raise TryAgain("this upload was entered just now") from error
+    return row
+
+
+def _known(turn: Turn, sha256: str, client_id: str) -> Attachment | None:
+    """Under the lock: may the actor, is there room, and was this uploaded before?"""
+    access.may_attach(turn)
+    own = rows.by(turn.actor).filter(conversation=turn.conversation)
+    known = own.filter(client_id=client_id).first() if client_id else None
+    if known is not None and known.sha256 != sha256:
+        raise UploadIdTaken
+    if known is None and own.filter(message=None).count() >= rows.MOST_UNSENT:
+        raise TooManyUnsent(f"Send or remove some of your {rows.MOST_UNSENT} files first.", most=rows.MOST_UNSENT)
+    return known
+
+
+@verb
+def discard(*, actor: Actor, attachment_id: int) -> None:
+    """Take back what one has put up and not sent. Raises `AttachmentNotFound`, `AttachmentSent`."""
+    mine = rows.by(actor).filter(pk=attachment_id).first()
+    if mine is None:
+        raise AttachmentNotFound
+    with taking(actor, mine.conversation_id):
+        rows.discard(mine)

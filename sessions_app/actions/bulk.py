@@ -1,0 +1,119 @@
+"""One action on many conversations: each by its own verb, in its own transaction. One refusal stops no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+from django.db.models import Q
+
+from agents_app.actors import Actor, ActorKind
+from config.errors import DomainError
+from sessions_app import access, visible
+from sessions_app.actions import desk, labels, transfers
+from sessions_app.errors import Malformed, NotQueued
+from sessions_app.models import Transfer
+from sessions_app.states import LIVE, TransferKind, TransferStatus
+from sessions_app.turn import Outcome
+
+MOST = 100
+
+
+class BulkAction(StrEnum):
+    ACCEPT = "accept"
+    TAKE_OVER = "take_over"
+    RELEASE = "release"
+    RESOLVE = "resolve"
+    ACKNOWLEDGE = "acknowledge"
+    LABEL = "label"
+    UNLABEL = "unlabel"
+    PIN = "pin"
+    UNPIN = "unpin"
+    TODO = "todo"
+    UNTODO = "untodo"
+    MARK_URGENT = "mark_urgent"
+    UNMARK_URGENT = "unmark_urgent"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one conversation: an outcome, or why not."""
+
+    conversation_id: int
+    outcome: Outcome | None = None
+    problem: DomainError | None = None
+
+
+def act_on_many(
+    *,
+    actor: Actor,
+    conversation_ids: Iterable[int],
+    action: str,
+    label_id: int | None = None,
+    reason: str = "",
+) -> list[Done]:
+    """Do it to each conversation, in the order they are named; one named twice is done once.
+
+    Raises `Malformed` for an unknown action, for none or too many conversations, or a label that is missing or too much,
+    and `Forbidden` for who may act on none. All else is told with the conversation it is about.
+    """
+    verb = _verb(actor, action, label_id, reason)
+    ids = list(dict.fromkeys(conversation_ids))
+    if not 1 <= len(ids) <= MOST:
+        raise Malformed(f"Name 1 to {MOST} conversations.")
+    return [_do(verb, conversation_id) for conversation_id in ids]
+
+
+def _do(verb: Callable[..., Outcome], conversation_id: int) -> Done:
+    try:
+        return Done(conversation_id, outcome=verb(conversation_id=conversation_id))
+    except DomainError as error:
+        return Done(conversation_id, problem=error)
+
+
+def _verb(actor: Actor, action: str, label_id: int | None, reason: str) -> Callable[..., Outcome]:
+    if action not in set(BulkAction):
+        raise Malformed(f"Unknown action {action!r}; use one of {', '.join(BulkAction)}.")
+    named = BulkAction(action)
+    verb = _VERBS[named]
+    if (label_id is not None) != (named in _WITH_LABEL):
+        raise Malformed("Name the label to put on or take off, and for nothing else.")
+    if label_id is not None:
+        access.may_label(actor)
+        return partial(verb, actor=actor, label_id=label_id)
+    access.must_be_agent(actor)
+    return partial(verb, actor=actor, **({_WITH_REASON[named]: reason} if named in _WITH_REASON else {}))
+
+
+def _accept(*, actor: Actor, conversation_id: int) -> Outcome:
+    """The transfer that waits in the conversation; if none does, the one by which the actor serves it already."""
+    moves = Transfer.objects.filter(conversation_id=conversation_id, tenant_id=actor.tenant_id)
+    own_offer = Q(kind=TransferKind.HANDOVER, from_kind=ActorKind.AGENT, from_id=actor.pk)
+    waiting = moves.filter(~own_offer, status=TransferStatus.PENDING).order_by("pk").first()
+    served = moves.filter(accepted_by=actor.pk, session__agent=actor.pk, session__status__in=sorted(LIVE))
+    found = waiting or served.order_by("pk").last()
+    if found is None:
+        visible.conversation(actor, conversation_id)
+        raise NotQueued
+    return transfers.accept_transfer(actor=actor, transfer_id=found.pk)
+
+
+_VERBS: dict[BulkAction, Callable[..., Outcome]] = {
+    BulkAction.ACCEPT: _accept,
+    BulkAction.TAKE_OVER: transfers.take_over,
+    BulkAction.RELEASE: transfers.release_to_bot,
+    BulkAction.RESOLVE: desk.resolve,
+    BulkAction.ACKNOWLEDGE: desk.acknowledge,
+    BulkAction.LABEL: labels.label,
+    BulkAction.UNLABEL: labels.unlabel,
+    BulkAction.PIN: desk.pin,
+    BulkAction.UNPIN: desk.unpin,
+    BulkAction.TODO: desk.todo,
+    BulkAction.UNTODO: desk.untodo,
+    BulkAction.MARK_URGENT: desk.mark_urgent,
+    BulkAction.UNMARK_URGENT: desk.unmark_urgent,
+}
+_WITH_LABEL = (BulkAction.LABEL, BulkAction.UNLABEL)
+_WITH_REASON = {BulkAction.RESOLVE: "reason", BulkAction.RELEASE: "summary", BulkAction.TAKE_OVER: "reason"}

@@ -1,0 +1,93 @@
+"""Inviting a department: its members, as the directory names them, each with a link and a notice of their own."""
+
+from __future__ import annotations
+
+from agents_app import directory
+from agents_app.actors import Actor
+from agents_app.directory import Found, Person
+from agents_app.models import Tenant
+from sessions_app import access
+from sessions_app.actions import people
+from sessions_app.errors import Forbidden
+from sessions_app.models import Participant
+from sessions_app.shape import taking, verb
+from sessions_app.states import HistoryMode, ParticipantStatus
+from sessions_app.turn import Outcome
+
+
+def search(*, actor: Actor, text: str = "") -> list[Found]:
+    """Departments to invite, by name. Raises `Forbidden`, `NoDirectory`, `DirectoryFailed`."""
+    if not actor.is_agent:
+        raise Forbidden("Only agents look departments up.")
+    return directory.search(_slug(actor), text)
+
+
+def invite_department(
+    *,
+    actor: Actor,
+    conversation_id: int,
+    department_id: str,
+    history: str = HistoryMode.NONE,
+    history_count: int = 0,
+) -> Outcome:
+    """Invite everybody of a department. The answer's detail lists who was `invited`, with the tokens, and who `skipped`.
+
+    The directory is asked between two transactions and never inside one: first whether the actor may invite at all,
+    then who belongs to it, then all are invited at once. What fails in between invites nobody.
+    """
+    people.checked_history(history, history_count)
+    may_invite(actor=actor, conversation_id=conversation_id)
+    return invite_members(
+        actor=actor,
+        conversation_id=conversation_id,
+        members=directory.members_of(_slug(actor), department_id),
+        history=history,
+        history_count=history_count,
+    )
+
+
+def _slug(actor: Actor) -> str:
+    return Tenant.objects.values_list("slug", flat=True).get(pk=actor.tenant_id)
+
+
+@verb
+def may_invite(*, actor: Actor, conversation_id: int) -> Outcome:
+    """Whether the actor may invite people from outside: says why not, as `invite_participant` would. Changes nothing."""
+    with taking(actor, conversation_id) as turn:
+        access.must_own(actor, turn.live)
+    return turn.outcome(turn.live)
+
+
+@verb
+def invite_members(
+    *, actor: Actor, conversation_id: int, members: list[Person], history: str, history_count: int
+) -> Outcome:
+    """Invite all of them, in one transaction; whoever is in or invited already, by the address, is skipped."""
+    with taking(actor, conversation_id) as turn:
+        access.must_own(actor, turn.live)
+        inside = Participant.objects.filter(
+            conversation=turn.conversation, status__in=(ParticipantStatus.INVITED, ParticipantStatus.JOINED)
+        )
+        known = {_known_by(name, contact) for name, contact in inside.values_list("name", "contact")}
+        invited, skipped = [], []
+        for member in members:
+            if (key := _known_by(member.name, member.contact)) in known:
+                skipped.append({"name": member.name, "reason": "already_in"})
+                continue
+            known.add(key)
+            participant, token = people.add(
+                turn,
+                name=member.name,
+                role=Participant.Role.EMPLOYEE,
+                contact=member.contact,
+                history=history,
+                history_count=history_count,
+            )
+            invited.append({"participant_id": participant.pk, "name": participant.name, "token": token})
+    return turn.outcome(turn.live, detail={"invited": invited, "skipped": skipped})
+
+
+def _known_by(name: str, contact: str) -> tuple[str, str]:
+    """By the address; by the name, where there is none."""
+    address = contact.strip().casefold()
+    return ("address", address) if address else ("name", name.strip().casefold())

@@ -1,0 +1,101 @@
+"""What agents do to a conversation beside moving it: resolve, pins, to-dos, urgency, flags. No toggles."""
+
+from __future__ import annotations
+
+from agents_app.actors import Actor
+from messaging_app import mentions, thread
+from sessions_app import access, oplog
+from sessions_app.actions import lifecycle
+from sessions_app.models import ChatSession
+from sessions_app.shape import taking, verb
+from sessions_app.states import Status
+from sessions_app.turn import Outcome
+
+
+@verb
+def resolve(*, actor: Actor, conversation_id: int, reason: str = "", expected_epoch: int | None = None) -> Outcome:
+    """End what the actor serves. Resolving what is resolved already answers the same."""
+    access.must_be_agent(actor)
+    with taking(actor, conversation_id, expected_epoch=expected_epoch) as turn:
+        live = turn.live
+        if live is None and not turn.sessions:
+            last = ChatSession.objects.filter(conversation=turn.conversation).order_by("-ended_at", "-pk").first()
+            if last and last.status == Status.COMPLETED:
+                return turn.outcome(last, is_repeat=True)
+        access.must_own(actor, live)
+        assert live is not None
+        if turn.conversation.is_urgent:
+            turn.conversation.is_urgent = False
+            turn.record("conversation.urgent_cleared", live)
+        lifecycle.complete(turn, live, outcome="success", reason=reason)
+    return turn.outcome(live)
+
+
+def _mark(actor: Actor, conversation_id: int, column: str, is_set: bool, operation: str) -> Outcome:
+    """Set or clear a mark; nothing is recorded when it is so already, so that a repeat is harmless."""
+    access.must_be_agent(actor)
+    with taking(actor, conversation_id) as turn:
+        conversation = turn.conversation
+        if bool(getattr(conversation, column)) != is_set:
+            value = is_set if column == "is_urgent" else (turn.now if is_set else None)
+            setattr(conversation, column, value)
+            turn.record(operation, turn.live)
+    return turn.outcome(turn.live)
+
+
+@verb
+def pin(*, actor: Actor, conversation_id: int) -> Outcome:
+    return _mark(actor, conversation_id, "pinned_at", True, "conversation.pinned")
+
+
+@verb
+def unpin(*, actor: Actor, conversation_id: int) -> Outcome:
+    return _mark(actor, conversation_id, "pinned_at", False, "conversation.unpinned")
+
+
+@verb
+def todo(*, actor: Actor, conversation_id: int) -> Outcome:
+    return _mark(actor, conversation_id, "todo_at", True, "conversation.todo_set")
+
+
+@verb
+def untodo(*, actor: Actor, conversation_id: int) -> Outcome:
+    return _mark(actor, conversation_id, "todo_at", False, "conversation.todo_cleared")
+
+
+@verb
+def mark_urgent(*, actor: Actor, conversation_id: int) -> Outcome:
+    return _mark(actor, conversation_id, "is_urgent", True, "conversation.urgent_set")
+
+
+@verb
+def unmark_urgent(*, actor: Actor, conversation_id: int) -> Outcome:
+    return _mark(actor, conversation_id, "is_urgent", False, "conversation.urgent_cleared")
+
+
+@verb
+def raise_flag(*, actor: Actor, conversation_id: int, reason: str = "") -> Outcome:
+    """Flag a conversation as needing a human, without moving it."""
+    with taking(actor, conversation_id) as turn:
+        access.may_escalate(actor, turn.live)
+        oplog.flag(turn, {"effect": "flag", "kind": "raised", "reason": reason, "by": actor.name})
+    return turn.outcome(turn.live)
+
+
+@verb
+def acknowledge(*, actor: Actor, conversation_id: int) -> Outcome:
+    """Say that a human has looked at a flagged conversation; the flag goes."""
+    access.must_be_agent(actor)
+    with taking(actor, conversation_id) as turn:
+        oplog.unflag(turn, f"{actor.name} looked at it")
+    return turn.outcome(turn.live)
+
+
+def mark_read(*, actor: Actor, conversation_id: int, seq: int) -> None:
+    """Note how far an agent has read. Moves forward only; no operation, because nothing about the turn changes.
+
+    Mentions of the agent up to there are read too.
+    """
+    access.must_be_agent(actor)
+    thread.mark_read(actor=actor, conversation_id=conversation_id, seq=seq)
+    mentions.read_up_to(actor=actor, conversation_id=conversation_id, seq=seq)

@@ -1,0 +1,127 @@
+"""Guided flows: an upstream program asked the customer something and, for a while, has the right to the answer."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext, suppress
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from agents_app.actors import Actor, ActorKind
+from config import clock
+from sessions_app import oplog
+from sessions_app.errors import Conflict, FlowMoved, Forbidden, Malformed, NotFound
+from sessions_app.models import GuidedFlow
+from sessions_app.shape import taking, verb
+from sessions_app.states import FLOW_BLOCKING, FlowStatus
+from sessions_app.turn import seconds
+
+_MACHINES = (ActorKind.BOT, ActorKind.INTEGRATOR, ActorKind.SYSTEM)
+CHANGES = ("pending_question", "missing_info", "last_candidate", "last_notification", "failed_reason")
+
+
+@verb
+def open_flow(
+    *,
+    actor: Actor,
+    trigger_id: str,
+    question: str,
+    conversation_id: int | None = None,
+    missing_info: list[str] | None = None,
+) -> GuidedFlow:
+    """Begin a flow, or find the one this trigger began: ids derived from the trigger make a retry the same flow.
+
+    The conversation may be bound later. Raises `Malformed`, `Forbidden`.
+    """
+    if actor.kind not in _MACHINES:
+        raise Forbidden("Only programs run guided flows.")
+    if not trigger_id or len(trigger_id) > 191 or not question.strip():
+        raise Malformed("A flow needs a trigger_id of 1 to 191 characters and a question.")
+    known = GuidedFlow.objects.filter(tenant_id=actor.tenant_id, trigger_id=trigger_id)
+    with taking(actor, conversation_id) if conversation_id else nullcontext() as turn:
+        if found := known.first():
+            return found
+        now = turn.now if turn else clock.now()
+        flow = GuidedFlow(
+            tenant_id=actor.tenant_id,
+            conversation_id=conversation_id,
+            client_id=actor.id,
+            trigger_id=trigger_id,
+            pending_question=question,
+            missing_info=missing_info or [],
+            expires_at=now + seconds("FLOW_EXPIRY"),
+        )
+        try:
+            with transaction.atomic():
+                oplog.open_flow(turn, flow, now)
+        except IntegrityError:  # the same trigger, just now, from another conversation or from none
+            return known.get()
+    return flow
+
+
+def _flow(actor: Actor, flow_id: int) -> GuidedFlow:
+    flow = GuidedFlow.objects.filter(pk=flow_id, tenant_id=actor.tenant_id).first()
+    if flow is None:
+        raise NotFound("There is no such flow.")
+    if actor.kind not in _MACHINES or (actor.kind == ActorKind.BOT and flow.client_id != actor.id):
+        raise Forbidden("This flow belongs to another program.")
+    return flow
+
+
+def _apply_due(flow: GuidedFlow) -> None:
+    """The deadlines of a flow that has no conversation yet; those of the others are applied with their conversation's."""
+    now = clock.now()
+    if flow.conversation_id or flow.status not in FLOW_BLOCKING:
+        return
+    with suppress(FlowMoved):  # somebody else was faster
+        if flow.lease_until and flow.lease_until <= now:
+            oplog.move_flow(None, flow, FlowStatus.FAILED, now, failed_reason="the rerun's lease ran out")
+        elif flow.expires_at <= now:
+            oplog.move_flow(None, flow, FlowStatus.EXPIRED, now)
+
+
+@verb
+def bind_flow(*, actor: Actor, flow_id: int, conversation_id: int) -> GuidedFlow:
+    """Tie a flow to its conversation, once; from then on a blocking flow gets the customer's words."""
+    _apply_due(_flow(actor, flow_id))
+    with taking(actor, conversation_id) as turn:
+        flow = _flow(actor, flow_id)
+        if flow.conversation_id == conversation_id:
+            return flow
+        if flow.conversation_id:
+            raise Conflict("This flow is bound to another conversation.")
+        unbound = GuidedFlow.objects.filter(pk=flow.pk, conversation=None, version=flow.version)
+        if not unbound.update(conversation_id=conversation_id):  # an unbound flow moves without this lock
+            raise FlowMoved(version=flow.version, status=flow.status)
+        flow.conversation_id = conversation_id
+        if flow.status in (FlowStatus.WAITING, FlowStatus.RERUNNING):
+            turn.flows.append(flow)
+        turn.record(
+            "flow.bound",
+            turn.live,
+            flow_id=flow.pk,
+            status=flow.status,
+            expires_at=flow.expires_at.isoformat(),
+            lease_until=flow.lease_until.isoformat() if flow.lease_until else None,
+        )
+    return flow
+
+
+@verb
+def move_flow(*, actor: Actor, flow_id: int, to: str, version: int, **changes: Any) -> GuidedFlow:
+    """Move a flow, if it is still at `version`. A move to `rerunning` has a lease; blocking states expire.
+
+    `changes` may set any of `CHANGES`. Raises `FlowMoved` with the present version, `IllegalTransition`, `Malformed`.
+    """
+    if to not in set(FlowStatus):
+        raise Malformed(f"Unknown flow status {to!r}; use one of {', '.join(FlowStatus)}.")
+    if unknown := set(changes) - set(CHANGES):
+        raise Malformed(f"A flow has no {', '.join(sorted(unknown))}; it has {', '.join(CHANGES)}.")
+    flow = _flow(actor, flow_id)
+    _apply_due(flow)
+    with taking(actor, flow.conversation_id) if flow.conversation_id else transaction.atomic() as turn:
+        flow = _flow(actor, flow_id)
+        if flow.version != version or (flow.conversation_id and turn is None):  # moved, or bound since it was looked up
+            raise FlowMoved(version=flow.version, status=flow.status)
+        oplog.move_flow(turn, flow, FlowStatus(to), turn.now if turn else clock.now(), **changes)
+    return flow

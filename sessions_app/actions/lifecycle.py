@@ -1,0 +1,406 @@
+"""Opening, pausing, resuming and ending sessions; the rules C0 to C7 of who yields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agents_app.actors import Actor, ActorKind
+from agents_app.models import Agent, ApiClient
+from config.errors import Malformed
+from messaging_app.models import Conversation
+from sessions_app import access, oplog
+from sessions_app.errors import Conflict, HumanServes, IllegalTransition, LiveSessionExists, NotFound
+from sessions_app.models import ChatSession
+from sessions_app.settle import resume, settle
+from sessions_app.shape import taking, verb
+from sessions_app.states import (
+    OPEN,
+    PRIORITY,
+    TERMINAL,
+    Kind,
+    Origin,
+    Owner,
+    Priority,
+    Status,
+    TaskType,
+    TransferKind,
+    human_kind,
+    rank,
+    robot_kind,
+)
+from sessions_app.turn import Outcome, Turn
+
+OnConflict = Literal["wait", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the conflict rules say: the status to open in, or an escalation, and whether the live session yields."""
+
+    rule: str
+    status: Status | None = None
+    preempt: bool = False
+    escalate: bool = False
+    refuse: bool = False
+
+
+def decide(
+    live: ChatSession | None, waiting: list[ChatSession], kind: Kind, wanted_rank: int, *, by_agent: bool
+) -> Verdict:
+    """The table 'Conflicts: who yields' of domain.md, as a pure function of the locked rows.
+
+    A live session that was only found in the messages is nobody's announced work: it counts as nothing live, unless
+    somebody of the shop is speaking in it.
+    """
+    robot = kind.is_robot
+    manual = Status.ACTIVE if by_agent else Status.PENDING
+    if live is None or (live.origin == Origin.GROUPED and live.owner_kind != Owner.SHOP):
+        better_waits = any(s.rank <= wanted_rank for s in waiting)
+        if not robot:
+            return Verdict("C0", manual)
+        return Verdict("C0", Status.PENDING if better_waits else Status.ACTIVE)
+    if kind == Kind.MANUAL_URGENT:
+        return Verdict("C4", Status.ACTIVE, preempt=True)
+    human_side = live.owner_kind != Owner.BOT  # an agent, the shop's own people, or the queue
+    if human_side:
+        return Verdict("C2", Status.PENDING) if robot else Verdict("C7", refuse=True)
+    if not robot:
+        return Verdict("C1", Status.ACTIVE, preempt=True) if by_agent else Verdict("C6", escalate=True)
+    if wanted_rank < live.rank:
+        return Verdict("C3", Status.ACTIVE, preempt=True)
+    return Verdict("C3", Status.PENDING)
+
+
+@verb
+def open_session(
+    *,
+    actor: Actor,
+    conversation_id: int,
+    robot: bool,
+    kind: str | None = None,
+    task: str = TaskType.CONSULTATION,
+    priority: int | None = None,
+    on_conflict: OnConflict = "wait",
+    urgent: bool = False,
+    bot_id: int | None = None,
+    previous_id: int | None = None,
+    reason: str = "",
+    context: dict[str, Any] | None = None,
+) -> Outcome:
+    """Open a robot or human session under the conflict rules; the answer names the rule that decided.
+
+    An agent's human session is the agent's at once; anybody else's waits in the queue. `on_conflict="fail"` turns
+    'waits' into `LiveSessionExists`. A human session asked for while a robot is live escalates that robot (C6).
+    Raises `Malformed`, `Forbidden`, `HumanServes` (C7), `LiveSessionExists`, `NoCapacity`.
+    """
+    wanted, its_task, its_priority = _checked(robot, kind, task, priority, urgent)
+    access.may_open(actor, robot=robot)
+    with taking(actor, conversation_id) as turn:
+        bot = _bot(turn, bot_id) if robot else None
+        if previous_id is not None:
+            previous = turn.session(previous_id)
+            if previous.status not in TERMINAL:
+                raise Conflict("Only an ended session can be reopened.", session_id=previous.pk)
+        its_rank = rank(wanted, its_priority or PRIORITY[wanted])
+        verdict = decide(turn.live, turn.waiting, wanted, its_rank, by_agent=actor.is_agent)
+        turn.rule = verdict.rule
+        if verdict.refuse:
+            raise _refusal(turn, HumanServes)
+        if robot and verdict.status == Status.PENDING and on_conflict == "fail":
+            raise _refusal(turn, LiveSessionExists)
+        if verdict.escalate and turn.live:
+            if on_conflict == "fail":
+                raise _refusal(turn, LiveSessionExists)
+            session = turn.live
+            transfer = escalate(turn, session, reason=reason, trigger="session asked for")
+            detail = {"transfer_id": transfer.pk}
+        else:
+            session = _open(
+                turn,
+                verdict,
+                wanted,
+                its_task,
+                its_priority,
+                bot,
+                previous_id=previous_id,
+                reason=reason,
+                context=context,
+            )
+            detail = {}
+    return turn.outcome(session, detail=detail)
+
+
+def _open(
+    turn: Turn,
+    verdict: Verdict,
+    kind: Kind,
+    task: TaskType,
+    priority: Priority | None,
+    bot: ApiClient | None,
+    *,
+    previous_id: int | None,
+    reason: str,
+    context: dict[str, Any] | None,
+) -> ChatSession:
+    agent: Agent | None = None
+    override = False
+    if turn.actor.is_agent and not kind.is_robot:
+        turn.lock_agents(turn.actor.id)
+        agent = turn.agent(turn.actor.id)
+        override = access.room(turn, agent, override=kind == Kind.MANUAL_URGENT)
+    live = turn.live
+    if live and verdict.preempt:
+        preempt(turn, live, reason=reason or f"yields to {kind}")
+    elif live and verdict.rule == "C0":
+        supersede(turn, live)
+    assert verdict.status is not None
+    session = oplog.open_row(
+        turn,
+        kind=kind,
+        task=task,
+        status=verdict.status,
+        priority=priority,
+        bot=bot,
+        agent=agent,
+        previous_id=previous_id,
+        reason=reason,
+        context=context,
+    )
+    if agent:
+        oplog.move(turn, session, TransferKind.TAKEOVER, reason=reason, agent=agent, is_override=override)
+    elif not kind.is_robot:
+        oplog.ask(turn, session, TransferKind.ESCALATION, reason=reason, trigger="session asked for")
+    return session
+
+
+def preempt(turn: Turn, live: ChatSession, *, reason: str) -> None:
+    """Pause the live session for a better one; it resumes by itself. Its bot is told by the operation."""
+    oplog.transition(turn, live, Status.PAUSED, reason=reason, preempted=True)
+
+
+def supersede(turn: Turn, live: ChatSession) -> None:
+    """An announced session takes the place of one that was only found in the messages."""
+    oplog.transition(turn, live, Status.COMPLETED, reason="an announced session took its place")
+
+
+def escalate(turn: Turn, session: ChatSession, *, reason: str, trigger: str, **to: Any) -> Any:
+    """C6: the robot's session waits for a human, and the bot is fenced out by the new epoch."""
+    turn.rule = turn.rule or "C6"
+    transfer = oplog.ask(turn, session, TransferKind.ESCALATION, reason=reason, trigger=trigger, **to)
+    oplog.transition(turn, session, Status.TRANSFERRED, reason=reason, owner=Owner.NOBODY)
+    return transfer
+
+
+def _refusal(turn: Turn, error: type[Conflict]) -> Conflict:
+    live = turn.waiting[0] if turn.rule == "C0" else turn.live  # nothing live: the head of the line is in the way
+    assert live is not None
+    return error(
+        rule=turn.rule,
+        live_session_id=live.pk,
+        owner_kind=live.owner_kind or "queue",
+        owner_name=access.owner_name(live),
+        may_end_at=live.expires_at.isoformat() if live.expires_at else None,
+    )
+
+
+def _checked(
+    robot: bool, kind: str | None, task: str, priority: int | None, urgent: bool
+) -> tuple[Kind, TaskType, Priority | None]:
+    try:
+        its_task = TaskType(task)
+    except ValueError:
+        raise Malformed(f"Unknown task {task!r}; use one of {', '.join(TaskType)}.") from None
+    try:
+        wanted = Kind(kind) if kind else (robot_kind(its_task) if robot else human_kind(its_task, urgent=urgent))
+    except ValueError:
+        raise Malformed(f"Unknown session type {kind!r}; use one of {', '.join(Kind)}.") from None
+    if wanted.is_robot != robot:
+        raise Malformed(f"{wanted} is no type of a {'robot' if robot else 'human'} session.")
+    try:
+        return wanted, its_task, Priority(priority) if priority is not None else None
+    except ValueError:
+        raise Malformed(f"Unknown priority {priority!r}; use 1 (emergency) to 4 (low).") from None
+
+
+def _bot(turn: Turn, bot_id: int | None) -> ApiClient | None:
+    """The bot that will work the session: the caller itself, or the one an integrator names."""
+    if turn.actor.kind == ActorKind.BOT:
+        bot_id = turn.actor.id
+    if bot_id is None:
+        raise Malformed("Name the bot that will work this session (bot_id).")
+    bot = ApiClient.objects.filter(pk=bot_id, tenant_id=turn.conversation.tenant_id, is_active=True).first()
+    if bot is None:
+        raise NotFound("There is no such bot.")
+    return bot
+
+
+def _must_be_open(session: ChatSession) -> None:
+    if session.status not in OPEN:
+        raise IllegalTransition(f"The session has ended ({session.status}).", status=session.status)
+
+
+@verb
+def activate_session(*, actor: Actor, session_id: int) -> Outcome:
+    """Make a PENDING robot session ACTIVE if it is its turn; otherwise it goes on waiting, and the answer says so.
+
+    Raises `IllegalTransition` for a session that is not PENDING.
+    """
+    with taking(actor, session_id=session_id) as turn:
+        session = turn.session(session_id)
+        access.may_drive(actor, session)
+        if session.status != Status.PENDING:
+            raise IllegalTransition(f"Only a PENDING session is activated; this one is {session.status}.")
+        settle(turn)
+        turn.rule = "C0" if session.status == Status.ACTIVE else "C2"
+    return turn.outcome(session)
+
+
+@verb
+def pause_session(*, actor: Actor, session_id: int, reason: str = "", expected_epoch: int | None = None) -> Outcome:
+    """Pause an ACTIVE session until `resume_session`; whoever waits becomes live meanwhile. Harmless to repeat."""
+    with taking(actor, session_id=session_id, expected_epoch=expected_epoch) as turn:
+        session = turn.session(session_id)
+        access.may_drive(actor, session)
+        if session.status != Status.PAUSED:
+            _must_be_open(session)
+            if session.status != Status.ACTIVE:  # TRANSFERRED is paused by MANUAL_URGENT only
+                raise IllegalTransition(f"Only an ACTIVE session can be paused; this one is {session.status}.")
+            session.on_hold = True
+            oplog.transition(turn, session, Status.PAUSED, reason=reason, preempted=False)
+        elif not session.on_hold:  # preempted: from now on it does not resume by itself
+            _hold(turn, session, True, "session.held")
+    return turn.outcome(session)
+
+
+def _hold(turn: Turn, session: ChatSession, is_held: bool, operation: str) -> None:
+    session.on_hold = is_held
+    session.save(update_fields=["on_hold"])
+    turn.record(operation, session)
+
+
+@verb
+def resume_session(*, actor: Actor, session_id: int) -> Outcome:
+    """Ask for the turn back. It is given at once if it is free, or held by a robot of lesser rank (C3).
+
+    A human comes back over any robot (C1). Otherwise the session waits for its turn, and the answer's status is still
+    PAUSED.
+    """
+    with taking(actor, session_id=session_id) as turn:
+        session = turn.session(session_id)
+        access.may_drive(actor, session)
+        if session.status != Status.PAUSED:
+            _must_be_open(session)
+            raise IllegalTransition(f"Only a PAUSED session resumes; this one is {session.status}.")
+        if session.on_hold:
+            _hold(turn, session, False, "session.hold_ended")
+        live = turn.live
+        if live and live.owner_kind == Owner.BOT and (not session.is_robot or session.rank < live.rank):
+            turn.rule = "C3" if session.is_robot else "C1"
+            preempt(turn, live, reason="yields to a session that resumes")
+        if turn.live is None and (not session.is_robot or turn.waiting[0] is session):
+            turn.rule = turn.rule or ("" if session.is_robot else "C1")
+            resume(turn, session)
+    return turn.outcome(session)
+
+
+OUTCOMES = ("success", "failed", "needs_human")
+
+
+@verb
+def complete_session(
+    *,
+    actor: Actor,
+    session_id: int,
+    outcome: str = "success",
+    reason: str = "",
+    expected_epoch: int | None = None,
+) -> Outcome:
+    """End a live session. A bot that reports `needs_human` escalates it instead (C6); what waits already waits on.
+
+    Repeating it answers as the first time. Raises `Malformed`, `Forbidden`, `IllegalTransition`.
+    """
+    if outcome not in OUTCOMES:
+        raise Malformed(f"Unknown outcome {outcome!r}; use one of {', '.join(OUTCOMES)}.")
+    with taking(actor, session_id=session_id, expected_epoch=expected_epoch) as turn:
+        session = turn.session(session_id)
+        access.may_drive(actor, session)
+        if session.status == Status.COMPLETED:
+            return turn.outcome(session, is_repeat=True)
+        if outcome == "needs_human" and session.status == Status.TRANSFERRED and session.owner_kind == Owner.NOBODY:
+            turn.rule = "C6"
+            return turn.outcome(session, is_repeat=True)
+        if outcome == "needs_human" and session.owner_kind == Owner.BOT and session.status == Status.ACTIVE:
+            escalate(turn, session, reason=reason, trigger="bot")
+        else:
+            complete(turn, session, outcome=outcome, reason=reason)
+    return turn.outcome(session)
+
+
+def complete(turn: Turn, session: ChatSession, *, outcome: str, reason: str) -> None:
+    """The effect of completing, for the verbs that need it."""
+    session.outcome = outcome
+    oplog.transition(turn, session, Status.COMPLETED, reason=reason, outcome=outcome)
+
+
+@verb
+def cancel_session(*, actor: Actor, session_id: int, reason: str = "") -> Outcome:
+    """Give up a session in any open status. Repeating it answers as the first time."""
+    with taking(actor, session_id=session_id) as turn:
+        session = turn.session(session_id)
+        access.may_drive(actor, session)
+        if session.status == Status.CANCELLED:
+            return turn.outcome(session, is_repeat=True)
+        oplog.transition(turn, session, Status.CANCELLED, reason=reason)
+    return turn.outcome(session)
+
+
+@verb
+def expire_due(*, actor: Actor, conversation_id: int) -> Outcome:
+    """Apply what is due on a conversation: what every verb does first, for the sweeper."""
+    with taking(actor, conversation_id) as turn:
+        pass
+    return turn.outcome()
+
+
+@verb
+def set_priority(*, actor: Actor, session_id: int, priority: int) -> Outcome:
+    """Raise or lower one session's priority; its rank follows the priority first and the type second."""
+    _, _, wanted = _checked(True, None, TaskType.CONSULTATION, priority, False)
+    with taking(actor, session_id=session_id) as turn:
+        session = turn.session(session_id)
+        access.may_drive(actor, session)
+        _must_be_open(session)
+        before = session.rank
+        session.set_priority(wanted)
+        if session.rank == before:
+            return turn.outcome(session, is_repeat=True)
+        session.save(update_fields=["priority", "rank"])
+        turn.record("session.priority_set", session, priority=session.priority, rank=session.rank)
+    return turn.outcome(session)
+
+
+def conversation_for(
+    *, actor: Actor, shop_id: str, account_id: str, platform: str = "default", customer_name: str = ""
+) -> Conversation:
+    """Find or make the conversation between an account and a shop. Raises `Malformed` for an empty or overlong key.
+
+    Who is bound to one conversation makes none, and finds no other.
+    """
+    for name, value, limit in (("shop_id", shop_id, 191), ("account_id", account_id, 191), ("platform", platform, 64)):
+        if not value or not value.strip() or len(value) > limit or "\x00" in value:
+            raise Malformed(f"{name} must be a text of 1 to {limit} characters.")
+    if actor.conversation_id is not None:
+        own = Conversation.objects.filter(pk=actor.conversation_id, tenant_id=actor.tenant_id)
+        bound = own.filter(platform=platform, shop_id=shop_id, account_id=account_id).first()
+        if bound is None:
+            raise NotFound("There is no such conversation.")
+        return bound
+    conversation, _ = Conversation.objects.get_or_create(
+        tenant_id=actor.tenant_id,
+        platform=platform,
+        shop_id=shop_id,
+        account_id=account_id,
+        defaults={"customer_name": customer_name[:200]},
+    )
+    return conversation

@@ -1,0 +1,194 @@
+"""Sending what came after hours to the team by e-mail: taken under the lock, sent outside of it, recorded under it again.
+
+The row says that an e-mail waits, so the sweep is all that starts one: a process that dies in the middle costs LEASE, and
+may at worst send the same e-mail twice. One that could not be sent for good flags its conversation: somebody sees it at
+the desk.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from agents_app.actors import Actor, system_actor
+from agents_app.office import office_of
+from config import clock
+from config.http import never_in_a_transaction
+from config.threads import Threads
+from sessions_app import access, oplog
+from sessions_app.afterhours import moment
+from sessions_app.errors import Conflict, NotFound
+from sessions_app.models import Mail, Transfer
+from sessions_app.notices import NotSent, Refused
+from sessions_app.notices.email import send_mail
+from sessions_app.notices.notice import plain
+from sessions_app.shape import taking, verb
+from sessions_app.states import MailStatus
+from sessions_app.turn import Outcome, Turn
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=2)
+"""How long an e-mail that was taken is left to its sender: longer than all time-outs of one sending together."""
+AGAIN_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 120))
+"""How long is waited after each attempt that failed; after one more the e-mail is given up."""
+MOST_MESSAGES, MOST_CHARACTERS = 20, 2_000
+"""How many of the last messages an e-mail holds, and how much of each. The desk has all of it."""
+
+_threads = Threads("mails", threads=2, room=20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """An e-mail as it is sent. `attempt` tells it from an earlier one of the same row."""
+
+    attempt: int
+    to: str
+    subject: str
+    text: str
+
+
+def send_waiting() -> int:
+    """Hand the e-mails that are due to this process's threads; returns how many. What finds no room stays due."""
+    due = Mail.objects.filter(due_at__lte=clock.now()).order_by("due_at")
+    taken = 0
+    for tenant_id, conversation_id, mail_id in due.values_list("tenant_id", "conversation_id", "pk")[:100]:
+        taken += _threads.take(mail_id, partial(deliver, tenant_id, conversation_id, mail_id))
+    return taken
+
+
+def deliver(tenant_id: int, conversation_id: int, mail_id: int) -> None:
+    """Send one e-mail, if it is still due, and record what became of it."""
+    never_in_a_transaction()
+    actor = system_actor(tenant_id)
+    letter = take_mail(actor=actor, conversation_id=conversation_id, mail_id=mail_id)
+    if letter is None:
+        return
+    error, for_good = "", False
+    try:
+        send_mail(to=letter.to, subject=letter.subject, text=letter.text)
+    except NotSent as why:
+        error, for_good = str(why), isinstance(why, Refused)
+    except Exception:
+        log.exception("e-mail %s could not be sent", mail_id)
+        error = "an error of Tandem's own; the log has it"
+    end_mail(
+        actor=actor,
+        conversation_id=conversation_id,
+        mail_id=mail_id,
+        attempt=letter.attempt,
+        error=error,
+        for_good=for_good,
+    )
+
+
+@verb
+def take_mail(*, actor: Actor, conversation_id: int, mail_id: int) -> Letter | None:
+    """The e-mail to send now, nobody else's for LEASE. None when it does not wait any more, or somebody has it."""
+    with taking(actor, conversation_id) as turn:
+        mail = _waiting(turn, mail_id).filter(due_at__lte=turn.now).select_related("transfer__to_team").first()
+        if mail is None:
+            return None
+        if mail.attempts > len(AGAIN_AFTER):
+            _give_up(turn, mail, f"given up: {mail.attempts} attempts ended without a word")
+            return None
+        mail.attempts += 1
+        mail.due_at = turn.now + LEASE
+        mail.save(update_fields=["attempts", "due_at"])
+        return _letter(turn, mail)
+
+
+@verb
+def end_mail(
+    *, actor: Actor, conversation_id: int, mail_id: int, attempt: int, error: str = "", for_good: bool = False
+) -> Outcome:
+    """Record that an e-mail was sent, or why not: then it is tried again later, or given up. Nothing for an old attempt."""
+    with taking(actor, conversation_id) as turn:
+        mail = _waiting(turn, mail_id).filter(attempts=attempt).first()
+        if mail and not error:
+            oplog.end_mail(turn, mail)
+        elif mail and (for_good or attempt > len(AGAIN_AFTER)):
+            _give_up(turn, mail, error)
+        elif mail:
+            mail.due_at, mail.error = turn.now + AGAIN_AFTER[attempt - 1], error[:300]
+            mail.save(update_fields=["due_at", "error"])
+    return turn.outcome(turn.live)
+
+
+@verb
+def send_mail_again(*, actor: Actor, conversation_id: int, mail_id: int) -> Outcome:
+    """Put an e-mail on its way once more, by a supervisor. Raises `Conflict` while it is still on its way."""
+    access.must_be_supervisor(actor)
+    with taking(actor, conversation_id) as turn:
+        mail = Mail.objects.filter(pk=mail_id, conversation=turn.conversation).first()
+        if mail is None:
+            raise NotFound("There is no such e-mail.")
+        if mail.status == MailStatus.WAITING:
+            raise Conflict("This e-mail is on its way already.")
+        oplog.queue_mail_again(turn, mail)
+    return turn.outcome(turn.live)
+
+
+def _waiting(turn: Turn, mail_id: int) -> QuerySet[Mail]:
+    return Mail.objects.filter(pk=mail_id, conversation=turn.conversation, status=MailStatus.WAITING)
+
+
+def _give_up(turn: Turn, mail: Mail, error: str) -> None:
+    """Nothing is lost: the conversation is flagged, and whoever is at the desk next looks at it."""
+    oplog.end_mail(turn, mail, error=error)
+    oplog.flag(turn, {"effect": "flag", "kind": "mail", "reason": mail.transfer.reason})
+
+
+# --- What it says ------------------------------------------------------------------------------------------------
+
+
+def _letter(turn: Turn, mail: Mail) -> Letter:
+    transfer = mail.transfer
+    office = office_of(turn.tenant, transfer.to_team)
+    zone = office.calendar.zone if office.calendar else ZoneInfo("UTC")
+    customer = turn.conversation.title
+    subject = _("%(customer)s asks for a human (%(where)s)") % {
+        "customer": plain(customer) or _("A customer"),
+        "where": plain(office.name),
+    }
+    return Letter(
+        attempt=mail.attempts, to=mail.to, subject=subject, text="\n".join(_lines(turn, transfer, zone)) + "\n"
+    )
+
+
+def _lines(turn: Turn, transfer: Transfer, zone: ZoneInfo) -> Iterator[str]:
+    package, conversation = transfer.context, turn.conversation
+    yield _("A customer asked for a human while nobody was there.")
+    yield ""
+    facts = (
+        (_("Customer"), conversation.customer_name),
+        (_("Account"), conversation.account_id),
+        (_("Shop"), conversation.shop_id),
+        (_("Asked"), moment(transfer.requested_at, zone)),
+        (_("Why"), transfer.reason or transfer.trigger),
+        (_("The bot suggests"), str(package.get("suggestion") or "")),
+        (_("Promised"), ", ".join(map(str, package.get("promises") or []))),
+    )
+    yield from (f"{name}: {' '.join(value.split())}" for name, value in facts if value)
+    said = package.get("messages", [])[-MOST_MESSAGES:]
+    if said:
+        yield ""
+        yield _("What was said last:")
+    for message in said:
+        at = moment(datetime.fromisoformat(message["sent_at"]), zone)
+        yield ""
+        yield f"[{at}] {message['sender_type']}:"
+        if message["content"].strip():
+            yield message["content"][:MOST_CHARACTERS]
+        yield from (_("Attached: %(name)s") % {"name": file["name"]} for file in message.get("attachments", []))
+    yield ""
+    yield _("All of it, at the desk:")
+    yield f"{settings.PUBLIC_URL}/desk/c/{conversation.pk}/"

@@ -1,0 +1,115 @@
+"""Sending what invited people are told: taken under the lock, sent outside of it, and what became of it recorded.
+
+The row says that a notice waits, so the sweep is all that starts one: a process that dies in the middle costs LEASE, and
+may at worst send the same link twice. A notice that failed is not tried again by itself; somebody reads why, and sends
+it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import partial
+
+from agents_app.actors import Actor, system_actor
+from agents_app.credentials import digest
+from config import clock
+from config.http import never_in_a_transaction
+from config.threads import Threads
+from sessions_app import oplog
+from sessions_app.models import Participant
+from sessions_app.notices import Notice, NotSent, link, send
+from sessions_app.shape import taking, verb
+from sessions_app.states import NoticeStatus
+from sessions_app.turn import Outcome
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=2)
+"""How long a notice that was taken is left to its sender: longer than all time-outs of one sending together."""
+MAX_ATTEMPTS = 5
+"""A notice that ends its sender each time is given up."""
+
+_threads = Threads("notices", threads=2, room=20)
+
+
+def send_waiting() -> int:
+    """Hand the notices that are due to this process's threads; returns how many. What finds no room stays due."""
+    due = Participant.objects.filter(notice_due_at__lte=clock.now()).order_by("notice_due_at")
+    taken = 0
+    for tenant_id, conversation_id, participant_id in due.values_list("tenant_id", "conversation_id", "pk")[:100]:
+        taken += _threads.take(participant_id, partial(deliver, tenant_id, conversation_id, participant_id))
+    return taken
+
+
+def deliver(tenant_id: int, conversation_id: int, participant_id: int) -> None:
+    """Send one notice, if it is still due, and record what became of it."""
+    never_in_a_transaction()
+    actor = system_actor(tenant_id)
+    notice = take_notice(actor=actor, conversation_id=conversation_id, participant_id=participant_id)
+    if notice is None:
+        return
+    channel = error = ""
+    try:
+        channel = send(notice)
+    except NotSent as why:
+        error = str(why)
+    except Exception:
+        log.exception("the notice to participant %s could not be sent", participant_id)
+        error = "an error of Tandem's own; the log has it"
+    end_notice(
+        actor=actor,
+        conversation_id=conversation_id,
+        participant_id=participant_id,
+        key=notice.key,
+        channel=channel,
+        error=error,
+    )
+
+
+@verb
+def take_notice(*, actor: Actor, conversation_id: int, participant_id: int) -> Notice | None:
+    """The notice to send now, nobody else's for LEASE. None when it does not wait any more, or somebody has it."""
+    with taking(actor, conversation_id) as turn:
+        waiting = Participant.objects.filter(
+            pk=participant_id, conversation=turn.conversation, notice_status=NoticeStatus.WAITING
+        )
+        participant = waiting.filter(notice_due_at__lte=turn.now).first()
+        if participant is None:
+            return None
+        token = link.token_of(participant.link_seed)
+        if digest(token) != participant.token_hash:
+            oplog.end_notice(turn, participant, error="SECRET_KEY has changed since; send it again")
+            return None
+        if participant.notice_attempts >= MAX_ATTEMPTS:
+            oplog.end_notice(turn, participant, error=f"given up: {MAX_ATTEMPTS} attempts ended without a word")
+            return None
+        participant.notice_attempts += 1
+        participant.notice_due_at = turn.now + LEASE
+        participant.save(update_fields=["notice_attempts", "notice_due_at"])
+        return Notice(
+            key=participant.token_hash,
+            participant_id=participant.pk,
+            conversation_id=conversation_id,
+            contact=participant.contact,
+            name=participant.name,
+            role=participant.role,
+            invited_by=participant.invited_by,
+            tenant=turn.tenant.slug,
+            tenant_name=turn.tenant.name,
+            link=link.join_url(token),
+        )
+
+
+@verb
+def end_notice(
+    *, actor: Actor, conversation_id: int, participant_id: int, key: str, channel: str = "", error: str = ""
+) -> Outcome:
+    """Record that the notice with this link was sent, or why not. Nothing, where another link has taken its place."""
+    with taking(actor, conversation_id) as turn:
+        participant = Participant.objects.filter(
+            pk=participant_id, conversation=turn.conversation, notice_status=NoticeStatus.WAITING, token_hash=key
+        ).first()
+        if participant:
+            oplog.end_notice(turn, participant, channel=channel, error=error)
+    return turn.outcome(turn.live, participant_id=participant_id)

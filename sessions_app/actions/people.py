@@ -1,0 +1,226 @@
+"""The other people in a conversation: collaborating agents, and invited employees, departments and guests."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from agents_app import presence
+from agents_app.actors import Actor, ActorKind
+from agents_app.credentials import digest
+from agents_app.models import Agent
+from messaging_app import thread
+from messaging_app.models import Message
+from sessions_app import access, oplog
+from sessions_app.errors import (
+    AlreadyIn,
+    Conflict,
+    Forbidden,
+    LinkIsOver,
+    Malformed,
+    NotAvailable,
+    NotFound,
+    OwnerCannotLeave,
+)
+from sessions_app.models import Participant
+from sessions_app.notices import link
+from sessions_app.shape import taking, verb
+from sessions_app.states import HistoryMode, ParticipantStatus
+from sessions_app.turn import Outcome, Turn
+
+_IN = (ParticipantStatus.INVITED, ParticipantStatus.JOINED)
+
+
+@verb
+def invite_colleague(*, actor: Actor, conversation_id: int, agent_id: int) -> Outcome:
+    """Bring another agent into a conversation that is being served. The colleague is in at once, and is no owner.
+
+    The owner or a collaborator invites; the invitee exists, is online and is not in yet.
+    """
+    with taking(actor, conversation_id) as turn:
+        access.may_speak(turn)
+        agent = Agent.objects.filter(pk=agent_id, tenant_id=actor.tenant_id, is_active=True).first()
+        if agent is None:
+            raise NotFound("There is no such agent.")
+        if turn.live and turn.live.agent_id == agent.pk:
+            raise AlreadyIn(f"{agent.name} serves this conversation.")
+        if Participant.objects.filter(conversation_id=conversation_id, agent=agent, status__in=_IN).exists():
+            raise AlreadyIn(f"{agent.name} is in this conversation already.")
+        if not presence.reachable(turn.now).filter(pk=agent.pk).exists():
+            raise NotAvailable(f"{agent.name} is not available now.")
+        participant = Participant(
+            role=Participant.Role.COLLABORATOR, agent=agent, name=agent.name, history=HistoryMode.ALL
+        )
+        oplog.add_participant(turn, participant, ParticipantStatus.JOINED)
+    return turn.outcome(turn.live, participant_id=participant.pk)
+
+
+@verb
+def leave(*, actor: Actor, conversation_id: int) -> Outcome:
+    """Leave a conversation one collaborates in or was invited to. The owner cannot leave."""
+    with taking(actor, conversation_id) as turn:
+        if access.owns(actor, turn.live):
+            raise OwnerCannotLeave
+        participant = _mine(turn)
+        oplog.move_participant(turn, participant, ParticipantStatus.LEFT)
+    return turn.outcome(turn.live, participant_id=participant.pk)
+
+
+def _mine(turn: Turn) -> Participant:
+    mine: dict[str, Any] = {"agent_id": turn.actor.id} if turn.actor.is_agent else {"pk": turn.actor.id}
+    if not turn.actor.is_agent and turn.actor.kind != ActorKind.PARTICIPANT:
+        raise Forbidden
+    here = Participant.objects.filter(conversation=turn.conversation, status=ParticipantStatus.JOINED, **mine)
+    participant = here.first()
+    if participant is None:
+        raise NotFound("You are not in this conversation.")
+    return participant
+
+
+@verb
+def invite_participant(
+    *,
+    actor: Actor,
+    conversation_id: int,
+    name: str,
+    role: str = Participant.Role.GUEST,
+    contact: str = "",
+    history: str = HistoryMode.NONE,
+    history_count: int = 0,
+) -> Outcome:
+    """Invite somebody from outside the desk; the answer holds the link's one-time token, shown only here.
+
+    Where there is an address a notice with the link goes to it soon; how that went is seen on the participant.
+    `history` says how much the participant will see: none of what was said before the invitation counts until joining
+    (`none`), all since the invitation (`from_now`), the `last` n messages, or `all`.
+    """
+    if role not in Participant.Role.values or role == Participant.Role.COLLABORATOR:
+        raise Malformed("role must be employee, department or guest.")
+    if not name.strip():
+        raise Malformed("A participant needs a name.")
+    checked_history(history, history_count)
+    with taking(actor, conversation_id) as turn:
+        access.must_own(actor, turn.live)
+        participant, token = add(
+            turn, name=name, role=role, contact=contact, history=history, history_count=history_count
+        )
+    return turn.outcome(turn.live, participant_id=participant.pk, token=token)
+
+
+def checked_history(history: str, history_count: int) -> None:
+    """Raises `Malformed` for what says nothing of how much is shared."""
+    if history not in set(HistoryMode):
+        raise Malformed(f"history must be one of {', '.join(HistoryMode)}.")
+    if history == HistoryMode.LAST and history_count < 1:
+        raise Malformed("history_count must be at least 1 when history is 'last'.")
+
+
+def add(turn: Turn, *, name: str, role: str, contact: str, history: str, history_count: int) -> tuple[Participant, str]:
+    """Invite one, under the lock; the second is the link's token."""
+    participant = Participant(
+        role=role,
+        name=name.strip()[:200],
+        contact=contact.strip()[:200],
+        history=history,
+        history_count=history_count if history == HistoryMode.LAST else 0,
+    )
+    token = _new_link(participant)
+    oplog.add_participant(turn, participant, ParticipantStatus.INVITED)
+    return participant, token
+
+
+@verb
+def send_notice_again(*, actor: Actor, conversation_id: int, participant_id: int, contact: str = "") -> Outcome:
+    """Send the notice once more, to a new address if one is named, with a new link: the old one ends.
+
+    The owner or a supervisor, while the participant has not joined. The answer holds the new token, as when inviting.
+    """
+    with taking(actor, conversation_id) as turn:
+        access.must_own(actor, turn.live)
+        participant = _participant(turn, participant_id)
+        if participant.status != ParticipantStatus.INVITED:
+            raise Conflict(f"This participant has {participant.status} already.")
+        participant.contact = contact.strip()[:200] or participant.contact
+        if not participant.contact:
+            raise Malformed("There is no address to send to; name one.")
+        token = _new_link(participant)
+        oplog.invite_again(turn, participant)
+    return turn.outcome(turn.live, participant_id=participant.pk, token=token)
+
+
+def _new_link(participant: Participant) -> str:
+    """Give the participant a link; returns its token."""
+    participant.link_seed = link.new_seed()
+    token = link.token_of(participant.link_seed)
+    participant.token_hash = digest(token)
+    return token
+
+
+def _participant(turn: Turn, participant_id: int) -> Participant:
+    participant = Participant.objects.filter(pk=participant_id, conversation=turn.conversation).first()
+    if participant is None:
+        raise NotFound("There is no such participant.")
+    return participant
+
+
+@verb
+def join(*, tenant_id: int, token: str) -> Outcome:
+    """Enter by the link's one-time token: the second use is refused, like a token that never was."""
+    found = Participant.objects.filter(tenant_id=tenant_id, token_hash=digest(token))
+    participant = found.first()
+    if participant is None:
+        raise LinkIsOver
+    actor = as_actor(participant)
+    with taking(actor, participant.conversation_id) as turn:
+        participant = found.first()  # again under the lock: of two who use the link at once, one is in
+        if participant is None or participant.status != ParticipantStatus.INVITED:
+            raise LinkIsOver
+        participant.history_from = _sees_from(turn, participant)
+        oplog.move_participant(turn, participant, ParticipantStatus.JOINED)
+    return turn.outcome(turn.live, participant_id=participant.pk)
+
+
+def as_actor(participant: Participant) -> Actor:
+    """Whom a participant acts as: bound to the one conversation."""
+    return Actor(
+        kind=ActorKind.PARTICIPANT,
+        tenant_id=participant.tenant_id,
+        id=participant.pk,
+        name=participant.name,
+        conversation_id=participant.conversation_id,
+    )
+
+
+def _sees_from(turn: Turn, participant: Participant) -> datetime | None:
+    """The moment since which the participant sees what is said; None for all."""
+    if participant.history == HistoryMode.ALL:
+        return None
+    if participant.history == HistoryMode.FROM_NOW:
+        return participant.history_from
+    if participant.history == HistoryMode.LAST:
+        said = thread.messages(turn.conversation.pk, notes=False).reverse()
+        oldest = list(said.values_list("sent_at", flat=True)[: participant.history_count])
+        return oldest[-1] if oldest else turn.now
+    return turn.now
+
+
+def visible_to(participant: Participant) -> QuerySet[Message]:
+    """What a participant may read: the history as shared, never a note, nothing after leaving."""
+    if participant.status != ParticipantStatus.JOINED:
+        return Message.objects.none()
+    said = thread.messages(participant.conversation_id, notes=bool(participant.agent_id))
+    return said.filter(sent_at__gte=participant.history_from) if participant.history_from else said
+
+
+@verb
+def remove_participant(*, actor: Actor, conversation_id: int, participant_id: int) -> Outcome:
+    """The owner takes somebody out; an unused link stops working."""
+    with taking(actor, conversation_id) as turn:
+        access.must_own(actor, turn.live)
+        participant = _participant(turn, participant_id)
+        if participant.status not in _IN:
+            raise Conflict(f"This participant has {participant.status} already.")
+        oplog.move_participant(turn, participant, ParticipantStatus.REMOVED)
+    return turn.outcome(turn.live, participant_id=participant.pk)

@@ -1,0 +1,387 @@
+"""Moving a conversation from one owner to another. Every move has exactly one Transfer row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents_app import presence, skills
+from agents_app.actors import Actor, ActorKind
+from agents_app.models import Agent, Team
+from messaging_app.models import Operation
+from sessions_app import access, assignment, oplog
+from sessions_app.actions import lifecycle
+from sessions_app.errors import (
+    AlreadyTaken,
+    Conflict,
+    Forbidden,
+    HumanServes,
+    Malformed,
+    NoBot,
+    NotFound,
+    NotServing,
+    TransferEnded,
+)
+from sessions_app.models import ChatSession, Transfer
+from sessions_app.settle import is_unclaimed
+from sessions_app.shape import taking, verb
+from sessions_app.states import (
+    Owner,
+    Priority,
+    Status,
+    TaskType,
+    TransferKind,
+    TransferStatus,
+    human_kind,
+)
+from sessions_app.timers import unanswered
+from sessions_app.turn import Outcome, Turn
+
+
+@verb
+def request_transfer(
+    *,
+    actor: Actor,
+    conversation_id: int,
+    reason: str = "",
+    trigger: str = "",
+    to_team_id: int | None = None,
+    to_agent_id: int | None = None,
+    urgent: bool = False,
+    needs: dict[str, int] | None = None,
+    context: dict[str, Any] | None = None,
+    expected_epoch: int | None = None,
+) -> Outcome:
+    """Ask for a human (escalation), or, from the human who serves, for another one (handover).
+
+    An escalation that waits already is answered again, with its original waiting clock. With no robot session to
+    escalate, a manual one is opened and waits. The handover's sender serves on until it is accepted. `needs` are skills
+    with the level that whoever it is offered to must have. `context` may hold suggestion, promises, urgency, task_state.
+    Raises `Forbidden`, `HumanServes` when a human serves and another asks, `NotFound`, `Conflict`.
+    """
+    with taking(actor, conversation_id, expected_epoch=expected_epoch) as turn:
+        to = _recipients(turn, to_team_id, to_agent_id) | {"needs": _checked_needs(needs)}
+        if turn.live and turn.live.is_human_served:
+            session, transfer = turn.live, _ask_handover(turn, turn.live, reason=reason, trigger=trigger, **to)
+        else:
+            session, transfer = raise_need(turn, reason=reason, trigger=trigger, urgent=urgent, extra=context, **to)
+    return turn.outcome(session, transfer_id=transfer.pk)
+
+
+def raise_need(
+    turn: Turn,
+    *,
+    reason: str,
+    trigger: str,
+    urgent: bool = False,
+    extra: dict[str, Any] | None = None,
+    to_agent: Agent | None = None,
+    to_team: Team | None = None,
+    needs: dict[str, int] | None = None,
+) -> tuple[ChatSession, Transfer]:
+    """Escalate what is live, or open a manual session that waits; what waits already is left as it is (C6)."""
+    turn.rule = "C6"
+    live = turn.live
+    access.may_escalate(turn.actor, live)
+    for session in filter(None, [live, *turn.waiting]):
+        if waits := turn.transfer_of(session):
+            return session, waits
+    more: dict[str, Any] = {"to_agent": to_agent, "to_team": to_team, "needs": needs, "extra": extra}
+    if live and live.owner_kind == Owner.BOT:
+        if urgent and live.priority != Priority.EMERGENCY:
+            live.set_priority(Priority.EMERGENCY)
+            turn.record("session.priority_set", live, priority=live.priority, rank=live.rank)
+        return live, lifecycle.escalate(turn, live, reason=reason, trigger=trigger, **more)
+    if live:
+        lifecycle.supersede(turn, live)
+    session = oplog.open_row(
+        turn,
+        kind=human_kind(TaskType.CONSULTATION, urgent=urgent),
+        task=TaskType.CONSULTATION,
+        status=Status.PENDING,
+        reason=reason,
+    )
+    return session, oplog.ask(turn, session, TransferKind.ESCALATION, reason=reason, trigger=trigger, **more)
+
+
+def _ask_handover(turn: Turn, session: ChatSession, **asked: Any) -> Transfer:
+    if session.owner_kind == Owner.SHOP or not turn.actor.is_agent:
+        raise HumanServes(owner_name=access.owner_name(session))
+    access.must_own(turn.actor, session)
+    agent = asked.get("to_agent")
+    if agent and agent.pk == session.agent_id:
+        raise Conflict("The conversation is with this agent already.")
+    if waits := turn.transfer_of(session):
+        raise Conflict("A handover of this conversation waits for an answer; withdraw it first.", transfer_id=waits.pk)
+    if agent is None and asked.get("to_team") is None:
+        raise Malformed("Name the team or the agent to hand over to.")
+    return oplog.ask(turn, session, TransferKind.HANDOVER, **asked)
+
+
+def _checked_needs(needs: dict[str, int] | None) -> dict[str, int]:
+    try:
+        return skills.checked(needs or {})
+    except ValueError as error:
+        raise Malformed(f"needs: {error}") from None
+
+
+def _recipients(turn: Turn, team_id: int | None, agent_id: int | None) -> dict[str, Any]:
+    tenant_id = turn.conversation.tenant_id
+    agent = team = None
+    if agent_id is not None:
+        agent = Agent.objects.filter(pk=agent_id, tenant_id=tenant_id, is_active=True).first()
+        if agent is None:
+            raise NotFound("There is no such agent.")
+    if team_id is not None:
+        team = Team.objects.filter(pk=team_id, tenant_id=tenant_id).first()
+        if team is None:
+            raise NotFound("There is no such team.")
+    return {"to_agent": agent, "to_team": team}
+
+
+def hand_over(
+    *,
+    actor: Actor,
+    conversation_id: int,
+    to_agent_id: int | None = None,
+    to_team_id: int | None = None,
+    reason: str = "",
+    expected_epoch: int | None = None,
+) -> Outcome:
+    """Ask another agent or team to take over what the actor serves; serves on until it is accepted."""
+    access.must_be_agent(actor)
+    return request_transfer(
+        actor=actor,
+        conversation_id=conversation_id,
+        to_agent_id=to_agent_id,
+        to_team_id=to_team_id,
+        reason=reason,
+        trigger="handover",
+        expected_epoch=expected_epoch,
+    )
+
+
+@verb
+def accept_transfer(
+    *,
+    actor: Actor,
+    transfer_id: int,
+    override: bool = False,
+    expected_epoch: int | None = None,
+) -> Outcome:
+    """Take what waits: an escalation, a handover, a reassignment. Accepting one's own again answers the same.
+
+    Raises `TransferEnded`, `AlreadyTaken` with the winner's name, `NoCapacity`, `Forbidden` when it is addressed to
+    somebody else.
+    """
+    access.must_be_agent(actor)
+    with taking(actor, transfer_id=transfer_id, expected_epoch=expected_epoch) as turn:
+        transfer = _pending(turn, transfer_id)
+        if transfer.accepted_by_id == actor.id:
+            return turn.outcome(transfer.session, transfer_id=transfer.pk, is_repeat=True)
+        _must_be_pending(transfer)
+        _may_accept(turn, transfer)
+        session = turn.session(transfer.session_id)
+        turn.lock_agents(actor.id, session.agent_id)
+        agent = turn.agent(actor.id)
+        needed = access.room(turn, agent, override=override)
+        live = turn.live
+        if live and live is not session:
+            if live.is_human_served:
+                raise HumanServes(owner_name=access.owner_name(live))
+            if live.owner_kind == Owner.BOT:
+                turn.rule = "C1"
+                lifecycle.preempt(turn, live, reason="a human session begins")
+            elif is_unclaimed(live):
+                lifecycle.supersede(turn, live)
+            else:
+                raise Conflict("Another session of this conversation waits for a human; accept that one first.")
+        oplog.end_transfer(turn, transfer, TransferStatus.ACCEPTED, agent=agent, is_override=needed)
+        session.team = transfer.to_team or session.team
+        if session.status == Status.PENDING:
+            oplog.transition(turn, session, Status.ACTIVE, owner=Owner.AGENT, agent=agent)
+        else:
+            oplog.change_owner(turn, session, Owner.AGENT, agent, transfer_id=transfer.pk)
+    return turn.outcome(session, transfer_id=transfer.pk)
+
+
+def _pending(turn: Turn, transfer_id: int) -> Transfer:
+    for transfer in turn.transfers:
+        if transfer.pk == transfer_id:
+            return transfer
+    return Transfer.objects.select_related("accepted_by", "session").get(pk=transfer_id)
+
+
+def _must_be_pending(transfer: Transfer) -> None:
+    if transfer.status == TransferStatus.ACCEPTED and transfer.accepted_by:
+        name = transfer.accepted_by.name
+        raise AlreadyTaken(f"{name} has taken this conversation.", owner_name=name)
+    if not transfer.is_pending:
+        raise TransferEnded(f"This transfer has ended ({transfer.status.lower()}).", status=transfer.status)
+
+
+def _may_accept(turn: Turn, transfer: Transfer) -> None:
+    """Whoever it is addressed to; a supervisor may take any."""
+    actor = turn.actor
+    if actor.is_supervisor:
+        return
+    if transfer.to_agent_id and transfer.to_agent_id != actor.id:
+        raise Forbidden("This transfer is addressed to another agent.")
+    if transfer.to_team_id and not assignment.may_have(turn, transfer, actor.pk):
+        raise Forbidden("This transfer is addressed to a team you are not in.")
+    if transfer.offered_to_id and transfer.offered_to_id != actor.id:
+        raise Forbidden("This conversation is being offered to another agent.")
+    if transfer.kind == TransferKind.HANDOVER and transfer.from_id == actor.id:
+        raise Forbidden("You cannot accept your own handover; withdraw it.")
+
+
+@verb
+def decline_transfer(*, actor: Actor, transfer_id: int, reason: str = "") -> Outcome:
+    """Say no to a transfer addressed to oneself: it goes back to its sender, or an offer goes on to the next agent.
+
+    What lies in a queue for everybody is not one agent's to decline.
+    """
+    access.must_be_agent(actor)
+    with taking(actor, transfer_id=transfer_id) as turn:
+        transfer = _pending(turn, transfer_id)
+        _must_be_pending(transfer)
+        if transfer.offered_to_id == actor.id:
+            assignment.refuse(turn, transfer, reason=reason)
+        elif transfer.to_agent_id == actor.id or actor.is_supervisor:
+            unanswered(turn, transfer, TransferStatus.DECLINED, reason=reason)
+        else:
+            raise Forbidden("This transfer is not addressed to you.")
+    return turn.outcome(turn.session(transfer.session_id), transfer_id=transfer.pk)
+
+
+@verb
+def withdraw_transfer(*, actor: Actor, transfer_id: int, reason: str = "") -> Outcome:
+    """Take back what one asked for: the bot its escalation, the agent the handover, a supervisor either."""
+    with taking(actor, transfer_id=transfer_id) as turn:
+        transfer = _pending(turn, transfer_id)
+        _must_be_pending(transfer)
+        is_sender = transfer.from_id == actor.id and transfer.from_kind == actor.kind
+        if not (is_sender or actor.is_supervisor or actor.is_system or actor.kind == ActorKind.INTEGRATOR):
+            raise Forbidden("Only the one who asked for a transfer withdraws it.")
+        unanswered(turn, transfer, TransferStatus.WITHDRAWN, reason=reason)
+    return turn.outcome(turn.session(transfer.session_id), transfer_id=transfer.pk)
+
+
+@verb
+def take_over(
+    *, actor: Actor, conversation_id: int, reason: str = "", override: bool = False, expected_epoch: int | None = None
+) -> Outcome:
+    """Take a conversation from the bot at once. Raises `AlreadyTaken` when a human has it, `NotServing`, `NoCapacity`."""
+    access.must_be_agent(actor)
+    with taking(actor, conversation_id, expected_epoch=expected_epoch) as turn:
+        live = turn.live
+        if live and access.owns(actor, live):
+            return turn.outcome(live, is_repeat=True)
+        if live and live.is_human_served:
+            raise access.lost_to(live)
+        if live is None or live.owner_kind != Owner.BOT:
+            raise NotServing("No bot is speaking in this conversation; accept what waits, or open a session.")
+        turn.lock_agents(actor.id)
+        agent = turn.agent(actor.id)
+        needed = access.room(turn, agent, override=override)
+        transfer = oplog.move(turn, live, TransferKind.TAKEOVER, reason=reason, agent=agent, is_override=needed)
+        oplog.transition(turn, live, Status.TRANSFERRED, reason=reason, owner=Owner.AGENT, agent=agent)
+    return turn.outcome(live, transfer_id=transfer.pk)
+
+
+@verb
+def grab(
+    *, actor: Actor, conversation_id: int, reason: str, override: bool = False, expected_epoch: int | None = None
+) -> Outcome:
+    """Take a conversation from the human who serves it, with a reason. Never one's own, an unassigned or an ended one."""
+    access.must_be_agent(actor)
+    if not reason.strip():
+        raise Malformed("Say why you take this conversation from a colleague.")
+    with taking(actor, conversation_id, expected_epoch=expected_epoch) as turn:
+        live = turn.live
+        if live is None or not live.is_human_served:
+            number = None if live and live.owner_kind == Owner.BOT else (3011 if turn.sessions else 3002)
+            raise NotServing("Nobody is serving this conversation; accept it, or take it over.", legacy_code=number)
+        if access.owns(actor, live):
+            raise Conflict("You are serving this conversation already.", legacy_code=3012)
+        turn.lock_agents(actor.id, live.agent_id)
+        agent = turn.agent(actor.id)
+        needed = access.room(turn, agent, override=override)
+        if waits := turn.transfer_of(live):
+            oplog.end_transfer(turn, waits, TransferStatus.WITHDRAWN, reason=f"grabbed by {agent.name}")
+        transfer = oplog.move(turn, live, TransferKind.GRAB, reason=reason, agent=agent, is_override=needed)
+        oplog.change_owner(turn, live, Owner.AGENT, agent, transfer_id=transfer.pk)
+    return turn.outcome(live, transfer_id=transfer.pk)
+
+
+@verb
+def release_to_bot(
+    *,
+    actor: Actor,
+    conversation_id: int,
+    summary: str = "",
+    force: bool = False,
+    expected_epoch: int | None = None,
+) -> Outcome:
+    """Give the conversation back to its bot, which is told what it missed and the human's `summary`.
+
+    A manual session ends with it, and the robot session that waited resumes. Raises `NoBot` when none can take it;
+    `force` returns it, or ends the manual session, all the same.
+    """
+    with taking(actor, conversation_id, expected_epoch=expected_epoch) as turn:
+        live = turn.live
+        if live and live.owner_kind == Owner.SHOP:
+            access.must_be_agent(actor)
+        else:
+            access.must_own(actor, live)
+        assert live is not None
+        if not force and not _bot_can_take(turn, live):
+            raise NoBot
+        if waits := turn.transfer_of(live):
+            oplog.end_transfer(turn, waits, TransferStatus.WITHDRAWN, reason="released to the bot")
+        transfer = oplog.move(turn, live, TransferKind.RETURN, reason=summary)
+        if live.is_robot:
+            live.failed_answers = 0
+            oplog.transition(
+                turn, live, Status.ACTIVE, reason=summary, owner=Owner.BOT, missed_from_seq=_relieved_at(live)
+            )
+        else:
+            lifecycle.complete(turn, live, outcome="success", reason=summary)
+    return turn.outcome(turn.live or live, transfer_id=transfer.pk)
+
+
+def _bot_can_take(turn: Turn, live: ChatSession) -> bool:
+    session = live if live.is_robot else next((s for s in turn.waiting if s.is_robot), None)
+    return bool(session and session.bot and presence.is_alive(session.bot, turn.now))
+
+
+def _relieved_at(session: ChatSession) -> int:
+    """The operation by which the bot last lost its turn: what it missed comes after."""
+    lost = Operation.objects.filter(session_id=session.pk, type="session.transferred").order_by("-id")
+    return lost.values_list("seq", flat=True).first() or 0
+
+
+@verb
+def reassign(
+    *,
+    actor: Actor,
+    conversation_id: int,
+    reason: str,
+    to_team_id: int | None = None,
+    from_agent_id: int | None = None,
+) -> Outcome:
+    """Take a conversation from an absent agent and put it in the queue (C5). It stays live; nothing said is lost.
+
+    With `from_agent_id` only if that agent still has it. Raises `NotServing`, `Forbidden`.
+    """
+    access.must_be_supervisor(actor)
+    with taking(actor, conversation_id) as turn:
+        turn.rule = "C5"
+        live = turn.live
+        if live is None or live.owner_kind != Owner.AGENT or from_agent_id not in (None, live.agent_id):
+            raise NotServing
+        if waits := turn.transfer_of(live):
+            oplog.end_transfer(turn, waits, TransferStatus.WITHDRAWN, reason=reason)
+        to = _recipients(turn, to_team_id, None)
+        transfer = oplog.ask(turn, live, TransferKind.REASSIGNMENT, reason=reason, trigger="absence", **to)
+        oplog.change_owner(turn, live, Owner.NOBODY, transfer_id=transfer.pk)
+    return turn.outcome(live, transfer_id=transfer.pk)

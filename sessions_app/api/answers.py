@@ -1,0 +1,605 @@
+"""What the API says of each thing. Ids are text; times are UTC; nothing here is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from agents_app.actors import Actor, ActorKind
+from agents_app.models import Agent, Team, Tenant
+from config.api import Id, Problem, problem_of
+from messaging_app import labels
+from messaging_app.attachments import rows as attachments
+from messaging_app.attachments.models import Attachment
+from messaging_app.desk_models import Label
+from messaging_app.models import Controller, Conversation, Message, Operation, Tier
+from sessions_app import access, queries, waits
+from sessions_app.actions.bulk import Done
+from sessions_app.event_types import for_outsiders
+from sessions_app.models import ChatSession, GuidedFlow, Participant, SlaClock, Transfer
+from sessions_app.states import Derived
+from sessions_app.waiting import waiting
+
+OUTSIDERS = (ActorKind.CUSTOMER, ActorKind.PARTICIPANT)
+
+
+def _reader(answer: serializers.BaseSerializer) -> Actor:
+    """Who will read this answer."""
+    actor: Actor = answer.context["view"].actor
+    return actor
+
+
+class OutcomeAnswer(serializers.Serializer):
+    """What a command did. `epoch` is the fencing token to send with the next word; `rule` names what decided."""
+
+    conversation_id = Id()
+    session_id = Id(allow_null=True)
+    transfer_id = Id(allow_null=True)
+    participant_id = Id(allow_null=True)
+    message_id = serializers.CharField(help_text="The message's id as its sender gave it, or the one made for it.")
+    status = serializers.CharField(help_text="The session's status.")
+    controller = serializers.ChoiceField(Controller.choices, help_text="Who gets the customer's next message.")
+    epoch = serializers.IntegerField()
+    seq = serializers.IntegerField(help_text="The conversation's last operation.")
+    rule = serializers.CharField(help_text="The conflict rule that decided, C0 to C7; empty where none had to.")
+    is_repeat = serializers.BooleanField(help_text="True when this had been done before and nothing was changed.")
+    token = serializers.CharField(help_text="A secret that is shown once; empty otherwise.")
+    detail = serializers.DictField(
+        help_text="More, by command: `queue_position`, `expected_wait`, `question`, `opens_at`, `after_hours`."
+    )
+
+
+class DoneAnswer(serializers.Serializer):
+    """What became of one conversation: its outcome, or the problem that it would have been answered alone."""
+
+    conversation_id = Id()
+    is_done = serializers.SerializerMethodField(help_text="False where `problem` says why not.")
+    outcome = OutcomeAnswer(allow_null=True)
+    problem = serializers.SerializerMethodField()
+
+    def get_is_done(self, done: Done) -> bool:
+        return done.problem is None
+
+    @extend_schema_field(Problem(allow_null=True))
+    def get_problem(self, done: Done) -> dict[str, Any] | None:
+        told = problem_of(done.problem) if done.problem else None
+        return told[1] if told else None
+
+
+class BulkAnswer(serializers.Serializer):
+    done = serializers.IntegerField(help_text="How many were done, or had been before.")
+    results = DoneAnswer(many=True)
+
+
+class OwnerAnswer(serializers.Serializer):
+    kind = serializers.CharField(help_text="bot, agent, shop, or empty for nobody.")
+    id = Id(allow_null=True)
+    name = serializers.CharField()
+
+
+class ClockAnswer(serializers.ModelSerializer):
+    """How long a customer may be kept waiting, and was. What ran over goes on until `ended_at`."""
+
+    target = serializers.SerializerMethodField(help_text="Seconds.")
+    spent = serializers.SerializerMethodField(help_text="Seconds that counted before it last began to run.")
+
+    class Meta:
+        model = SlaClock
+        fields = (
+            "kind",
+            "state",
+            "target",
+            "spent",
+            "started_at",
+            "running_since",
+            "paused_at",
+            "due_at",
+            "warned_at",
+            "breached_at",
+            "ended_at",
+        )
+        read_only_fields = fields
+
+    def get_target(self, clock: SlaClock) -> int:
+        return int(clock.target.total_seconds())
+
+    def get_spent(self, clock: SlaClock) -> int:
+        return int(clock.spent.total_seconds())
+
+
+class SessionAnswer(serializers.ModelSerializer):
+    id = Id()
+    conversation_id = Id()
+    owner = serializers.SerializerMethodField()
+    state = serializers.SerializerMethodField(help_text="What other systems call the status.")
+    bot_id = Id(allow_null=True)
+    agent_id = Id(allow_null=True)
+    previous_id = Id(allow_null=True, help_text="The ended session that this one reopens.")
+    context = serializers.DictField()  # type: ignore[assignment]
+    clocks = ClockAnswer(many=True, help_text="Service levels, oldest first; none where nothing was promised.")
+
+    class Meta:
+        model = ChatSession
+        fields = (
+            "id",
+            "conversation_id",
+            "kind",
+            "origin",
+            "task",
+            "priority",
+            "rank",
+            "status",
+            "state",
+            "owner",
+            "bot_id",
+            "agent_id",
+            "previous_id",
+            "on_hold",
+            "outcome",
+            "reason",
+            "context",
+            "message_count",
+            "opened_at",
+            "activated_at",
+            "last_activity_at",
+            "ended_at",
+            "expires_at",
+            "missed_from_seq",
+            "clocks",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(OwnerAnswer)
+    def get_owner(self, session: ChatSession) -> dict[str, Any]:
+        owner = session.owner_id
+        name = access.owner_name(session) if session.owner_kind else ""
+        return {"kind": session.owner_kind, "id": str(owner) if owner else None, "name": name}
+
+    @extend_schema_field(serializers.ChoiceField([(word.value, word.value) for word in Derived]))
+    def get_state(self, session: ChatSession) -> str:
+        return session.derived.value
+
+
+class LabelAnswer(serializers.ModelSerializer):
+    id = Id()
+
+    class Meta:
+        model = Label
+        fields = ("id", "name", "colour", "is_enabled")
+        read_only_fields = fields
+
+
+class ConversationAnswer(serializers.ModelSerializer):
+    id = Id()
+    tier = serializers.ChoiceField(Tier.choices)
+    owner = serializers.SerializerMethodField()
+    live_session_id = serializers.SerializerMethodField()
+    need = serializers.DictField(help_text="Why a human is needed; empty when none is.")
+    opens_at = serializers.SerializerMethodField(
+        help_text="When somebody is there for whom the customer waits; null when somebody is, or nobody is waited for."
+    )
+    labels = serializers.SerializerMethodField()
+
+    def to_representation(self, conversation: Conversation) -> dict[str, Any]:
+        told = super().to_representation(conversation)
+        kind = _reader(self).kind
+        if kind in OUTSIDERS:  # the desk's own judgement and marks
+            told |= {"need": {}, "is_vip": False, "is_urgent": False, "pinned_at": None, "todo_at": None, "labels": []}
+        if kind in (
+            ActorKind.PARTICIPANT,
+            ActorKind.BOT,
+        ):  # they read the messages, as far as those are shared with them
+            told |= {"last_text": "", "last_sender": ""}
+        return told
+
+    class Meta:
+        model = Conversation
+        fields = (
+            "id",
+            "platform",
+            "shop_id",
+            "account_id",
+            "kind",
+            "customer_name",
+            "is_vip",
+            "controller",
+            "epoch",
+            "tier",
+            "owner",
+            "live_session_id",
+            "needs_human",
+            "need",
+            "waiting_since",
+            "opens_at",
+            "is_urgent",
+            "pinned_at",
+            "todo_at",
+            "labels",
+            "seq",
+            "last_text",
+            "last_sender",
+            "last_activity_at",
+            "created_at",
+        )
+        read_only_fields = fields
+
+    def _live(self, conversation: Conversation) -> ChatSession | None:
+        live: dict[int, ChatSession] | None = self.context.get("live")
+        if live is None:
+            live = queries.live_sessions([conversation.pk])
+        return live.get(conversation.pk)
+
+    @extend_schema_field(OwnerAnswer)
+    def get_owner(self, conversation: Conversation) -> dict[str, Any]:
+        live = self._live(conversation)
+        if live is None or not live.owner_kind:
+            return {"kind": "", "id": None, "name": ""}
+        owner = live.owner_id
+        return {"kind": live.owner_kind, "id": str(owner) if owner else None, "name": access.owner_name(live)}
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_opens_at(self, conversation: Conversation) -> str | None:
+        openings: dict[int, datetime] | None = self.context.get("openings")
+        if openings is None:
+            openings = waits.openings([conversation])
+        at = openings.get(conversation.pk)
+        return serializers.DateTimeField().to_representation(at) if at else None
+
+    @extend_schema_field(LabelAnswer(many=True))
+    def get_labels(self, conversation: Conversation) -> list[dict[str, Any]]:
+        named: Mapping[int, list[Label]] | None = self.context.get("labels")
+        if named is None:
+            named = labels.on([conversation.pk])
+        return list(LabelAnswer(named.get(conversation.pk, []), many=True).data)
+
+    @extend_schema_field(Id(allow_null=True))
+    def get_live_session_id(self, conversation: Conversation) -> str | None:
+        live = self._live(conversation)
+        return str(live.pk) if live else None
+
+
+class ConversationDetailAnswer(ConversationAnswer):
+    """`queue_position` and `expected_wait` are null while nobody waits for a human; the latter also when not known."""
+
+    queue_position = serializers.IntegerField(allow_null=True, help_text="1 for the next.")
+    expected_wait = serializers.IntegerField(allow_null=True, help_text="Seconds; 0 for at once.")
+
+    class Meta:
+        model = Conversation
+        fields = (*ConversationAnswer.Meta.fields, "queue_position", "expected_wait")
+        read_only_fields = fields
+
+    def to_representation(self, conversation: Conversation) -> dict[str, Any]:
+        waits = waiting(conversation)
+        conversation.queue_position = waits.position if waits else None  # type: ignore[attr-defined]
+        conversation.expected_wait = waits.seconds if waits else None  # type: ignore[attr-defined]
+        return super().to_representation(conversation)
+
+
+class QueueAnswer(serializers.Serializer):
+    """Where a conversation stands in the line for a human. The wait is an estimate from how long agents needed of late."""
+
+    is_waiting = serializers.BooleanField()
+    position = serializers.IntegerField(allow_null=True, help_text="1 for the next; null while it does not wait.")
+    expected_wait = serializers.IntegerField(allow_null=True, help_text="Seconds; 0 for at once, null when not known.")
+
+
+class AttachmentAnswer(serializers.ModelSerializer):
+    """A file. `width` and `height` are a picture's; `url` and `preview_url` ask for a credential like this address."""
+
+    id = Id()
+    conversation_id = Id()
+    message_id = serializers.SerializerMethodField(help_text="The `id` of the message that sent it; null until then.")
+    url = serializers.SerializerMethodField()
+    preview_url = serializers.SerializerMethodField(help_text="Of a small copy; null for what is no picture.")
+
+    class Meta:
+        model = Attachment
+        fields = (
+            "id",
+            "conversation_id",
+            "message_id",
+            "name",
+            "media_type",
+            "size",
+            "sha256",
+            "width",
+            "height",
+            "url",
+            "preview_url",
+            "created_at",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(Id(allow_null=True))
+    def get_message_id(self, attachment: Attachment) -> str | None:
+        return str(attachment.message_id) if attachment.message_id else None
+
+    def get_url(self, attachment: Attachment) -> str:
+        return str(attachments.told(attachment)["url"])
+
+    def get_preview_url(self, attachment: Attachment) -> str | None:
+        url: str | None = attachments.told(attachment)["preview_url"]
+        return url
+
+
+class MessageAnswer(serializers.ModelSerializer):
+    id = Id()
+    session_id = Id(allow_null=True)
+    attachments = AttachmentAnswer(many=True)
+
+    class Meta:
+        model = Message
+        fields = (
+            "id",
+            "message_id",
+            "session_id",
+            "sender_type",
+            "sender_name",
+            "is_note",
+            "content",
+            "attachments",
+            "sent_at",
+            "seq",
+        )
+        read_only_fields = fields
+
+
+class OperationAnswer(serializers.ModelSerializer):
+    """One change, as it was recorded: ids and digests, never what was said."""
+
+    session_id = Id(allow_null=True)
+    actor_id = Id(allow_null=True)
+    data = serializers.DictField()  # type: ignore[assignment]
+
+    class Meta:
+        model = Operation
+        fields = ("seq", "pos", "type", "session_id", "actor_kind", "actor_id", "actor_name", "data", "at")
+        read_only_fields = fields
+
+    def to_representation(self, operation: Operation) -> dict[str, Any]:
+        told = super().to_representation(operation)
+        return for_outsiders(told) if _reader(self).kind in OUTSIDERS else told
+
+
+class TransferAnswer(serializers.ModelSerializer):
+    id = Id()
+    conversation_id = Id()
+    session_id = Id()
+    from_id = Id(allow_null=True)
+    to_team_id = Id(allow_null=True)
+    to_agent_id = Id(allow_null=True)
+    accepted_by_id = Id(allow_null=True)
+    offered_to_id = Id(allow_null=True)
+    needs = serializers.DictField(child=serializers.IntegerField(), help_text="Skills that are needed, with a level.")
+    context = serializers.DictField(  # type: ignore[assignment]
+        help_text="The context package: docs/schemas/context-package-1.json."
+    )
+
+    class Meta:
+        model = Transfer
+        fields = (
+            "id",
+            "conversation_id",
+            "session_id",
+            "kind",
+            "status",
+            "from_kind",
+            "from_id",
+            "from_name",
+            "to_team_id",
+            "to_agent_id",
+            "offered_to_id",
+            "offer_expires_at",
+            "needs",
+            "accepted_by_id",
+            "reason",
+            "trigger",
+            "context",
+            "requested_at",
+            "waiting_since",
+            "opens_at",
+            "deadline",
+            "ended_at",
+            "end_reason",
+        )
+        read_only_fields = fields
+
+
+class CandidateAnswer(serializers.Serializer):
+    """An agent who was looked at. `verdict` is fits, or why not; those who fit come in the strategy's order."""
+
+    agent_id = Id()
+    name = serializers.CharField()
+    verdict = serializers.CharField()
+    busy = serializers.IntegerField(help_text="Live sessions and open offers at that moment.")
+    max_load = serializers.IntegerField()
+
+
+class DecisionAnswer(serializers.Serializer):
+    """Why a conversation was offered to this agent, or to nobody."""
+
+    id = Id()
+    at = serializers.DateTimeField()
+    strategy = serializers.CharField()
+    chosen_id = Id(allow_null=True)
+    why = serializers.CharField()
+    candidates = CandidateAnswer(many=True)
+
+
+class DecisionsAnswer(serializers.Serializer):
+    decisions = DecisionAnswer(many=True)
+
+
+class ParticipantAnswer(serializers.ModelSerializer):
+    id = Id()
+    agent_id = Id(allow_null=True)
+
+    class Meta:
+        model = Participant
+        fields = (
+            "id",
+            "role",
+            "status",
+            "agent_id",
+            "name",
+            "contact",
+            "history",
+            "history_count",
+            "invited_by",
+            "invited_at",
+            "notice_status",
+            "notice_error",
+            "notice_sent_at",
+            "joined_at",
+            "ended_at",
+        )
+        read_only_fields = fields
+
+    def to_representation(self, participant: Participant) -> dict[str, Any]:
+        told = super().to_representation(participant)
+        return told if _reader(self).is_agent else told | {"contact": "", "invited_by": ""}
+
+
+class InvitedMember(serializers.Serializer):
+    participant_id = Id()
+    name = serializers.CharField()
+    token = serializers.CharField(help_text="The link's, shown once.")
+
+
+class SkippedMember(serializers.Serializer):
+    name = serializers.CharField()
+    reason = serializers.ChoiceField([("already_in", "already_in")])
+
+
+class InvitedAnswer(serializers.Serializer):
+    """Everybody of a department: who was invited, and who was not because they are in or invited already."""
+
+    conversation_id = Id()
+    seq = serializers.IntegerField(help_text="The conversation's last operation.")
+    invited = InvitedMember(many=True, source="detail.invited")
+    skipped = SkippedMember(many=True, source="detail.skipped")
+
+
+class DepartmentAnswer(serializers.Serializer):
+    id = serializers.CharField(help_text="The directory's own.")
+    name = serializers.CharField()
+
+
+class DepartmentsAnswer(serializers.Serializer):
+    """A few that fit; search by name for others."""
+
+    departments = DepartmentAnswer(many=True)
+
+
+class FlowAnswer(serializers.ModelSerializer):
+    id = Id()
+    conversation_id = Id(allow_null=True)
+    missing_info = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = GuidedFlow
+        fields = (
+            "id",
+            "trigger_id",
+            "conversation_id",
+            "status",
+            "version",
+            "pending_question",
+            "missing_info",
+            "answer",
+            "last_candidate",
+            "last_notification",
+            "failed_reason",
+            "lease_until",
+            "expires_at",
+            "created_at",
+            "updated_at",
+        )
+        read_only_fields = fields
+
+
+class AgentAnswer(serializers.ModelSerializer):
+    id = Id()
+    skills = serializers.DictField(child=serializers.IntegerField(), help_text="With their levels, from 1 to 5.")
+    load = serializers.IntegerField(help_text="Live sessions owned now; counted.")
+    is_reachable = serializers.BooleanField(help_text="Declared available and heard of within the last minute.")
+    teams: Any = serializers.SlugRelatedField("name", many=True, read_only=True)
+
+    class Meta:
+        model = Agent
+        fields = (
+            "id",
+            "name",
+            "role",
+            "availability",
+            "availability_reason",
+            "availability_since",
+            "is_reachable",
+            "load",
+            "max_load",
+            "skills",
+            "teams",
+            "last_seen_at",
+        )
+        read_only_fields = fields
+
+
+class TeamAnswer(serializers.ModelSerializer):
+    id = Id()
+    assignment = serializers.SerializerMethodField(help_text="Its own, or the tenant's.")
+    needs = serializers.DictField(child=serializers.IntegerField())
+    members = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Team
+        fields = ("id", "name", "members", "assignment", "strategy", "needs", "capacity")
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.ChoiceField(Tenant.Assignment.choices))
+    def get_assignment(self, team: Team) -> str:
+        return team.assignment or team.tenant.assignment
+
+    @extend_schema_field(serializers.ListField(child=Id()))
+    def get_members(self, team: Team) -> list[str]:
+        return [str(agent.pk) for agent in team.members.all()]
+
+
+class AvailabilityAnswer(serializers.Serializer):
+    """Whether a robot session could be live at once; if not, what is in the way and when that may end."""
+
+    available = serializers.BooleanField()
+    conversation_id = Id(allow_null=True, help_text="Null when nobody has written to this shop yet.")
+    conflicting_session_id = Id(allow_null=True)
+    owner_kind = serializers.CharField()
+    owner_name = serializers.CharField()
+    may_end_at = serializers.DateTimeField(allow_null=True)
+
+
+class TruthAnswer(serializers.Serializer):
+    """What has become of a session while its bot or agent was away (rule C5)."""
+
+    state = serializers.ChoiceField([(s, s) for s in ("yours", "paused", "waiting", "moved", "ended")])
+    session_id = Id()
+    status = serializers.CharField()
+    epoch = serializers.IntegerField()
+    seq = serializers.IntegerField()
+    owner_name = serializers.CharField(help_text="Who has it now.")
+    missed = OperationAnswer(many=True)
+
+
+class JoinedAnswer(serializers.Serializer):
+    """The participant's own credential; the link is spent."""
+
+    conversation_id = Id()
+    participant_id = Id()
+    token = serializers.CharField(help_text="Send it as `Authorization: Bearer …`.")
+
+
+class TokenAnswer(serializers.Serializer):
+    token = serializers.CharField(help_text="Send it as `Authorization: Bearer …`.")
+    expires_in = serializers.IntegerField(help_text="Seconds.")

@@ -1,0 +1,181 @@
+"""Many messages at once: as JSON or as lines, stored while the sender waits or behind the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+import orjson
+from django.conf import settings
+from django.db.models import QuerySet
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import mixins, serializers
+from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from agents_app.idempotency import Answer
+from agents_app.rest import Endpoints, answered, describes, number, reads
+from agents_app.scopes import Scope
+from config.api import Body, Id, TooLarge
+from sessions_app.actions import backlog
+from sessions_app.actions.batches import Report
+from sessions_app.api.bodies import BatchRow
+from sessions_app.errors import NotFound
+from sessions_app.models import Batch
+
+_PIECE = 64 * 1024
+_IN_MEMORY = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A batch as lines in a file that goes when it is closed."""
+
+    file: IO[bytes]
+    size: int
+    lines: int
+    digest: str
+
+
+def received(pieces: Iterable[bytes]) -> Received:
+    """Raises `TooLarge` beyond BATCH_MAX_BYTES."""
+    file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 – the endpoint closes it
+    digest, size, lines, last = sha256(), 0, 0, b"\n"
+    for piece in pieces:
+        size += len(piece)
+        if size > settings.BATCH_MAX_BYTES:
+            file.close()
+            raise TooLarge(f"A batch has at most {settings.BATCH_MAX_BYTES:,} bytes.")
+        file.write(piece)
+        digest.update(piece)
+        lines += piece.count(b"\n")
+        last = piece
+    file.seek(0)
+    return Received(file, size, lines + (not last.endswith(b"\n")), digest.hexdigest())
+
+
+class Lines(BaseParser):
+    """NDJSON, one message a line; never as a whole in memory."""
+
+    media_type = "application/x-ndjson"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        return received(iter(partial(stream.read, _PIECE), b""))
+
+
+class Rows(BaseParser):
+    """JSON with the messages under `rows`."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        body = stream.read(settings.BATCH_MAX_BYTES + 1)
+        if len(body) > settings.BATCH_MAX_BYTES:
+            raise TooLarge(f"A batch has at most {settings.BATCH_MAX_BYTES:,} bytes.")
+        try:
+            sent = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise ParseError(f"JSON parse error - {error}") from None
+        if not (isinstance(sent, dict) and list(sent) == ["rows"] and isinstance(sent["rows"], list)):
+            raise ValidationError({"rows": ["Send the messages as a list under `rows`, and nothing else."]})
+        return received(orjson.dumps(row) + b"\n" for row in sent["rows"])
+
+
+class BatchBody(Body):
+    rows = BatchRow(many=True)
+
+
+class RejectionAnswer(serializers.Serializer):
+    line = serializers.IntegerField(help_text="From 1; in JSON the place in `rows`.")
+    reason = serializers.CharField()
+
+
+class ResultAnswer(serializers.Serializer):
+    """What is stored so far; at the end, what the batch did."""
+
+    lines = serializers.IntegerField(help_text="Without blank ones.")
+    accepted = serializers.IntegerField()
+    duplicate = serializers.IntegerField(help_text="Known by their message_id, or twice in the batch.")
+    rejected = serializers.IntegerField()
+    sessions_created = serializers.IntegerField()
+    sessions_extended = serializers.IntegerField()
+    sessions_joined = serializers.IntegerField(help_text="Of before, that a late message joined to another.")
+    transfers_raised = serializers.IntegerField()
+    rejections = RejectionAnswer(many=True, help_text=f"The first {backlog.SHOWN}.")
+
+
+class BatchAnswer(serializers.ModelSerializer):
+    id = Id(allow_null=True, help_text="Null for a batch that was stored at once: there is nothing to ask again.")
+    progress = serializers.SerializerMethodField(help_text="From 0 to 1, by bytes.")
+    result = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Batch
+        fields = ("id", "state", "progress", "error", "result", "created_at", "started_at", "ended_at")
+        read_only_fields = fields
+
+    def get_progress(self, batch: Batch) -> float:
+        return 1.0 if batch.state == Batch.State.DONE else round(batch.position / (batch.size or 1), 4)
+
+    @extend_schema_field(ResultAnswer)
+    def get_result(self, batch: Batch) -> dict[str, Any]:
+        nothing = Report().counts()
+        return nothing | batch.counts | {"rejections": batch.rejections}
+
+
+class BatchEndpoints(mixins.RetrieveModelMixin, Endpoints):
+    queryset = Batch.objects.none()
+    serializer_class = BatchAnswer
+    parser_classes = (Rows, Lines)
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return Batch.objects.filter(tenant_id=self.actor.tenant_id, client_id=self.actor.pk)
+
+    def get_object(self) -> Batch:
+        backlog.may_bring(self.actor)
+        batch = self.get_queryset().filter(pk=number(self.kwargs["pk"])).first()
+        if batch is None:
+            raise NotFound("There is no such batch.")
+        found: Batch = batch
+        return found
+
+    @reads(BatchAnswer, scope=Scope.MESSAGES)
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """How far a batch is, and what it did; only for whoever sent it."""
+        return super().retrieve(request, *args, **kwargs)
+
+    @describes(
+        scope=Scope.MESSAGES,
+        called="bring",
+        writes=True,
+        request={"application/json": BatchBody, "application/x-ndjson": {"type": "string"}},
+        responses={200: BatchAnswer, 202: BatchAnswer},
+    )
+    def create(self, request: Request) -> Response:
+        """Bring in many messages. Up to 1,000 lines are stored at once; more are taken on, and `Location` says how it goes.
+
+        A bad row is reported with its line and stops nothing; what is known by its message_id is not stored again:
+        docs/ingest.md. As `application/x-ndjson` a batch is one message a line.
+        """
+        backlog.may_bring(self.actor)
+        sent: Any = request.data
+        if not isinstance(sent, Received):
+            raise ValidationError({"body": ["Send messages, and their Content-Length."]})
+        with sent.file:
+            is_small = sent.lines <= backlog.SMALL
+            answer = answered(request, partial(self._take, sent, is_small), digest=sent.digest, in_parts=is_small)
+        if answer.status_code == 202:
+            answer.headers["Location"] = reverse("api:batch-detail", args=[answer.data["id"]])
+        return answer
+
+    def _take(self, sent: Received, is_small: bool) -> Answer:
+        take = backlog.store_at_once if is_small else backlog.keep
+        batch = take(actor=self.actor, file=sent.file, size=sent.size)
+        return 200 if is_small else 202, BatchAnswer(batch).data

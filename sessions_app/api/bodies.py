@@ -1,0 +1,326 @@
+"""What the API's commands take. Field names are the verbs' own keywords."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from agents_app.models import Agent
+from agents_app.skills import HIGHEST, LOWEST
+from config.api import ID_SCHEMA, Body, Id
+from messaging_app.attachments import rows as attachments
+from messaging_app.models import Message
+from messaging_app.thread import MAX_CONTENT, MAX_ID, Words
+from sessions_app.actions import bulk
+from sessions_app.actions.lifecycle import OUTCOMES
+from sessions_app.actions.presence import MAX_LOAD
+from sessions_app.models import Participant
+from sessions_app.states import FlowStatus, HistoryMode, Kind, TaskType
+
+_BLANK_HELP = "May be empty, or left out, where something is attached."
+_EPOCH_HELP = "Do it only while the conversation is at this epoch; 409 `stale_epoch` otherwise."
+
+
+def _words(values: type[Any]) -> list[tuple[Any, Any]]:
+    return [(word.value, word.value) for word in values]
+
+
+def reason(**more: Any) -> serializers.CharField:
+    return serializers.CharField(**({"required": False, "allow_blank": True, "max_length": 500} | more))
+
+
+def epoch() -> serializers.IntegerField:
+    return serializers.IntegerField(required=False, min_value=0, max_value=2**53, help_text=_EPOCH_HELP)
+
+
+class ReasonBody(Body):
+    reason = reason()
+
+
+class GuardedBody(ReasonBody):
+    expected_epoch = epoch()
+
+
+class TakeBody(GuardedBody):
+    override = serializers.BooleanField(required=False, help_text="Beyond capacity: supervisors only, on record.")
+
+
+class GrabBody(TakeBody):
+    reason = reason(required=True, allow_blank=False, help_text="Why it is taken from a colleague; kept.")
+
+
+# --- Sessions ----------------------------------------------------------------------------------------------------
+
+
+class KeyBody(Body):
+    """A conversation by its id, or by shop and account (and platform); the latter makes it if it is new."""
+
+    conversation_id = Id(required=False)
+    shop_id = serializers.CharField(required=False, max_length=191)
+    account_id = serializers.CharField(required=False, max_length=191)
+    platform = serializers.CharField(required=False, max_length=64)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("conversation_id" in attrs) == ("shop_id" in attrs and "account_id" in attrs):
+            raise serializers.ValidationError("Name the conversation: conversation_id, or shop_id and account_id.")
+        return attrs
+
+
+class PlaceQuery(serializers.Serializer):
+    shop_id = serializers.CharField(max_length=191)
+    account_id = serializers.CharField(max_length=191)
+    platform = serializers.CharField(max_length=64, default="default")
+
+
+class OpenBody(KeyBody):
+    robot = serializers.BooleanField(default=True, help_text="False asks for a human.")
+    kind = serializers.ChoiceField(_words(Kind), required=False, help_text="Follows from the task when left out.")
+    task = serializers.ChoiceField(_words(TaskType), required=False)
+    priority = serializers.IntegerField(required=False, min_value=1, max_value=4, help_text="1 emergency … 4 low.")
+    on_conflict = serializers.ChoiceField([("wait", "wait"), ("fail", "fail")], required=False)
+    urgent = serializers.BooleanField(required=False)
+    bot_id = Id(required=False, help_text="The bot that will work it; a bot's own key is enough.")
+    previous_id = Id(required=False, help_text="The ended session that this one reopens.")
+    reason = reason()
+    context = serializers.DictField(  # type: ignore[assignment]
+        required=False, help_text="Task state: kept with the session, sent with transfers."
+    )
+
+
+class PriorityBody(Body):
+    priority = serializers.IntegerField(min_value=1, max_value=4, help_text="1 emergency … 4 low.")
+
+
+class CompleteBody(GuardedBody):
+    outcome = serializers.ChoiceField([(word, word) for word in OUTCOMES], required=False)
+
+
+class RecoverBody(Body):
+    after_seq = serializers.IntegerField(required=False, min_value=0, max_value=2**53)
+
+
+# --- What is said ------------------------------------------------------------------------------------------------
+
+
+@extend_schema_field({"type": "array", "items": ID_SCHEMA, "maxItems": attachments.MOST, "uniqueItems": True})
+class AttachmentIds(serializers.ListField):
+    """Each once: the verb refuses a file that is named twice."""
+
+    child = Id()
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=attachments.MOST, **options)
+
+
+class WordsBody(Body):
+    """Text, files that were put up before, or both."""
+
+    content = serializers.CharField(
+        required=False, allow_blank=True, max_length=MAX_CONTENT, trim_whitespace=False, help_text=_BLANK_HELP
+    )
+    message_id = serializers.CharField(
+        required=False, max_length=MAX_ID, help_text="Yours; sent again, it is answered as the first time."
+    )
+    attachments = AttachmentIds(
+        required=False,
+        help_text="What the same sender has put up in this conversation, in this order; each goes with one message.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """`words` is what the verbs take."""
+        named = ("content", "message_id", "sender_name", "sent_at", "attachments")
+        rest = {name: value for name, value in attrs.items() if name not in named}
+        said = {name: attrs[name] for name in named if name in attrs}
+        return rest | {"words": Words(**{"content": ""} | said | {"attachments": tuple(said.get("attachments", ()))})}
+
+
+class InboundBody(WordsBody):
+    """A customer's message. Empty text, with nothing attached, repeats a waiting flow's question."""
+
+    conversation_id = Id(required=False)
+    shop_id = serializers.CharField(required=False, max_length=191)
+    account_id = serializers.CharField(required=False, max_length=191)
+    platform = serializers.CharField(required=False, max_length=64)
+    customer_name = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    sender_name = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    sent_at = serializers.DateTimeField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return super().validate(KeyBody.validate(self, attrs))  # type: ignore[arg-type]
+
+
+class MessageBody(WordsBody):
+    """Something said as whoever the credential is. A bot sends the epoch it was given."""
+
+    conversation_id = Id()
+    epoch = serializers.IntegerField(required=False, min_value=0, max_value=2**53, help_text="Needed from bots.")
+    echo = serializers.BooleanField(
+        required=False,
+        help_text="A person answered in the shop's own app: an integrator reports it, the bot falls silent.",
+    )
+    sender_name = serializers.CharField(required=False, allow_blank=True, max_length=200)
+
+
+class NoteBody(WordsBody):
+    """A private note: agents only read it."""
+
+
+class AttachmentBody(Body):
+    """One file, as `multipart/form-data`. Its name is that of the part; what it is, its content says."""
+
+    file = serializers.FileField(help_text="At most 10 MiB, unless this installation says otherwise.")
+    client_id = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=MAX_ID,
+        help_text="Yours; sent again, it is answered as the first time.",
+    )
+
+
+class ReadBody(Body):
+    seq = serializers.IntegerField(min_value=0, max_value=2**53)
+
+
+# --- Transfers and people ----------------------------------------------------------------------------------------
+
+
+class EscalateBody(GuardedBody):
+    trigger = serializers.CharField(required=False, allow_blank=True, max_length=32)
+    to_team_id = Id(required=False)
+    to_agent_id = Id(required=False)
+    urgent = serializers.BooleanField(required=False)
+    needs = serializers.DictField(
+        child=serializers.IntegerField(min_value=LOWEST, max_value=HIGHEST),
+        required=False,
+        help_text='Skills that whoever it is offered to must have, each with a level: `{"zh": 3}`.',
+    )
+    context = serializers.DictField(  # type: ignore[assignment]
+        required=False, help_text="suggestion, promises, urgency, task_state: travels with the transfer."
+    )
+
+
+class HandOverBody(GuardedBody):
+    to_team_id = Id(required=False)
+    to_agent_id = Id(required=False)
+
+
+class ReleaseBody(Body):
+    summary = serializers.CharField(
+        required=False, allow_blank=True, max_length=500, help_text="What the bot is told of the human's stretch."
+    )
+    force = serializers.BooleanField(required=False)
+    expected_epoch = epoch()
+
+
+class ReassignBody(Body):
+    reason = reason(required=True, allow_blank=False)
+    to_team_id = Id(required=False)
+
+
+class InviteColleagueBody(Body):
+    agent_id = Id()
+
+
+class InviteBody(Body):
+    name = serializers.CharField(max_length=200)
+    role = serializers.ChoiceField(
+        [(r, r) for r in Participant.Role.values if r != Participant.Role.COLLABORATOR], required=False
+    )
+    contact = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    history = serializers.ChoiceField(_words(HistoryMode), required=False)
+    history_count = serializers.IntegerField(required=False, min_value=0, max_value=1000)
+
+
+class InviteDepartmentBody(Body):
+    department_id = serializers.CharField(max_length=100, help_text="The directory's own; see GET departments.")
+    history = serializers.ChoiceField(_words(HistoryMode), required=False)
+    history_count = serializers.IntegerField(required=False, min_value=0, max_value=1000)
+
+
+class DepartmentQuery(serializers.Serializer):
+    search = serializers.CharField(required=False, default="", allow_blank=True, max_length=100)
+
+
+class NotifyBody(Body):
+    contact = serializers.CharField(
+        required=False, allow_blank=True, max_length=200, help_text="A new address; the old one when left out."
+    )
+
+
+class JoinBody(Body):
+    tenant = serializers.CharField(max_length=64, help_text="The tenant's short name.")
+    token = serializers.CharField(max_length=200, help_text="The link's one-time token.")
+
+
+class TokenBody(Body):
+    conversation_id = Id()
+    customer_name = serializers.CharField(required=False, allow_blank=True, max_length=200)
+
+
+# --- Labels, many at once ----------------------------------------------------------------------------------------
+
+
+class LabelledBody(Body):
+    label_id = Id()
+
+
+class BulkBody(Body):
+    ids = serializers.ListField(child=Id(), min_length=1, max_length=bulk.MOST, help_text="Conversations.")
+    action = serializers.ChoiceField(_words(bulk.BulkAction))
+    label_id = Id(required=False, help_text="With `label` and `unlabel`, and only then.")
+    reason = reason(help_text="With `resolve`, `release` and `take_over`: it goes on record.")
+
+
+# --- Flows, agents -----------------------------------------------------------------------------------------------
+
+
+class FlowBody(Body):
+    trigger_id = serializers.CharField(max_length=191, help_text="The same trigger is the same flow.")
+    question = serializers.CharField(max_length=MAX_CONTENT)
+    conversation_id = Id(required=False)
+    missing_info = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=50)
+
+
+class BindBody(Body):
+    conversation_id = Id()
+
+
+class MoveFlowBody(Body):
+    to = serializers.ChoiceField(_words(FlowStatus))
+    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, help_text="The version you read.")
+    pending_question = serializers.CharField(required=False, allow_blank=True, max_length=MAX_CONTENT)
+    missing_info = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=50)
+    last_candidate = serializers.CharField(required=False, allow_blank=True, max_length=191)
+    last_notification = serializers.CharField(required=False, allow_blank=True, max_length=191)
+    failed_reason = serializers.CharField(required=False, allow_blank=True, max_length=500)
+
+
+class PresenceBody(Body):
+    availability = serializers.ChoiceField(Agent.Availability.choices)
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=200)
+
+
+class CapacityBody(Body):
+    max_load = serializers.IntegerField(min_value=0, max_value=MAX_LOAD, help_text="Live sessions at once.")
+
+
+SENDERS = [
+    sender.value for sender in (Message.Sender.CUSTOMER, Message.Sender.BOT, Message.Sender.AGENT, Message.Sender.SHOP)
+]
+
+
+class BatchRow(serializers.Serializer):
+    """A message of a batch: docs/ingest.md. What is wrong with a row is reported with it and stops nothing."""
+
+    message_id = serializers.CharField()
+    account_id = serializers.CharField()
+    shop_id = serializers.CharField()
+    timestamp = serializers.CharField(help_text="ISO 8601; UTC where no offset is given.")
+    content = serializers.CharField()
+    sender_type = serializers.ChoiceField([(word, word) for word in SENDERS])
+    platform = serializers.CharField(required=False)
+    sender_id = serializers.CharField(required=False)
+    sender_name = serializers.CharField(required=False)
+    is_robot = serializers.BooleanField(required=False)

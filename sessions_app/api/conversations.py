@@ -1,0 +1,388 @@
+"""Conversations: reading them, and what is done to one as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from rest_framework import mixins
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+
+from agents_app.actors import Actor
+from agents_app.authentication import principal_of
+from agents_app.rest import Endpoints, command, describes, number, reads
+from agents_app.scopes import Scope
+from config.api import FlagFilter, IdFilter, Multipart, Pages
+from messaging_app import labels
+from messaging_app.models import Controller, Conversation, Tier
+from sessions_app import filters, queries, saved_views, visible, waits
+from sessions_app.actions import bulk, departments, desk, people, talk, transfers
+from sessions_app.actions import labels as labelling
+from sessions_app.api import bodies, files
+from sessions_app.api.answers import (
+    AttachmentAnswer,
+    AvailabilityAnswer,
+    BulkAnswer,
+    ConversationAnswer,
+    ConversationDetailAnswer,
+    InvitedAnswer,
+    MessageAnswer,
+    OperationAnswer,
+    OutcomeAnswer,
+    ParticipantAnswer,
+    QueueAnswer,
+)
+from sessions_app.models import ChatSession, Participant
+from sessions_app.queries import Place
+from sessions_app.states import LIVE, Owner
+from sessions_app.turn import Outcome
+from sessions_app.waiting import waiting
+
+
+class ConversationFilter(django_filters.FilterSet):
+    controller = django_filters.MultipleChoiceFilter(choices=Controller.choices, help_text="Whose turn it is.")
+    tier = django_filters.MultipleChoiceFilter(choices=Tier.choices)
+    platform = django_filters.CharFilter(max_length=64)
+    shop_id = django_filters.CharFilter(max_length=191)
+    account_id = django_filters.CharFilter(max_length=191)
+    owner_kind = django_filters.ChoiceFilter(
+        choices=[(kind.value, kind.value) for kind in Owner if kind], method="of_kind", help_text="Who works it now."
+    )
+    agent_id = IdFilter(method="of_agent", help_text="Served by this agent.")
+    mine = FlagFilter(method="of_caller", help_text="Served by the agent who asks.")
+    needs_human = FlagFilter(help_text="Flagged: a human is needed.")
+    sla = django_filters.ChoiceFilter(
+        choices=[(word, word) for word in ("warned", "breached")],
+        method="of_service_level",
+        help_text="The customer still waits, longer than was promised (breached) or nearly so (warned).",
+    )
+    label = IdFilter(method="with_label", help_text="Those with this label.")
+    saved_view = IdFilter(
+        method="of_view", help_text="What a saved view shows, in the desk's order: who waits longest comes first."
+    )
+    search = django_filters.CharFilter(
+        method="that_say", max_length=200, help_text="Words in the messages, the customer's name or account."
+    )
+
+    class Meta:
+        model = Conversation
+        fields = ("controller", "tier", "platform", "shop_id", "account_id", "needs_human")
+
+    def of_kind(self, rows: QuerySet[Conversation], name: str, value: str) -> QuerySet[Conversation]:
+        return rows.filter(pk__in=_live().filter(owner_kind=value).values("conversation_id"))
+
+    def of_agent(self, rows: QuerySet[Conversation], name: str, value: int) -> QuerySet[Conversation]:
+        return rows.filter(pk__in=_live().filter(agent_id=value, owner_kind="agent").values("conversation_id"))
+
+    def of_caller(self, rows: QuerySet[Conversation], name: str, value: bool) -> QuerySet[Conversation]:
+        actor = _asks(self)
+        served = _live().filter(agent_id=actor.pk, owner_kind="agent").values("conversation_id")
+        if not actor.is_agent:
+            return rows.none() if value else rows
+        return rows.filter(pk__in=served) if value else rows.exclude(pk__in=served)
+
+    def of_service_level(self, rows: QuerySet[Conversation], name: str, value: str) -> QuerySet[Conversation]:
+        return waits.with_service_level(_asks(self), rows, value)
+
+    def with_label(self, rows: QuerySet[Conversation], name: str, value: int) -> QuerySet[Conversation]:
+        return filters.labelled(rows, value)
+
+    def of_view(self, rows: QuerySet[Conversation], name: str, value: int) -> QuerySet[Conversation]:
+        return rows.filter(pk__in=saved_views.within(_asks(self), value).values("pk"))
+
+    def that_say(self, rows: QuerySet[Conversation], name: str, value: str) -> QuerySet[Conversation]:
+        return queries.that_say(_asks(self), rows, value)
+
+
+def _asks(filters: django_filters.FilterSet) -> Actor:
+    caller = principal_of(filters.request)
+    assert caller
+    return caller.actor
+
+
+def _live() -> QuerySet[ChatSession]:
+    return ChatSession.objects.filter(status__in=sorted(LIVE))
+
+
+class DeskPages(Pages):
+    """Conversations in the desk's order, which its keys go on from; there is no way back."""
+
+    _next: Place | None = None
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        self._asked = request.build_absolute_uri()
+        after = Place.read(request.query_params.get("cursor", ""))
+        rows, self._next = queries.placed(queryset, after, self.get_page_size(request))
+        return rows
+
+    def get_next_link(self) -> str | None:
+        return replace_query_param(self._asked, "cursor", str(self._next)) if self._next else None
+
+    def get_previous_link(self) -> str | None:
+        return None
+
+
+class MessagePages(Pages):
+    """A thread, the newest first."""
+
+    ordering = ("-sent_at", "-id")
+
+
+class OperationPages(Pages):
+    """A conversation's operations from the first on."""
+
+    ordering = "seq"
+
+
+class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, Endpoints):
+    """The lasting thread between one account and one shop."""
+
+    queryset = Conversation.objects.none()
+    serializer_class = ConversationAnswer
+    filterset_class = ConversationFilter
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return visible.conversations(self.actor)
+
+    def get_object(self) -> Conversation:
+        return visible.conversation(self.actor, number(self.kwargs["pk"]))
+
+    @reads(ConversationAnswer(many=True), scope=Scope.READ)
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Conversations, the newest first; those of a saved view in the desk's order."""
+        pager = DeskPages() if request.query_params.get("saved_view") else Pages()
+        page = pager.paginate_queryset(self.filter_queryset(self.get_queryset()), request, view=self) or []
+        ids = [row.pk for row in page]
+        beside = {"live": queries.live_sessions(ids), "labels": labels.on(ids), "openings": waits.openings(page)}
+        answers = ConversationAnswer(page, many=True, context={**self.get_serializer_context(), **beside})
+        return pager.get_paginated_response(answers.data)
+
+    @reads(ConversationDetailAnswer, scope=Scope.READ)
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """One conversation, as it is now."""
+        return Response(ConversationDetailAnswer(self.get_object(), context=self.get_serializer_context()).data)
+
+    @reads(QueueAnswer, scope=Scope.READ, detail=True, filters=False)
+    def queue(self, request: Request, pk: str) -> Response:
+        """Where the conversation stands in the line for a human, and how long that is likely to take."""
+        waits = waiting(self.get_object())
+        told = {
+            "is_waiting": waits is not None,
+            "position": waits.position if waits else None,
+            "expected_wait": waits.seconds if waits else None,
+        }
+        return Response(QueueAnswer(told).data)
+
+    def _page(self, rows: QuerySet[Any], pages: type[Pages], answer: Any) -> Response:
+        pager = pages()
+        page = pager.paginate_queryset(rows, self.request, view=self)
+        return pager.get_paginated_response(answer(page, many=True, context=self.get_serializer_context()).data)
+
+    @reads(MessageAnswer(many=True), scope=Scope.READ, detail=True)
+    def messages(self, request: Request, pk: str) -> Response:
+        """What was said, the newest first; each reader sees what was shared with them."""
+        said = visible.messages(self.actor).filter(conversation=self.get_object()).prefetch_related("attachments")
+        return self._page(said, MessagePages, MessageAnswer)
+
+    messages.kwargs["pagination_class"] = MessagePages
+    messages.kwargs["filterset_class"] = None
+
+    @reads(OperationAnswer(many=True), scope=Scope.READ, detail=True)
+    def timeline(self, request: Request, pk: str) -> Response:
+        """What happened, operation by operation."""
+        done = visible.operations(self.actor).filter(conversation=self.get_object())
+        return self._page(done, OperationPages, OperationAnswer)
+
+    timeline.kwargs["pagination_class"] = OperationPages
+    timeline.kwargs["filterset_class"] = None
+
+    @reads(ParticipantAnswer(many=True), scope=Scope.READ, detail=True)
+    def participants(self, request: Request, pk: str) -> Response:
+        """Who is or was in the conversation beside its owner."""
+        rows = Participant.objects.filter(conversation=self.get_object())
+        if not self.actor.is_agent:
+            rows = rows.filter(status="joined")
+        return self._page(rows, Pages, ParticipantAnswer)
+
+    participants.kwargs["filterset_class"] = None
+
+    @reads(AvailabilityAnswer, scope=Scope.READ, detail=False, parameters=[bodies.PlaceQuery], filters=False)
+    def availability(self, request: Request) -> Response:
+        """Whether a robot session could be live at once. A reading, not a promise: opening decides."""
+        asked = bodies.PlaceQuery(data=request.query_params.dict())
+        asked.is_valid(raise_exception=True)
+        found = queries.availability(self.actor, **asked.validated_data)
+        return Response(AvailabilityAnswer(found).data)
+
+    # --- The turn ---
+
+    @command(body=bodies.EscalateBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def escalate(self, actor: Actor, pk: int, **body: Any) -> Outcome:
+        """Ask for a human; from the human who serves, for another one."""
+        return transfers.request_transfer(actor=actor, conversation_id=pk, **body)
+
+    @command(body=bodies.TakeBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def take_over(self, actor: Actor, pk: int, **body: Any) -> Outcome:
+        """Take a conversation from its bot, at once."""
+        return transfers.take_over(actor=actor, conversation_id=pk, **body)
+
+    @command(body=bodies.GrabBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def grab(self, actor: Actor, pk: int, **body: Any) -> Outcome:
+        """Take a conversation from the colleague who serves it, with a reason."""
+        return transfers.grab(actor=actor, conversation_id=pk, **body)
+
+    @command(body=bodies.HandOverBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def transfer(self, actor: Actor, pk: int, **body: Any) -> Outcome:
+        """Offer what one serves to another agent or a team; one serves on until it is accepted."""
+        return transfers.hand_over(actor=actor, conversation_id=pk, **body)
+
+    @command(body=bodies.ReleaseBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def release(self, actor: Actor, pk: int, **body: Any) -> Outcome:
+        """Give the conversation back to its bot."""
+        return transfers.release_to_bot(actor=actor, conversation_id=pk, **body)
+
+    @command(body=bodies.ReassignBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def reassign(self, actor: Actor, pk: int, **body: Any) -> Outcome:
+        """Put what an absent agent serves back in the queue. Supervisors only."""
+        return transfers.reassign(actor=actor, conversation_id=pk, **body)
+
+    @command(body=bodies.GuardedBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def resolve(self, actor: Actor, pk: int, **body: Any) -> Outcome:
+        """End what one serves."""
+        return desk.resolve(actor=actor, conversation_id=pk, **body)
+
+    # --- Marks ---
+
+    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def pin(self, actor: Actor, pk: int) -> Outcome:
+        """Keep the conversation at hand."""
+        return desk.pin(actor=actor, conversation_id=pk)
+
+    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def unpin(self, actor: Actor, pk: int) -> Outcome:
+        """Undo `pin`."""
+        return desk.unpin(actor=actor, conversation_id=pk)
+
+    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def todo(self, actor: Actor, pk: int) -> Outcome:
+        """Mark that something is left to do."""
+        return desk.todo(actor=actor, conversation_id=pk)
+
+    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def untodo(self, actor: Actor, pk: int) -> Outcome:
+        """Undo `todo`."""
+        return desk.untodo(actor=actor, conversation_id=pk)
+
+    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def urgent(self, actor: Actor, pk: int) -> Outcome:
+        """Put the conversation before all others."""
+        return desk.mark_urgent(actor=actor, conversation_id=pk)
+
+    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def not_urgent(self, actor: Actor, pk: int) -> Outcome:
+        """Undo `urgent`."""
+        return desk.unmark_urgent(actor=actor, conversation_id=pk)
+
+    @command(body=bodies.ReasonBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def raise_hand(self, actor: Actor, pk: int, **body: Any) -> Outcome:
+        """Flag that a human is needed, without moving the turn."""
+        return desk.raise_flag(actor=actor, conversation_id=pk, **body)
+
+    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def acknowledge(self, actor: Actor, pk: int) -> Outcome:
+        """An agent has looked at the flag; it goes."""
+        return desk.acknowledge(actor=actor, conversation_id=pk)
+
+    @command(body=bodies.LabelledBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def label(self, actor: Actor, pk: int, **body: Any) -> Outcome:
+        """Put a label on; done again, nothing changes."""
+        return labelling.label(actor=actor, conversation_id=pk, **body)
+
+    @command(body=bodies.LabelledBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def unlabel(self, actor: Actor, pk: int, **body: Any) -> Outcome:
+        """Take a label off; done again, nothing changes."""
+        return labelling.unlabel(actor=actor, conversation_id=pk, **body)
+
+    @command(body=bodies.BulkBody, answer=BulkAnswer, scope=Scope.TRANSFERS, detail=False, in_parts=True)
+    def bulk(self, actor: Actor, *, ids: Iterable[int], action: str, **body: Any) -> dict[str, Any]:
+        """Do one thing to up to 100 conversations, each for itself; `results` says of each what became of it.
+
+        A refusal stops no other, and does not change the status 200 of the whole.
+        """
+        done = bulk.act_on_many(actor=actor, conversation_ids=ids, action=action, **body)
+        return {"done": sum(one.problem is None for one in done), "results": done}
+
+    @command(body=bodies.ReadBody, answer=None, status=204, scope=Scope.READ)
+    def read(self, actor: Actor, pk: int, seq: int) -> None:
+        """Note how far the agent who asks has read."""
+        desk.mark_read(actor=actor, conversation_id=pk, seq=seq)
+
+    @command(body=bodies.NoteBody, answer=OutcomeAnswer, scope=Scope.MESSAGES, status=201)
+    def notes(self, actor: Actor, pk: int, **body: Any) -> Outcome:
+        """Write a private note; agents only."""
+        return talk.post_note(actor=actor, conversation_id=pk, **body)
+
+    @describes(
+        scope=Scope.MESSAGES,
+        called="attach",
+        writes=True,
+        request={"multipart/form-data": bodies.AttachmentBody},
+        responses={201: AttachmentAnswer},
+    )
+    @action(detail=True, methods=["post"], parser_classes=[Multipart])
+    def attachments(self, request: Request, pk: str) -> Response:
+        """Put up a file, to be sent with a message of one's own within a day. Whoever may speak may.
+
+        What it is, is found by its content: docs/attachments.md. Name it in the `attachments` of `messages`, `inbound`
+        or `notes`.
+        """
+        return files.attached(self, request, number(pk))
+
+    # --- People ---
+
+    @command(body=bodies.InviteColleagueBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS, status=201)
+    def invite_colleague(self, actor: Actor, pk: int, **body: Any) -> Outcome:
+        """Bring another agent in, beside the owner."""
+        return people.invite_colleague(actor=actor, conversation_id=pk, **body)
+
+    @command(body=bodies.InviteBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS, status=201)
+    def invite(self, actor: Actor, pk: int, **body: Any) -> Outcome:
+        """Invite somebody from outside the desk. The answer's token is the link's, shown once."""
+        return people.invite_participant(actor=actor, conversation_id=pk, **body)
+
+    @command(
+        body=bodies.InviteDepartmentBody,
+        answer=InvitedAnswer,
+        scope=Scope.TRANSFERS,
+        status=201,
+        in_parts=True,  # the directory is asked outside of every transaction; whoever is in already is skipped
+        also=(502,),
+    )
+    def invite_department(self, actor: Actor, pk: int, **body: Any) -> Outcome:
+        """Invite everybody of a department, each with an own link and notice. All of them or nobody."""
+        return departments.invite_department(actor=actor, conversation_id=pk, **body)
+
+    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    def leave(self, actor: Actor, pk: int) -> Outcome:
+        """Leave a conversation one collaborates in, or was invited to."""
+        return people.leave(actor=actor, conversation_id=pk)
+
+    @command(
+        body=bodies.NotifyBody,
+        answer=OutcomeAnswer,
+        scope=Scope.TRANSFERS,
+        path=r"participants/(?P<participant>[^/]+)/notify",
+    )
+    def notify(self, actor: Actor, pk: int, participant: int, **body: Any) -> Outcome:
+        """Send the invitation's notice once more, with a new link; the old one stops working."""
+        return people.send_notice_again(actor=actor, conversation_id=pk, participant_id=participant, **body)
+
+    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS, path=r"participants/(?P<participant>[^/]+)/remove")
+    def remove(self, actor: Actor, pk: int, participant: int) -> Outcome:
+        """Take a participant out; an unused link stops working."""
+        return people.remove_participant(actor=actor, conversation_id=pk, participant_id=participant)

@@ -1,0 +1,205 @@
+"""The OpenAPI document's own words: what the API is, what each part is for, the addresses that are no endpoints of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sessions_app.api.examples import ANSWERS, BODIES, LINES, OUTCOMES, STREAMED
+
+DESCRIPTION = """\
+Tandem knows, for every conversation, **whose turn it is**, and moves that turn safely between bots and people.
+The guide with a bot in fifty lines is docs/integrators.md.
+
+**Who calls.** Bots and integrators send an API key, customers and participants a conversation token, both as
+`Authorization: Bearer …`; agents have their login, and send its CSRF token as `X-CSRFToken` with whatever writes.
+
+**Ids** are text and opaque; **times** are ISO 8601 in UTC; unknown fields in a body are refused.
+
+**Errors** are `application/problem+json` with a stable `code`: [every one, with what to do](/api/docs/errors).
+
+**Sending again is safe.** Each POST takes an `Idempotency-Key`: the same key with the same body is answered as the
+first time. A message with a `message_id` is stored once, however often it comes.
+
+**Lists** come by cursor: follow `next` as it is.
+
+**Rates** are counted by credential and told in `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`; beyond
+them the answer is 429 with `Retry-After`.
+"""
+
+TAGS = {
+    "inbound": "What customers say, brought in.",
+    "messages": "What bots, agents, participants and the shop's own people say.",
+    "sessions": "Pieces of work on a conversation: opened, driven, ended.",
+    "conversations": "The lasting threads: reading them, escalation, handover, people, marks.",
+    "attachments": "Files that go with messages.",
+    "transfers": "Moves of ownership, answered.",
+    "flows": "A program asks the customer something and has, for a while, the right to the answer.",
+    "batches": "Many messages at once, such as a shop's history.",
+    "events": "What happens, from a cursor on: streamed, by socket, or polled.",
+    "webhooks": "The same, sent to an address of yours.",
+    "agents": "The people of the desk, with load and presence.",
+    "teams": "Queues of agents.",
+    "canned_replies": "Words that are said often, with variables.",
+    "labels": "The words that conversations are labelled with.",
+    "saved_views": "Parts of the desk's list, under a name.",
+    "mentions": "Private notes that name the agent who asks.",
+    "departments": "People outside the desk who are invited together.",
+    "tokens": "Credentials for one customer in one conversation.",
+    "join": "The way in for somebody who was invited by a link.",
+    "operations": "Is it alive, is it ready, which build, how much.",
+}
+"""In the order in which one meets them."""
+
+# By `if` rather than by `oneOf`, of which generators of clients make bodies without fields.
+_NAMED: dict[str, Any] = {
+    "if": {"required": ["conversation_id"]},
+    "then": {"not": {"required": ["shop_id", "account_id"]}},
+    "else": {"required": ["shop_id", "account_id"]},
+}
+_COUNTED: dict[str, Any] = {
+    "if": {"required": ["history"], "properties": {"history": {"const": "last"}}},
+    "then": {"required": ["history_count"], "properties": {"history_count": {"minimum": 1}}},
+}
+RULES = {
+    "OpenBody": _NAMED,
+    "InboundBody": _NAMED,
+    "ReplayBody": {"minProperties": 1, "maxProperties": 1},
+    "InviteBody": _COUNTED,
+    "InviteDepartmentBody": _COUNTED,
+}
+"""What a body's fields mean for each other; its `validate` or the verb holds callers to it."""
+
+
+def completed(result: Any, **_: Any) -> Any:
+    """The last hand on the generated document."""
+    info = result["info"]
+    info["summary"] = "Conversations that robots and people serve together: whose turn it is, and why."
+    info["description"] = DESCRIPTION
+    info["license"] = {"name": "MIT", "identifier": "MIT"}
+    result["paths"] |= _operations()
+    for name, rule in RULES.items():
+        result["components"]["schemas"][f"{name}Request"] |= rule
+    for path in result["paths"].values():
+        for operation in path.values():
+            _illustrate(operation)
+    used = {tag for path in result["paths"].values() for operation in path.values() for tag in operation["tags"]}
+    result["tags"] = [{"name": name, "description": told} for name, told in TAGS.items() if name in used]
+    return result
+
+
+# --- Examples ----------------------------------------------------------------------------------------------------
+
+
+def _illustrate(operation: dict[str, Any]) -> None:
+    for _, name in _contents(operation.get("requestBody", {})):
+        if name.removesuffix("Request") in (*RULES, "BatchBody") and not name.startswith("Invite"):
+            operation["requestBody"]["required"] = True
+    if lines := operation.get("requestBody", {}).get("content", {}).get("application/x-ndjson"):
+        lines["examples"] = {"two-messages": {"summary": "two messages", "value": LINES}}
+    for content, name in _contents(operation.get("requestBody", {})):
+        if bodies := BODIES.get(name.removeprefix("Patched").removesuffix("Request")):
+            content["examples"] = {
+                title.replace(" ", "-").replace("'", ""): {"summary": title, "value": body}
+                for title, body in bodies.items()
+            }
+    for status, response in operation["responses"].items():
+        if not status.startswith("2"):
+            continue
+        if stream := response.get("content", {}).get("text/event-stream"):
+            stream["example"] = STREAMED
+        for content, name in _contents(response):
+            if content["schema"].get("format") == "binary":
+                content["example"] = "(the file itself)"
+            answer = _answer(name, operation["operationId"])
+            if answer is not None:
+                content["example"] = answer
+
+
+def _contents(part: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Each content with the name of its schema."""
+    for content in part.get("content", {}).values():
+        yield content, content.get("schema", {}).get("$ref", "").rsplit("/", 1)[-1]
+
+
+def _answer(name: str, operation_id: str) -> Any:
+    if name == "OutcomeAnswer":
+        return ANSWERS[name] | OUTCOMES.get(operation_id, {})
+    if name.startswith("Paginated"):
+        one = _answer(name.removeprefix("Paginated").removesuffix("List"), operation_id)
+        return None if one is None else {"next": None, "previous": None, "results": [one]}
+    return ANSWERS.get(name)
+
+
+# --- What is no endpoint of REST framework -----------------------------------------------------------------------
+
+
+_TEXT = {"type": "string"}
+
+
+def _operations() -> dict[str, Any]:
+    ok = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string", "const": "ok"}}}
+    readiness = {
+        "type": "object",
+        "required": ["status", "checks"],
+        "properties": {
+            "status": {"type": "string", "enum": ["ok", "unavailable"]},
+            "checks": {
+                "type": "object",
+                "description": "`ok`, or the name of what went wrong, by what is needed.",
+                "additionalProperties": _TEXT,
+            },
+        },
+    }
+    built = ("version", "revision", "python", "django")
+    build = {"type": "object", "required": list(built), "properties": dict.fromkeys(built, _TEXT)}
+    checks = {"database": "ok", "migrations": "ok"}
+    return {
+        "/api/v1/health/live": _asked("live", "Is the process alive", {"200": _told("It is.", ok, {"status": "ok"})}),
+        "/api/v1/health/ready": _asked(
+            "ready",
+            "Can it serve, with each thing that it needs",
+            {
+                "200": _told("It can.", readiness, {"status": "ok", "checks": checks}),
+                "503": _told(
+                    "Something is missing.",
+                    readiness,
+                    {"status": "unavailable", "checks": checks | {"database": "OperationalError"}},
+                ),
+            },
+        ),
+        "/api/v1/build": _asked(
+            "build",
+            "Which build this is",
+            {
+                "200": _told(
+                    "Version, revision, and what it runs on.",
+                    build,
+                    {"version": "0.1.0", "revision": "f951c03", "python": "3.12.8", "django": "6.1.3"},
+                )
+            },
+        ),
+        "/api/v1/metrics": _asked(
+            "metrics",
+            "Figures for Prometheus",
+            {
+                "200": {
+                    "description": "In Prometheus's own format.",
+                    "content": {"text/plain": {"schema": _TEXT, "example": "tandem_waiting 3\n"}},
+                },
+                "404": {"$ref": "#/components/responses/NotFound"},
+            },
+            description="With METRICS_TOKEN set, send it as the bearer; without it, only the machine itself may ask.",
+        ),
+    }
+
+
+def _asked(name: str, summary: str, responses: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A GET that asks for no credential."""
+    refused = {"405": {"$ref": "#/components/responses/MethodNotAllowed"}}
+    told = {"operationId": f"operations_{name}", "summary": summary, "tags": ["operations"], "security": [{}], **more}
+    return {"get": {**told, "responses": responses | refused}}
+
+
+def _told(description: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema, "example": example}}}

@@ -1,0 +1,109 @@
+"""One look at the desk: what its page shows, the list, the tabs and the conversation that is open, read together.
+
+What several parts need of their rows is asked for once for all of them, so that a page costs the same few queries
+however much it shows (tests/workbench/test_query_budget.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from agents_app.actors import Actor
+from config import clock
+from config.db import ids_in
+from messaging_app import labels
+from messaging_app.desk_models import Label, SavedView
+from sessions_app import figures, filters, saved_views
+from sessions_app.queries import listing, thread
+from sessions_app.queries.beside import beside, offered_ids
+from sessions_app.queries.calls import calls_told, calls_wanted
+from sessions_app.queries.listing import BY_WAIT, LIST_PAGE, DeskPage, Place, Row, View
+from sessions_app.queries.thread import ThreadPage
+
+OFFERS_MOST = 5
+"""Cards that the desk shows at once; the view of what is offered has them all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which part of the list. A saved view is asked for instead of a view."""
+
+    view: View = View.ALL
+    saved: int | None = None
+    search: str = ""
+    controller: str = ""
+    after: Place | None = None
+    limit: int = LIST_PAGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """`saved` are the agent's saved views with how many fit; `open_view` is the one that the list shows.
+
+    `offers` wait for this agent's answer, the most pressing first; `now` is the database's time.
+    """
+
+    page: DeskPage
+    offers: list[Row]
+    now: datetime
+    counts: dict[View, int]
+    saved: list[tuple[SavedView, int | None]]
+    open_view: SavedView | None
+    labels: list[Label]  # that may be put on
+    calls: dict[str, str]  # the agent away from another window
+
+
+def look(actor: Actor, asked: Asked, opened: ThreadPage | None = None) -> Desk:
+    """The desk as an agent sees it, in six queries, or seven; `opened` is completed with it.
+
+    A saved view that is no more, or a colleague's own, is not asked for.
+    """
+    views = saved_views.in_order(actor)
+    open_view = next((view for view in views if view.pk == asked.saved), None)
+    now = opened.now if opened else _now(views)
+    if open_view:
+        found = saved_views.fitting(actor, filters.stored(open_view.filter), now)
+    else:
+        found = listing.in_view(actor, asked.view)
+    found = listing.narrowed(found, asked.search, asked.controller)
+    by_wait = open_view is None and asked.view in BY_WAIT
+    shown, after = listing.page_of(found, asked.after, asked.limit, by_wait=by_wait)
+
+    wanted = {**listing.counts_wanted(actor), **saved_views.counts_wanted(actor, views, now)}
+    wanted |= {"offered_ids": offered_ids(actor), "now": clock.DbNow(), **calls_wanted(actor)}
+    told = figures.read(actor.tenant_id, {**wanted, **(thread.figures_wanted(opened) if opened else {})})
+    offered = ids_in(told["offered_ids"])
+    its = beside(actor, {*shown, *offered, opened.conversation.pk} if opened else {*shown, *offered})
+    known = labels.of_tenant(actor)
+    if opened:
+        thread.complete(opened, its[opened.conversation.pk], known, told)
+    return Desk(
+        page=DeskPage(listing.rows(actor, shown, its, known), after),
+        offers=_pressing([row for row in listing.rows(actor, offered, its, known) if row.is_offered]),
+        now=told["now"] + clock.offset,
+        counts=listing.counts_told(told),
+        saved=saved_views.counts_told(views, told),
+        open_view=open_view,
+        labels=[label for label in known.values() if label.is_enabled],
+        calls=calls_told(told),
+    )
+
+
+def _pressing(offers: list[Row]) -> list[Row]:
+    """The few that one desk can show, what ends first before the others."""
+    never = datetime.max.replace(tzinfo=UTC)
+    return sorted(offers, key=lambda row: (row.offered_until or never, row.id))[:OFFERS_MOST]
+
+
+def look_at(actor: Actor, opened: ThreadPage) -> ThreadPage:
+    """A conversation without the list around it, completed in four queries at most."""
+    its = beside(actor, [opened.conversation.pk])[opened.conversation.pk]
+    told = figures.read(actor.tenant_id, thread.figures_wanted(opened))
+    thread.complete(opened, its, labels.of_tenant(actor), told)
+    return opened
+
+
+def _now(views: list[SavedView]) -> datetime | None:
+    """The database's time, where one of the saved views asks how long somebody has waited."""
+    return clock.now() if any("waiting_over" in view.filter for view in views) else None

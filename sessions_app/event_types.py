@@ -1,0 +1,347 @@
+"""Every type of event: what it says, what its data holds, and what of that a customer or participant is told.
+
+The AsyncAPI document and docs/events.md's list are made of it. A test finds a type that the code records and this table
+lacks, and holds real events against the schemas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from agents_app.actors import ActorKind
+from agents_app.models import Agent, Team
+from messaging_app.events import MESSAGE_CREATED
+from messaging_app.models import Message
+from sessions_app.models import Participant, SlaClock
+from sessions_app.states import (
+    FlowStatus,
+    Kind,
+    NoticeStatus,
+    Owner,
+    ParticipantStatus,
+    Priority,
+    Status,
+    TransferKind,
+)
+
+type Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "integer"}
+YES_NO: Schema = {"type": "boolean"}
+MOMENT: Schema = {"type": "string", "format": "date-time"}
+RULE: Schema = {"type": "string", "description": "The conflict rule that decided, C0 to C7."}
+
+
+def _one_of(words: type[StrEnum] | list[str]) -> Schema:
+    return {"type": "string", "enum": [str(word) for word in words]}
+
+
+def _maybe(schema: Schema) -> Schema:
+    return schema | {"type": [schema["type"], "null"]}
+
+
+def _list(item: Schema) -> Schema:
+    return {"type": "array", "items": item}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventType:
+    """`has` is in every event's data, `may` only where it applies; `shared` is what people from outside are told of it."""
+
+    meaning: str
+    has: Mapping[str, Schema] = field(default_factory=dict)
+    may: Mapping[str, Schema] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
+
+    def schema(self) -> Schema:
+        return {
+            "type": "object",
+            "required": list(self.has),
+            "properties": {**self.has, **self.may, "rule": RULE},
+        }
+
+
+_OWNER = {"owner_kind": _one_of(Owner), "owner_id": _maybe(NUMBER)}
+_STATUS = _one_of(Status)
+_MOVED = {"before": _STATUS, "after": _STATUS, "reason": TEXT, **_OWNER}
+_MISSED = _maybe(NUMBER) | {"description": "The conversation's operation since which things were said without it."}
+_MOVED_SHARED = ("before", "after", "owner_kind")
+_TRANSFER = {"transfer_id": NUMBER, "kind": _one_of(TransferKind), "reason": TEXT}
+_ANSWERED = {**_TRANSFER, "agent_id": _maybe(NUMBER), "override": YES_NO}
+_PERSON = {
+    "participant_id": NUMBER,
+    "agent_id": _maybe(NUMBER),
+    "role": _one_of(Participant.Role.values),
+    "status": _one_of(ParticipantStatus),
+    "notice": _one_of(NoticeStatus),
+}
+_PERSON_SHARED = ("participant_id", "role", "status")
+_MAIL = {"mail_id": NUMBER, "transfer_id": NUMBER}
+_CLOCK = {
+    "clock_id": NUMBER,
+    "kind": _one_of(SlaClock.Kind.values),
+    "target": NUMBER | {"description": "Seconds."},
+    "due_at": _maybe(MOMENT) | {"description": "Null when it did not run at the end, or is never due."},
+}
+_PRESENCE = {
+    "availability": _one_of(Agent.Availability.values),
+    "reason": TEXT,
+    "is_heard": YES_NO | {"description": "Whether there was a heartbeat lately (AGENT_AWAY_AFTER, 60 s)."},
+    "max_load": NUMBER,
+}
+_LABEL = {"label_id": NUMBER, "label": TEXT | {"description": "Its name at that time."}}
+_GROUPED = {
+    "session_id": NUMBER,
+    "kind": _one_of(Kind),
+    "status": _STATUS,
+    "owner_kind": _one_of(Owner),
+    "messages": NUMBER,
+}
+
+
+def _moved(meaning: str, **may: Schema) -> EventType:
+    return EventType(meaning=meaning, has=_MOVED, may=may, shared=_MOVED_SHARED)
+
+
+def _person(meaning: str, **has: Schema) -> EventType:
+    return EventType(meaning=meaning, has={**_PERSON, **has}, shared=_PERSON_SHARED)
+
+
+EVENT_TYPES: dict[str, EventType] = {
+    # --- What is said
+    MESSAGE_CREATED: EventType(
+        meaning="Something was said; `message` has the words.",
+        has={
+            "message": NUMBER,
+            "message_id": TEXT,
+            "sender_type": _one_of(Message.Sender.values),
+            "is_note": YES_NO,
+            "digest": TEXT | {"description": "Of the words; stays when they are erased."},
+            "answer": {"type": "object", "description": "What the sender was answered: controller, epoch, session."},
+        },
+        may={
+            "epoch": NUMBER | {"description": "The turn in which a bot spoke."},
+            "mentions": _list(NUMBER) | {"description": "The agents whom a private note names."},
+            "attachments": _list(
+                {"type": "object", "required": ["id", "digest"], "properties": {"id": NUMBER, "digest": TEXT}}
+            )
+            | {"description": "What came with it, by digest (SHA-256); the rest is in `message`."},
+        },
+        shared=("message", "message_id", "sender_type", "is_note"),
+    ),
+    "messages.grouped": EventType(
+        meaning="Messages came in a batch, or waited without a session, and were put into sessions.",
+        has={
+            "messages": NUMBER,
+            "digest": TEXT,
+            "created": _list({"type": "object", "required": list(_GROUPED), "properties": _GROUPED}),
+            "extended": _list({"type": "object", "required": list(_GROUPED), "properties": _GROUPED}),
+            "joined": _list(_list(NUMBER)) | {"description": "Pairs: a session that went, and the one it went into."},
+        },
+    ),
+    # --- Sessions
+    "session.opened": EventType(
+        meaning="A session began, ACTIVE or PENDING.",
+        has={"kind": _one_of(Kind), "status": _STATUS, "rank": NUMBER, "opened_at": MOMENT, **_OWNER},
+        shared=("kind", "status", "owner_kind"),
+    ),
+    "session.activated": _moved("A session that waited got its turn.", missed_from_seq=_MISSED),
+    "session.paused": _moved("A session yields: it was preempted, or paused on request.", preempted=YES_NO),
+    "session.resumed": _moved("A paused session has the turn again.", missed_from_seq=_MISSED, override=YES_NO),
+    "session.transferred": _moved("A robot session goes to a human, or to the queue."),
+    "session.returned": _moved("A session goes back to its bot.", missed_from_seq=_MISSED),
+    "session.completed": _moved("A session ended well, or was ended on purpose.", outcome=TEXT),
+    "session.cancelled": _moved("A session was given up.", outcome=TEXT),
+    "session.timed_out": _moved("Nothing happened in time; the clock ended the session."),
+    "session.held": EventType(meaning="A preempted session waits for `resume` from now on, not for its turn."),
+    "session.hold_ended": EventType(meaning="A session that was on hold waits for its turn again."),
+    "session.priority_set": EventType(
+        meaning="A session's priority was raised or lowered.",
+        has={"priority": NUMBER | {"enum": [p.value for p in Priority]}, "rank": NUMBER},
+    ),
+    "ownership.changed": EventType(
+        meaning="A live session has another owner, or none, without a change of status.",
+        has={"was_kind": _one_of(Owner), "was_id": _maybe(NUMBER), **_OWNER},
+        may={"transfer_id": NUMBER},
+    ),
+    # --- Transfers
+    "transfer.requested": EventType(
+        meaning="A move was asked for.",
+        has={
+            **_TRANSFER,
+            "trigger": TEXT,
+            "to_agent_id": _maybe(NUMBER),
+            "to_team_id": _maybe(NUMBER),
+            "opens_at": _maybe(MOMENT) | {"description": "When there is somebody; null when there is now."},
+        },
+        shared=("transfer_id", "kind"),
+    ),
+    "transfer.accepted": EventType(
+        meaning="A move was accepted, or made at once.", has=_ANSWERED, shared=("transfer_id", "kind")
+    ),
+    "transfer.declined": EventType(meaning="The one it was addressed to said no.", has=_ANSWERED),
+    "transfer.withdrawn": EventType(meaning="A move is not asked for any more.", has=_ANSWERED),
+    "transfer.timed_out": EventType(meaning="Nobody answered in time.", has=_ANSWERED),
+    "transfer.offered": EventType(
+        meaning="What waits in the queue was offered to one agent, who has until `expires_at`.",
+        has={
+            "transfer_id": NUMBER,
+            "agent_id": NUMBER,
+            "strategy": _one_of(Team.Strategy.values),
+            "decision_id": NUMBER,
+            "expires_at": MOMENT,
+        },
+    ),
+    "transfer.offer_refused": EventType(
+        meaning="The agent it was offered to is passed over.",
+        has={"transfer_id": NUMBER, "agent_id": NUMBER, "reason": TEXT},
+    ),
+    "transfer.offer_withdrawn": EventType(
+        meaning="The agent it was offered to has gone or is full, and may be asked again.",
+        has={"transfer_id": NUMBER, "agent_id": NUMBER, "reason": TEXT},
+    ),
+    # --- After hours, service levels
+    "mail.queued": EventType(meaning="A request that came after hours goes to the team by e-mail.", has=_MAIL),
+    "mail.sent": EventType(meaning="The e-mail went out.", has=_MAIL),
+    "mail.failed": EventType(meaning="The e-mail could not be sent; somebody should look.", has=_MAIL),
+    "sla.warned": EventType(meaning="A customer has waited for most of the time that was promised.", has=_CLOCK),
+    "sla.breached": EventType(meaning="A customer has waited for longer than was promised.", has=_CLOCK),
+    "sla.met": EventType(meaning="What was promised was kept.", has=_CLOCK),
+    # --- People
+    "participant.invited": _person("Somebody from outside the desk was invited."),
+    "participant.invited_again": _person("The invitation has a new link; the old one ended."),
+    "participant.notified": _person("The notice with the link went out.", channel=TEXT),
+    "participant.notice_failed": _person("The notice could not be sent.", channel=TEXT),
+    "participant.joined": _person("An invited participant came in by the link."),
+    "participant.left": _person("A participant left."),
+    "participant.removed": _person("A participant was taken out."),
+    "collaborator.joined": _person("A colleague came in beside the owner."),
+    "collaborator.left": _person("A colleague left."),
+    "collaborator.removed": _person("A colleague was taken out."),
+    "participant.ended": _person("The last open session ended, and with it the participation."),
+    "collaborator.ended": _person("The last open session ended, and with it the collaboration."),
+    # --- Agents
+    "agent.presence": EventType(
+        meaning="An agent declared another availability, came, went, or takes on more or less.",
+        has={
+            "agent_id": NUMBER,
+            "name": TEXT,
+            **_PRESENCE,
+            "is_reachable": YES_NO | {"description": "Declared available, and heard of."},
+            "before": {
+                "type": ["object", "null"],
+                "description": "What of these was so before; null when nothing was known of the agent.",
+                "required": list(_PRESENCE),
+                "properties": _PRESENCE,
+            },
+        },
+    ),
+    # --- Guided flows
+    "flow.opened": EventType(
+        meaning="A program asked the customer something.",
+        has={"flow_id": NUMBER, "status": _one_of(FlowStatus), "trigger_id": TEXT},
+    ),
+    "flow.bound": EventType(
+        meaning="A flow was tied to its conversation.",
+        has={"flow_id": NUMBER, "status": _one_of(FlowStatus), "expires_at": MOMENT, "lease_until": _maybe(MOMENT)},
+    ),
+    "flow.moved": EventType(
+        meaning="A flow went on.",
+        has={
+            "flow_id": NUMBER,
+            "before": _one_of(FlowStatus),
+            "after": _one_of(FlowStatus),
+            "version": NUMBER,
+        },
+    ),
+    # --- Needs and marks
+    "attention.raised": EventType(
+        meaning="Somebody should look at this conversation.",
+        has={"effect": _one_of(["flag", "escalate"]), "kind": TEXT},
+        may={"severity": TEXT, "reason": TEXT, "by": TEXT},
+    ),
+    "attention.cleared": EventType(meaning="A human has looked at it.", has={"reason": TEXT}),
+    "conversation.urgent_set": EventType(meaning="Marked as urgent."),
+    "conversation.urgent_cleared": EventType(meaning="Not urgent any more."),
+    "conversation.pinned": EventType(meaning="Pinned to the top of the desk."),
+    "conversation.unpinned": EventType(meaning="Not pinned any more."),
+    "conversation.todo_set": EventType(meaning="Something is left to do."),
+    "conversation.todo_cleared": EventType(meaning="Nothing is left to do."),
+    "conversation.labelled": EventType(meaning="A label was put on.", has=_LABEL),
+    "conversation.unlabelled": EventType(meaning="A label was taken off.", has=_LABEL),
+}
+
+ATTACHMENT: Schema = {
+    "type": "object",
+    "required": ["id", "name", "media_type", "size", "sha256", "width", "height", "url", "preview_url"],
+    "properties": {
+        "id": TEXT,
+        "name": TEXT,
+        "media_type": TEXT | {"description": "By its content."},
+        "size": NUMBER | {"description": "Bytes."},
+        "sha256": TEXT,
+        "width": _maybe(NUMBER) | {"description": "Of a picture."},
+        "height": _maybe(NUMBER),
+        "url": TEXT | {"description": "Where the file is, for whoever may read the message."},
+        "preview_url": _maybe(TEXT) | {"description": "A small copy of a picture."},
+    },
+}
+
+MESSAGE: Schema = {
+    "type": ["object", "null"],
+    "description": "With `message.created`: what was said, as it is stored now; null where the reader may not see it.",
+    "required": ["id", "message_id", "sender_type", "sender_name", "content", "sent_at", "is_note", "attachments"],
+    "properties": {
+        "id": TEXT,
+        "message_id": TEXT,
+        "sender_type": _one_of(Message.Sender.values),
+        "sender_name": TEXT,
+        "content": TEXT | {"description": "May be empty where something is attached."},
+        "sent_at": MOMENT,
+        "is_note": YES_NO,
+        "attachments": _list(ATTACHMENT),
+    },
+}
+
+
+EVENT: Schema = {
+    "type": "object",
+    "required": ["id", "type", "tenant", "conversation_id", "session_id", "seq", "pos", "at", "actor", "data"],
+    "properties": {
+        "id": TEXT | {"description": "The same by every way an event can come: to know what was handled already."},
+        "type": TEXT,
+        "tenant": TEXT,
+        "conversation_id": _maybe(TEXT)
+        | {"description": "Null where something is the tenant's, as `agent.presence` is."},
+        "session_id": _maybe(TEXT),
+        "seq": NUMBER
+        | {"description": "Its number in the conversation: 1, 2, 3 without a gap. Always 1 where there is none."},
+        "pos": NUMBER | {"description": "Its place in the tenant's stream. Whoever sees a part of it sees gaps."},
+        "at": MOMENT,
+        "actor": {
+            "type": "object",
+            "required": ["kind", "id", "name"],
+            "properties": {"kind": _one_of(ActorKind), "id": _maybe(TEXT), "name": TEXT},
+        },
+        "data": {"type": "object"},
+    },
+}
+"""What all events have in common."""
+
+
+def schema_of(type: str) -> Schema:
+    """What an event of this type has beyond `EVENT`, as agents and programs are told it."""
+    own: Schema = {"type": {"const": type}, "data": EVENT_TYPES[type].schema()}
+    if type == MESSAGE_CREATED:
+        own["message"] = MESSAGE
+    return {"type": "object", "required": list(own), "properties": own}
+
+
+def for_outsiders(event: dict[str, Any]) -> dict[str, Any]:
+    """What a customer or participant is told of an event: that it happened, and nothing of the desk's own reasons."""
+    shared = EVENT_TYPES[event["type"]].shared
+    return event | {"data": {name: value for name, value in event["data"].items() if name in shared}}

@@ -1,0 +1,119 @@
+"""What people from outside the desk see: their invitation, and the conversation they joined. Facts, no wording.
+
+Who joined by a link is known by the visitor's Django session: it holds each participation that was entered in this
+browser, with the digest of the link it was entered by. A link lets in one browser, once; that browser finds its way
+back by the same link, any other is told that it was used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents_app.credentials import digest
+from messaging_app.models import Conversation, Message
+from sessions_app.actions.people import visible_to
+from sessions_app.errors import LinkIsOver
+from sessions_app.models import ChatSession, Participant
+from sessions_app.queries import NEWS_MOST, THREAD_PAGE, Item, before_place, owner_of, place_of
+from sessions_app.states import Owner, ParticipantStatus
+
+JOINED = "joined"
+"""The key in a visitor's Django session: participant → digest of the link."""
+MOST_JOINED = 50
+"""Participations that one browser keeps; the oldest make room."""
+
+
+def invitation(token: str) -> Participant:
+    """The invitation behind a link that nobody has used yet. Looking uses up nothing. Raises `LinkIsOver`."""
+    found = Participant.objects.filter(token_hash=digest(token), status=ParticipantStatus.INVITED)
+    participant = found.select_related("tenant").first()
+    if participant is None:
+        raise LinkIsOver
+    return participant
+
+
+def remember(session: MutableMapping[str, Any], participant_id: int, token: str) -> None:
+    """This browser has joined, by this link."""
+    entered = {**session.get(JOINED, {}), str(participant_id): digest(token)}
+    session[JOINED] = dict(list(entered.items())[-MOST_JOINED:])
+
+
+def entered_by(session: MutableMapping[str, Any], token: str) -> int | None:
+    """The participation that this browser entered by this link; None when it did not."""
+    used = digest(token)
+    return next((int(pk) for pk, link in session.get(JOINED, {}).items() if link == used), None)
+
+
+def joined(session: MutableMapping[str, Any], participant_id: int) -> Participant | None:
+    """The participation, if this browser entered it; also one that has ended."""
+    if str(participant_id) not in session.get(JOINED, {}):
+        return None
+    rows = Participant.objects.select_related("tenant", "conversation")
+    return rows.filter(pk=participant_id).first()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in the conversation. `kind` is customer, bot, agent, shop or a participant's role."""
+
+    name: str
+    kind: str
+    is_me: bool = False
+
+
+@dataclass(slots=True)
+class GuestPage:
+    """The conversation as one participant sees it: what was shared, never a note. `items` are oldest first."""
+
+    participant: Participant
+    conversation: Conversation
+    people: list[Person]
+    items: list[Item] = field(default_factory=list)
+    earlier: str = ""  # where the page before this one ends
+    is_behind: bool = False  # there is more news than one answer holds
+
+    @property
+    def seq(self) -> int:
+        return self.conversation.seq
+
+
+def guest_page(participant: Participant, *, before: str = "", limit: int = THREAD_PAGE) -> GuestPage:
+    """The newest that was said, or what was said before a place. Raises `Malformed` for no place."""
+    page = _opened(participant)
+    said = before_place(visible_to(participant), before)
+    newest = list(said.reverse()[: limit + 1])
+    page.items = _items(newest[:limit][::-1])
+    if len(newest) > limit:
+        page.earlier = place_of(newest[limit - 1])
+    return page
+
+
+def guest_news(participant: Participant, *, after: int, limit: int = NEWS_MOST) -> GuestPage:
+    """What was said since operation `after`."""
+    page = _opened(participant)
+    said = list(visible_to(participant).filter(seq__gt=after)[: limit + 1])
+    page.is_behind = len(said) > limit
+    page.items = [] if page.is_behind else _items(said)
+    return page
+
+
+def _opened(participant: Participant) -> GuestPage:
+    conversation = Conversation.objects.get(pk=participant.conversation_id)
+    return GuestPage(participant, conversation, list(_people(participant, conversation)))
+
+
+def _items(said: list[Message]) -> list[Item]:
+    return [Item(message.sent_at, message.seq, message=message) for message in said]
+
+
+def _people(me: Participant, conversation: Conversation) -> list[Person]:
+    """Who hears what is said here: the customer, whoever serves, and everybody who joined."""
+    live = ChatSession.objects.filter(live_key=conversation.pk).select_related("agent", "bot").first()
+    people = [Person(conversation.title, "customer")]
+    if live and live.owner_kind != Owner.NOBODY:
+        people.append(Person(owner_of(live), live.owner_kind))
+    inside = Participant.objects.filter(conversation=conversation, status=ParticipantStatus.JOINED).order_by("pk")
+    people += [Person(p.name, p.role, is_me=p.pk == me.pk) for p in inside]
+    return people

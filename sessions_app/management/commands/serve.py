@@ -1,0 +1,138 @@
+"""The embedded server: pages, sockets and clocks in one process, with nothing else to install."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import sys
+import threading
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, close_old_connections, connections
+from django.utils.module_loading import import_string
+
+from agents_app.models import Tenant
+from agents_app.views import DEMO_PASSWORD, demo_logins
+from config.celery import BEAT
+from messaging_app.detection import detector_for
+
+log = logging.getLogger("tandem.clocks")
+
+MOST_SECONDS = 60.0
+"""A task that fails is tried again after twice the time, up to this, so that one fault does not fill the log."""
+
+
+class Command(BaseCommand):
+    help = "Serve the desk, the API, the admin and the sockets from this one process, with its clocks."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+        parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 picks a free one (8000)")
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        if settings.SECRET_KEY == settings.DEVELOPMENT_KEY and not _is_loopback(host):
+            raise CommandError(
+                f"Set SECRET_KEY before serving on {host}: with the development key anybody there could log in as anyone."
+            )
+        Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # whitenoise warns when it is missing
+        try:
+            demo = [login["username"] for login in demo_logins()]
+            # The rules take a second to compile: now, and not while the first customer waits. Tenants with the same
+            # rules share them.
+            for tenant_id in Tenant.objects.values_list("pk", flat=True):
+                detector_for(tenant_id)
+        except DatabaseError as error:
+            raise CommandError(f"The database is not ready ({error}). Run `manage.py migrate` first.") from error
+        connections.close_all()
+        # Twisted's reactor is installed by the import, so nobody but this command pays for it.
+        from daphne.endpoints import build_endpoint_description_strings
+        from daphne.server import Server
+
+        from config.asgi import application
+
+        embedded = settings.CELERY_TASK_ALWAYS_EAGER
+        server: Any = Server(
+            application=application,
+            endpoints=build_endpoint_description_strings(host=host, port=port),
+            ready_callable=lambda: self._ready(server, embedded=embedded, demo=demo),
+            application_close_timeout=30,  # a visitor who closes the page does not end the verb under way
+            server_name="tandem",
+        )
+        if embedded:
+            Clocks(BEAT).start()
+        server.run()
+        if not server.listening_addresses:
+            raise CommandError(f"Could not listen on {host}:{port}. Is it in use? Choose another with --port.")
+        self.stdout.write("Stopped.")
+        _leave()
+
+    def _ready(self, server: Any, *, embedded: bool, demo: list[str]) -> None:
+        for host, port in server.listening_addresses:
+            root = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            self.stdout.write(f"Tandem is ready (stop with Ctrl-C):\n  desk    {root}/desk/")
+            if settings.TRY_IT:
+                self.stdout.write(f"  try it  {root}/try-it/")
+            self.stdout.write(f"  admin   {root}/admin/")
+        if demo:
+            self.stdout.write(f"  logins  {', '.join(demo)} (password: {DEMO_PASSWORD})")
+        if not embedded:
+            self.stdout.write(
+                "A broker is set, so Celery's workers and beat keep the clocks; run them beside this process."
+            )
+        self.stdout.flush()
+
+
+def _leave() -> None:
+    """End the process now. A request that was cut off waits in its thread for the loop that has ended, and Python would
+    wait for that thread for ever; whatever it had not committed is undone by the database."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Clocks(threading.Thread):
+    """Runs the beat's tasks in this process. They only wake the sweepers: a late or missed one costs latency."""
+
+    def __init__(self, beat: dict[str, tuple[str, int]]) -> None:
+        super().__init__(name="clocks", daemon=True)
+        self._beat = beat
+        self._due = dict.fromkeys(beat, 0.0)
+        self._wait = {name: float(period) for name, (_, period) in beat.items()}
+
+    def run(self) -> None:
+        while True:
+            for name, (path, period) in self._beat.items():
+                if time.monotonic() >= self._due[name]:
+                    self._wait[name] = self._tick(name, path, float(period))
+                    self._due[name] = time.monotonic() + self._wait[name]
+            time.sleep(max(0.05, min(self._due.values()) - time.monotonic()))
+
+    def _tick(self, name: str, path: str, period: float) -> float:
+        """Run one task; answers how long to wait for the next time."""
+        close_old_connections()
+        try:
+            task: Callable[[], object] = import_string(path)
+            task()
+        except Exception:
+            wait = min(self._wait[name] * 2, max(MOST_SECONDS, period))
+            log.exception("the clock %s failed; the next try is in %g s", name, wait)
+            return wait
+        finally:
+            close_old_connections()
+        return period

@@ -1,0 +1,62 @@
+"""By e-mail, through Django's mail framework."""
+
+from __future__ import annotations
+
+from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException, SMTPServerDisconnected
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.mail import EmailMessage
+from django.core.validators import validate_email
+from django.utils.translation import gettext as _
+
+from config.http import never_in_a_transaction
+from sessions_app.notices.notice import Notice, NotSent, Refused, plain
+
+FOR_GOOD = 500
+"""From this answer on a mail server means it for good; below, for now (RFC 5321)."""
+
+
+class Email:
+    name = "e-mail"
+
+    def is_set_up(self) -> bool:
+        return bool(settings.EMAIL_URL)
+
+    def send(self, notice: Notice) -> None:
+        send_mail(to=notice.contact, subject=notice.title(), text=_text(notice))
+
+
+def send_mail(*, to: str, subject: str, text: str) -> None:
+    """One e-mail to one address. Raises `NotSent`, and `Refused` where trying again is of no use."""
+    never_in_a_transaction()
+    if not settings.EMAIL_URL:
+        raise Refused("no e-mail is set up")
+    try:
+        validate_email(to)
+        EmailMessage(subject, text, to=[to]).send(using="default")
+    except (ValidationError, ValueError):
+        raise Refused("this is no e-mail address that can be written to") from None
+    except SMTPRecipientsRefused as error:
+        code, said = next(iter(error.recipients.values()), (0, b""))
+        kind = Refused if code >= FOR_GOOD else NotSent
+        raise kind(f"the mail server does not take this address: {_said(code, said)}") from None
+    except SMTPResponseException as error:
+        raise NotSent(f"the mail server refused: {_said(error.smtp_code, error.smtp_error)}") from None
+    except SMTPServerDisconnected as error:
+        raise NotSent(f"the mail server broke off: {error}") from None
+    except SMTPException as error:
+        raise NotSent(f"the mail server did not take it: {type(error).__name__}") from None
+    except OSError as error:
+        raise NotSent(f"the mail server cannot be reached: {error.strerror or error}") from None
+
+
+def _text(notice: Notice) -> str:
+    greeting = _("Hello %(name)s,") % {"name": plain(notice.name)}
+    return f"{greeting}\n\n{notice.title()}:\n\n{notice.link}\n\n{notice.advice()}\n"
+
+
+def _said(code: int, text: Any) -> str:
+    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+    return f"{code} {' '.join(words.split())}"

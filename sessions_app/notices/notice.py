@@ -1,0 +1,61 @@
+"""What an invited person is told, and the one interface of those who tell it. Never a word of the conversation itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from django.utils.translation import gettext as _
+
+MAX_NAME = 40
+"""Characters of a name in a notice: enough to know somebody by, too few for a message in disguise."""
+
+
+class NotSent(Exception):
+    """The notice did not go out. The text says why, to the agent who invited; it holds no secret and no link."""
+
+
+class Refused(NotSent):
+    """It would not go out at a second attempt either: somebody has to correct something first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """`key` is the digest of the link's token: the same link is the same notice, however often it is sent."""
+
+    key: str
+    participant_id: int
+    conversation_id: int
+    contact: str
+    name: str
+    role: str
+    invited_by: str
+    tenant: str
+    tenant_name: str
+    link: str
+
+    def title(self) -> str:
+        return _("%(who)s invites you to a conversation (%(where)s)") % {
+            "who": plain(self.invited_by) or "Tandem",
+            "where": plain(self.tenant_name),
+        }
+
+    def advice(self) -> str:
+        return _("The link works once. Do not pass it on.")
+
+
+def plain(name: str) -> str:
+    """A name on one line, not too long: nobody's name writes a header or a second paragraph."""
+    return " ".join(name.split())[:MAX_NAME]
+
+
+class Notifier(Protocol):
+    """A way to reach somebody. `name` goes on record."""
+
+    name: str
+
+    def is_set_up(self) -> bool:
+        """Whether the installation's settings name all that it needs."""
+
+    def send(self, notice: Notice) -> None:
+        """Returns once the other side has taken the notice. Raises `NotSent`."""

@@ -1,0 +1,75 @@
+"""The read side of the desk: a page of the list, a page of a thread. Facts, no wording, no writing.
+
+Every function runs a fixed number of queries, however many rows it answers with. Pages go on from a key, never from an
+offset: the list by (tier, desk_order, id) or by wait, a thread by (sent_at, id). `sessions_app.desk` puts a whole page together.
+"""
+
+from sessions_app.queries.beside import Move, live_sessions, owner_of
+from sessions_app.queries.customer import TRY_IT, CustomerPage, customer_page, played
+from sessions_app.queries.listing import (
+    COUNT_MOST,
+    LIST_MOST,
+    LIST_PAGE,
+    DeskPage,
+    Place,
+    Row,
+    View,
+    counts,
+    desk_page,
+    in_view,
+    placed,
+    that_say,
+)
+from sessions_app.queries.past import past_sessions, timeline
+from sessions_app.queries.sought import SOUGHT_MOST, sought
+from sessions_app.queries.staff import Availability, agents, availability, teams
+from sessions_app.queries.thread import (
+    EVENTS,
+    NEWS_MOST,
+    THREAD_PAGE,
+    Item,
+    ThreadPage,
+    before_place,
+    place_of,
+    thread_news,
+    thread_page,
+)
+
+__all__ = [
+    "COUNT_MOST",
+    "EVENTS",
+    "LIST_MOST",
+    "LIST_PAGE",
+    "NEWS_MOST",
+    "SOUGHT_MOST",
+    "THREAD_PAGE",
+    "TRY_IT",
+    "Availability",
+    "CustomerPage",
+    "DeskPage",
+    "Item",
+    "Move",
+    "Place",
+    "Row",
+    "ThreadPage",
+    "View",
+    "agents",
+    "availability",
+    "before_place",
+    "counts",
+    "customer_page",
+    "desk_page",
+    "in_view",
+    "live_sessions",
+    "owner_of",
+    "past_sessions",
+    "place_of",
+    "placed",
+    "played",
+    "sought",
+    "teams",
+    "that_say",
+    "thread_news",
+    "thread_page",
+    "timeline",
+]

@@ -1,0 +1,68 @@
+"""What a customer sees of their own conversation, on the try-it page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from messaging_app import thread
+from messaging_app.models import Controller, Conversation
+from sessions_app.models import ChatSession, GuidedFlow
+from sessions_app.queries.beside import live_sessions, owner_of
+from sessions_app.queries.thread import NEWS_MOST, Item, merged
+from sessions_app.states import FlowStatus
+from sessions_app.waits import openings
+
+TRY_IT = "try_it"
+"""The key in a visitor's Django session under which the try-it page keeps the account it plays."""
+
+
+def played(session: Mapping[str, Any]) -> int | None:
+    """The conversation that a visitor of the try-it page plays the customer of; None before the first word."""
+    return (session.get(TRY_IT) or {}).get("conversation_id")
+
+
+@dataclass(slots=True)
+class CustomerPage:
+    """A conversation as its customer sees it: no notes, no names of rules, only who is speaking."""
+
+    conversation: Conversation | None = None
+    live: ChatSession | None = None
+    items: list[Item] = field(default_factory=list)
+    opens_at: datetime | None = None  # when somebody is there for whom the customer waits
+    question: str = ""  # of the guided flow that waits for an answer
+
+    @property
+    def seq(self) -> int:
+        return self.conversation.seq if self.conversation else 0
+
+    @property
+    def owner(self) -> str:
+        return owner_of(self.live)
+
+
+def customer_page(
+    *, tenant_id: int, conversation_id: int | None, after: int = 0, limit: int = NEWS_MOST
+) -> CustomerPage:
+    """What the customer sees of a conversation, from operation `after` on; an empty page before the first word."""
+    conversation = Conversation.objects.filter(pk=conversation_id or 0, tenant_id=tenant_id).first()
+    if conversation is None:
+        return CustomerPage()
+    said = thread.messages(conversation.pk, notes=False).filter(seq__gt=after)
+    newest = list(said.reverse()[:limit])
+    return CustomerPage(
+        conversation,
+        live_sessions([conversation.pk]).get(conversation.pk),
+        merged(newest, ()),
+        opens_at=openings([conversation]).get(conversation.pk),
+        question=_question(conversation),
+    )
+
+
+def _question(conversation: Conversation) -> str:
+    if conversation.controller != Controller.FLOW:
+        return ""
+    asking = GuidedFlow.objects.filter(conversation=conversation, status=FlowStatus.WAITING).order_by("pk")
+    return asking.values_list("pending_question", flat=True).first() or ""

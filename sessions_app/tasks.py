@@ -1,0 +1,59 @@
+"""The beat's door: wakes the sweepers. What is due is decided under each conversation's lock."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from sessions_app import assignment, sweep
+from sessions_app.actions import backlog, batches, mails, notices, presence, recovery
+
+
+@shared_task
+def sweep_due() -> int:
+    return sweep.sweep_due()
+
+
+@shared_task
+def move_on_from_silent_agents() -> int:
+    return recovery.move_on_from_silent_agents()
+
+
+@shared_task
+def escalate_from_dead_bots() -> int:
+    return recovery.escalate_from_dead_bots()
+
+
+@shared_task
+def note_presence() -> int:
+    return presence.note_changes()
+
+
+@shared_task
+def forget_decisions() -> int:
+    return assignment.forget()
+
+
+@shared_task
+def send_notices() -> int:
+    return notices.send_waiting()
+
+
+@shared_task
+def send_mails() -> int:
+    return mails.send_waiting()
+
+
+@shared_task
+def group_messages() -> dict[str, int]:
+    return batches.group_unsessioned().counts()
+
+
+@shared_task
+def store_batches() -> int:
+    """Wakes this process's workers and returns: a batch may take minutes, and other tasks wait for this one."""
+    return backlog.wake()
+
+
+@shared_task
+def forget_batches() -> int:
+    return backlog.forget()

@@ -1,0 +1,110 @@
+"""What is due on a conversation, applied under its lock by whoever comes first: a verb or the sweeper.
+
+Deadlines are columns. Firing twice is nothing, because each effect ends what was due.
+"""
+
+from __future__ import annotations
+
+from sessions_app import assignment, oplog, sla
+from sessions_app.models import ChatSession, GuidedFlow, Transfer
+from sessions_app.states import FlowStatus, Origin, Owner, Status, TransferKind, TransferStatus
+from sessions_app.turn import Turn
+
+
+def apply_due(turn: Turn) -> bool:
+    """Apply every due timer of the conversation; True when there was one."""
+    due = [
+        *((_time_out_transfer, t) for t in turn.transfers if t.deadline and t.deadline <= turn.now),
+        *((_time_out_session, s) for s in turn.sessions if s.expires_at and s.expires_at <= turn.now),
+        *((_fail_flow, f) for f in turn.flows if f.lease_until and f.lease_until <= turn.now),
+        *((_expire_flow, f) for f in turn.flows if f.expires_at <= turn.now),
+        *((_time_out_reply, s) for s in turn.sessions if s.reply_due_at and s.reply_due_at <= turn.now),
+        *((sla.ring, c) for c in turn.clocks if c.wakes_at and c.wakes_at <= turn.now),
+        *((_next_offer, t) for t in turn.transfers if t.offer_expires_at and t.offer_expires_at <= turn.now),
+        *((_withdraw_offer, t) for t in turn.transfers if assignment.is_lapsed(turn, t)),
+    ]
+    for effect, row in due:
+        effect(turn, row)  # type: ignore[operator]
+    return bool(due)
+
+
+def _time_out_transfer(turn: Turn, transfer: Transfer) -> None:
+    unanswered(turn, transfer, TransferStatus.TIMED_OUT, reason="nobody accepted in time")
+
+
+def unanswered(turn: Turn, transfer: Transfer, status: TransferStatus, *, reason: str) -> None:
+    """A transfer that nobody accepted goes back to its sender, or to the queue where there is no sender to go back to.
+
+    The conversation stays flagged as needing a human after an escalation. A waiting manual session and a reassignment
+    have no sender: they are asked for again, as are all where the tenant chose `requeue`.
+    """
+    session = next(s for s in turn.sessions if s.pk == transfer.session_id)
+    oplog.end_transfer(turn, transfer, status, reason=reason)
+    if session.owner_kind == Owner.AGENT:
+        return  # a handover: its sender has served all along
+    goes_back = session.is_robot and session.bot_id is not None and transfer.kind == TransferKind.ESCALATION
+    if goes_back and turn.tenant.transfer_policy == turn.tenant.TransferPolicy.RETURN:
+        oplog.flag(turn, {"effect": "flag", "kind": "unanswered", "reason": transfer.reason})
+        oplog.transition(turn, session, Status.ACTIVE, reason=reason, owner=Owner.BOT)
+    else:
+        oplog.ask(
+            turn,
+            session,
+            TransferKind(transfer.kind),
+            reason=transfer.reason,
+            trigger=transfer.trigger,
+            to_team=transfer.to_team,
+            needs=transfer.needs,
+        )
+
+
+def _time_out_session(turn: Turn, session: ChatSession) -> None:
+    if session not in turn.sessions:
+        return  # ended by an effect before this one
+    grouped = session.origin == Origin.GROUPED
+    oplog.transition(turn, session, Status.TIMEOUT, reason="silence" if grouped else "nothing happened in time")
+
+
+def _time_out_reply(turn: Turn, session: ChatSession) -> None:
+    """Whoever has the turn has said nothing: a bot's session is escalated (C6), an agent's goes to somebody else (C5)."""
+    if session not in turn.sessions or session.reply_due_at is None:
+        return
+    if session.owner_kind == Owner.BOT:
+        turn.rule = "C6"
+        oplog.ask(turn, session, TransferKind.ESCALATION, reason="the bot did not answer in time", trigger="bot_silent")
+        oplog.transition(turn, session, Status.TRANSFERRED, reason="bot_silent", owner=Owner.NOBODY)
+    elif session.owner_kind == Owner.AGENT:
+        turn.rule = "C5"
+        if waits := turn.transfer_of(session):
+            oplog.end_transfer(turn, waits, TransferStatus.WITHDRAWN, reason="its sender did not reply in time")
+        transfer = oplog.ask(
+            turn,
+            session,
+            TransferKind.REASSIGNMENT,
+            reason="no first reply in time",
+            trigger="no_reply",
+            refused_by=[session.agent_id],
+        )
+        oplog.change_owner(turn, session, Owner.NOBODY, transfer_id=transfer.pk)
+    session.reply_due_at = None
+    session.save(update_fields=["reply_due_at"])
+
+
+def _fail_flow(turn: Turn, flow: GuidedFlow) -> None:
+    if flow.status == FlowStatus.RERUNNING:
+        oplog.move_flow(turn, flow, FlowStatus.FAILED, turn.now, failed_reason="the rerun's lease ran out")
+
+
+def _expire_flow(turn: Turn, flow: GuidedFlow) -> None:
+    if flow in turn.flows:
+        oplog.move_flow(turn, flow, FlowStatus.EXPIRED, turn.now)
+
+
+def _next_offer(turn: Turn, transfer: Transfer) -> None:
+    if transfer.is_pending and transfer.offered_to_id:
+        assignment.refuse(turn, transfer, reason="not answered in time")
+
+
+def _withdraw_offer(turn: Turn, transfer: Transfer) -> None:
+    if transfer.is_pending and transfer.offered_to_id:
+        assignment.withdraw_offer(turn, transfer, reason="the agent is not available any more, or full")

@@ -1,0 +1,209 @@
+"""What happened at a desk in a period, told so that it can be played again under other rules. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from agents_app.models import Team, Tenant
+from agents_app.skills import Skills
+
+ZERO = timedelta()
+
+
+class What(StrEnum):
+    """What a story is told in."""
+
+    ASKED = "asked"
+    OFFERED = "offered"
+    REFUSED = "refused"
+    RAN_OUT = "ran out"
+    TAKEN_BACK = "taken back"
+    TAKEN = "taken"
+    TIMED_OUT = "timed out"
+    GIVEN_UP = "given up"
+    """Declined, withdrawn, or ended with its session."""
+    PREEMPTED = "preempted"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Happened:
+    """One line of a story. `wait_id` is the transfer's, or negative for one that never was; 0 where nobody waited."""
+
+    at: datetime
+    what: What
+    session_id: int
+    wait_id: int = 0
+    agent_id: int = 0
+    team_id: int = 0
+    waited: timedelta = ZERO
+
+
+@dataclass(slots=True)
+class Offer:
+    agent_id: int
+    at: datetime
+    pos: int
+    answer: What | None = None
+    after: timedelta | None = None
+    answer_pos: int = 0
+
+
+@dataclass(slots=True)
+class Step:
+    """After so much work on it a session went to another agent, or was put on hold (`agent_id` None)."""
+
+    after: timedelta
+    agent_id: int | None
+    pos: int
+
+
+@dataclass(slots=True)
+class Work:
+    """A session in agents' hands, from the moment one takes it until it leaves them all.
+
+    `after` counts the time worked: a pause that a more urgent session forced does not count.
+    """
+
+    session_id: int
+    conversation_id: int
+    agent_id: int
+    began_at: datetime
+    pos: int
+    wait_id: int = 0
+    team_id: int = 0
+    preempts: bool = False
+    steps: list[Step] = field(default_factory=list)
+    end: str = ""  # done, absence, no_reply; empty: it goes on
+    after: timedelta | None = None
+    ended_at: datetime | None = None
+    end_pos: int = 0
+
+
+@dataclass(slots=True)
+class Wait:
+    """A time in the queue: one transfer that waited for somebody to take a session nobody served.
+
+    `follows` tells one that the rules asked for (again after a time-out, after an absence) from one that somebody did.
+    `patience` is how long it waits for an answer.
+    """
+
+    id: int
+    session_id: int
+    conversation_id: int
+    pos: int
+    asked_at: datetime
+    waiting_since: datetime
+    patience: timedelta | None
+    kind: str
+    team_id: int = 0
+    to_agent_id: int = 0
+    needs: Skills = field(default_factory=dict)
+    opens_at: datetime | None = None
+    refused_by: frozenset[int] = frozenset()
+    left_by: int = 0  # the agent whose session it was
+    goes_back: bool = False  # to a bot, when nobody answers and the tenant wants that
+    follows: bool = False
+    preempts: bool = False
+    is_live: bool = True  # its session had begun: it had the turn while it waited
+    is_beside: bool = False  # another session of the conversation waited, or was served
+    offers: list[Offer] = field(default_factory=list)
+    urgency: list[tuple[datetime, int, bool]] = field(default_factory=list)
+    end: What | None = None
+    end_pos: int = 0
+    ended_at: datetime | None = None
+    taken_by: int = 0
+    is_override: bool = False
+    by_urgent: bool = False  # it ended because a more urgent session came
+    work: Work | None = None
+
+    @property
+    def taken_unoffered(self) -> bool:
+        """Whoever took it did so by hand."""
+        return self.end == What.TAKEN and not any(offer.answer == What.TAKEN for offer in self.offers)
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverOffer:
+    """Part of a handover between agents, which is played as it was: it counts as an open offer for a while."""
+
+    agent_id: int
+    at: datetime
+    pos: int
+    until: datetime | None
+    until_pos: int
+
+
+@dataclass(slots=True)
+class Line:
+    """A line of an agent's time sheet."""
+
+    at: datetime
+    availability: str
+    is_heard: bool
+    max_load: int
+
+
+@dataclass(slots=True)
+class Person:
+    """An agent. `offers` are the times of those of the day before."""
+
+    id: int
+    name: str
+    max_load: int
+    skills: Skills = field(default_factory=dict)
+    weights: dict[int, int] = field(default_factory=dict)
+    sheet: list[Line] = field(default_factory=list)
+    last_offer_at: datetime | None = None
+    idle_since: datetime | None = None
+    offers: list[datetime] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Work as it stood when the period began."""
+
+    work: Work
+    agent_id: int | None
+    worked: timedelta
+    is_preempted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A wait as it stood when the period began."""
+
+    wait: Wait
+    refused_by: frozenset[int]
+    offer: Offer | None
+
+
+@dataclass(slots=True)
+class Past:
+    """A period, all that is known of it. `work` is what began without a wait: taken over, or opened by an agent."""
+
+    start: datetime
+    end: datetime
+    tenant: Tenant
+    teams: list[Team]
+    people: dict[int, Person]
+    transfer_timeout: timedelta
+    offer_timeout: timedelta
+    known_until: datetime
+    gone_after: timedelta  # without a heartbeat, beyond the time after which an agent counts as away
+    waits: list[Wait] = field(default_factory=list)
+    work: list[Work] = field(default_factory=list)
+    handovers: list[HandoverOffer] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    queued: list[Queued] = field(default_factory=list)
+    gave_way: list[Wait] = field(default_factory=list)
+    ranks: dict[int, int] = field(default_factory=dict)  # of sessions: the smaller comes first
+    last_agents: dict[int, int] = field(default_factory=dict)
+    story: list[Happened] = field(default_factory=list)
+
+
+def between(story: Iterable[Happened], start: datetime, end: datetime) -> list[Happened]:
+    return sorted(line for line in story if start <= line.at < end)

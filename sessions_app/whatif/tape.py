@@ -1,0 +1,329 @@
+"""Makes a past of the stream: takes the operations in their order, and keeps what people did. Pure.
+
+When customers asked for a human, what agents answered to offers, whom they took, how long they worked. Times are those of
+the operations, never earlier than the one before, so that the order of the times is the order of the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from agents_app.skills import Skills
+from messaging_app.models import Operation
+from sessions_app.states import Kind, Owner, Priority, Status, TransferKind
+from sessions_app.whatif.past import ZERO, HandoverOffer, Happened, Held, Offer, Queued, Step, Wait, What, Work
+
+_WORKED = ("session.activated", "session.resumed", "session.transferred", "ownership.changed")
+_OVER = ("session.completed", "session.cancelled", "session.timed_out", "session.returned")
+_ENDS = ("transfer.accepted", "transfer.declined", "transfer.withdrawn", "transfer.timed_out")
+_URGENCY = ("conversation.urgent_set", "conversation.urgent_cleared")
+TYPES = (
+    "session.opened",
+    "session.paused",
+    "session.priority_set",
+    "transfer.requested",
+    "transfer.offered",
+    "transfer.offer_refused",
+    "transfer.offer_withdrawn",
+    *_WORKED,
+    *_OVER,
+    *_ENDS,
+    *_URGENCY,
+)
+"""The operations that a tape is made of."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """What the transfer's row says beside its operations."""
+
+    kind: str
+    team_id: int
+    to_agent_id: int
+    needs: Skills
+    refused_by: frozenset[int]
+    waiting_since: datetime
+    opens_at: datetime | None
+    deadline: datetime | None
+    left_by: int
+    goes_back: bool
+
+
+@dataclass(slots=True)
+class _Session:
+    id: int
+    conversation_id: int
+    kind: str
+    is_emergency: bool = False
+    is_live_urgent: bool = False
+    is_live: bool = True
+    team_id: int = 0
+    wait: Wait | None = None  # open
+    last_wait: Wait | None = None
+    work: Work | None = None  # goes on
+    agent_id: int | None = None  # None: on hold
+    worked: timedelta = ZERO
+    since: datetime | None = None  # None: preempted
+    taken: Wait | None = None  # the one that the next work begins with
+    asks_since: datetime | None = None  # the rules moved it at this time: what is asked for then follows from it
+    gave_way: bool = False  # what waited, to something more urgent
+
+    @property
+    def is_busy(self) -> bool:
+        return self.wait is not None or (self.since is not None and self.agent_id is not None)
+
+    def worked_at(self, now: datetime) -> timedelta:
+        return self.worked + (now - self.since if self.since else ZERO)
+
+
+class Tape:
+    """`apply` takes the operations by their position; `begins` marks where the period begins."""
+
+    def __init__(self, asked: Mapping[int, Asked]) -> None:
+        self._asked = asked
+        self._sessions: dict[int, _Session] = {}
+        self._waits: dict[int, Wait] = {}
+        self._handed: dict[int, Offer] = {}  # open offers of handovers
+        self._of: dict[int, list[_Session]] = {}  # by conversation
+        self._urgent: set[int] = set()
+        self._handlers: dict[str, Callable[[_Session, dict[str, Any], int], None]] = {
+            "session.opened": self._opened,
+            "session.priority_set": self._prioritised,
+            "session.paused": self._paused,
+            "transfer.requested": self._requested,
+            "transfer.offered": self._offered,
+            "transfer.offer_refused": self._refused,
+            "transfer.offer_withdrawn": self._withdrawn,
+        }
+        self.now = datetime.min.replace(tzinfo=UTC)
+        self.ranks: dict[int, int] = {}
+        self.waits: list[Wait] = []
+        self.work: list[Work] = []
+        self.handovers: list[HandoverOffer] = []
+        self.story: list[Happened] = []
+
+    def begins(self, start: datetime) -> tuple[list[Held], list[Queued], list[Wait]]:
+        """What is in hand and in the queue at the start, before any operation of the period is applied, and what has given way to something more urgent while it waited."""
+        held = [
+            Held(s.work, s.agent_id, s.worked_at(start), s.since is None) for s in self._sessions.values() if s.work
+        ]
+        queued = []
+        for wait in (s.wait for s in self._sessions.values() if s.wait):
+            refused = {o.agent_id for o in wait.offers if o.answer in (What.REFUSED, What.RAN_OUT)}
+            last = wait.offers[-1] if wait.offers and wait.offers[-1].answer is None else None
+            queued.append(Queued(wait, wait.refused_by | refused, last))
+        return held, queued, [s.last_wait for s in self._sessions.values() if s.gave_way and s.last_wait]
+
+    def apply(self, operation: Operation) -> None:
+        self.now = max(self.now, operation.at)
+        pos, data = operation.pos or 0, operation.data
+        if operation.type in _URGENCY:
+            self._mark(operation.conversation_id or 0, operation.type == "conversation.urgent_set", pos)
+            return
+        if operation.session_id is None:
+            return
+        session = self._sessions.get(operation.session_id)
+        if session is None:
+            session = _Session(operation.session_id, operation.conversation_id or 0, data.get("kind", ""))
+            self._sessions[session.id] = session
+            self._of.setdefault(session.conversation_id, []).append(session)
+        self._applied(session, operation.type, data, pos)
+        if operation.type in _OVER and operation.type != "session.returned":
+            session.is_emergency = session.gave_way = False
+            self._retier(session.conversation_id, pos)
+
+    def _applied(self, session: _Session, type: str, data: dict[str, Any], pos: int) -> None:
+        if handle := self._handlers.get(type):
+            handle(session, data, pos)
+        elif type in _ENDS:
+            self._ended(session, type, data, pos)
+        elif type in _WORKED and data["owner_kind"] == Owner.AGENT:
+            self._works(session, data["owner_id"], pos)
+        elif type == "session.resumed":
+            session.gave_way = False
+            self._stops(session, pos)  # its agent has left
+            session.asks_since = self.now
+        elif type in _OVER or type == "ownership.changed":
+            self._stops(session, pos)
+
+    # --- The queue ---
+
+    def _requested(self, session: _Session, data: dict[str, Any], pos: int) -> None:
+        asked = self._asked.get(data["transfer_id"])
+        if asked is None or asked.kind == TransferKind.HANDOVER:
+            return
+        leaves = session.work is not None and asked.kind == TransferKind.REASSIGNMENT
+        if leaves and session.work:
+            session.work.end = "no_reply" if data["trigger"] == "no_reply" else "absence"
+        wait = Wait(
+            id=data["transfer_id"],
+            session_id=session.id,
+            conversation_id=session.conversation_id,
+            pos=pos,
+            asked_at=self.now,
+            waiting_since=asked.waiting_since,
+            patience=asked.deadline - (asked.opens_at or self.now) if asked.deadline else None,
+            kind=asked.kind,
+            team_id=asked.team_id,
+            to_agent_id=asked.to_agent_id,
+            needs=asked.needs,
+            opens_at=asked.opens_at,
+            refused_by=asked.refused_by,
+            left_by=asked.left_by,
+            goes_back=asked.goes_back,
+            follows=leaves or session.asks_since == self.now,
+            preempts=session.is_live_urgent,
+            is_live=session.is_live or Kind(session.kind).is_robot,
+            is_beside=any(one.is_busy for one in self._of[session.conversation_id] if one is not session),
+        )
+        session.wait = session.last_wait = self._waits[wait.id] = wait
+        self.waits.append(wait)
+        if self._is_urgent(session.conversation_id):
+            wait.urgency.append((self.now, pos, True))
+        self._tell(What.ASKED, session, wait)
+
+    def _offered(self, session: _Session, data: dict[str, Any], pos: int) -> None:
+        offer = Offer(data["agent_id"], self.now, pos)
+        wait = self._waits.get(data["transfer_id"])
+        if wait is None:
+            self._handed[data["transfer_id"]] = offer
+            return
+        wait.offers.append(offer)
+        self._tell(What.OFFERED, session, wait, offer.agent_id)
+
+    def _refused(self, session: _Session, data: dict[str, Any], pos: int) -> None:
+        late = data["reason"] == "not answered in time"
+        self._answered(session, data, pos, What.RAN_OUT if late else What.REFUSED)
+
+    def _withdrawn(self, session: _Session, data: dict[str, Any], pos: int) -> None:
+        self._answered(session, data, pos, What.TAKEN_BACK)
+
+    def _answered(self, session: _Session, data: dict[str, Any], pos: int, answer: What) -> None:
+        wait = self._waits.get(data["transfer_id"])
+        if wait is None:
+            self._handed_on(data["transfer_id"], pos)
+            return
+        self._close_offer(wait, answer, pos)
+        self._tell(answer, session, wait, data["agent_id"])
+
+    def _close_offer(self, wait: Wait, answer: What, pos: int) -> None:
+        offer = wait.offers[-1] if wait.offers else None
+        if offer and offer.answer is None:
+            offer.answer, offer.after, offer.answer_pos = answer, self.now - offer.at, pos
+
+    def _ended(self, session: _Session, word: str, data: dict[str, Any], pos: int) -> None:
+        wait = self._waits.get(data["transfer_id"])
+        if wait is None:
+            self._handed_on(data["transfer_id"], pos)
+            return
+        is_taken = word == "transfer.accepted"
+        wait.end = What.TAKEN if is_taken else What.TIMED_OUT if word == "transfer.timed_out" else What.GIVEN_UP
+        wait.ended_at, wait.end_pos = self.now, pos
+        wait.taken_by, wait.is_override = data["agent_id"] or 0, data["override"]
+        offered = wait.offers[-1].agent_id if wait.offers and wait.offers[-1].answer is None else 0
+        self._close_offer(wait, What.TAKEN if is_taken and offered == wait.taken_by else What.GIVEN_UP, pos)
+        session.wait, session.taken = None, wait if is_taken else None
+        session.asks_since = self.now
+        if is_taken:
+            session.team_id = wait.team_id or session.team_id
+        self._tell(wait.end, session, wait, wait.taken_by, waited=self.now - wait.waiting_since)
+
+    def _handed_on(self, transfer_id: int, pos: int) -> None:
+        if offer := self._handed.pop(transfer_id, None):
+            self.handovers.append(HandoverOffer(offer.agent_id, offer.at, offer.pos, self.now, pos))
+
+    def close(self) -> None:
+        """No more operations: what is on offer still is."""
+        for offer in self._handed.values():
+            self.handovers.append(HandoverOffer(offer.agent_id, offer.at, offer.pos, None, 0))
+
+    # --- Work ---
+
+    def _opened(self, session: _Session, data: dict[str, Any], pos: int) -> None:
+        session.kind = data["kind"]
+        session.is_emergency = data["rank"] // 10 == Priority.EMERGENCY
+        self.ranks[session.id] = data["rank"]
+        session.is_live = data["status"] == Status.ACTIVE
+        session.is_live_urgent = session.kind == Kind.MANUAL_URGENT and data["status"] == Status.ACTIVE
+        self._retier(session.conversation_id, pos)
+        if data["owner_kind"] == Owner.AGENT:
+            self._works(session, data["owner_id"], pos)
+
+    def _works(self, session: _Session, agent_id: int, pos: int) -> None:
+        session.is_live = True
+        if session.work is None:
+            wait, session.taken = session.taken, None
+            work = Work(session.id, session.conversation_id, agent_id, self.now, pos, team_id=session.team_id)
+            if wait:
+                work.wait_id, wait.work = wait.id, work
+            else:
+                work.preempts = session.is_live_urgent
+                self.work.append(work)
+                self._tell(What.TAKEN, session, None, agent_id)
+            session.work, session.worked, session.since = work, ZERO, self.now
+        elif session.since is None:
+            session.since = self.now  # it comes back after something more urgent
+        elif agent_id != session.agent_id:
+            session.work.steps.append(Step(session.worked_at(self.now), agent_id, pos))
+        session.agent_id = agent_id
+
+    def _paused(self, session: _Session, data: dict[str, Any], pos: int) -> None:
+        waited = session.last_wait
+        if waited and waited.ended_at == self.now and waited.end == What.GIVEN_UP:
+            waited.by_urgent = session.gave_way = True
+        if session.work is None:
+            return
+        if data["preempted"]:
+            session.worked, session.since = session.worked_at(self.now), None
+            self._tell(What.PREEMPTED, session, None, session.agent_id or 0)
+        else:
+            session.work.steps.append(Step(session.worked_at(self.now), None, pos))
+            session.agent_id = None
+
+    def _stops(self, session: _Session, pos: int) -> None:
+        work = session.work
+        if work is None:
+            return
+        work.end = work.end or "done"
+        work.after, work.ended_at, work.end_pos = session.worked_at(self.now), self.now, pos
+        self._tell(What.DONE, session, None, session.agent_id or 0)
+        session.work, session.agent_id, session.since = None, None, None
+
+    # --- Urgency ---
+
+    def _prioritised(self, session: _Session, data: dict[str, Any], pos: int) -> None:
+        session.is_emergency = data["priority"] == Priority.EMERGENCY
+        self.ranks[session.id] = data["rank"]
+        self._retier(session.conversation_id, pos)
+
+    def _mark(self, conversation_id: int, is_urgent: bool, pos: int) -> None:
+        (self._urgent.add if is_urgent else self._urgent.discard)(conversation_id)
+        self._retier(conversation_id, pos)
+
+    def _is_urgent(self, conversation_id: int) -> bool:
+        return conversation_id in self._urgent or any(s.is_emergency for s in self._of.get(conversation_id, ()))
+
+    def _retier(self, conversation_id: int, pos: int) -> None:
+        is_urgent = self._is_urgent(conversation_id)
+        for wait in filter(None, (session.wait for session in self._of.get(conversation_id, ()))):
+            was = bool(wait.urgency) and wait.urgency[-1][2]
+            if was != is_urgent:
+                wait.urgency.append((self.now, pos, is_urgent))
+
+    def _tell(
+        self, what: What, session: _Session, wait: Wait | None, agent_id: int = 0, *, waited: timedelta = ZERO
+    ) -> None:
+        self.story.append(
+            Happened(
+                self.now,
+                what,
+                session.id,
+                wait.id if wait else 0,
+                agent_id,
+                wait.team_id if wait else 0,
+                waited if what == What.TAKEN else ZERO,
+            )
+        )

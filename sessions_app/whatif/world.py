@@ -1,0 +1,413 @@
+"""A desk that never was: a past period played again in memory, under rules that may differ. Pure.
+
+Customers come when they came. People do what they did as long as they can: who was offered a conversation answers as
+then and as quickly, who took one by hand takes it at the same time, and works on it for as long. Where the rules bring
+something that did not happen, people are taken to be as they mostly were in the period (`Habits`).
+
+Things happen in the order of the stream. The layers: `Desk` is the state and the clock, `Offers` who takes what waits,
+`World` the rest of the rules: what is asked for and how it ends, work, and whose turn it is.
+"""
+
+from __future__ import annotations
+
+import heapq
+from datetime import datetime, timedelta
+from typing import Any
+
+from sessions_app.states import TransferKind
+from sessions_app.whatif.desk import UNRECORDED
+from sessions_app.whatif.habits import absences
+from sessions_app.whatif.offers import LOOKS_WITHIN, Offers
+from sessions_app.whatif.parts import Place, Run, Seat
+from sessions_app.whatif.past import ZERO, Happened, Held, Queued, Step, Wait, What, Work
+
+
+class World(Offers):
+    def play(self) -> list[Happened]:
+        self._plan()
+        while self._heap and self._heap[0][0] < self.past.end:
+            self.now, _, _, happens, about = heapq.heappop(self._heap)
+            happens(*about)
+            if not self._heap or self._heap[0][0] > self.now:  # what has the same time is one verb
+                self._look_around()
+        return self.story
+
+    # --- The plan ---
+
+    def _plan(self) -> None:
+        past = self.past
+        for seat in self._seats.values():
+            self._plan_presence(seat)
+        for wait in (one for one in past.waits if one.asked_at >= past.start):
+            if wait.follows:
+                self._follows[wait.session_id].append(wait)
+            else:
+                self._at(wait.asked_at, wait.pos, self._asks, wait)
+        for work in (one for one in past.work if one.began_at >= past.start):
+            self._at(work.began_at, work.pos, self._takes_over, work)
+        self._plan_handovers()
+        for held in past.held:
+            self._carry_work(held)
+        for queued in past.queued:
+            self._carry_wait(queued)
+        for wait in past.gave_way:
+            self._paused[wait.conversation_id].append(self._place(wait, wait.asked_at))
+
+    def _plan_presence(self, seat: Seat) -> None:
+        for line in seat.person.sheet:
+            if line.at > self.past.start:
+                self._at(line.at, 0, self._presence, seat, line.availability, line.is_heard, line.max_load)
+        for at in absences(seat.person, self.past.gone_after):
+            self._at(at + LOOKS_WITHIN, UNRECORDED, self._is_gone, seat)
+
+    def _plan_handovers(self) -> None:
+        for one in self.past.handovers:
+            seat = self._seats.get(one.agent_id)
+            if seat is None or (one.until is not None and one.until < self.past.start):
+                continue
+            key = next(self._keys)
+            seat.handed.append(one.at)
+            self._at(one.at, one.pos, self._handover_offered, seat, key, one.at)
+            if one.until:
+                self._at(one.until, one.until_pos, self._handover_answered, seat, key)
+
+    def _carry_work(self, held: Held) -> None:
+        if not held.is_preempted and held.agent_id and held.agent_id not in self._seats:
+            return  # the agent is not there this time: nobody knows how it would have begun
+        run = self._run_of(held.work, held.work.agent_id)  # also where it was handed on before: it goes on as then
+        run.agent_id, run.worked = held.agent_id, held.worked
+        self._runs[run.session_id] = run
+        if held.is_preempted:
+            self._paused[run.conversation_id].append(run)
+        else:
+            self._go_on(run)
+
+    def _carry_wait(self, queued: Queued) -> None:
+        place = self._place(queued.wait, queued.wait.asked_at)
+        place.refused |= queued.refused_by
+        self._enter(place)
+        if (offer := queued.offer) and (seat := self._seats.get(offer.agent_id)):
+            self._hold_out(place, seat)
+            if answer := self._as_then(place, offer):
+                what, after, pos = answer
+                self._at(offer.at + after, pos, self._answers, place, place.offer, what)
+
+    # --- The queue ---
+
+    def _asks(self, wait: Wait) -> None:
+        """Somebody asks for a human. Who waits already, or is served, is not asked for again."""
+        if wait.preempts:
+            self._preempt(wait.conversation_id)
+        elif self._is_busy(wait.conversation_id) and not wait.is_beside:
+            return
+        self._begin(self._place(wait, self.now))
+
+    def _asks_again(self, session_id: int, conversation_id: int, before: Place | None, *, left_by: int = 0) -> None:
+        """The rules ask: after a time-out, an absence, a pause. As it was then, if it was; else as before."""
+        mine = self._follows[session_id]
+        record = mine.pop(0) if mine else None
+        if record:
+            place = self._place(record, self.now)
+        elif before:
+            place = self._like(before)
+        else:
+            place = self._unrecorded(session_id, conversation_id)
+        place.left_by = left_by
+        self._begin(place)
+
+    def _place(self, wait: Wait, asked_at: datetime) -> Place:
+        shift = asked_at - wait.asked_at
+        return Place(
+            key=wait.id,
+            record=wait,
+            session_id=wait.session_id,
+            conversation_id=wait.conversation_id,
+            asked_at=asked_at,
+            waiting_since=wait.waiting_since + shift if not wait.follows else min(wait.waiting_since, asked_at),
+            team_id=wait.team_id,
+            to_agent_id=wait.to_agent_id,
+            needs=wait.needs,
+            kind=wait.kind,
+            goes_back=wait.goes_back,
+            opens_at=wait.opens_at,
+            refused=set(wait.refused_by),
+            left_by=wait.left_by,
+            preempts=wait.preempts,
+            is_live=wait.is_live,
+            is_loose=self.rules.changes_assignment(wait.team_id),
+            looks=[(one.at + shift, one.pos, one.agent_id) for one in wait.offers if one.at + shift >= self.now],
+        )
+
+    def _like(self, before: Place) -> Place:
+        return self._unrecorded(
+            before.session_id,
+            before.conversation_id,
+            waiting_since=before.waiting_since,
+            team_id=before.team_id,
+            needs=before.needs,
+            kind=before.kind,
+            goes_back=before.goes_back,
+            is_urgent=before.is_urgent,
+        )
+
+    def _unrecorded(self, session_id: int, conversation_id: int, **known: Any) -> Place:
+        usual: dict[str, Any] = {
+            "waiting_since": self.now,
+            "team_id": self._teams_of.get(session_id, 0),
+            "needs": {},
+            "kind": TransferKind.REASSIGNMENT,
+            "goes_back": False,
+        }
+        return Place(
+            key=next(self._keys),
+            record=None,
+            session_id=session_id,
+            conversation_id=conversation_id,
+            asked_at=self.now,
+            to_agent_id=0,
+            opens_at=None,
+            refused=set(),
+            is_loose=True,
+            **usual | known,
+        )
+
+    def _begin(self, place: Place) -> None:
+        self._enter(place)
+        self._tell(What.ASKED, place)
+
+    def _enter(self, place: Place) -> None:
+        self._queue[place.session_id] = place
+        record, shift = place.record, ZERO
+        patience = self.rules.patience(record)
+        due = (place.opens_at or place.asked_at) + patience if patience is not None else None
+        late, late_pos = ZERO, UNRECORDED
+        if record:
+            shift = place.asked_at - record.asked_at
+            for at, pos, is_urgent in record.urgency:
+                if at + shift <= self.now:
+                    place.is_urgent = is_urgent
+                else:
+                    self._at(at + shift, pos, self._marks, place, is_urgent)
+            for at, pos, _ in place.looks:
+                self._at(at, pos, self._looks_again, place)
+            if record.end == What.TIMED_OUT and record.ended_at and record.patience is not None:
+                late = record.ended_at - (record.opens_at or record.asked_at) - record.patience
+                late_pos = record.end_pos
+            elif record.ended_at and record.end == What.GIVEN_UP and not record.by_urgent:
+                self._at(record.ended_at + shift, record.end_pos, self._gives_up, place)
+            elif record.ended_at and record.taken_unoffered and not self.rules.changes_assignment(place.team_id):
+                self._at(record.ended_at + shift, record.end_pos, self._takes_by_hand, place)
+            if record.end is None and patience == record.patience and due is not None:
+                due = max(due, self.past.known_until)  # it waited on: nobody looked, or it is not late yet
+        if due is not None:
+            self._at(due + late, late_pos, self._times_out, place)
+        if place.opens_at and place.opens_at > self.now:
+            self._at(place.opens_at, UNRECORDED, self._nothing)
+        waited = ZERO
+        for team_id in self.teams.pool(place.team_id, timedelta.max)[:-1]:  # when it overflows to the next
+            team = self.teams.get(team_id)
+            waited += timedelta(seconds=team.overflow_after if team else 0)
+            self._at(self._since(place) + waited, UNRECORDED, self._nothing)
+
+    def _nothing(self) -> None:
+        """A moment at which there is a reason to look around."""
+
+    def _marks(self, place: Place, is_urgent: bool) -> None:
+        place.is_urgent = is_urgent
+
+    def _gives_up(self, place: Place) -> None:
+        if place.is_over:
+            return
+        self._leave(place)
+        self._tell(What.GIVEN_UP, place)
+        if place.record and self._was_asked_again(place.record):
+            self._asks_again(place.session_id, place.conversation_id, place)
+        else:
+            self._settle(place.conversation_id)
+
+    def _was_asked_again(self, record: Wait) -> bool:
+        following = self._follows[record.session_id]
+        return bool(following) and following[0].asked_at == record.ended_at
+
+    def _times_out(self, place: Place) -> None:
+        if place.is_over:
+            return
+        self._leave(place)
+        self._tell(What.TIMED_OUT, place)
+        if place.goes_back and self.tenant.transfer_policy == self.tenant.TransferPolicy.RETURN:
+            self._settle(place.conversation_id)
+        else:
+            self._asks_again(place.session_id, place.conversation_id, place)
+
+    # --- Work ---
+
+    def _take(self, place: Place, seat: Seat) -> None:
+        self._leave(place)
+        self._tell(What.TAKEN, place, seat, waited=self.now - place.waiting_since)
+        if left := self._seats.get(place.left_by):
+            left.idle_since = self.now
+        self._last_agent[place.conversation_id] = seat.person.id
+        work = place.record.work if place.record else None
+        run = self._run_of(work, seat.person.id) if work else self._guess(place, seat.person.id)
+        run.team_id = place.team_id or self._teams_of.get(place.session_id, 0)
+        self._start(run)
+
+    def _takes_over(self, work: Work) -> None:
+        """From a bot, or a session that an agent opens: as then, unless this time somebody serves it already."""
+        if work.preempts:
+            self._preempt(work.conversation_id)
+        elif self._is_served(work.conversation_id):
+            return
+        seat = self._seats.get(work.agent_id)
+        if seat is None:
+            return
+        if not work.preempts:
+            for place in self._live_places(work.conversation_id):
+                self._leave(place)
+                self._tell(What.GIVEN_UP, place)
+        self._last_agent[work.conversation_id] = seat.person.id
+        self._tell(What.TAKEN, None, seat, session_id=work.session_id)
+        run = self._run_of(work, work.agent_id)
+        run.team_id = work.team_id
+        self._start(run)
+
+    def _run_of(self, work: Work, agent_id: int) -> Run:
+        """Work as it was then. When another agent has it, an absence of the first one is not its end."""
+        run = Run(
+            work.session_id,
+            work.conversation_id,
+            work.team_id,
+            agent_id,
+            work.steps,
+            work.after,
+            work.end,
+            work.end_pos,
+        )
+        run.is_as_then = agent_id == work.agent_id
+        if work.end == "absence":
+            run.absent_at, run.after = work.ended_at, None
+        if work.end in ("absence", "no_reply") and agent_id != work.agent_id:
+            run.after, run.end, run.absent_at = self.habits.works_for(work.session_id), "done", None
+        return run
+
+    def _guess(self, place: Place, agent_id: int) -> Run:
+        after = self.habits.works_for(place.session_id)
+        return Run(place.session_id, place.conversation_id, place.team_id, agent_id, [], after, "done", UNRECORDED)
+
+    def _start(self, run: Run) -> None:
+        self._runs[run.session_id] = run
+        self._teams_of[run.session_id] = run.team_id
+        self._go_on(run)
+
+    def _go_on(self, run: Run) -> None:
+        """Plan the rest of it."""
+        run.since, run.version = self.now, run.version + 1
+        self._sit(run)
+        for step in run.steps:
+            if step.after > run.worked or (step.after == run.worked and run.worked == ZERO):
+                self._at(self.now + (step.after - run.worked), step.pos, self._steps, run, run.version, step)
+        if run.after is not None:
+            left = max(run.after - run.worked, ZERO)
+            self._at(self.now + left, run.end_pos, self._ends, run, run.version, run.end)
+        elif run.absent_at:
+            self._at(run.absent_at, run.end_pos, self._ends, run, run.version, "absence")
+
+    def _steps(self, run: Run, version: int, step: Step) -> None:
+        """It goes to a colleague, or on hold, or comes back from there."""
+        if run.version != version:
+            return
+        if step.agent_id is not None and step.agent_id not in self._seats:
+            return  # the colleague is not there this time
+        left = self._rise(run)
+        if left and step.agent_id is not None:
+            left.idle_since = self.now
+        run.agent_id = step.agent_id
+        if step.agent_id is not None:
+            self._last_agent[run.conversation_id] = step.agent_id
+        self._sit(run)
+        if step.agent_id is None:
+            self._settle(run.conversation_id)
+
+    def _ends(self, run: Run, version: int, end: str) -> None:
+        if run.version != version:
+            return
+        run.version += 1
+        seat = self._rise(run)
+        self._runs.pop(run.session_id, None)
+        self._tell(What.DONE, None, seat, session_id=run.session_id)
+        if end == "done":
+            if seat:
+                seat.idle_since = self.now
+            self._settle(run.conversation_id)
+        else:
+            self._asks_again(run.session_id, run.conversation_id, None, left_by=run.agent_id or 0)
+
+    def _is_gone(self, seat: Seat) -> None:
+        """What the absent agent serves only this time goes to somebody else (C5); of the rest is known what became."""
+        for run in [self._runs[session_id] for session_id in sorted(seat.runs)]:
+            if not run.is_as_then:
+                self._ends(run, run.version, "absence")
+
+    # --- Whose turn it is ---
+
+    def _preempt(self, conversation_id: int) -> None:
+        """C4: something urgent comes, and what is served or waits gives way."""
+        for run in [one for one in self._runs.values() if one.conversation_id == conversation_id]:
+            if run.since is not None and run.agent_id is not None:
+                run.worked, run.since, run.version = run.worked + (self.now - run.since), None, run.version + 1
+                seat = self._rise(run)
+                self._paused[conversation_id].append(run)
+                self._tell(What.PREEMPTED, None, seat, session_id=run.session_id)
+        for place in self._live_places(conversation_id):
+            self._leave(place)
+            self._tell(What.GIVEN_UP, place)
+            self._paused[conversation_id].append(place)
+
+    def _settle(self, conversation_id: int) -> None:
+        """The turn is free: of what gave way the best-ranked comes back, then the oldest."""
+        gave_way = self._paused[conversation_id]
+        if not gave_way or self._is_served(conversation_id) or self._live_places(conversation_id):
+            return
+        if self._comes_back_now(conversation_id):
+            return
+        begun_not = [one for one in self._queue.values() if one.conversation_id == conversation_id]
+        waiting: list[Run | Place] = [*gave_way, *begun_not]
+        back = min(waiting, key=lambda one: (self.past.ranks.get(one.session_id, 0), one.session_id))
+        if back not in gave_way:
+            return  # it waits for an agent, and holds back what comes after it
+        gave_way.remove(back)
+        if isinstance(back, Run):
+            self._go_on(back)
+        else:
+            self._asks_again(back.session_id, conversation_id, back)
+
+    def _comes_back_now(self, conversation_id: int) -> bool:
+        """Whether what somebody had put on hold went on at this very moment then: it was its turn."""
+        return any(
+            run.conversation_id == conversation_id
+            and run.agent_id is None
+            and run.since is not None
+            and any(step.agent_id and run.since + (step.after - run.worked) == self.now for step in run.steps)
+            for run in self._runs.values()
+        )
+
+    def _live_places(self, conversation_id: int) -> list[Place]:
+        """What waits and has the turn; a session that has not begun waits beside whatever has it."""
+        return [one for one in self._queue.values() if one.conversation_id == conversation_id and one.is_live]
+
+    # --- Presence ---
+
+    def _presence(self, seat: Seat, availability: str, is_heard: bool, max_load: int) -> None:
+        seat.seen.availability, seat.seen.is_heard = availability, is_heard
+        seat.seen.max_load = self.rules.capacity(seat.person, max_load)
+
+    def _handover_offered(self, seat: Seat, key: int, at: datetime) -> None:
+        seat.offers.add(key)
+        seat.count()
+        if at >= self.past.start:
+            seat.seen.last_offer_at = self.now
+            seat.offered_at.append(self.now)
+
+    def _handover_answered(self, seat: Seat, key: int) -> None:
+        seat.offers.discard(key)
+        seat.count()

@@ -1,0 +1,148 @@
+"""What the browser may send. Only the form is checked here; whether it is allowed is the verb's to say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from agents_app.models import Agent
+from agents_app.shared import Sharing
+from messaging_app.desk_models import Draft
+from messaging_app.models import Controller
+from messaging_app.thread import MAX_CONTENT, MAX_ID
+from sessions_app.actions.bulk import BulkAction
+from sessions_app.queries import LIST_MOST, LIST_PAGE, View
+
+
+class ListForm(forms.Form):
+    """Which part of the list. What is not understood counts as not asked for: a bookmark never ends in an error."""
+
+    view = forms.ChoiceField(choices=[(v.value, v.value) for v in View], required=False)
+    saved = forms.IntegerField(min_value=1, max_value=2**53, required=False)
+    q = forms.CharField(max_length=100, required=False)
+    controller = forms.ChoiceField(choices=[("", _("Anybody")), *Controller.choices], required=False)
+    after = forms.CharField(max_length=64, required=False)
+    rows = forms.IntegerField(min_value=1, required=False)
+
+    def asked(self) -> dict[str, Any]:
+        self.is_valid()
+        asked = self.cleaned_data
+        return {
+            "view": View.ALL if asked.get("saved") else View(asked.get("view") or View.ALL),
+            "saved": asked.get("saved"),
+            "q": asked.get("q") or "",
+            "controller": asked.get("controller") or "",
+            "after": asked.get("after") or "",
+            "rows": min(asked.get("rows") or LIST_PAGE, LIST_MOST),
+        }
+
+
+class PresenceForm(forms.Form):
+    availability = forms.ChoiceField(choices=Agent.Availability.choices)
+    reason = forms.CharField(max_length=200, required=False)
+
+
+class ActForm(forms.Form):
+    """One of the header's actions. `epoch` is that of the page the agent looked at, so that a stale page is told."""
+
+    epoch = forms.IntegerField(required=False)
+    transfer = forms.IntegerField(required=False)
+    session = forms.IntegerField(required=False)
+    to = forms.CharField(max_length=32, required=False)
+    label = forms.IntegerField(required=False)
+    override = forms.BooleanField(required=False)
+    reason = forms.CharField(max_length=500, required=False)
+
+
+class Text(forms.CharField):
+    """Words as they were typed; only the line ends of HTML forms become plain ones."""
+
+    def __init__(self) -> None:
+        super().__init__(max_length=MAX_CONTENT, required=False, strip=False)
+
+    def to_python(self, value: Any) -> Any:
+        return (super().to_python(value) or "").replace("\r\n", "\n")
+
+
+class Ids(forms.Field):
+    """Ids, each in a field of this name."""
+
+    widget = forms.MultipleHiddenInput
+
+    def __init__(self) -> None:
+        super().__init__(required=False)
+
+    def to_python(self, value: Any) -> tuple[int, ...]:
+        sent = [text for text in value or () if text]
+        if not all(text.isascii() and text.isdigit() and len(text) <= 18 for text in sent):
+            raise forms.ValidationError(_("This is no id."))
+        return tuple(int(text) for text in sent)
+
+
+class SayForm(forms.Form):
+    """`message_id` is made in the browser, so that words sent again are said once; `after` is what the page has seen."""
+
+    mode = forms.ChoiceField(choices=[("reply", "reply"), ("note", "note")])
+    content = Text()
+    attachment = Ids()
+    message_id = forms.CharField(max_length=MAX_ID, required=False)
+
+
+class DraftForm(forms.Form):
+    """`seen` is the version of the draft that the page has seen last, as it was told."""
+
+    mode = forms.ChoiceField(choices=Draft.Mode.choices)
+    content = Text()
+    seen = forms.DateTimeField(required=False)
+
+
+class CustomerForm(forms.Form):
+    content = Text()
+    attachment = Ids()
+    message_id = forms.CharField(max_length=MAX_ID, required=False)
+
+
+class SoughtForm(forms.Form):
+    """What stands behind the slash or the @ in a composer."""
+
+    q = forms.CharField(max_length=100, required=False)
+
+
+class BulkForm(forms.Form):
+    """One action on the rows that are ticked."""
+
+    id = forms.TypedMultipleChoiceField(coerce=int)
+    action = forms.ChoiceField(choices=[(action.value, action.value) for action in BulkAction])
+    label = forms.IntegerField(required=False)
+
+    def __init__(self, values: Any) -> None:
+        super().__init__(values)
+        named = [pk for pk in values.getlist("id") if pk.isascii() and pk.isdigit() and len(pk) <= 18]
+        self.fields["id"].choices = [(pk, pk) for pk in named]  # type: ignore[attr-defined]
+        self.fields["id"].error_messages["required"] = _("Tick some conversations first.")
+
+
+class ReplyForm(forms.Form):
+    shortcut = forms.CharField(max_length=41)
+    title = forms.CharField(max_length=200)
+    text = Text()
+    language = forms.CharField(max_length=16, required=False)
+
+
+class NewReplyForm(ReplyForm):
+    scope = forms.ChoiceField(choices=Sharing.choices, required=False)
+
+
+class SaveViewForm(ListForm):
+    """The list as it is asked for now, under a name."""
+
+    name = forms.CharField(max_length=60)
+    scope = forms.ChoiceField(choices=Sharing.choices, required=False)
+
+
+class SeqForm(forms.Form):
+    """How far a page has seen, or an agent has read."""
+
+    seq = forms.IntegerField(min_value=0, max_value=2**53)

@@ -1,0 +1,222 @@
+"""The way in by an invitation's link, and the small live chat behind it. No login: the browser's session is the key.
+
+Looking at a link uses up nothing, because mail scanners and the previews of chats look at every link; the button does.
+The token is sent on in the form's body and never in another address, so it stands in no Referer and no log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from uuid import uuid4
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from config.errors import DomainError, Malformed, NotFound
+from messaging_app.attachments.errors import AttachmentNotFound
+from messaging_app.thread import Words
+from sessions_app import guests
+from sessions_app.actions import people, talk
+from sessions_app.errors import LinkIsOver
+from sessions_app.guests import GuestPage
+from sessions_app.models import Participant
+from sessions_app.states import ParticipantStatus
+from sessions_app.workbench import files, shown, wording
+from sessions_app.workbench.doors import is_fragment
+from sessions_app.workbench.forms import CustomerForm, SeqForm
+
+GONE = 410
+"""The participation has ended: there is nothing here for this browser any more."""
+
+
+@require_GET
+@never_cache
+def invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """Who invites whom, and a button. The browser that has used this link is led to its conversation."""
+    if entered := guests.entered_by(request.session, token):
+        return redirect("joined", entered)
+    try:
+        participant = guests.invitation(token)
+    except LinkIsOver as error:
+        return _discreet(_no_way_in(request, error))
+    context = {"participant": participant, "token": token, "shared": wording.shared(participant)}
+    return _discreet(render(request, "joined/invitation.html", context))
+
+
+def _discreet(response: HttpResponse) -> HttpResponse:
+    """The address holds the token: whatever the page asks for is told the site and no more."""
+    response["Referrer-Policy"] = "strict-origin"  # with no-referrer a form has no origin, and is refused for it
+    response["X-Robots-Tag"] = "noindex"
+    return response
+
+
+@require_POST
+@never_cache
+def join(request: HttpRequest) -> HttpResponse:
+    """Use the link. From here on this browser is the participant."""
+    token = request.POST.get("token", "")
+    if entered := guests.entered_by(request.session, token):
+        return redirect("joined", entered)
+    try:
+        participant = guests.invitation(token)
+        people.join(tenant_id=participant.tenant_id, token=token)
+    except DomainError as error:
+        return _no_way_in(request, error)
+    request.session.cycle_key()  # whoever knew the cookie before does not come in with it
+    guests.remember(request.session, participant.pk, token)
+    return redirect("joined", participant.pk)
+
+
+def _no_way_in(request: HttpRequest, error: DomainError) -> HttpResponse:
+    return render(request, "joined/no_way_in.html", {"problem": wording.refusal(error)}, status=error.status)
+
+
+# --- Inside ------------------------------------------------------------------------------------------------------
+
+
+def _for_participants(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Only for the browser that joined; to any other there is no such page. When it is over, it says so."""
+
+    @wraps(view)
+    @never_cache
+    def enter(request: HttpRequest, participant_id: int, **what: Any) -> HttpResponseBase:
+        participant = guests.joined(request.session, participant_id)
+        if participant is None:
+            raise Http404
+        if participant.status != ParticipantStatus.JOINED:
+            return _over(request, participant)
+        try:
+            return view(request, participant, **what)
+        except NotFound as error:  # removed just now, while this was on its way
+            participant.refresh_from_db()
+            if participant.status == ParticipantStatus.JOINED:
+                raise Http404 from error
+            return _over(request, participant)
+
+    return enter
+
+
+@require_GET
+@_for_participants
+def chat(request: HttpRequest, participant: Participant) -> HttpResponse:
+    """The conversation, or the page of it before a place."""
+    before = request.GET.get("before", "")
+    try:
+        page = guests.guest_page(participant, before=before)
+    except Malformed as error:
+        raise Http404 from error
+    if before and is_fragment(request):
+        return fragment(request, "joined/_earlier.html", _context(page))
+    return render(request, "joined/page.html", _context(page))
+
+
+@require_GET
+@_for_participants
+def news(request: HttpRequest, participant: Participant) -> HttpResponse:
+    return _news(request, participant)
+
+
+@require_POST
+@_for_participants
+def say(request: HttpRequest, participant: Participant) -> HttpResponse:
+    """Words that were refused are given back."""
+    form = CustomerForm(request.POST)
+    try:
+        if not form.is_valid():
+            raise Malformed(str(next(iter(form.errors.values()))[0]))
+        sent = form.cleaned_data
+        talk.post_message(
+            actor=people.as_actor(participant),
+            conversation_id=participant.conversation_id,
+            words=Words(content=sent["content"], message_id=sent["message_id"], attachments=sent["attachment"]),
+        )
+    except DomainError as error:
+        if isinstance(error, NotFound) and not isinstance(error, AttachmentNotFound):
+            raise
+        if is_fragment(request):
+            return _news(request, participant, problem=wording.refusal(error), status=error.status)
+        context = _context(guests.guest_page(participant))
+        told = {"problem": wording.refusal(error), "typed": request.POST.get("content", "")}
+        return render(request, "joined/page.html", context | told, status=error.status)
+    return _news(request, participant) if is_fragment(request) else redirect("joined", participant.pk)
+
+
+@require_POST
+@_for_participants
+def leave(request: HttpRequest, participant: Participant) -> HttpResponse:
+    people.leave(actor=people.as_actor(participant), conversation_id=participant.conversation_id)
+    return redirect("joined", participant.pk)
+
+
+# --- Rendering ---------------------------------------------------------------------------------------------------
+
+
+def _over(request: HttpRequest, participant: Participant) -> HttpResponse:
+    context = {"participant": participant, "over": wording.participation_over(participant.status)}
+    if is_fragment(request):
+        return fragment(request, "joined/_over.html", context, status=GONE)
+    return render(request, "joined/over.html", context, status=GONE)
+
+
+def _news(request: HttpRequest, participant: Participant, *, problem: str = "", status: int = 200) -> HttpResponse:
+    form = SeqForm(request.POST if request.method == "POST" else request.GET)
+    page = guests.guest_news(participant, after=form.cleaned_data["seq"] if form.is_valid() else 0)
+    return fragment(request, "joined/_news.html", _context(page) | {"problem": problem}, status=status)
+
+
+def fragment(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    response = render(request, template, context, status=status)
+    response["Desk-Fragment"] = "joined"
+    return response
+
+
+def _context(page: GuestPage) -> dict[str, Any]:
+    return {
+        "page": page,
+        "participant": page.participant,
+        "people": [(wording.person(person), person) for person in page.people],
+        "lines": shown.lines(page.items, page.conversation),
+        "message_id": uuid4(),
+        **_files(page.participant),
+    }
+
+
+# --- Files -------------------------------------------------------------------------------------------------------
+
+
+@require_POST
+@_for_participants
+@files.with_a_file
+def attach(request: HttpRequest, participant: Participant) -> HttpResponse:
+    """Put up a file, to be sent with the next words."""
+    actor = people.as_actor(participant)
+    return files.attached(request, actor, participant.conversation_id, _files(participant))
+
+
+@files.kept_by_the_browser
+@_for_participants
+def content(request: HttpRequest, participant: Participant, attachment_id: int) -> HttpResponseBase:
+    return files.shown(request, people.as_actor(participant), attachment_id)
+
+
+@files.kept_by_the_browser
+@_for_participants
+def preview(request: HttpRequest, participant: Participant, attachment_id: int) -> HttpResponseBase:
+    return files.shown(request, people.as_actor(participant), attachment_id, preview=True)
+
+
+@require_POST
+@_for_participants
+def discard(request: HttpRequest, participant: Participant, attachment_id: int) -> HttpResponse:
+    return files.discarded(people.as_actor(participant), attachment_id)
+
+
+def _files(participant: Participant) -> dict[str, Any]:
+    return files.attaching(
+        reverse("joined-attach", args=[participant.pk]), f"{reverse('joined', args=[participant.pk])}files/"
+    )

@@ -1,0 +1,356 @@
+"""The desk's views: parse, call one verb, render. Each works as a page; scripts ask for the fragments of the same page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from agents_app.actors import Actor
+from agents_app.models import Agent
+from config.errors import DomainError, Malformed
+from messaging_app import drafts, mentions
+from messaging_app.models import Controller
+from messaging_app.thread import Words
+from sessions_app import access, onwards, queries, visible
+from sessions_app.actions import desk as marks
+from sessions_app.actions import labels, lifecycle, presence, talk, transfers
+from sessions_app.desk import Asked, look, look_at
+from sessions_app.queries import COUNT_MOST, Place, ThreadPage
+from sessions_app.turn import Outcome
+from sessions_app.workbench import moves, offers, people, shown, wording
+from sessions_app.workbench.doors import for_agents, is_fragment
+from sessions_app.workbench.forms import ActForm, ListForm, PresenceForm, SayForm, SeqForm
+from sessions_app.workbench.people import PeopleForm
+
+
+@require_GET
+@for_agents
+def desk(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """The list, with nothing open."""
+    return render(request, "desk/desk.html", around(request, actor))
+
+
+@require_GET
+@for_agents
+def rows(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """The list alone: refetched after a hint, searched, or gone on with from a place."""
+    return fragment(request, "conversation/_list.html", around(request, actor) | {"fresh": True}, "list")
+
+
+@require_GET
+@for_agents
+def conversation(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpResponse:
+    """An open conversation: the whole page, or its pane, or only the messages before a place."""
+    before = request.GET.get("before", "")
+    page = queries.thread_page(actor=actor, conversation_id=conversation_id, before=before)
+    if before and is_fragment(request):
+        return fragment(request, "message/_earlier.html", shown.earlier(page), "earlier")
+    return _page(request, actor, page)
+
+
+@require_GET
+@for_agents
+def news(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpResponse:
+    """What is new since the operation the page has seen, with the header and side panel as they are now.
+
+    A page that follows along asks for the list in the same request: both have moved by the same hint.
+    """
+    page = queries.thread_news(actor=actor, conversation_id=conversation_id, after=_seq(request.GET))
+    if "list" in request.GET:
+        context = around(request, actor, opened=page) | {"fresh": True}
+        return fragment(request, "conversation/_together.html", context | shown.opened(page, actor, request), "news")
+    look_at(actor, page)
+    context = shown.opened(page, actor, request) | {"asked": asked_of(request)}
+    return fragment(request, "conversation/_news.html", context, "news")
+
+
+@require_POST
+@for_agents
+def act(request: HttpRequest, actor: Actor, conversation_id: int, verb: str) -> HttpResponseBase:
+    """One of the header's actions. A refusal is shown beside the state as it is now."""
+    if verb not in VERBS:
+        raise Http404
+    form = (PeopleForm if verb in people.VERBS else ActForm)(request.POST)
+    onward = _onward(request, actor, conversation_id) if verb == "resolve-next" else None
+    return _done(request, actor, conversation_id, lambda: _act(verb, actor, conversation_id, form), onward=onward)
+
+
+def _act(verb: str, actor: Actor, conversation_id: int, form: ActForm | PeopleForm) -> Outcome:
+    if not form.is_valid():
+        raise Malformed(first_error(form))
+    return VERBS[verb](actor=actor, conversation_id=conversation_id, form=form.cleaned_data)
+
+
+@require_POST
+@for_agents
+def say(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpResponseBase:
+    """A reply or a private note. Words that were refused are given back."""
+    form = SayForm(request.POST)
+
+    def verb() -> Outcome:
+        if not form.is_valid():
+            raise Malformed(first_error(form))
+        sent = form.cleaned_data
+        words = Words(content=sent["content"], message_id=sent["message_id"], attachments=sent["attachment"])
+        post = talk.post_note if sent["mode"] == "note" else talk.post_message
+        outcome = post(actor=actor, conversation_id=conversation_id, words=words)
+        drafts.clear_draft(actor=actor, conversation_id=conversation_id, mode=sent["mode"], text=sent["content"])
+        return outcome
+
+    return _done(
+        request, actor, conversation_id, verb, mode=request.POST.get("mode", ""), typed=request.POST.get("content", "")
+    )
+
+
+@require_POST
+@for_agents
+def read(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpResponse:
+    """The agent has the end of the thread before their eyes. A supervisor's look at another's work reads only mentions."""
+    conversation = visible.conversation(actor, conversation_id)
+    live = queries.live_sessions([conversation_id]).get(conversation_id)
+    verb = marks.mark_read if not actor.is_supervisor or access.owns(actor, live) else mentions.read_up_to
+    verb(actor=actor, conversation_id=conversation_id, seq=min(_seq(request.POST), conversation.seq))
+    return HttpResponse(status=204)
+
+
+@require_POST
+@for_agents
+def here(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """The heartbeat of a page whose socket is down."""
+    presence.heartbeat(actor=actor)
+    return HttpResponse(status=204)
+
+
+@require_POST
+@for_agents
+def declare(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """What the agent declares of their own availability."""
+    form = PresenceForm(request.POST)
+    if not form.is_valid():
+        raise Malformed(first_error(form))
+    agent = presence.declare_availability(actor=actor, **form.cleaned_data)
+    if is_fragment(request):
+        return fragment(request, "desk/_presence.html", _presence() | {"agent": agent}, "presence")
+    return redirect("desk")
+
+
+def _presence() -> dict[str, Any]:
+    return {"availabilities": Agent.Availability.choices}
+
+
+# --- The verbs behind the buttons --------------------------------------------------------------------------------
+
+
+def _accept(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    if not form["transfer"]:
+        raise Malformed("Nothing was named to accept.")
+    return transfers.accept_transfer(
+        actor=actor, transfer_id=form["transfer"], override=form["override"], expected_epoch=form["epoch"]
+    )
+
+
+def _decline(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    if not form["transfer"]:
+        raise Malformed("Nothing was named to decline.")
+    return transfers.decline_transfer(actor=actor, transfer_id=form["transfer"], reason=form["reason"])
+
+
+def _take_over(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    return transfers.take_over(
+        actor=actor,
+        conversation_id=conversation_id,
+        reason=form["reason"],
+        override=form["override"],
+        expected_epoch=form["epoch"],
+    )
+
+
+def _take(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    return lifecycle.open_session(
+        actor=actor, conversation_id=conversation_id, robot=False, on_conflict="fail", reason=form["reason"]
+    )
+
+
+def _grab(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    return transfers.grab(
+        actor=actor,
+        conversation_id=conversation_id,
+        reason=form["reason"],
+        override=form["override"],
+        expected_epoch=form["epoch"],
+    )
+
+
+def _release(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    return transfers.release_to_bot(
+        actor=actor, conversation_id=conversation_id, summary=form["reason"], expected_epoch=form["epoch"]
+    )
+
+
+def _resolve(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    return marks.resolve(
+        actor=actor, conversation_id=conversation_id, reason=form["reason"], expected_epoch=form["epoch"]
+    )
+
+
+def _looked(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    return marks.acknowledge(actor=actor, conversation_id=conversation_id)
+
+
+def _label(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    return labels.label(actor=actor, conversation_id=conversation_id, label_id=form["label"] or 0)
+
+
+def _unlabel(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    return labels.unlabel(actor=actor, conversation_id=conversation_id, label_id=form["label"] or 0)
+
+
+VERBS: dict[str, Callable[..., Outcome]] = {
+    "accept": _accept,
+    "decline": _decline,
+    "take-over": _take_over,
+    "take": _take,
+    "grab": _grab,
+    "release": _release,
+    "resolve": _resolve,
+    "resolve-next": _resolve,
+    "looked": _looked,
+    "label": _label,
+    "unlabel": _unlabel,
+    **moves.VERBS,
+    **people.VERBS,
+}
+
+
+def _onward(request: HttpRequest, actor: Actor, conversation_id: int) -> Callable[[], str]:
+    """Where the desk goes on afterwards: what follows in the list that the agent looks at; without any, the list."""
+    asked = asked_of(request)
+    place = onwards.place_of(actor, conversation_id)
+
+    def address() -> str:
+        following = onwards.next_one(actor, _wanted(asked), place)
+        path = reverse("conversation", args=[following.pk]) if following else reverse("desk")
+        return f"{path}?{asked['query']}"
+
+    return address
+
+
+# --- Rendering ---------------------------------------------------------------------------------------------------
+
+
+def _done(
+    request: HttpRequest,
+    actor: Actor,
+    conversation_id: int,
+    verb: Callable[[], Outcome],
+    *,
+    mode: str = "",
+    typed: str = "",
+    onward: Callable[[], str] | None = None,
+) -> HttpResponseBase:
+    """Carry out a verb, then show what is so now: as news for a script, by a redirect for a plain form.
+
+    `onward` says where to go on when it was carried out.
+    """
+    presence.heartbeat(actor=actor)
+    refused: DomainError | None = None
+    once: dict[str, str] = {}
+    try:
+        once = people.shown_once(verb())
+    except DomainError as error:
+        refused = error
+    status = refused.status if refused else 200
+    address = onward() if onward and not refused else ""
+    if is_fragment(request):
+        page = queries.thread_news(actor=actor, conversation_id=conversation_id, after=_seq(request.POST))
+        look_at(actor, page)
+        problem = wording.refusal(refused, page) if refused else ""
+        context = shown.opened(page, actor, request, problem=problem) | once
+        context |= {"asked": asked_of(request), "onward": address}
+        return fragment(request, "conversation/_news.html", context, "news", status=status)
+    if not (once or refused):
+        return redirect(address or reverse("conversation", args=[conversation_id]))
+    page = queries.thread_page(actor=actor, conversation_id=conversation_id)
+    context = around(request, actor, opened=page)
+    if refused:
+        once = {"problem": wording.refusal(refused, page)}
+    opened = shown.opened(page, actor, request, mode=mode, typed=typed if refused else "")
+    return render(request, "desk/desk.html", context | opened | once, status=status)
+
+
+def _page(request: HttpRequest, actor: Actor, page: ThreadPage) -> HttpResponse:
+    if is_fragment(request):
+        look_at(actor, page)
+        context = shown.opened(page, actor, request) | {"asked": asked_of(request)}
+        return fragment(request, "conversation/_pane.html", context, "pane")
+    context = around(request, actor, opened=page)
+    return render(request, "desk/desk.html", context | shown.opened(page, actor, request))
+
+
+def fragment(
+    request: HttpRequest, template: str, context: dict[str, Any], name: str, *, status: int = 200
+) -> HttpResponse:
+    """The header tells the script that this is what it asked for, and not the login page or an error page."""
+    response = render(request, template, context, status=status)
+    response["Desk-Fragment"] = name
+    return response
+
+
+def around(request: HttpRequest, actor: Actor, *, opened: ThreadPage | None = None) -> dict[str, Any]:
+    """The list, the tabs and what is done with several, around whatever is open; which is completed with them."""
+    asked = asked_of(request)
+    seen = look(actor, _wanted(asked), opened)
+    asked["saved"] = seen.open_view.pk if seen.open_view else None  # a bookmark of what was deleted since
+    tabs = shown.tabs(asked["view"], seen.counts, COUNT_MOST, is_saved=seen.open_view is not None)
+    saved = shown.saved(seen.saved, asked["saved"], actor, COUNT_MOST)
+    return {
+        **shown.listed(seen.page, asked["view"], asked, opened.conversation.pk if opened else None),
+        "tabs": tabs,
+        "saved_views": saved,
+        "list_name": shown.here(tabs, saved),
+        "offers": offers.cards(seen.offers, seen.now),
+        "labels": seen.labels,
+        "calls": seen.calls,
+        "controllers": Controller.choices,
+        "bulk_actions": wording.BULK.items(),
+        "scopes": shown.scopes(actor),
+        "try_it": settings.TRY_IT,
+        **_presence(),
+    }
+
+
+def asked_of(request: HttpRequest) -> dict[str, Any]:
+    """The part of the list that the page shows: by its address, and where a form was sent by what went with it."""
+    values = request.GET.copy()
+    values.update(request.POST)
+    asked = ListForm(values).asked()
+    return asked | {"query": shown.query_of(asked)}
+
+
+def _wanted(asked: dict[str, Any]) -> Asked:
+    return Asked(
+        view=asked["view"],
+        saved=asked["saved"],
+        search=asked["q"],
+        controller=asked["controller"],
+        after=Place.read(asked["after"]),
+        limit=asked["rows"],
+    )
+
+
+def _seq(values: Any) -> int:
+    form = SeqForm(values)
+    if not form.is_valid():
+        return 0
+    seq: int = form.cleaned_data["seq"]
+    return seq
+
+
+def first_error(form: Any) -> str:
+    return str(next(iter(form.errors.values()))[0])

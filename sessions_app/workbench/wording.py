@@ -1,0 +1,420 @@
+"""What the desk calls things: states, events of the thread, refusals. All through gettext."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, pgettext
+
+from agents_app.shared import Sharing
+from config.errors import DomainError
+from messaging_app.models import Controller, Operation
+from sessions_app.actions.bulk import BulkAction
+from sessions_app.errors import LinkIsOver
+from sessions_app.guests import Person
+from sessions_app.models import ChatSession, Participant
+from sessions_app.queries import EVENTS, ThreadPage, View, owner_of
+from sessions_app.states import Derived, HistoryMode, Owner, ParticipantStatus, Priority, Status, TransferKind
+from sessions_app.waiting import Waiting
+
+VIEWS = {
+    View.OFFERED: gettext_lazy("Offered to me"),
+    View.MINE: gettext_lazy("Mine"),
+    View.UNASSIGNED: gettext_lazy("Unassigned"),
+    View.WAITING: gettext_lazy("Waiting longest"),
+    View.NEEDS_HUMAN: gettext_lazy("Needs a human"),
+    View.BOT_ACTIVE: gettext_lazy("Bot active"),
+    View.PAUSED_BOTS: gettext_lazy("Paused bots"),
+    View.COLLABORATING: gettext_lazy("Collaborating"),
+    View.MENTIONS: gettext_lazy("Mentions"),
+    View.TODO: gettext_lazy("To do"),
+    View.ALL: gettext_lazy("All"),
+    View.RESOLVED: gettext_lazy("Resolved"),
+    View.QUEUE: gettext_lazy("Queue"),
+}
+
+SCOPES = {Sharing.PERSONAL: gettext_lazy("For me"), Sharing.TENANT: gettext_lazy("For everybody")}
+BULK = {
+    BulkAction.ACCEPT: gettext_lazy("Accept"),
+    BulkAction.TAKE_OVER: gettext_lazy("Take over"),
+    BulkAction.RELEASE: gettext_lazy("Release to bot"),
+    BulkAction.RESOLVE: gettext_lazy("Resolve"),
+    BulkAction.ACKNOWLEDGE: gettext_lazy("Looked at it"),
+    BulkAction.LABEL: gettext_lazy("Put label on"),
+    BulkAction.UNLABEL: gettext_lazy("Take label off"),
+    BulkAction.PIN: gettext_lazy("Pin"),
+    BulkAction.UNPIN: gettext_lazy("Unpin"),
+    BulkAction.TODO: gettext_lazy("Mark as to do"),
+    BulkAction.UNTODO: gettext_lazy("Nothing left to do"),
+    BulkAction.MARK_URGENT: gettext_lazy("Mark as urgent"),
+    BulkAction.UNMARK_URGENT: gettext_lazy("Not urgent"),
+}
+
+
+def state(page: ThreadPage) -> str:
+    """The state pill: in words that say who is doing what."""
+    name = page.owner
+    if page.conversation.controller == Controller.FLOW:
+        return _("A guided flow is asking")
+    if page.state == Derived.QUEUED:
+        return _("Waiting for a human")
+    if page.state == Derived.SERVING:
+        if page.is_mine:
+            return _("You are serving")
+        return _("%(name)s is serving") % {"name": name} if name else _("Served in the shop’s own app")
+    if page.state == Derived.AI_HANDLING:
+        return _("Bot is speaking")
+    if page.state == Derived.RESOLVED:
+        return _("Resolved")
+    if held := page.held:
+        holder = held.agent or held.bot
+        return _("Paused by %(name)s") % {"name": holder.name} if held.agent and holder else _("The bot is paused")
+    return _("Paused or not begun")
+
+
+def session_type(kind: str) -> str:
+    return {
+        "MANUAL_URGENT": _("Human, urgent"),
+        "MANUAL_CUSTOMER_SERVICE": _("Human, customer service"),
+        "MANUAL_COMPLAINT": _("Human, complaint"),
+        "AUTO_BARGAIN": _("Bot, bargaining"),
+        "AUTO_ASSISTANT": _("Bot, assistant"),
+        "AUTO_FOLLOW_UP": _("Bot, follow-up"),
+    }.get(kind, kind)
+
+
+def work(kind: str) -> str:
+    """What a session is about, in a word for the list."""
+    return {
+        "MANUAL_URGENT": pgettext("work", "Urgent"),
+        "MANUAL_CUSTOMER_SERVICE": pgettext("work", "Service"),
+        "MANUAL_COMPLAINT": pgettext("work", "Complaint"),
+        "AUTO_BARGAIN": pgettext("work", "Bargaining"),
+        "AUTO_ASSISTANT": pgettext("work", "Assistant"),
+        "AUTO_FOLLOW_UP": pgettext("work", "Follow-up"),
+    }.get(kind, kind)
+
+
+def priority(number: int | None) -> str:
+    names: dict[int | None, str] = {
+        Priority.EMERGENCY: pgettext("priority", "emergency"),
+        Priority.HIGH: pgettext("priority", "high"),
+        Priority.MEDIUM: pgettext("priority", "medium"),
+        Priority.LOW: pgettext("priority", "low"),
+    }
+    return names.get(number or 0, "")
+
+
+def trigger(word: str) -> str:
+    """Why a human was asked for."""
+    return {
+        "keyword": _("the customer asked"),
+        "failure": _("the bot could not help"),
+        "sentiment": _("the customer is angry"),
+        "vip": _("VIP customer"),
+        "model": _("found by the analyser"),
+        "bot": _("the bot asked"),
+        "bot_silent": _("the bot did not answer in time"),
+        "session asked for": _("a human session was asked for"),
+        "handover": _("handover"),
+        "absence": _("its agent was absent"),
+        "resume": _("waiting again after a pause"),
+        "unanswered": _("nobody answered in time"),
+        "raised": _("flagged by hand"),
+        "mail": _("the e-mail to the team could not be sent"),
+    }.get(word, word)
+
+
+def event(operation: Operation) -> str:
+    """One line of a thread: what happened to the turn."""
+    data: dict[str, Any] = operation.data
+    who = operation.actor_name if operation.actor_kind in ("agent", "bot", "integrator") else ""
+    reason = str(data.get("reason") or "")
+    text = _event(operation.type, data, who)
+    return f"{text}: {reason}" if reason and _says_why(operation.type, data, who) else text
+
+
+def _says_why(type: str, data: dict[str, Any], who: str) -> bool:
+    """Whether the reason is somebody's own words, and not said by the line already."""
+    kind = data.get("kind")
+    if type == "transfer.requested":
+        return kind == TransferKind.HANDOVER or (kind == TransferKind.REASSIGNMENT and bool(who))
+    if type == "transfer.accepted":
+        return kind != TransferKind.ESCALATION
+    if type == "session.paused":
+        return not data.get("preempted")
+    return type in ("transfer.declined", "session.completed", "session.cancelled")
+
+
+def _event(type: str, data: dict[str, Any], who: str) -> str:
+    named = {"who": who or _("Tandem")}
+    if type == "transfer.accepted":
+        accepted = {
+            TransferKind.ESCALATION: _("%(who)s accepted"),
+            TransferKind.REASSIGNMENT: _("%(who)s accepted"),
+            TransferKind.HANDOVER: _("%(who)s accepted the handover"),
+            TransferKind.TAKEOVER: _("%(who)s took over from the bot"),
+            TransferKind.GRAB: _("%(who)s took this from a colleague"),
+            TransferKind.RETURN: _("%(who)s gave this back to the bot"),
+        }
+        return accepted[TransferKind(data["kind"])] % named
+    if type == "transfer.requested":
+        if data.get("kind") == TransferKind.HANDOVER:
+            return _("%(who)s asked for a handover") % named
+        if data.get("kind") == TransferKind.REASSIGNMENT:
+            if data.get("trigger") == "absence" and who:  # by hand: a sweeper has no name here
+                return _("%(who)s put this back in the queue") % named
+            return _("Back in the queue: the agent was absent")
+        why = trigger(str(data.get("trigger") or ""))
+        return _("A human was asked for (%(why)s)") % {"why": why} if why else _("A human was asked for")
+    if type == "sla.breached":
+        return {
+            "first_response": _("The first response is overdue"),
+            "next_response": _("A response is overdue"),
+            "resolution": _("The resolution is overdue"),
+        }[data["kind"]]
+    return {
+        "mail.queued": _("Nobody is there: this goes to the team by e-mail"),
+        "mail.failed": _("The e-mail to the team could not be sent"),
+        "transfer.declined": _("%(who)s declined"),
+        "transfer.withdrawn": _("The request was withdrawn"),
+        "transfer.timed_out": _("Nobody accepted in time"),
+        "session.completed": _("%(who)s resolved this"),
+        "session.cancelled": _("The session was cancelled"),
+        "session.timed_out": _("The session ended: nothing happened in time"),
+        "session.paused": _("The session was paused"),
+        "session.resumed": _("The session goes on"),
+        "attention.raised": _("Flagged: somebody should look at this"),
+        "attention.cleared": _("%(who)s looked at this"),
+    }[type] % named
+
+
+RULES = {
+    "C0": gettext_lazy("C0: nobody had the turn, so it began at once"),
+    "C1": gettext_lazy("C1: a human comes before a bot, so the bot waits"),
+    "C2": gettext_lazy("C2: a human is serving, so the bot waits until that has ended"),
+    "C3": gettext_lazy("C3: of two bots the one with the better rank has the turn"),
+    "C4": gettext_lazy("C4: urgent work by a human takes the turn from anybody at once"),
+    "C5": gettext_lazy("C5: somebody was away, so the work goes on elsewhere"),
+    "C6": gettext_lazy("C6: a human is needed, so the bot falls silent and the customer waits for one"),
+    "C7": gettext_lazy("C7: a human is serving already; the ways in are to grab, a transfer and an invitation"),
+}
+"""The rules of who yields, each in a sentence."""
+
+
+def rule(word: str) -> str:
+    """What a rule says; empty for none, and for one that is not known here."""
+    return str(RULES.get(word, ""))
+
+
+def happened(operation: Operation) -> str:
+    """An operation in words, where the thread has some; the timeline shows its type in any case."""
+    return event(operation) if operation.type in EVENTS else ""
+
+
+def ended(session: ChatSession) -> str:
+    """How a session came to its end."""
+    return {
+        Status.COMPLETED: _("resolved"),
+        Status.CANCELLED: _("cancelled"),
+        Status.TIMEOUT: _("ended by time"),
+    }[Status(session.status)]
+
+
+FILES = {
+    "file_empty": gettext_lazy("The file is empty."),
+    "file_type_refused": gettext_lazy("Files of this type cannot be sent here."),
+    "file_damaged": gettext_lazy("The file is damaged: it cannot be opened."),
+    "image_too_large": gettext_lazy("The picture has too many pixels. Make it smaller."),
+    "attachment_not_found": gettext_lazy("A file was not sent in time and is gone. Attach it again."),
+    "attachment_sent": gettext_lazy("A file was sent already. Attach it again to send it again."),
+    "too_many_unsent": gettext_lazy("Too many files wait to be sent. Send some, or take them back."),
+    "storage_failed": gettext_lazy("Files cannot be stored just now. Please try again."),
+}
+
+
+def refusal(error: DomainError, page: ThreadPage | None = None) -> str:
+    """A verb said no: what that means for the agent who clicked, in one calm sentence.
+
+    Where the turn has moved since the page was drawn, the loser of the race is told who won.
+    """
+    name = str(error.fields.get("owner_name") or "")
+    moved = error.code in ("stale_epoch", "already_taken", "transfer_ended", "not_serving", "not_queued")
+    if page and (moved or (error.code == "forbidden" and name)):
+        return _moved(page, name) or error.detail
+    if error.code in ("human_serves", "already_taken") and name:
+        return _("%(name)s is serving this conversation.") % {"name": name}
+    if error.code == "no_bot":
+        return _("No bot can take this conversation back. Resolve it instead.")
+    if error.code == "no_capacity" and page:
+        return _("You serve %(load)s of at most %(most)s conversations.") % {
+            "load": page.viewer_load,
+            "most": page.viewer_most,
+        }
+    if isinstance(error, LinkIsOver):
+        return _("This link has been used, or was withdrawn. Ask for a new one.")
+    if error.code in FILES:
+        return str(FILES[error.code])
+    if error.code == "file_too_large":
+        return _("The file is larger than %(most)s.") % {"most": filesizeformat(error.fields["most"])}
+    if error.code == "busy":
+        return _("The conversation is busy just now. Please try again.")
+    return error.detail
+
+
+def _moved(page: ThreadPage, name: str) -> str:
+    live = page.live
+    if live is not None and live.owner_kind == Owner.AGENT and not page.is_mine:
+        return _("%(name)s has taken this conversation.") % {"name": owner_of(live) or name}
+    if page.is_mine:
+        return _("You are serving this conversation; it has moved on since this page was drawn.")
+    if page.conversation.controller == Controller.QUEUE:
+        return _("This conversation is waiting for a human. Accept it first.")
+    if page.conversation.controller == Controller.BOT:
+        return _("The bot has this conversation. Take it over first.")
+    if not page.sessions:
+        return _("This conversation has ended. Take it to write to the customer again.")
+    return ""
+
+
+def empty(view: View, *, filtered: bool) -> tuple[str, str]:
+    """What an empty list says: a heading, and a line about what to expect."""
+    if filtered:
+        return _("Nothing fits"), _("No conversation here matches the search.")
+    return {
+        View.OFFERED: (
+            _("Nothing is offered to you"),
+            _("While you are available, what waits is offered here, and you have a moment to accept it."),
+        ),
+        View.MINE: (_("Nothing of yours"), _("Accept a conversation that waits, or take one over from a bot.")),
+        View.UNASSIGNED: (
+            _("Nothing waits"),
+            _("Everybody who asked for a human is being served. The next one appears here by itself."),
+        ),
+        View.WAITING: (
+            _("Nobody waits"),
+            _("Whoever waits for a human stands here, the longest wait first, however urgent."),
+        ),
+        View.NEEDS_HUMAN: (
+            _("Nothing needs a look"),
+            _("When a rule or a colleague flags a conversation, it stays here until a human has looked at it."),
+        ),
+        View.BOT_ACTIVE: (_("No bot is talking"), _("Conversations that a bot leads now stand here.")),
+        View.PAUSED_BOTS: (_("No bot is paused"), _("A bot that gave way to a human waits here for its turn.")),
+        View.COLLABORATING: (
+            _("You help nowhere just now"),
+            _("Conversations that a colleague has asked you into stand here."),
+        ),
+        View.MENTIONS: (
+            _("Nobody mentions you"),
+            _("Private notes that name you appear here until you have read them."),
+        ),
+        View.TODO: (_("Nothing left to do"), _("Mark a conversation as to do, and it stays here until it is done.")),
+        View.ALL: (_("No conversations yet"), _("They appear as soon as a customer or a bot begins one.")),
+        View.RESOLVED: (_("Nothing resolved yet"), _("Conversations that have come to an end are kept here.")),
+        View.QUEUE: (_("Nobody is waiting"), _("Customers who need a human appear here by themselves.")),
+    }[view]
+
+
+def flow(status: str) -> str:
+    return {
+        "waiting_user_reply": _("waits for the customer’s answer"),
+        "rerunning": _("works on the answer"),
+        "ready_preview": _("a preview is ready"),
+        "applied": _("applied"),
+        "ignored": _("not needed any more"),
+        "expired": _("the customer did not answer in time"),
+        "failed": _("failed"),
+    }.get(status, status)
+
+
+def controller(word: str) -> str:
+    """The title of the sign beside a conversation: who gets the customer's next message."""
+    return {
+        "human": _("A human serves"),
+        "queue": _("Waiting for a human"),
+        "flow": _("A guided flow is asking"),
+        "bot": _("The bot is speaking"),
+        "none": _("Nobody’s turn"),
+    }.get(word, word)
+
+
+def speaker(sender_type: str) -> str:
+    return {
+        "customer": pgettext("speaker", "Customer"),
+        "bot": pgettext("speaker", "Bot"),
+        "agent": pgettext("speaker", "Agent"),
+        "shop": pgettext("speaker", "Shop"),
+        "participant": pgettext("speaker", "Guest"),
+        "system": pgettext("speaker", "System"),
+    }.get(sender_type, sender_type)
+
+
+def waiting(waits: Waiting) -> str:
+    """To whoever waits: the place in the queue, and how long that is likely to take."""
+    number = waits.position
+    if waits.seconds is None:
+        return _("You are number %(number)s") % {"number": number}
+    return _("You are number %(number)s, %(wait)s") % {"number": number, "wait": wait(waits.seconds)}
+
+
+def place(waits: Waiting) -> str:
+    """The same to an agent who looks."""
+    number = waits.position
+    if waits.seconds is None:
+        return _("number %(number)s in the queue") % {"number": number}
+    return _("number %(number)s in the queue, %(wait)s") % {"number": number, "wait": wait(waits.seconds)}
+
+
+def wait(seconds: int | None) -> str:
+    """A likely wait in words that promise no more than is known; empty when nothing is."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return _("now") if seconds == 0 else _("less than a minute")
+    if seconds < 3600:
+        minutes = round(seconds / 60)
+        return ngettext("about %(count)s minute", "about %(count)s minutes", minutes) % {"count": minutes}
+    hours = round(seconds / 3600)
+    return ngettext("about %(count)s hour", "about %(count)s hours", hours) % {"count": hours}
+
+
+# --- People ------------------------------------------------------------------------------------------------------
+
+
+def shared(participant: Participant) -> str:
+    """What a participant sees of the conversation, to somebody who is asked in or asks them in."""
+    count = participant.history_count
+    if participant.history == HistoryMode.LAST:
+        last = ngettext("the last message before joining, and what follows", "the last %(count)s messages before joining, and what follows", count)  # fmt: skip
+        return last % {"count": count}
+    return {
+        HistoryMode.NONE: _("what is said after joining"),
+        HistoryMode.FROM_NOW: _("what is said since the invitation"),
+        HistoryMode.ALL: _("the whole conversation"),
+    }[HistoryMode(participant.history)]
+
+
+def person(person: Person) -> str:
+    """What somebody is in the conversation, beside the name."""
+    return {
+        "customer": pgettext("speaker", "Customer"),
+        "bot": pgettext("speaker", "Bot"),
+        "agent": pgettext("speaker", "Agent"),
+        "shop": pgettext("speaker", "Shop"),
+        "collaborator": _("Colleague"),
+        "employee": _("Employee"),
+        "department": _("Department"),
+        "guest": pgettext("speaker", "Guest"),
+    }.get(person.kind, person.kind)
+
+
+def participation_over(status: str) -> str:
+    """Why a participant sees nothing any more, in one plain sentence."""
+    return {
+        ParticipantStatus.LEFT: _("You have left this conversation."),
+        ParticipantStatus.REMOVED: _("You were taken out of this conversation."),
+        ParticipantStatus.ENDED: _("This conversation has ended."),
+    }.get(ParticipantStatus(status), _("This conversation is closed to you."))

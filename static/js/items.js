@@ -1,0 +1,75 @@
+// The lines of a thread: put where they belong, marked as 'mine', divided by days and where the new ones begin.
+
+import { dayName, tellTimes } from "./times.js";
+
+const place = (line) => Number(line.dataset.place);
+const CLOSE = 180e6; // microseconds: what one person says within three minutes stands together
+
+// Put new lines into the list by their time. Returns those that were not there before.
+export function insert(list, fresh) {
+  const added = [];
+  for (const line of [...fresh]) {
+    if (document.getElementById(line.id)) continue;
+    const later = lines(list).findLast((other) => place(other) <= place(line));
+    if (later) later.after(line);
+    else list.prepend(line);
+    added.push(line);
+  }
+  if (added.length) dress(list);
+  return added;
+}
+
+const lines = (list) => [...list.children].filter((line) => line.dataset.place);
+
+// What others said after an operation. `after` may be none: then nothing is new.
+export const newer = (list, after) =>
+  lines(list).filter((line) => isWords(line) && !line.classList.contains("mine") && Number(line.dataset.seq) > after);
+export const isWords = (line) => line.classList.contains("message");
+
+// From here on is new to this reader, until the conversation is left: the operation is kept with the list.
+export function divideFrom(list, after) {
+  list.dataset.newAfter = after;
+  dress(list);
+}
+
+export function dress(list) {
+  const { agent, me } = document.body.dataset;
+  for (const divider of list.querySelectorAll(".day, .new-since")) divider.remove();
+  let before = null;
+  let today = "";
+  for (const line of lines(list)) {
+    const isMine = (agent && line.dataset.agent === agent) || (me && line.dataset.by === me);
+    line.classList.toggle("mine", Boolean(isMine));
+    const at = place(line) / 1000;
+    const name = dayName(at);
+    if (name !== today) {
+      today = name;
+      line.before(divider("day", name));
+      before = null;
+    }
+    const same =
+      before?.dataset.by === line.dataset.by &&
+      before.classList.contains("note") === line.classList.contains("note") &&
+      place(line) - place(before) < CLOSE;
+    line.classList.toggle("follows", same);
+    before = line;
+  }
+  const first = "newAfter" in list.dataset && newer(list, Number(list.dataset.newAfter))[0];
+  if (first) {
+    first.before(divider("new-since", document.body.dataset.wordNew));
+    first.classList.remove("follows");
+  }
+  tellTimes(list);
+}
+
+function divider(kind, name) {
+  const line = document.createElement("li");
+  line.className = kind;
+  const text = document.createElement("span");
+  text.textContent = name;
+  line.append(text);
+  return line;
+}
+
+export const isAtEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+export const toEnd = (log) => log.scrollTo({ top: log.scrollHeight });

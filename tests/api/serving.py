@@ -1,0 +1,82 @@
+"""A real server process for clients that know nothing of Django."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGE = ROOT / "tests" / "browser" / "stage.py"
+
+
+class Served:
+    """`manage.py serve` on a free port, with the tenant `demo`, its agents `maya` and `jun`, and `sam` who supervises."""
+
+    def __init__(self, folder: Path, **env: str) -> None:
+        self.env = os.environ | {
+            "DATABASE_URL": f"sqlite:///{folder / 'tandem.sqlite3'}",
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "PYTHONPATH": str(ROOT),
+            "FILES": str(folder / "files"),
+            "REDIS_URL": "",
+            "DEBUG": "false",
+            "PYTHONFAULTHANDLER": "1",
+        }
+        for name in ("CELERY_BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS"):
+            self.env.pop(name, None)
+        self.env |= env
+        self.run("manage.py", "migrate", "--noinput", "--verbosity", "0")
+        self.run(str(STAGE), "people")
+        self._process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve", "--port", "0"],
+            cwd=ROOT,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout
+        told = (re.search(r"desk +(http://\S+)/desk/", line) for line in self._process.stdout)
+        self.url = next(found.group(1) for found in told if found)
+
+    def run(self, *arguments: str) -> str:
+        """Something beside the server, on its database; returns what it prints."""
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=self.env,
+            check=True,
+            timeout=120,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.strip()
+
+    def key(self, name: str, kind: str = "bot") -> str:
+        """A program with this name, and its key."""
+        return self.run("manage.py", "apikey", name, "--tenant", "demo", "--kind", kind)
+
+    def login(self, name: str) -> dict[str, str]:
+        """The cookies of an agent's login. `csrftoken` also goes as the header X-CSRFToken with whatever writes."""
+        with httpx.Client(base_url=self.url) as browser:
+            browser.get("/login/")
+            token = browser.cookies["csrftoken"]
+            entered = browser.post("/login/", data={"username": name, "password": "demo", "csrfmiddlewaretoken": token})
+            assert entered.status_code == 302
+            return dict(browser.cookies)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)  # says on stderr where it hangs
+            self._process.wait()
+        finally:
+            if self._process.stdout:
+                self._process.stdout.close()

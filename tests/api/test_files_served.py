@@ -1,0 +1,67 @@
+"""Files through a real server process: as a program sends and fetches them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import httpx
+import pytest
+
+from config import downloads
+from tests.api.serving import Served
+
+
+@pytest.fixture(scope="module")
+def shop(served: Served) -> Iterator[httpx.Client]:
+    credential = {"Authorization": f"Bearer {served.key('files', 'integrator')}"}
+    with httpx.Client(base_url=f"{served.url}/api/v1/", headers=credential, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def conversation(shop: httpx.Client) -> str:
+    said = shop.post("inbound", json={"shop_id": "lamps", "account_id": "files", "content": "Hello?"})
+    return str(said.json()["conversation_id"])
+
+
+def test_a_large_file_comes_back_as_it_went(served: Served, shop: httpx.Client, conversation: str) -> None:
+    data = b"one line of a long list\n" * 400_000
+    put = shop.post(f"conversations/{conversation}/attachments", files={"file": ("list.csv", data)})
+    assert put.status_code == 201, put.text
+    assert put.json()["sha256"] == sha256(data).hexdigest()
+    fetched = shop.get(f"{served.url}{put.json()['url']}")
+    assert (fetched.status_code, fetched.headers["Content-Length"]) == (200, str(len(data)))
+    assert fetched.content == data
+    assert fetched.headers["Content-Disposition"] == 'attachment; filename="list.csv"'
+
+
+def test_one_that_is_too_large_is_refused_and_so_is_a_body_that_nothing_takes(
+    shop: httpx.Client, conversation: str
+) -> None:
+    address = f"conversations/{conversation}/attachments"
+    large = shop.post(address, files={"file": ("large.txt", b"a" * (10 * 1024 * 1024 + 1))})
+    assert (large.status_code, large.json()["code"]) == (413, "file_too_large")
+    huge = shop.post(address, content=b"a" * 52_000_000)
+    assert (huge.status_code, huge.json()["code"]) == (413, "too_large")
+    assert shop.get(f"conversations/{conversation}").status_code == 200
+
+
+async def test_a_file_is_read_piece_by_piece_by_asgi_too() -> None:
+    class File:
+        read_so_far = 0
+
+        def read(self, size: int) -> bytes:
+            self.read_so_far += size
+            return b"x" * size if self.read_so_far <= 10 * size else b""
+
+        def close(self) -> None:
+            pass
+
+    file: Any = File()
+    answer = downloads.Pieces(file)
+    pieces = aiter(answer)
+    assert len(await anext(pieces)) == downloads.PIECE
+    assert file.read_so_far == downloads.PIECE
+    assert [len(piece) async for piece in pieces] == [downloads.PIECE] * 9

@@ -1,0 +1,149 @@
+"""Run beside the server: makes people, and lets customers write, by the verbs.
+
+With arguments it does one thing. Without, it reads lines of standard input, each a JSON list of a function's name and its
+arguments, and answers each with a line of JSON: {"said": …}, or {"failed": …} with the traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from unittest.mock import patch
+
+import django
+
+django.setup()
+
+from django.contrib.auth import get_user_model  # noqa: E402
+
+from agents_app.actors import agent_actor, client_actor, customer_actor  # noqa: E402
+from agents_app.models import Agent, ApiClient, Tenant  # noqa: E402
+from config import clock  # noqa: E402
+from messaging_app import canned, labels, live, relay  # noqa: E402
+from messaging_app.desk_models import Label  # noqa: E402
+from messaging_app.models import NeedRule  # noqa: E402
+from messaging_app.thread import Words  # noqa: E402
+from sessions_app.actions import desk, intake, lifecycle, talk, transfers  # noqa: E402
+from sessions_app.actions import labels as labelling  # noqa: E402
+from sessions_app.models import Transfer  # noqa: E402
+from sessions_app.workbench.rule_bot import NAME  # noqa: E402
+
+
+def people() -> None:
+    tenant = Tenant.objects.create(slug="demo", name="Corner Shop")
+    ApiClient.objects.create(tenant=tenant, name=NAME)
+    for kind, phrase, effect, threshold in (
+        ("keyword", "human please", "escalate", 1),
+        ("keyword", "complain", "flag", 1),
+        ("failure", "did not understand", "escalate", 3),
+    ):
+        NeedRule.objects.create(
+            tenant=tenant, kind=kind, name=phrase, phrases=[phrase], effect=effect, threshold=threshold
+        )
+    users = get_user_model().objects
+    for name, role in (("maya", "agent"), ("jun", "agent"), ("sam", "supervisor")):
+        make = users.create_superuser if name == "sam" else users.create_user
+        Agent.objects.create(
+            tenant=tenant, user=make(name, password="demo"), name=name.title(), role=role, max_load=200
+        )
+
+
+def hears(account: str, *texts: str, name: str = "", shop: str = "shop") -> int:
+    """A customer writes; the bot, if it is its turn, answers each time."""
+    tenant = Tenant.objects.get(slug="demo")
+    bot = client_actor(ApiClient.objects.get(name=NAME))
+    for text in texts:
+        outcome = intake.receive_message(
+            actor=customer_actor(tenant),
+            words=Words(content=text),
+            shop_id=shop,
+            account_id=account,
+            customer_name=name,
+        )
+        if outcome.controller == "none":
+            outcome = lifecycle.open_session(actor=bot, conversation_id=outcome.conversation_id, robot=True)
+        if outcome.controller == "bot":
+            talk.post_message(
+                actor=bot,
+                conversation_id=outcome.conversation_id,
+                words=Words(content=f"You said: {text}"[:500]),
+                epoch=outcome.epoch,
+            )
+    return outcome.conversation_id
+
+
+def nasty(path: str) -> int:
+    """Every payload of a file in every place that shows a customer's words."""
+    with open(path, encoding="utf-8") as file:
+        payloads = [line for line in file.read().split("\n") if line.strip()]
+    for place, payload in enumerate(payloads):
+        conversation_id = hears(payload[:150] + str(place), payload, name=payload[:150], shop=payload[:150])
+    conversation_id = hears("nasty", *payloads, name=payloads[0])
+    maya = agent_actor(Agent.objects.get(name="Maya"))
+    transfers.take_over(actor=maya, conversation_id=conversation_id, reason=payloads[0])
+    for payload in payloads:
+        talk.post_note(actor=maya, conversation_id=conversation_id, words=Words(content=payload))
+    desk.raise_flag(actor=maya, conversation_id=conversation_id, reason=payloads[2])
+    return conversation_id
+
+
+def replies(word: str) -> None:
+    """Three canned replies that everybody may use."""
+    sam = agent_actor(Agent.objects.get(name="Sam"))
+    for number in (1, 2, 3):
+        text = f"Hello {{customer}}, number {number}. {{agent}}"
+        canned.create_reply(
+            actor=sam, shortcut=f"/{word}-{number}", title=f"{word} {number}", text=text, scope="tenant"
+        )
+
+
+def label(name: str, colour: str) -> None:
+    labels.create_label(actor=agent_actor(Agent.objects.get(name="Sam")), name=name, colour=colour)
+
+
+def every_label(conversation_id: str) -> None:
+    """A label of each colour, on one conversation."""
+    sam = agent_actor(Agent.objects.get(name="Sam"))
+    for colour in Label.Colour.values:
+        its = Label.objects.filter(name=colour).first() or labels.create_label(actor=sam, name=colour, colour=colour)
+        labelling.label(actor=sam, conversation_id=int(conversation_id), label_id=its.pk)
+
+
+def burst(account: str, count: str) -> None:
+    """So many customers have written, and every process is told of all of them at the same moment."""
+    held: list[live.Hint] = []
+    with patch.object(live, "announce", held.extend):
+        for number in range(int(count)):
+            hears(f"{account}-{number}", "hello")
+    relay.stamp_all()
+    for hint in held:
+        live.announce([hint])
+
+
+def time_is_up(conversation_id: str) -> None:
+    """The answer to what waits is due now: minutes have gone by."""
+    Transfer.objects.filter(conversation_id=conversation_id, status="PENDING").update(deadline=clock.now())
+
+
+STAGE = {
+    "people": people,
+    "hears": hears,
+    "nasty": nasty,
+    "replies": replies,
+    "label": label,
+    "labels": every_label,
+    "burst": burst,
+    "time_is_up": time_is_up,
+}
+
+if __name__ == "__main__" and sys.argv[1:]:
+    print(STAGE[sys.argv[1]](*sys.argv[2:]) or "")
+elif __name__ == "__main__":
+    for line in sys.stdin:
+        verb, *rest = json.loads(line)
+        try:
+            answer = {"said": str(STAGE[verb](*rest) or "")}
+        except Exception:  # it is the test's to fail, with what went wrong here
+            answer = {"failed": traceback.format_exc()}
+        print(json.dumps(answer), flush=True)

@@ -1,0 +1,257 @@
+"""The open conversation in a real browser: what is new, what was earlier, where the turn goes, what opens beside it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Server, Windows, until
+from tests.browser.test_desk import AXE, EXAMINE, open_row, said, say
+
+pytestmark = pytest.mark.browser
+
+HIDE = """hidden => {
+  Object.defineProperty(document, "visibilityState", { get: () => (hidden ? "hidden" : "visible"), configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def serve(windows: Windows, server: Server, account: str, *texts: str, **options: Any) -> Page:
+    number = server.stage("hears", account, *(texts or ("hello",)), "human please")
+    maya = windows.open(f"/desk/c/{number}/", login="maya", **options)
+    maya.locator("#head").get_by_role("button", name="Accept").click()
+    expect(maya.locator("#head .pill")).to_contain_text("You are serving")
+    return maya
+
+
+def more(page: Page, verb: str) -> Locator:
+    """Open the menu and what one of its lines asks."""
+    page.locator("#act-more > summary").click()
+    asks = page.locator(f"#act-{verb}")
+    asks.locator("summary").click()
+    return asks
+
+
+def top_of(line: Locator) -> float:
+    return float(line.evaluate("one => one.getBoundingClientRect().top"))
+
+
+def has_read_all(page: Page) -> None:
+    expect(page.locator("#thread[data-is-read]")).to_have_count(1)
+    until(page, "() => { const { isRead, seq } = document.getElementById('thread').dataset; return isRead === seq }")
+
+
+# --- What is new -------------------------------------------------------------------------------------------------
+
+
+def test_the_new_messages_begin_with_a_line_and_those_below_are_counted(windows: Windows, server: Server) -> None:
+    number = server.stage("hears", "news", *(f"question number {n}" for n in range(20)))
+    with (maya := windows.open("/desk/?view=all", login="maya")).expect_response("**/read/"):
+        maya.locator(".row", has_text="news").first.click()
+    divider = maya.locator("#items .new-since")
+    expect(divider).to_have_count(0)
+    maya.goto("/desk/")
+    server.stage("hears", "news", "first new", "second new")
+    maya.goto(f"/desk/c/{number}/")
+    expect(divider).to_have_text("New messages")
+    assert "first new" in divider.evaluate("one => one.nextElementSibling.textContent")
+    has_read_all(maya)
+    expect(divider).to_have_count(1)
+
+    log = maya.locator("#log")
+    log.evaluate("box => box.scrollTo(0, 100)")
+    expect(maya.locator("#to-end")).to_be_hidden()
+    server.stage("hears", "news", "third new")
+    expect(maya.locator("#to-end")).to_have_text("2 new messages")  # the bot's answer is one too
+    assert log.evaluate("box => box.scrollTop") == 100
+    maya.locator("#to-end").click()
+    expect(maya.locator("#to-end")).to_be_hidden()
+    has_read_all(maya)
+    expect(divider).to_have_count(1)
+    assert "first new" in divider.evaluate("one => one.nextElementSibling.textContent")
+    maya.reload()
+    expect(said(maya, "third new").first).to_be_visible()
+    expect(divider).to_have_count(0)
+
+
+def test_nothing_is_read_in_a_tab_that_cannot_be_seen(windows: Windows, server: Server) -> None:
+    number = server.stage("hears", "hidden", "hello")
+    maya = windows.open(f"/desk/c/{number}/", login="maya")
+    has_read_all(maya)
+    maya.evaluate(HIDE, True)
+    known = maya.locator("#thread").get_attribute("data-is-read")
+    server.stage("hears", "hidden", "nobody looks")
+    expect(maya.locator("#items .new-since + li")).to_contain_text("nobody looks")
+    expect(maya.locator("#thread")).to_have_attribute("data-is-read", str(known))
+    maya.evaluate(HIDE, False)
+    has_read_all(maya)
+    expect(maya.locator("#items .new-since")).to_have_count(1)
+
+
+def test_a_reader_comes_back_to_where_they_left(windows: Windows, server: Server) -> None:
+    server.stage("hears", "left", *(f"question number {n}" for n in range(20)))
+    server.stage("hears", "other", "hello")
+    maya = windows.open("/desk/?view=all", login="maya")
+    open_row(maya, "left")
+    maya.locator("#log").evaluate("box => box.scrollTo(0, 300)")
+    line = maya.locator("#items .message", has_text="question number 9").first
+    before = top_of(line)
+    open_row(maya, "other")
+    expect(maya.locator("#head h1")).to_have_text("other")
+    open_row(maya, "left")
+    expect(maya.locator("#head h1")).to_have_text("left")
+    assert abs(top_of(line) - before) < 3
+
+
+# --- What was earlier --------------------------------------------------------------------------------------------
+
+
+def test_who_rests_at_the_top_reads_on_into_the_past_without_losing_the_place(windows: Windows, server: Server) -> None:
+    number = server.stage("hears", "past", *(f"question number {n}" for n in range(40)))
+    maya = windows.open(f"/desk/c/{number}/", login="maya")
+    expect(maya.locator("#earlier")).to_have_count(1)
+    first = maya.locator("#items .message").first
+    words = first.locator(".said").inner_text()
+    maya.locator("#log").evaluate("box => box.scrollTo(0, 40)")
+    same = maya.locator("#items .message").filter(
+        has=maya.locator(".said", has_text=re.compile(f"^{re.escape(words)}$"))
+    )
+    before = top_of(same)
+    expect(said(maya, "question number 0")).to_have_count(2)
+    expect(maya.locator("#earlier")).to_have_count(0)
+    assert abs(top_of(same) - before) < 3
+    assert maya.locator("#items .day").count() == 1
+
+
+# --- Where the turn goes -----------------------------------------------------------------------------------------
+
+
+def test_a_conversation_is_handed_to_a_colleague_with_what_belongs_to_it(windows: Windows, server: Server) -> None:
+    maya = serve(windows, server, "handed", "where is my parcel?")
+    jun = windows.open(maya.url, login="jun")
+    transfer = more(maya, "transfer")
+    jun_option = transfer.locator("option", has_text="Jun").get_attribute("value")
+    transfer.locator("select").select_option(jun_option)
+    transfer.locator("[name=reason]").fill("knows parcels")
+    transfer.get_by_role("button", name="Transfer").click()
+    expect(maya.locator("#act-withdraw")).to_be_visible()
+    expect(maya.locator("#act-more > .menu-form")).to_be_hidden()
+    expect(jun.locator("#package")).to_contain_text("knows parcels")
+    jun.locator("#head").get_by_role("button", name="Accept").click()
+    expect(maya.locator("#head .pill")).to_contain_text("Jun is serving")
+    expect(jun.locator("#package summary")).to_contain_text("What came with it: handover")
+    jun.locator("#package summary").click()
+    say(jun, "Hello, I am Jun.")
+    expect(jun.locator("#package .facts")).to_be_hidden()  # what was folded stays so
+
+
+def test_what_is_typed_into_a_transfer_is_not_touched(windows: Windows, server: Server) -> None:
+    maya = serve(windows, server, "typed")
+    reason = more(maya, "transfer").locator("[name=reason]")
+    reason.press_sequentially("because")
+    server.stage("hears", "typed", "are you there?")
+    expect(said(maya, "are you there?")).to_be_visible()
+    expect(reason).to_have_value("because")
+    expect(reason).to_be_focused()
+    maya.keyboard.press("Escape")
+    expect(reason).to_be_hidden()
+
+
+def test_work_is_paused_and_resumed(windows: Windows, server: Server) -> None:
+    number = server.stage("hears", "paused", "hello")
+    maya = windows.open(f"/desk/c/{number}/", login="sam")
+    pause = more(maya, "pause")
+    expect(pause.locator("[name=reason]")).to_be_focused()
+    maya.keyboard.type("the shop moves")
+    maya.keyboard.press("Enter")
+    expect(maya.locator("#head .pill")).to_contain_text("The bot is paused")
+    expect(maya.locator("#items .event").last).to_contain_text("The session was paused: the shop moves")
+    maya.locator("#act-more > summary").click()
+    maya.locator("#act-resume button").click()
+    expect(maya.locator("#head .pill")).to_contain_text("Bot is speaking")
+
+
+def test_resolve_and_next_opens_what_follows_in_the_list_and_then_the_list(windows: Windows, server: Server) -> None:
+    for name in ("onward-1", "onward-2"):
+        server.stage("hears", name, "hello", "human please")
+    maya = windows.open("/desk/?view=all", login="maya")
+    maya.fill("#q", "onward-")
+    expect(maya.locator(".row")).to_have_count(2)
+    for name in ("onward-2", "onward-1"):
+        open_row(maya, name)
+        expect(maya.locator("#head h1")).to_have_text(name)
+        maya.locator("#head").get_by_role("button", name="Accept").click()
+        expect(maya.locator("#head .pill")).to_contain_text("You are serving")
+    for name in ("onward-2", None):
+        maya.locator("#act-resolve-next summary").click()
+        maya.locator("#act-resolve-next button").click()
+        if name:
+            expect(maya.locator("#head h1")).to_have_text(name)
+            expect(maya.locator(".row[aria-current=true]")).to_contain_text(name)
+    expect(maya.locator("#thread")).to_have_count(0)
+    assert maya.url.endswith("/desk/?view=all")
+
+
+# --- What opens beside it ----------------------------------------------------------------------------------------
+
+
+def test_the_side_panel_fetches_what_is_opened_and_keeps_it_fresh(windows: Windows, server: Server) -> None:
+    maya = serve(windows, server, "behind")
+    maya.locator("#fold-timeline summary").click()
+    newest = maya.locator(".timeline li").first
+    expect(maya.locator(".timeline code", has_text="transfer.accepted")).to_have_count(1)
+    maya.locator("#fold-json summary").click()
+    expect(maya.locator("#part-json")).to_contain_text('"controller": "human"')
+    server.stage("hears", "behind", "one more thing")
+    expect(newest.locator("code")).to_have_text("message.created")
+    expect(newest.locator(".timeline-seq")).to_have_text(maya.locator("#thread").get_attribute("data-seq") or "")
+    expect(maya.locator("#part-json")).to_contain_text('"last_text": "one more thing"')
+    maya.locator("#fold-past summary").click()
+    expect(maya.locator("#part-past")).to_contain_text("Nothing before this.")
+
+
+def test_earlier_work_is_found_in_the_thread(windows: Windows, server: Server) -> None:
+    maya = serve(windows, server, "again", "the very first words")
+    maya.locator("#act-resolve summary").click()
+    maya.locator("#act-resolve button").click()
+    expect(maya.locator("#head .pill")).to_contain_text("Resolved")
+    server.stage("hears", "again", *(f"question number {n}" for n in range(30)))
+    maya.reload()
+    expect(said(maya, "the very first words")).to_have_count(0)
+    maya.locator("#fold-past summary").click()
+    maya.locator("#part-past a").first.click()
+    expect(said(maya, "the very first words").first).to_be_in_viewport()
+
+
+def test_the_menu_leads_to_the_side_panels_form_also_on_a_phone(windows: Windows, server: Server) -> None:
+    maya = serve(windows, server, "invited", viewport={"width": 390, "height": 800})
+    expect(maya.locator("#invite-name")).to_be_hidden()
+    maya.locator("#act-more > summary").click()
+    menu = maya.locator("#act-more > .menu-form").bounding_box()
+    assert menu
+    assert menu["x"] >= 0
+    assert menu["x"] + menu["width"] <= 390
+    maya.locator("#act-invite-somebody").click()
+    expect(maya.locator("#invite-name")).to_be_focused()
+    expect(maya.locator("#act-more > .menu-form")).to_be_hidden()
+
+
+@pytest.mark.skipif(AXE is None, reason="axe-core is not in tests/vendor")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_what_opens(windows: Windows, server: Server, scheme: str) -> None:
+    maya = serve(windows, server, f"opened-{scheme}", color_scheme=scheme, viewport={"width": 1440, "height": 1400})
+    maya.locator("#content").fill("Good morning")
+    maya.keyboard.press("Enter")
+    for fold in ("past", "timeline", "json"):
+        maya.locator(f"#fold-{fold} summary").click()
+    expect(maya.locator("#part-json")).to_contain_text('"controller"')
+    more(maya, "transfer")
+    expect(maya.locator("#recipient")).to_be_focused()
+    assert AXE is not None
+    maya.evaluate(AXE.read_text(encoding="utf-8"))
+    assert maya.evaluate(EXAMINE) == []
+    maya.locator("#act-pause summary, #act-pause button").first.click(force=True)
+    assert maya.evaluate(EXAMINE) == []

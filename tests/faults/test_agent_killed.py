@@ -1,0 +1,126 @@
+"""An agent's machine dies in the middle of a conversation: somebody else has it soon, and nothing said is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.serving import ROOT, Served
+
+AWAY, GRACE = 2, 4
+"""Seconds of silence until an agent counts as away, and until the sessions move on; here, instead of 60 and 300."""
+AFTER = 5
+"""Seconds that it may take once the grace time is over."""
+
+TEAM = (
+    "from agents_app.models import *; t = Team.objects.create(tenant=Tenant.objects.get(), name='Service',"
+    " assignment='push'); [Membership.objects.create(team=t, agent=a) for a in Agent.objects.all()]; print(t.pk)"
+)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    made = Served(tmp_path, AGENT_AWAY_AFTER=str(AWAY), AGENT_GONE_AFTER=str(GRACE))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def desk(served: Served) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+    """Open an agent's desk in a process of its own."""
+    opened: list[subprocess.Popen[str]] = []
+
+    def open_desk(name: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(ROOT / "tests" / "faults" / "at_desk.py"), served.url, name]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        opened.append(process)
+        assert process.stdout
+        assert process.stdout.readline() == "here\n"
+        return process
+
+    yield open_desk
+    for process in opened:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+class Api:
+    """Calls as one caller; a refusal ends the test."""
+
+    def __init__(self, served: Served, *, key: str = "", login: str = "") -> None:
+        cookies = served.login(login) if login else {}
+        headers = {"Authorization": f"Bearer {key}"} if key else {"X-CSRFToken": cookies["csrftoken"]}
+        self.http = httpx.Client(base_url=f"{served.url}/api/v1/", headers=headers, cookies=cookies, timeout=30)
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self.http.get(path, params=query).raise_for_status().json()
+
+    def post(self, path: str, **body: Any) -> Any:
+        return self.http.post(path, json=body).raise_for_status().json()
+
+
+@pytest.fixture
+def api(served: Served) -> Iterator[Callable[..., Api]]:
+    made: list[Api] = []
+
+    def make(**who: str) -> Api:
+        made.append(Api(served, **who))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.http.close()
+
+
+@pytest.mark.services
+@pytest.mark.own_database
+@pytest.mark.timeout(170)
+def test_a_killed_agents_conversation_is_with_somebody_else_in_time_and_whole(
+    served: Served, desk: Callable[[str], subprocess.Popen[str]], api: Callable[..., Api]
+) -> None:
+    team = served.run("manage.py", "shell", "-v", "0", "-c", TEAM).split()[-1]
+    shop = api(key=served.key("shop", "integrator"))
+    bot = api(key=served.key("bargain"))
+    maya, jun = api(login="maya"), api(login="jun")
+    mayas, _ = desk("maya"), desk("jun")
+    maya.post("agents/me/availability", availability="available")
+
+    first = shop.post("inbound", shop_id="lamps", account_id="li", content="Hello?", message_id="m-0")
+    conversation = first["conversation_id"]
+    bot.post("sessions", conversation_id=conversation, task="negotiation")
+    asked = bot.post(f"conversations/{conversation}/escalate", reason="a refund", to_team_id=team)
+    maya.post(f"transfers/{asked['transfer_id']}/accept")
+    jun.post("agents/me/availability", availability="available")
+    maya.post("messages", conversation_id=conversation, content="I am Maya.", message_id="a-0")
+
+    acknowledged = ["m-0", "a-0"]
+    mayas.kill()
+    killed = time.monotonic()
+    moved = 0.0
+    while not moved and time.monotonic() < killed + 30:
+        name = f"m-{len(acknowledged)}"
+        shop.post("inbound", conversation_id=conversation, content=f"Are you there? {name}", message_id=name)
+        acknowledged.append(name)
+        transfers = shop.get("transfers", conversation_id=conversation, status="PENDING")["results"]
+        if transfers and transfers[0]["kind"] == "reassignment" and transfers[0]["offered_to_id"]:
+            moved = time.monotonic() - killed
+        time.sleep(0.1)
+    print(f"\nmoved on after {moved:.1f} s of silence; {len(acknowledged)} messages meanwhile")
+    assert moved, "the conversation stayed with an agent who is gone"
+    assert GRACE - 1 <= moved <= GRACE + AFTER
+
+    [waits] = shop.get("transfers", conversation_id=conversation, status="PENDING")["results"]
+    assert waits["offered_to_id"] == jun.get("agents/me")["id"]
+    jun.post(f"transfers/{waits['id']}/accept")
+    jun.post("messages", conversation_id=conversation, content="I am Jun.", message_id="a-1")
+    said = shop.get(f"conversations/{conversation}/messages", limit=200)["results"]
+    assert sorted(m["message_id"] for m in said) == sorted([*acknowledged, "a-1"])

@@ -1,0 +1,118 @@
+"""A hint tells every socket of a tenant that a conversation has moved; a lost one costs a second and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from threading import Thread
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import connection, connections
+
+from agents_app.actors import customer_actor
+from agents_app.models import Tenant
+from messaging_app import live, relay
+from messaging_app.live import Hint, Hub, Listener, Overflow
+from messaging_app.thread import Words
+from sessions_app.actions import intake
+
+pytestmark = [pytest.mark.xdist_group("redis"), pytest.mark.django_db(transaction=True)]
+REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """A hub of the test's own event loop."""
+    made = Hub()
+    monkeypatch.setattr(live, "hub", made)
+    return made
+
+
+@asynccontextmanager
+async def listening(hub: Hub, tenant_id: int) -> AsyncIterator[Listener]:
+    async with hub.listening(tenant_id) as listener:
+        yield listener
+    for task in hub._tasks:
+        task.cancel()
+    await asyncio.gather(*hub._tasks, return_exceptions=True)
+    await sync_to_async(connections.close_all)()  # that of the follower's thread: the test's database is dropped later
+
+
+async def heard(listener: Listener, seconds: float = 5) -> Hint:
+    return await asyncio.wait_for(listener.next(), seconds)
+
+
+async def test_a_hint_from_any_thread_reaches_the_tenants_listeners_and_no_others(hub: Hub, settings: Any) -> None:
+    settings.REDIS_URL = ""
+    async with listening(hub, 1) as mine, hub.listening(2) as others:
+        Thread(target=live.announce, args=([Hint(1, 7, 3)],)).start()
+        assert await heard(mine) == Hint(1, 7, 3)
+        with pytest.raises(TimeoutError):
+            await heard(others, 0.1)
+
+
+async def test_a_reader_that_does_not_keep_up_is_told_so(hub: Hub, settings: Any) -> None:
+    settings.REDIS_URL = ""
+    async with listening(hub, 1) as slow:
+        hub._deliver(Hint(1, 1, n) for n in range(live.QUEUE_SIZE + 1))
+        with pytest.raises(Overflow):
+            await slow.next()
+
+
+@pytest.fixture
+def tenant(transactional_db: None) -> Tenant:
+    return Tenant.objects.create(slug="live", name="Live")
+
+
+async def test_what_no_hint_told_of_is_found_in_the_stream_from_the_first_moment_on(
+    hub: Hub, settings: Any, tenant: Tenant
+) -> None:
+    settings.REDIS_URL = ""
+    said = await asyncio.to_thread(_say, tenant, "before")
+    async with listening(hub, tenant.pk) as listener:
+        hub._loop = None  # the hint is lost on its way
+        again = await asyncio.to_thread(_say, tenant, "after")
+        hint = await heard(listener)
+    assert (hint.conversation_id, hint.seq) == (said.conversation_id, again.seq)
+
+
+def _say(tenant: Tenant, text: str) -> Any:
+    try:
+        said = intake.receive_message(
+            actor=customer_actor(tenant), words=Words(content=text), shop_id="shop", account_id="customer"
+        )
+        relay.stamp_all()
+        return said
+    finally:
+        connection.close()
+
+
+@pytest.mark.services
+async def test_over_redis_a_hint_reaches_the_listeners_of_another_process(hub: Hub, settings: Any) -> None:
+    settings.REDIS_URL = REDIS
+    live._redis.cache_clear()
+    async with listening(hub, 1) as listener:
+        # What another process does: it knows this hub only by way of Redis.
+        for _ in range(50):
+            await asyncio.to_thread(live.announce, [Hint(1, 7, 3)])
+            try:
+                assert await heard(listener, 0.1) == Hint(1, 7, 3)
+                break
+            except TimeoutError:
+                continue  # not subscribed yet
+        else:
+            pytest.fail("no hint came over Redis")
+
+
+@pytest.mark.services
+async def test_without_redis_a_verb_goes_on_and_its_own_process_still_hears(hub: Hub, settings: Any) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    live._redis.cache_clear()
+    async with listening(hub, 1) as listener:
+        await asyncio.to_thread(live.announce, [Hint(1, 7, 4)])
+        assert await heard(listener) == Hint(1, 7, 4)
+    live._redis.cache_clear()

@@ -1,0 +1,157 @@
+"""Protections, each taken out by patching a worker after it is forked. What no test misses is not protected by a test.
+
+The database's own constraints stand behind most of them; where a constraint would catch the mutant before an invariant
+breaks, it surfaces as an IntegrityError, and a second mutant removes both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from messaging_app import thread
+from messaging_app.models import Conversation, Message, Operation
+from sessions_app import settle, shape, sweep, timers, turn
+from sessions_app.actions import presence, talk
+from sessions_app.turn import Turn
+from tests.races.player import PRESENCE_MOVES
+
+_SESSION, _TRANSFER, _OPERATION = (
+    "sessions_app_chatsession",
+    "sessions_app_transfer",
+    "messaging_app_operation",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`taken` patches the process it runs in; `roles` says which processes; `statements` change the database before.
+
+    It is hunted by `moves` of its own where the usual ones seldom meet it.
+    """
+
+    name: str
+    taken: Callable[[], None]
+    roles: tuple[str, ...] = ("worker",)
+    statements: tuple[str, ...] = ()
+    moves: dict[str, int] | None = None
+
+    def apply(self, role: str) -> None:
+        if role in self.roles:
+            self.taken()
+
+    def prepare_database(self) -> None:
+        with connection.cursor() as cursor:
+            for statement in self.statements:
+                cursor.execute(statement)
+
+
+def _drop(table: str, constraint: str) -> str:
+    return f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {constraint}"
+
+
+_NUMBERS = (
+    _drop(_OPERATION, "operation_seq_once"),
+    f"DROP TRIGGER IF EXISTS operation_no_gap ON {_OPERATION}",
+)
+_locked = turn.locked
+
+
+def _no_conversation_lock() -> None:
+    def unlocked(rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.order_by("pk") if rows.model is Conversation else _locked(rows)
+
+    turn.locked = unlocked
+
+
+def _no_agent_lock() -> None:
+    def unlocked(rows: QuerySet[Any]) -> QuerySet[Any]:
+        return _locked(rows) if rows.model is Conversation else rows.order_by("pk")
+
+    turn.locked = unlocked
+
+
+def _no_lock_for_presence() -> None:
+    presence.locked = lambda rows: rows.order_by("pk")
+
+
+def _no_epoch_check() -> None:
+    as_bot = talk._as_bot
+
+    def unfenced(turn: Turn, words: thread.Words, epoch: int | None) -> tuple[Message, Operation]:
+        return as_bot(turn, words, turn.conversation.epoch)
+
+    talk._as_bot = unfenced
+
+
+def _no_fence() -> None:
+    def unfenced(turn: Turn, words: thread.Words, epoch: int | None) -> tuple[Message, Operation]:
+        return talk.say(turn, words, Message.Sender.BOT, session=turn.live, epoch=epoch)
+
+    talk._as_bot = unfenced
+
+
+def _verbs_leave_timers_to_the_sweeper() -> None:
+    shape.apply_due = lambda turn: False
+
+
+def _sweeper_does_not_look_again() -> None:
+    """It times out what is there when it comes, because something was due when it looked."""
+    due = sweep.due
+
+    def slow(*arguments: Any) -> set[tuple[int, int]]:
+        found = due(*arguments)
+        time.sleep(0.2)
+        return found
+
+    def blind(turn: Turn) -> bool:
+        for transfer in list(turn.transfers):
+            timers._time_out_transfer(turn, transfer)
+        return False
+
+    sweep.due, shape.apply_due = slow, blind
+
+
+def _no_resume() -> None:
+    settle._give_the_turn = lambda turn: None
+
+
+def _no_repeats() -> None:
+    thread.find = lambda conversation, message_id: None
+
+
+def _no_look_for_a_waiting_transfer() -> None:
+    Turn.transfer_of = lambda self, session: None
+
+
+CONTROL = Mutant("nothing", lambda: None)
+MUTANTS = {
+    mutant.name: mutant
+    for mutant in (
+        Mutant("conversation-lock", _no_conversation_lock),
+        Mutant(
+            "lock-and-constraints",
+            _no_conversation_lock,
+            statements=(_drop(_SESSION, "one_live_session"), *_NUMBERS, _drop(_TRANSFER, "one_pending_transfer")),
+        ),
+        Mutant("agent-lock", _no_agent_lock),
+        Mutant("presence-lock", _no_lock_for_presence, roles=("worker", "sweeper"), moves=PRESENCE_MOVES),
+        Mutant("epoch", _no_epoch_check),
+        Mutant("fence", _no_fence),
+        Mutant("timers-in-verbs", _verbs_leave_timers_to_the_sweeper),
+        Mutant("look-again", _sweeper_does_not_look_again, roles=("sweeper",)),
+        Mutant("resume", _no_resume, roles=("worker", "sweeper")),
+        Mutant("repeats", _no_repeats),
+        Mutant("pending-transfer", _no_look_for_a_waiting_transfer),
+        Mutant(
+            "pending-transfer-and-constraint",
+            _no_look_for_a_waiting_transfer,
+            statements=(_drop(_TRANSFER, "one_pending_transfer"),),
+        ),
+    )
+}

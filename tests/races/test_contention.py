@@ -1,0 +1,211 @@
+"""Many who want the same thing in the same moment: real threads, real commits, on the database of this run."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from agents_app.actors import Actor, agent_actor, customer_actor
+from agents_app.models import Agent, Tenant
+from config import clock
+from config.db import locked
+from config.errors import DomainError
+from messaging_app import relay
+from messaging_app.models import Conversation, Message, Operation
+from messaging_app.thread import Words
+from sessions_app import sweep
+from sessions_app.actions import intake, lifecycle, transfers
+from sessions_app.models import ChatSession, Transfer
+from sessions_app.states import TransferStatus
+from sessions_app.turn import lock
+from tests.races import invariants
+from tests.races.cast import Cast, make_cast
+
+pytestmark = [pytest.mark.races, pytest.mark.timeout(180), pytest.mark.django_db(transaction=True)]
+
+RIVALS = 32
+
+
+@pytest.fixture
+def cast() -> Iterator[Cast]:
+    """A tenant; when the test is over, nothing it left breaks an invariant."""
+    made = make_cast("contention")
+    yield made
+    while relay.stamp(made.tenant_id):
+        pass
+    clock.offset = timedelta(0)
+    found = invariants.check(made.tenant_id, only=made.conversations, sweeper_lived=False)
+    assert [str(fault) for fault in found if "overdue" not in fault.text] == []
+
+
+@pytest.fixture
+def rivals(cast: Cast) -> list[Actor]:
+    """Agents with room enough, who all want the same."""
+    tenant = Tenant.objects.get(pk=cast.tenant_id)
+    return [agent_actor(Agent.objects.create(tenant=tenant, name=f"Rival {n}")) for n in range(RIVALS)]
+
+
+def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
+    """Let all of them begin in the same moment; what each returned, or the refusal it met. Anything else is raised."""
+    gate = threading.Barrier(len(calls), timeout=60)
+
+    def one(call: Callable[[], Any]) -> Any:
+        try:
+            connection.ensure_connection()
+            gate.wait()
+            return call()
+        except DomainError as refusal:
+            return refusal
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(one, calls))
+
+
+def _winners(answers: list[Any]) -> tuple[list[Any], list[DomainError]]:
+    lost = [answer for answer in answers if isinstance(answer, DomainError)]
+    return [answer for answer in answers if not isinstance(answer, DomainError)], lost
+
+
+def test_of_rival_opens_one_wins_and_the_others_are_told_who(cast: Cast, rivals: list[Actor]) -> None:
+    where = cast.conversations[0]
+    answers = at_once(
+        [lambda who=who: lifecycle.open_session(actor=who, conversation_id=where, robot=False) for who in rivals]
+    )
+    (won,), lost = _winners(answers)
+    winner = ChatSession.objects.get(pk=won.session_id).agent
+    assert winner is not None
+    assert {(refusal.code, refusal.fields["owner_name"]) for refusal in lost} == {("human_serves", winner.name)}
+
+
+def test_of_rival_accepts_one_wins_and_the_others_are_told_who(cast: Cast, rivals: list[Actor]) -> None:
+    asked = transfers.request_transfer(actor=cast.customer, conversation_id=cast.conversations[0])
+    assert asked.transfer_id is not None
+    answers = at_once(
+        [lambda who=who: transfers.accept_transfer(actor=who, transfer_id=asked.transfer_id or 0) for who in rivals]
+    )
+    (_,), lost = _winners(answers)
+    winner = Transfer.objects.get(pk=asked.transfer_id).accepted_by
+    assert winner is not None
+    assert {(refusal.code, refusal.fields["owner_name"]) for refusal in lost} == {("already_taken", winner.name)}
+
+
+def test_of_rival_robots_one_is_live_and_the_others_wait(cast: Cast) -> None:
+    where, bot = cast.conversations[0], cast.bots[0]
+    answers = at_once(
+        [lambda: lifecycle.open_session(actor=bot, conversation_id=where, robot=True) for _ in range(RIVALS)]
+    )
+    assert Counter(answer.status for answer in answers) == {"ACTIVE": 1, "PENDING": RIVALS - 1}
+
+
+def test_one_agent_takes_no_more_than_fits(cast: Cast) -> None:
+    """One agent with room for two, whom six conversations want at once."""
+    cem = cast.agents[2]
+    answers = at_once(
+        [
+            lambda where=where: lifecycle.open_session(actor=cem, conversation_id=where, robot=False)
+            for where in cast.conversations
+        ]
+    )
+    won, lost = _winners(answers)
+    assert (len(won), {refusal.code for refusal in lost}) == (2, {"no_capacity"})
+
+
+def test_agents_who_grab_from_each_other_do_not_stand_still(cast: Cast) -> None:
+    """Each lock order meets its mirror image here, hundreds of times."""
+    ana, bo = cast.agents[2], cast.agents[3]
+    here, there = cast.conversations[:2]
+    lifecycle.open_session(actor=ana, conversation_id=here, robot=False)
+    lifecycle.open_session(actor=bo, conversation_id=there, robot=False)
+
+    def grabs(who: Actor, where: int) -> int:
+        count = 0
+        for _ in range(15):
+            try:
+                transfers.grab(actor=who, conversation_id=where, reason="mine")
+                count += 1
+            except DomainError as refusal:
+                assert refusal.code in ("conflict", "no_capacity"), refusal  # noqa: PT017
+        return count
+
+    wishes = [(ana, there), (bo, here), (ana, here), (bo, there)] * 2
+    counts = at_once([lambda who=who, where=where: grabs(who, where) for who, where in wishes])
+    assert sum(counts) > 0
+    moves = Transfer.objects.filter(kind="grab", status=TransferStatus.ACCEPTED)
+    assert moves.count() == sum(counts)
+
+
+def test_each_due_transfer_ends_once_however_many_sweepers_come(cast: Cast) -> None:
+    """F7, the short form: three sweepers and 300 transfers that are due."""
+    tenant = Tenant.objects.get(pk=cast.tenant_id)
+    account = "due"
+    made = [Conversation(tenant=tenant, shop_id="s", account_id=f"{account} {number}") for number in range(300)]
+    Conversation.objects.bulk_create(made)
+    for row in Conversation.objects.filter(tenant=tenant, account_id__startswith=account):
+        transfers.request_transfer(actor=cast.customer, conversation_id=row.pk)
+    clock.offset = timedelta(seconds=301)
+    at_once([sweep.sweep_due] * 3)
+    ends = Operation.objects.filter(tenant=tenant, type="transfer.timed_out")
+    assert ends.count() == 300
+    assert Transfer.objects.filter(tenant=tenant, status=TransferStatus.TIMED_OUT).count() == 300
+    assert Transfer.objects.filter(tenant=tenant, status=TransferStatus.PENDING).count() == 300  # asked for again
+
+
+def test_the_same_message_from_sixteen_sides_is_one_message(cast: Cast) -> None:
+    words = Words(content="hello?", message_id="once")
+    where = cast.conversations[0]
+    lifecycle.open_session(actor=cast.bots[0], conversation_id=where, robot=True)
+    answers = at_once(
+        [lambda: intake.receive_message(actor=cast.customer, conversation_id=where, words=words) for _ in range(16)]
+    )
+    assert Message.objects.filter(message_id="once").count() == 1
+    assert sum(not answer.is_repeat for answer in answers) == 1
+    assert len({repr(replace(answer, is_repeat=True)) for answer in answers}) == 1
+
+
+def test_a_new_customer_who_writes_sixteen_times_at_once_has_one_conversation(cast: Cast) -> None:
+    tenant = Tenant.objects.get(pk=cast.tenant_id)
+    answers = at_once(
+        [
+            lambda n=n: intake.receive_message(
+                actor=customer_actor(tenant),
+                words=Words(content=f"word {n}", message_id=f"first-{n}"),
+                shop_id="s",
+                account_id="new",
+            )
+            for n in range(16)
+        ]
+    )
+    assert len({answer.conversation_id for answer in answers}) == 1
+    assert sorted(answer.seq for answer in answers) == list(range(1, 17))
+
+
+def test_who_waited_for_the_lock_reads_the_clock_after_the_wait(cast: Cast) -> None:
+    """Else a transfer could be accepted by somebody who began to wait before its deadline and got the lock after it."""
+    where = cast.conversations[0]
+    transfers.request_transfer(actor=cast.customer, conversation_id=where)
+    holds, waited = threading.Event(), 0.5
+
+    def holder() -> Any:
+        with transaction.atomic():
+            locked(Conversation.objects.filter(pk=where)).get()
+            holds.set()
+            threading.Event().wait(waited)
+            return clock.now()
+
+    def waiter() -> Any:
+        holds.wait(10)
+        with transaction.atomic():
+            return lock(cast.system, where).now
+
+    released, now = at_once([holder, waiter])
+    assert now >= released - timedelta(milliseconds=5)

@@ -1,0 +1,219 @@
+"""Rules of the house that a reader cannot check by eye, read off the syntax tree."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+PACKAGES = ("config", "agents_app", "messaging_app", "sessions_app")
+ACTIONS = "sessions_app/actions"
+WITH_STATUS = {"ChatSession", "Transfer", "GuidedFlow", "Participant"}
+WRITERS = {"create", "acreate", "update", "aupdate", "get_or_create", "update_or_create", "bulk_update"}
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    for package in PACKAGES:
+        for path in sorted((settings.BASE_DIR / package).rglob("*.py")):
+            if "migrations" not in path.parts:
+                yield path.relative_to(settings.BASE_DIR).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+TREES = dict(sources())
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _is_status(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value == "status"
+
+
+def writes_of_status(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every way in which a row's status could be written: an assignment, a constructor, an update, a setattr."""
+    for node in ast.walk(tree):
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+            targets = [node.target]
+        for target in (leaf for t in targets for leaf in ast.walk(t)):
+            if isinstance(target, ast.Attribute) and target.attr == "status":
+                yield target.lineno, "assignment"
+        if not isinstance(node, ast.Call):
+            continue
+        called = _name(node.func)
+        names = {keyword.arg for keyword in node.keywords}
+        if "status" in names and called in WITH_STATUS | WRITERS:
+            yield node.lineno, f"{called}(status=…)"
+        if called in {"setattr", "__setattr__"} and any(_is_status(arg) for arg in node.args):
+            yield node.lineno, "setattr"
+        if called == "bulk_update" and any(_is_status(leaf) for arg in node.args for leaf in ast.walk(arg)):
+            yield node.lineno, "bulk_update"
+        for keyword in node.keywords:
+            if keyword.arg in {"update_fields", "defaults"} and any(
+                _is_status(leaf) for leaf in ast.walk(keyword.value)
+            ):
+                yield node.lineno, f"{keyword.arg}"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in TREES if path.startswith("sessions_app/") and path != "sessions_app/oplog.py"]
+)
+def test_only_oplog_writes_a_status(path: str) -> None:
+    assert list(writes_of_status(TREES[path])) == []
+
+
+def test_oplog_is_where_it_is_written() -> None:
+    """The failing control: the walk above finds what it looks for."""
+    assert len(list(writes_of_status(TREES["sessions_app/oplog.py"]))) >= 4
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "session.status = 'ACTIVE'",
+        "a.status, b = 'ACTIVE', 1",
+        "session.status: str = 'ACTIVE'",
+        "ChatSession(kind='x', status='ACTIVE')",
+        "models.Transfer(status='PENDING')",
+        "ChatSession.objects.create(status='ACTIVE')",
+        "ChatSession.objects.filter(pk=1).update(status='ACTIVE')",
+        "setattr(session, 'status', 'ACTIVE')",
+        "ChatSession.objects.bulk_update(rows, ['rank', 'status'])",
+        "session.save(update_fields=['status'])",
+        "ChatSession.objects.get_or_create(pk=1, defaults={'status': 'ACTIVE'})",
+    ],
+)
+def test_every_way_to_write_a_status_is_seen(code: str) -> None:
+    assert list(writes_of_status(ast.parse(code)))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "if session.status == 'ACTIVE': pass",
+        "ChatSession.objects.filter(status='ACTIVE')",
+        "Outcome(status='ACTIVE')",
+        "x = session.status",
+    ],
+)
+def test_reading_a_status_is_no_offence(code: str) -> None:
+    assert list(writes_of_status(ast.parse(code))) == []
+
+
+def verbs() -> Iterator[tuple[str, ast.FunctionDef]]:
+    for path, tree in TREES.items():
+        if path.startswith(ACTIONS):
+            for node in tree.body:
+                if isinstance(node, ast.FunctionDef) and any(_name(d) == "verb" for d in node.decorator_list):
+                    yield f"{Path(path).stem}.{node.name}", node
+
+
+VERBS = dict(verbs())
+WITHOUT_ACTOR = {"people.join"}
+"""The one-time token is the credential: who joins is known only by it."""
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_takes_keywords_only_and_first_who_is_acting(verb: str) -> None:
+    arguments = VERBS[verb].args
+    assert [*arguments.args, *arguments.posonlyargs, *filter(None, [arguments.vararg])] == []
+    names = [argument.arg for argument in arguments.kwonlyargs]
+    if verb not in WITHOUT_ACTOR:
+        assert names[0] == "actor"
+    assert all(argument.annotation for argument in arguments.kwonlyargs)
+    assert VERBS[verb].returns is not None
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_takes_ids_and_not_rows(verb: str) -> None:
+    words = {
+        leaf.id
+        for a in VERBS[verb].args.kwonlyargs
+        if a.annotation
+        for leaf in ast.walk(a.annotation)
+        if isinstance(leaf, ast.Name)
+    }
+    assert not words & (WITH_STATUS | {"Conversation", "Agent", "Team", "Turn"})
+
+
+NO_CONVERSATION = {
+    "flows.open_flow",
+    "flows.move_flow",
+    "presence.declare_availability",
+    "presence.change_capacity",
+}
+"""What these change may belong to none: an unbound flow, an agent's own row."""
+
+
+def test_there_are_verbs() -> None:
+    assert len(VERBS) >= 35
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in NO_CONVERSATION])
+def test_a_verb_that_changes_a_conversation_takes_it_first(verb: str) -> None:
+    """Each holds the conversation by `taking`, itself or through the verb or helper it is made of."""
+    called = {_name(node.func) for node in ast.walk(VERBS[verb]) if isinstance(node, ast.Call)}
+    assert called & {"taking", "_mark", "receive_message", "request_transfer"}
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", [path for path in TREES if path != "messaging_app/live.py"])
+def test_only_live_touches_redis_and_the_channel_layer(path: str) -> None:
+    touched = {
+        name
+        for name in imports(TREES[path])
+        if name.split(".")[0] in {"redis", "channels_redis"} or name.startswith("channels.layers")
+    }
+    assert touched == set()
+
+
+@pytest.mark.parametrize("path", TREES)
+def test_nothing_is_printed(path: str) -> None:
+    called = [node for node in ast.walk(TREES[path]) if isinstance(node, ast.Call)]
+    assert not [
+        node.lineno for node in called if isinstance(node.func, ast.Name) and node.func.id in {"print", "breakpoint"}
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        p
+        for p in TREES
+        if p.startswith((ACTIONS, "sessions_app/"))
+        and "/" not in p.removeprefix("sessions_app/").removeprefix("actions/")
+    ],
+)
+def test_the_core_never_asks_the_application_servers_clock(path: str) -> None:
+    """Deadlines are compared with the database's clock: see config/clock.py."""
+    if path.removeprefix("sessions_app/") in {"consumers.py", "admin.py"}:
+        return
+    asked = {
+        _name(node.func)
+        for node in ast.walk(TREES[path])
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and _name(node.func.value) in {"timezone", "datetime", "time"}
+    }
+    assert not asked & {"now", "utcnow", "today", "time"}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in TREES if path.startswith(("sessions_app/", "messaging_app/", "agents_app/"))]
+)
+def test_no_signals_and_no_ambient_user(path: str) -> None:
+    assert not {name for name in imports(TREES[path]) if name.startswith("django.db.models.signals") or "crum" in name}
