@@ -254,12 +254,12 @@ def _news(seen: dict[int, int], tenants: list[int]) -> list[Hint]:
     hints: list[Hint] = []
     for tenant_id, head in heads.items():
         after = seen.get(tenant_id, head)
-        seen[tenant_id] = head
         if head > after:
             news: Any = Operation.objects.filter(tenant_id=tenant_id, pos__gt=after, pos__lte=head)
             news = news.filter(conversation__isnull=False)
             newest = news.order_by().values_list("conversation_id").annotate(Max("seq"))
             hints += (Hint(tenant_id, conversation_id, seq) for conversation_id, seq in newest)
+    seen |= heads  # only now: a look that failed is made again
     return hints
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -32,12 +32,16 @@ FLAGS = [
     "--no-first-run",
 ]
 STAGE = Path(__file__).with_name("stage.py")
+PATIENCE = 20_000
+"""Milliseconds until what was expected counts as missing. How quickly things come is for benchmarks/ to measure."""
+expect.set_options(timeout=PATIENCE)
 
 
 class Server:
-    """`manage.py serve`, as anybody would start it."""
+    """`manage.py serve`, as anybody would start it. `first` is Python that the shell runs before it serves."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, first: str = "", **settings: str) -> None:
+        self.first = first
         self.env = os.environ | {
             "DATABASE_URL": f"sqlite:///{folder / 'tandem.sqlite3'}",
             "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -50,6 +54,9 @@ class Server:
         }
         for name in ("CELERY_BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS"):
             self.env.pop(name, None)
+        self._open()
+
+    def _open(self) -> None:
         self.manage("migrate", "--noinput", "--verbosity", "0")
         # One for the whole run: to start Django for each line takes longer than most tests.
         self._stage = subprocess.Popen(
@@ -61,9 +68,17 @@ class Server:
             text=True,
         )
         self.stage("people")
+        if self.first:
+            self.manage("shell", "-c", self.first)
         self.process = self._start(0)
         self.url = self._address()
         self.cookies: dict[str, list[Any]] = {}
+
+    def renew(self, folder: Path) -> None:
+        """End it, and serve from a new database."""
+        self.close()
+        self.env["DATABASE_URL"] = f"sqlite:///{folder / 'tandem.sqlite3'}"
+        self._open()
 
     def beside(self) -> Server:
         """One more web process of the same installation. It only serves: this one's stage and people are its own."""
@@ -134,6 +149,12 @@ class Server:
         self.stop()
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Say why a test is run once more; pytest-rerunfailures only says that it is."""
+    if report.outcome == "rerun":
+        print(f"\n{report.nodeid} is run once more, because of:\n{report.longreprtext}\n")
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("server"))
@@ -149,15 +170,15 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def until(page: Page, expression: str, argument: object = None, seconds: float = 10) -> None:
+def until(page: Page, expression: str, argument: object = None) -> None:
     """Wait until the page says so.
 
     Not by Playwright's `wait_for_function`: its second look is an `eval` in the page, and the policy of Tandem's
     pages forbids that, so it fails whenever the first look comes too early.
     """
-    ends = time.monotonic() + seconds
+    ends = time.monotonic() + PATIENCE / 1000
     while not page.evaluate(expression, argument):
-        assert time.monotonic() < ends, f"not within {seconds} s: {expression} {argument or ''}"
+        assert time.monotonic() < ends, f"not within {PATIENCE} ms: {expression} {argument or ''}"
         page.wait_for_timeout(50)
 
 
@@ -173,7 +194,7 @@ class Windows:
         context = self._chromium.new_context(base_url=self._server.url, locale="en-GB", **options)
         self._contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda m: m.type == "error" and self.complaints.append(f"{page.url}: {m.text}"))
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
         if login:
@@ -201,7 +222,9 @@ class Windows:
 
 
 @pytest.fixture
-def windows(chromium: Browser, server: Server) -> Iterator[Windows]:
+def windows(chromium: Browser, server: Server, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Windows]:
+    if getattr(request.node, "execution_count", 1) > 1:
+        server.renew(tmp_path)  # run once more, a test finds nothing of what it did the first time
     windows = Windows(chromium, server)
     yield windows
     windows.close()

@@ -189,7 +189,7 @@ def test_the_composer_can_be_used_by_everybody(windows: Windows, server: Server,
     examine("waiting")
     maya.unroute("**/say/")
     maya.route("**/say/", lambda route: route.fulfill(status=403, body="no"))
-    expect(maya.locator("#outgoing .outgoing")).to_contain_text("Not sent", timeout=20_000)
+    expect(maya.locator("#outgoing .outgoing")).to_contain_text("Not sent")
     phone = windows.open(f"/desk/c/{number}/", login="maya")
     typed(phone, "Another draft, typed on the phone while nobody looked.")
     typed(maya, "It is in stock.")

@@ -13,8 +13,6 @@ from tests.browser.conftest import ROOT, Server, Windows
 
 pytestmark = pytest.mark.browser
 
-SECOND = 1000
-
 
 def say(page: Page, text: str) -> None:
     page.fill("#content", text)
@@ -41,38 +39,38 @@ def test_the_whole_circle_and_a_second_desk_follows(windows: Windows) -> None:
     say(customer, "human please")
     expect(customer.locator("#status")).to_contain_text("Waiting for a human")
     row = maya.locator(".row", has_text="human please")
-    expect(row).to_be_visible(timeout=SECOND)
+    expect(row).to_be_visible()
     who = row.locator(".who").inner_text()
-    expect(jun.locator(".row", has_text=who)).to_contain_text("waits", timeout=SECOND)
+    expect(jun.locator(".row", has_text=who)).to_contain_text("waits")
     row.click()
     open_row(jun, who)
 
     maya.locator("#head").get_by_role("button", name="Accept").click()
     expect(maya.locator("#head .pill")).to_contain_text("You are serving")
-    expect(jun.locator("#head .pill")).to_contain_text("Maya is serving", timeout=SECOND)
-    expect(customer.locator("#status")).to_contain_text("Maya", timeout=SECOND)
+    expect(jun.locator("#head .pill")).to_contain_text("Maya is serving")
+    expect(customer.locator("#status")).to_contain_text("Maya")
 
     say(maya, "Hello, I am Maya.")
-    expect(said(jun, "Hello, I am Maya.")).to_be_visible(timeout=SECOND)
-    expect(said(customer, "Hello, I am Maya.")).to_be_visible(timeout=SECOND)
+    expect(said(jun, "Hello, I am Maya.")).to_be_visible()
+    expect(said(customer, "Hello, I am Maya.")).to_be_visible()
     expect(maya.locator(".message.mine", has_text="Hello, I am Maya.")).to_be_visible()
     expect(jun.locator(".message.mine")).to_have_count(0)
     maya.get_by_role("radio", name="Private note").check()
     say(maya, "between colleagues")
-    expect(jun.locator(".message.note", has_text="between colleagues")).to_be_visible(timeout=SECOND)
+    expect(jun.locator(".message.note", has_text="between colleagues")).to_be_visible()
     say(customer, "Can you do 80?")
-    expect(said(maya, "Can you do 80?")).to_be_visible(timeout=SECOND)
+    expect(said(maya, "Can you do 80?")).to_be_visible()
     expect(said(customer, "between colleagues")).to_have_count(0)
 
     maya.locator("#act-release summary").click()
     maya.fill("#reason-release", "agreed on 80")
     maya.press("#reason-release", "Enter")
     expect(maya.locator("#head .pill")).to_contain_text("Bot is speaking")
-    expect(jun.locator("#head .pill")).to_contain_text("Bot is speaking", timeout=SECOND)
-    expect(customer.locator("#status")).to_contain_text("bot", timeout=SECOND)
+    expect(jun.locator("#head .pill")).to_contain_text("Bot is speaking")
+    expect(customer.locator("#status")).to_contain_text("bot")
     say(customer, "thanks")
     expect(said(customer, "You are welcome.")).to_be_visible()
-    expect(said(jun, "You are welcome.")).to_be_visible(timeout=SECOND)
+    expect(said(jun, "You are welcome.")).to_be_visible()
 
 
 def test_the_loser_of_a_race_is_told_who_won(windows: Windows, server: Server) -> None:
@@ -135,7 +133,7 @@ def test_a_reader_who_has_scrolled_up_stays_there(windows: Windows, server: Serv
     assert log.evaluate("box => box.scrollHeight - box.scrollTop - box.clientHeight") < 5
     log.evaluate("box => box.scrollTo(0, 200)")
     server.stage("hears", "long", "the newest question")
-    expect(maya.locator("#to-end")).to_be_visible(timeout=5000)
+    expect(maya.locator("#to-end")).to_be_visible()
     assert log.evaluate("box => box.scrollTop") == 200
     maya.locator("#to-end").click()
     expect(maya.locator("#to-end")).to_be_hidden()
@@ -157,8 +155,8 @@ def test_after_the_server_was_away_everything_is_caught_up_with(windows: Windows
             "Waits for the connection"
         )
         server.stage("hears", "outage", "did you get this?")
-    expect(maya.locator("#connection")).to_have_attribute("data-state", "live", timeout=20_000)
-    expect(said(maya, "did you get this?").first).to_be_visible(timeout=3000)
+    expect(maya.locator("#connection")).to_have_attribute("data-state", "live")
+    expect(said(maya, "did you get this?").first).to_be_visible()
     expect(maya.locator("#items .note", has_text="written meanwhile")).to_have_count(1)  # it went out by itself
     expect(maya.locator("#outgoing .note")).to_have_count(0)
     maya.reload()

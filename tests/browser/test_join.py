@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Server, Windows
-from tests.browser.test_desk import AXE, EXAMINE, SECOND, said, say
+from tests.browser.conftest import PATIENCE, Server, Windows
+from tests.browser.test_desk import AXE, EXAMINE, said, say
 from tests.notices.conftest import SECRET
 from tests.standins import HttpStandIn, http_stand_in
 
@@ -56,7 +56,7 @@ def invite(maya: Page, post: HttpStandIn, name: str, history: str, count: int = 
     maya.locator("#fold-invite button").click()
     expect(maya.locator("#people")).to_contain_text(name)
     expect(maya.locator("#invite-name")).to_have_value("")
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + PATIENCE / 1000
     while len(post.asked) == before:
         assert time.monotonic() < ends, "no notice came"
         time.sleep(0.05)
@@ -84,33 +84,33 @@ def test_from_the_invitation_to_the_removal(windows: Windows, server: Server, po
     assert "Maya" in windows.open(path).locator("h1").inner_text()  # a look, as a mail scanner's
     gus = join(windows, path)
     assert texts(gus) == ["You said: four", "human please"]
-    expect(maya.locator("#head .with")).to_contain_text("Gus", timeout=SECOND)
+    expect(maya.locator("#head .with")).to_contain_text("Gus")
 
     say(gus, "It is in stock.")
-    expect(said(maya, "It is in stock.")).to_be_visible(timeout=SECOND)
+    expect(said(maya, "It is in stock.")).to_be_visible()
     expect(gus.locator(".message.mine", has_text="It is in stock.")).to_be_visible()
     maya.get_by_role("radio", name="Private note").check()
     say(maya, "between colleagues")
     maya.get_by_role("radio", name="Reply").check()
     say(maya, "Thank you, Gus.")
-    expect(said(gus, "Thank you, Gus.")).to_be_visible(timeout=SECOND)
+    expect(said(gus, "Thank you, Gus.")).to_be_visible()
 
     gil = join(windows, invite(maya, post, "Gil", "none"))
     assert texts(gil) == []
-    expect(gus.locator("#status")).to_contain_text("Gil", timeout=SECOND)
+    expect(gus.locator("#status")).to_contain_text("Gil")
     server.stage("hears", "joined", "And when will it come?")
     for page in (gus, gil):
-        expect(said(page, "And when will it come?")).to_be_visible(timeout=3 * SECOND)
+        expect(said(page, "And when will it come?")).to_be_visible()
         expect(said(page, "between colleagues")).to_have_count(0)
 
     gus.fill("#content", "half a sen")
     maya.get_by_role("button", name="Remove Gus").click()
     expect(maya.locator("#people")).not_to_contain_text("Gus")
-    expect(gus.locator("#over")).to_contain_text("You were taken out of this conversation.", timeout=SECOND)
+    expect(gus.locator("#over")).to_contain_text("You were taken out of this conversation.")
     expect(gus.locator(".said")).to_have_count(0)
     expect(gus.locator("#composer")).to_have_count(0)
     say(maya, "Only for those who are still here.")
-    expect(said(gil, "Only for those who are still here.")).to_be_visible(timeout=SECOND)
+    expect(said(gil, "Only for those who are still here.")).to_be_visible()
     expect(said(gus, "Only for those who are still here.")).to_have_count(0)
     gus.reload()
     expect(gus.locator("h1")).to_contain_text("You were taken out of this conversation.")
@@ -118,7 +118,7 @@ def test_from_the_invitation_to_the_removal(windows: Windows, server: Server, po
     gil.get_by_text("Leave", exact=True).click()
     gil.get_by_role("button", name="Leave the conversation").click()
     expect(gil.locator("h1")).to_contain_text("You have left this conversation.")
-    expect(maya.locator("#people")).to_contain_text("Nobody beside the owner.", timeout=SECOND)
+    expect(maya.locator("#people")).to_contain_text("Nobody beside the owner.")
     windows.complaints.clear()  # the browser notes each answer of 410
     assert number
 
@@ -129,7 +129,7 @@ def test_the_end_of_the_work_ends_the_chat(windows: Windows, server: Server, pos
     assert len(texts(gus)) == 9
     maya.locator("#act-resolve summary").click()
     maya.locator("#act-resolve button").click()
-    expect(gus.locator("#over")).to_contain_text("This conversation has ended.", timeout=SECOND)
+    expect(gus.locator("#over")).to_contain_text("This conversation has ended.")
     windows.complaints.clear()
 
 
@@ -140,9 +140,9 @@ def test_without_a_socket_it_asks_every_ten_seconds(windows: Windows, server: Se
     gus.get_by_role("button", name="Join").click()
     gus.wait_for_url("**/joined/**")
     say(maya, "Can you hear me?")
-    expect(said(gus, "Can you hear me?")).to_be_visible(timeout=12 * SECOND)
+    expect(said(gus, "Can you hear me?")).to_be_visible()
     say(gus, "I can.")
-    expect(said(maya, "I can.")).to_be_visible(timeout=SECOND)
+    expect(said(maya, "I can.")).to_be_visible()
 
 
 def test_a_used_link_leads_its_own_browser_back_and_no_other(
@@ -190,14 +190,14 @@ def test_axe_finds_nothing_serious_and_a_phone_is_wide_enough(
     guest.wait_for_url("**/joined/**")
     say(guest, "It is in stock: a long sentence that needs more than one line on a small screen.")
     say(maya, "Thank you.")
-    expect(said(guest, "Thank you.")).to_be_visible(timeout=SECOND)
+    expect(said(guest, "Thank you.")).to_be_visible()
     examine(guest, "chat")
     guest.get_by_text("Leave", exact=True).click()
     examine(guest, "leaving")
     wide = windows.open(f"/desk/c/{number}/", login="jun", color_scheme=scheme)
     examine(wide, "a colleague's desk")
     maya.locator("[id^=person-] button", has_text="Remove").click()
-    expect(guest.locator("#over")).to_be_visible(timeout=SECOND)
+    expect(guest.locator("#over")).to_be_visible()
     examine(guest, "over")
     guest.reload()
     examine(guest, "over, loaded again")

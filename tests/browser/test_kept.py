@@ -13,8 +13,6 @@ from tests.browser.test_desk import AXE, EXAMINE
 
 pytestmark = pytest.mark.browser
 
-SECOND = 1000
-
 
 def said(page: Page, text: str) -> Any:
     return page.locator("#items .said", has_text=text)
@@ -142,12 +140,12 @@ def test_an_at_in_a_note_offers_colleagues_and_the_colleague_finds_it(windows: W
     field.press("Enter")
     expect(maya.locator(".note .named")).to_contain_text("Jun")
     row = jun.locator(f"#c{number} .row")
-    expect(row).to_contain_text("Mentioned", timeout=3 * SECOND)
+    expect(row).to_contain_text("Mentioned")
     expect(jun.locator("#tabs a", has_text="Mentions")).to_contain_text("1")
     row.click()
     expect(said(jun, "ask @Jun please")).to_be_visible()
     jun.get_by_role("link", name="Mentions").click()
-    expect(jun.locator("#list")).to_contain_text("Nobody mentions you", timeout=3 * SECOND)
+    expect(jun.locator("#list")).to_contain_text("Nobody mentions you")
 
 
 # --- Labels, views, many at once ---------------------------------------------------------------------------------
@@ -161,11 +159,11 @@ def test_a_label_put_on_is_seen_at_once_by_everybody(windows: Windows, server: S
     maya.locator("#label-on select").select_option(label="browser label")
     maya.get_by_role("button", name="Add", exact=True).click()
     for page in (maya, jun):
-        expect(page.locator("#head .label-purple")).to_have_text("browser label", timeout=3 * SECOND)
-        expect(page.locator(f"#c{number} .label-purple")).to_be_visible(timeout=3 * SECOND)
+        expect(page.locator("#head .label-purple")).to_have_text("browser label")
+        expect(page.locator(f"#c{number} .label-purple")).to_be_visible()
     jun.get_by_role("button", name="Take off browser label").click()
     for page in (jun, maya):
-        expect(page.locator("#head .label-purple")).to_have_count(0, timeout=3 * SECOND)
+        expect(page.locator("#head .label-purple")).to_have_count(0)
 
 
 def test_a_view_is_saved_opened_and_deleted(windows: Windows, server: Server) -> None:
@@ -204,7 +202,7 @@ def test_rows_are_ticked_acted_on_and_refusals_told(windows: Windows, server: Se
     maya.keyboard.press("Space")
     expect(maya.locator("#bulk")).to_contain_text("1 selected")
     server.stage("hears", "bulk-1", "are you there?")
-    expect(maya.locator(f"#c{waits[1]}")).to_contain_text("are you there?", timeout=5 * SECOND)
+    expect(maya.locator(f"#c{waits[1]}")).to_contain_text("are you there?")
     expect(maya.locator(f"#pick-{waits[0]}")).to_be_checked()  # an update of the list takes no tick away
     maya.get_by_role("button", name="Select all shown").click()
     expect(maya.locator("#bulk")).to_contain_text("3 selected")
@@ -213,7 +211,7 @@ def test_rows_are_ticked_acted_on_and_refusals_told(windows: Windows, server: Se
     told = maya.locator("#bulk-result")
     expect(told).to_contain_text("2 done.")
     expect(told).to_contain_text("bulk-3: This conversation is not waiting for a human.")
-    expect(maya.locator(f"#c{waits[0]} .chip.mine")).to_be_visible(timeout=3 * SECOND)
+    expect(maya.locator(f"#c{waits[0]} .chip.mine")).to_be_visible()
     expect(maya.locator(f"#pick-{bots}")).to_be_checked()
     expect(maya.locator(f"#pick-{waits[0]}")).not_to_be_checked()
     maya.get_by_role("button", name="Dismiss").click()

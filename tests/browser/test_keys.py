@@ -13,8 +13,6 @@ from tests.browser.test_desk import AXE, EXAMINE, said
 
 pytestmark = pytest.mark.browser
 
-SECOND = 1000
-
 
 def queue(windows: Windows, server: Server, account: str, count: int = 1, **options: Any) -> tuple[Page, list[str]]:
     """Maya looks at a list of so many customers who wait."""
@@ -219,7 +217,7 @@ def test_buttons_tell_their_keys_and_go_on_telling_them(windows: Windows, server
     expect(accept).to_have_attribute("aria-keyshortcuts", "Alt+T")
     expect(accept).to_have_attribute("title", "Alt+T")
     server.stage("hears", "told-0", "are you there?")
-    expect(said(maya, "are you there?").first).to_be_visible(timeout=10 * SECOND)
+    expect(said(maya, "are you there?").first).to_be_visible()
     expect(accept).to_have_attribute("aria-keyshortcuts", "Alt+T")  # the header was brought up to date meanwhile
     expect(maya.get_by_role("radio", name="Private note")).to_have_attribute("aria-keyshortcuts", "Alt+P")
     expect(maya.locator("[data-opens=command]")).to_have_attribute("aria-keyshortcuts", "Control+K")

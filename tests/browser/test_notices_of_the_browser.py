@@ -12,7 +12,6 @@ from tests.browser.conftest import Server, Windows, until
 
 pytestmark = pytest.mark.browser
 
-SECOND = 1000
 OFFERED, MINE, UNREAD = [660, 880, 660, 880], [523, 659, 784], [988]
 
 # Headless browsers have no other window to go to, no ears and no screen: the page is told that it is hidden, and what it
@@ -57,8 +56,8 @@ def show(page: Page) -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of its own: here what waits is offered to whoever is available."""
-    server = Server(tmp_path_factory.mktemp("notices"))
-    server.manage("shell", "-c", "from agents_app.models import Tenant; Tenant.objects.update(assignment='push')")
+    push = "from agents_app.models import Tenant; Tenant.objects.update(assignment='push')"
+    server = Server(tmp_path_factory.mktemp("notices"), first=push)
     yield server
     server.close()
 
@@ -115,7 +114,7 @@ def test_a_message_sounds_while_the_desk_is_hidden_and_counts_in_the_title(windo
     icon = jun.locator("link[rel=icon]")
     expect(icon).to_have_attribute("href", re.compile(r"/tandem\.svg$"))
     server.stage("hears", "heard", "while you look")
-    expect(jun.locator("#items .said", has_text="while you look")).to_be_visible(timeout=10 * SECOND)
+    expect(jun.locator("#items .said", has_text="while you look")).to_be_visible()
     assert jun.evaluate(HEARD) == []
     hide(jun)
     jun.evaluate("Notification.permission = 'granted'")
@@ -128,7 +127,7 @@ def test_a_message_sounds_while_the_desk_is_hidden_and_counts_in_the_title(windo
     until_heard(jun, UNREAD * 2)
     show(jun)  # the end of it is before the agent's eyes: it is read
     server.stage("hears", "heard", "there you are")
-    expect(jun).to_have_title("heard · Tandem", timeout=10 * SECOND)
+    expect(jun).to_have_title("heard · Tandem")
     expect(icon).to_have_attribute("href", re.compile(r"/tandem\.svg$"))
     assert jun.evaluate(HEARD) == UNREAD * 2
 

@@ -49,7 +49,7 @@ class Line:
 
 
 def live(page: Page) -> None:
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live", timeout=20_000)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
 
 
 def cut(windows: Windows, server: Server, account: str) -> tuple[Page, Line, str]:
@@ -129,7 +129,7 @@ def test_what_waits_is_kept_over_a_reload_and_sent_once(windows: Windows, server
     maya.reload()
     live(maya)
     jun = windows.open(f"/desk/c/{number}/", login="jun")
-    expect(jun.locator("#items .from-agent .said")).to_have_text(["one", "two"], timeout=20_000)
+    expect(jun.locator("#items .from-agent .said")).to_have_text(["one", "two"])
     maya.goto(f"/desk/c/{number}/")
     expect(maya.locator("#items .from-agent .said")).to_have_text(["one", "two"])
     expect(maya.locator("#outgoing .outgoing")).to_have_count(0)
@@ -145,10 +145,10 @@ def test_an_answer_that_is_lost_on_the_way_doubles_nothing(windows: Windows, ser
 
     maya.route("**/say/", lose, times=2)
     send(maya, "said once")
-    expect(said(maya, "said once")).to_have_count(1, timeout=10_000)
+    expect(said(maya, "said once")).to_have_count(1)
     expect(maya.locator("#outgoing .outgoing")).to_have_count(0)
     send(maya, "and then")
-    expect(maya.locator("#items .message.mine .said")).to_have_text(["said once", "and then"], timeout=10_000)
+    expect(maya.locator("#items .message.mine .said")).to_have_text(["said once", "and then"])
     windows.complaints.clear()
 
 
@@ -164,7 +164,7 @@ def test_what_the_server_refuses_says_why_and_goes_back_into_the_composer(window
     expect(jun.locator("#head .pill")).to_contain_text("You are serving")
     line.mend()
     first, second = outgoing(maya, "another one"), outgoing(maya, "all right")
-    expect(first).to_contain_text("Not sent: Jun has taken this conversation.", timeout=20_000)
+    expect(first).to_contain_text("Not sent: Jun has taken this conversation.")
     expect(second).to_contain_text("Not sent: What was to be said before it was not sent.")
     expect(said(jun, "another one")).to_have_count(0)
     maya.reload()
@@ -193,14 +193,14 @@ def test_try_now_does_not_wait_for_the_next_try(windows: Windows, server: Server
     line.cut()
     bar = maya.locator("#connection-bar")
     button = bar.get_by_role("button", name="Try now")
-    expect(bar).to_contain_text(re.compile(r"Reconnecting in \d+\s*s"), timeout=20_000)
+    expect(bar).to_contain_text(re.compile(r"Reconnecting in \d+\s*s"))
     word = maya.locator("#connection .word").inner_text()
     assert not re.search(r"\d", word), "what is announced does not count"
     line.mend()
     if button.is_visible():
         button.click()
     live(maya)
-    expect(bar).to_be_hidden(timeout=10_000)
+    expect(bar).to_be_hidden()
     windows.complaints.clear()
 
 
