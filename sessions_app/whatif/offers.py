@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from datetime import datetime, timedelta
+from itertools import islice
+from operator import itemgetter
 
 from agents_app.models import Agent, Team
 from agents_app.skills import together
@@ -60,7 +62,7 @@ class Offers(Desk):
     def _look_around(self) -> None:
         """Offer what waits, in the order of the desk, and let who is loose take by hand what is not offered."""
         self._withdraw_offers()
-        free = [seat for seat in self._seats.values() if is_free(seat.seen) and not self._is_handed_soon(seat)]
+        free = [seat for seat in self._seats.values() if is_free(seat.seen) and not self._is_expecting(seat)]
         # Also for what is offered to somebody else just now: that offer ran out before the system looked.
         kept = {agent for place in self._queue.values() if (agent := self._expected(place))}
         free = [seat for seat in free if seat.person.id not in kept]
@@ -89,9 +91,14 @@ class Offers(Desk):
         over = record.ended_at + (place.asked_at - record.asked_at)
         return self.now <= over <= self.now + LOOKS_WITHIN and not any(at >= self.now for at, _, _ in place.looks)
 
-    def _is_handed_soon(self, seat: Seat) -> bool:
-        """Handovers are offered when they were; until then the agent is kept free for them, too."""
-        return any(self.now <= at <= self.now + LOOKS_WITHIN for at in seat.handed)
+    def _is_expecting(self, seat: Seat) -> bool:
+        """Whether the agent is kept free for what does not wait yet: a handover, or what comes in a moment."""
+        for offered_at, comes_at in islice(seat.ahead, bisect_left(seat.ahead, self.now, key=itemgetter(0)), None):
+            if offered_at > self.now + LOOKS_WITHIN:
+                return False
+            if self.now <= comes_at:
+                return True
+        return False
 
     def _looks_again(self, place: Place) -> None:
         """The moment at which the system offered it then."""

@@ -22,7 +22,8 @@ class Seat:
     idle_since: datetime | None = None
     is_loose: bool = False
     coming: int = 0  # what an agent is about to take by hand
-    handed: list[datetime] = field(default_factory=list)  # when the agent is offered a colleague's handover
+    # What the agent was offered then that does not wait here yet: when, and when it comes. In the order of time.
+    ahead: list[tuple[datetime, datetime]] = field(default_factory=list)
 
     def count(self) -> None:
         self.seen.busy = len(self.runs) + len(self.offers)

@@ -46,6 +46,7 @@ class World(Offers):
         for work in (one for one in past.work if one.began_at >= past.start):
             self._at(work.began_at, work.pos, self._takes_over, work)
         self._plan_handovers()
+        self._look_ahead()
         for held in past.held:
             self._carry_work(held)
         for queued in past.queued:
@@ -66,10 +67,19 @@ class World(Offers):
             if seat is None or (one.until is not None and one.until < self.past.start):
                 continue
             key = next(self._keys)
-            seat.handed.append(one.at)
+            seat.ahead.append((one.at, one.at))
             self._at(one.at, one.pos, self._handover_offered, seat, key, one.at)
             if one.until:
                 self._at(one.until, one.until_pos, self._handover_answered, seat, key)
+
+    def _look_ahead(self) -> None:
+        """What nobody waits for yet, and was offered as soon as somebody did: the system looked only then."""
+        for wait in self.past.waits:
+            for offer in wait.offers:
+                if offer.at <= wait.asked_at + LOOKS_WITHIN and (seat := self._seats.get(offer.agent_id)):
+                    seat.ahead.append((offer.at, wait.asked_at))
+        for seat in self._seats.values():
+            seat.ahead.sort()
 
     def _carry_work(self, held: Held) -> None:
         if not held.is_preempted and held.agent_id and held.agent_id not in self._seats:
