@@ -19,6 +19,7 @@ urlpatterns = [
     path("try-it/", include(workbench.try_it)),
     path("join/", include(workbench.join)),
     path("joined/", include(workbench.joined)),
+    path("design/", include(workbench.design)),
     path("api/", include(api)),
     path("admin/", admin.site.urls),
 ]

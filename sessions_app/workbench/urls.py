@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import path
 
 from sessions_app.workbench import command, customer, drafts, files, guest, kept, parts, views
+from sessions_app.workbench.design import views as of_design
 
 desk = [
     path("", views.desk, name="desk"),
@@ -55,4 +56,8 @@ joined = [
     path("<int:participant_id>/files/<int:attachment_id>/", guest.content, name="joined-file"),
     path("<int:participant_id>/files/<int:attachment_id>/preview/", guest.preview, name="joined-file-preview"),
     path("<int:participant_id>/files/<int:attachment_id>/discard/", guest.discard, name="joined-file-discard"),
+]
+design = [
+    path("", of_design.design, name="design"),
+    path("<slug:component>/<slug:state>/", of_design.specimen, name="design-specimen"),
 ]

@@ -3,6 +3,7 @@
 
 import { openAttaching } from "./attach.js";
 import { openDrafts } from "./drafts.js";
+import { face } from "./face.js";
 import { toEnd } from "./items.js";
 import { refresh as refreshList } from "./list.js";
 import { openLookFirst } from "./lookfirst.js";
@@ -127,17 +128,6 @@ function offer(form) {
   box.querySelector("q").textContent = other.text.length > 120 ? `${other.text.slice(0, 120)}…` : other.text;
   box.querySelector(".told").textContent = other.isOwn ? box.dataset.wordOwn : box.dataset.wordOther;
   box.querySelector("[data-use]").textContent = other.isOwn ? box.dataset.wordUseOwn : box.dataset.wordUse;
-}
-
-// Reply and note look different; a reply that is not possible now says why.
-export function face(form = opened()) {
-  if (!form) return;
-  const isNote = mode(form) === "note";
-  const isLocked = Boolean(document.getElementById("lock").dataset.lock);
-  form.classList.toggle("is-note", isNote);
-  form.classList.toggle("is-locked", isLocked && !isNote);
-  form.elements.content.placeholder = form.elements.content.dataset[mode(form)];
-  form.querySelector(".send").setAttribute("aria-disabled", String(isLocked && !isNote));
 }
 
 function hold(form, text) {

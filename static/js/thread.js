@@ -1,7 +1,8 @@
 // The open conversation: new lines are put in, the rest is morphed, the reader's place is kept.
 
-import { face, openComposer } from "./composer.js";
+import { openComposer } from "./composer.js";
 import { Unreachable, ask, askTogether, paced, tell } from "./exchange.js";
+import { face } from "./face.js";
 import { divideFrom, dress, insert, isAtEnd, isWords, newer, toEnd } from "./items.js";
 import { fold } from "./layout.js";
 import { mark, refresh as refreshList } from "./list.js";

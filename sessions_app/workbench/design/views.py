@@ -1,0 +1,71 @@
+"""The design page, and each specimen as a page of its own, so that a frame shows it as the desk does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.utils.csp import CSP
+from django.utils.text import slugify
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.csp import csp_override
+from django.views.decorators.http import require_GET
+
+from agents_app.actors import Actor
+from config import clock
+from sessions_app.workbench.design.props import Props
+from sessions_app.workbench.design.specimens import COMPONENTS, Component, Make
+from sessions_app.workbench.doors import for_agents
+
+type View = Callable[..., HttpResponseBase]
+
+FRAMED: dict[str, Any] = settings.SECURE_CSP | {"frame-ancestors": [CSP.SELF]}
+"""A specimen may stand in a frame of the design page, and nowhere else."""
+
+
+def where_tried(view: View) -> View:
+    """Like the try-it page, it is there for development and demonstrations only."""
+
+    @wraps(view)
+    def enter(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not settings.TRY_IT:
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return enter
+
+
+@require_GET
+@where_tried
+@for_agents
+def design(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """Every component in every state, each in a frame."""
+    shown = [(component, [(state, slugify(state)) for state in component.states]) for component in COMPONENTS.values()]
+    return render(request, "design/page.html", {"components": shown})
+
+
+@require_GET
+@where_tried
+@xframe_options_sameorigin
+@csp_override(FRAMED)
+@for_agents
+def specimen(request: HttpRequest, actor: Actor, component: str, state: str) -> HttpResponse:
+    """One component in one state, by the names that the design page gives them."""
+    its, make = _found(component, state)
+    props = Props(request.agent, clock.now())  # type: ignore[attr-defined]
+    request.agent = props.me  # type: ignore[attr-defined]
+    shown = make(props, request)
+    context = shown.context | {"component": its, "acts": shown.acts}
+    return render(request, its.template, context)
+
+
+def _found(component: str, state: str) -> tuple[Component, Make]:
+    its = COMPONENTS.get(component)
+    for name, make in its.states.items() if its else ():
+        if its and slugify(name) == state:
+            return its, make
+    raise Http404
