@@ -99,6 +99,10 @@ browser: env-dev ## pages in a real Chromium
 slow: env-dev ## load, faults and large files, in their full form
 	@bin/marked $@ $(ARGS)
 
+.PHONY: pictures
+pictures: env-dev ## make the screenshots of docs/images again
+	@PICTURES=docs/images bin/marked browser tests/browser/test_pages.py -k "three_widths"
+
 .PHONY: bench
 bench: env-bench ## measure beside a baseline; BENCH=ingest ARGS=FILE for another one of benchmarks/
 	$(BIN)/python benchmarks/$(BENCH).py $(ARGS)

@@ -18,12 +18,21 @@ POLICY = {"round_robin": "requeue", "longest_idle": "requeue", "sticky": "requeu
 """What becomes of what nobody accepts; with the other strategies it goes back to its sender."""
 
 
+AROUND = timedelta(seconds=20)
+"""Of the first line that differs: what is shown beside it when a test fails."""
+
+
 def unlike(cast: Cast, start: datetime, end: datetime) -> list[str]:
     past = read(cast.tenant, start, end)
     then, again = between(past.story, start, end), played(past, Rules.of(past))
     assert then, "nothing happened"
     lines = [("then ", line) for line in set(then) - set(again)] + [("again", line) for line in set(again) - set(then)]
-    return [_told(which, line) for which, line in sorted(lines, key=lambda pair: pair[1])[:12]]
+    if not lines:
+        return []
+    first = min(line.at for _, line in lines)
+    around = [("     ", line) for line in then if abs(line.at - first) < AROUND and line in set(again)]
+    told = [pair for pair in lines if abs(pair[1].at - first) < AROUND] + around
+    return [_told(which, line) for which, line in sorted(told, key=lambda pair: pair[1])]
 
 
 def _told(which: str, line: Happened) -> str:
