@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -43,6 +44,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         path = item.path.relative_to(HERE)
         if not {path.parts[0], path.as_posix()}.isdisjoint(CORE) and item.get_closest_marker("slow") is None:
             item.add_marker("services")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Say why a test is run once more; pytest-rerunfailures only says that it is. Workers have no say: their leader has."""
+    if report.outcome == "rerun" and not os.environ.get("PYTEST_XDIST_WORKER"):  # type: ignore[comparison-overlap]
+        print(f"\n{report.nodeid} is run once more, because of:\n{report.longreprtext}\n")
 
 
 @pytest.fixture

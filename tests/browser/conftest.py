@@ -149,12 +149,6 @@ class Server:
         self.stop()
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Say why a test is run once more; pytest-rerunfailures only says that it is."""
-    if report.outcome == "rerun":
-        print(f"\n{report.nodeid} is run once more, because of:\n{report.longreprtext}\n")
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("server"))

@@ -649,7 +649,7 @@ COMPONENTS = {
         Component("list", "The list", 340, 520, LISTS),
         Component("offer", "An offer", 340, 420, OFFERS),
         Component("head", "The header", 1000, 340, HEADS),
-        Component("thread", "What was said", 640, 700, THREADS),
+        Component("thread", "What was said", 640, 1300, THREADS),
         Component("composer", "The composer", 640, 300, COMPOSERS),
         Component("side", "The details", 320, 1000, SIDES),
         Component("views", "The views", 200, 620, VIEWS),
