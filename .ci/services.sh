@@ -115,9 +115,10 @@ _tandem_redis() {
 }
 
 _tandem_chromium() {
-    # Without a font for it, Chinese is drawn as boxes.
-    if ! command -v chromium >/dev/null || ! ls /usr/share/fonts/opentype/noto/NotoSansCJK* >/dev/null 2>&1; then
-        _tandem_install chromium fonts-noto-cjk
+    # Without fonts for them, Chinese, Japanese and Thai are drawn as boxes.
+    fonts=/usr/share/fonts/opentype
+    if ! command -v chromium >/dev/null || ! ls $fonts/noto/NotoSansCJK* $fonts/tlwg/Loma* >/dev/null 2>&1; then
+        _tandem_install chromium fonts-noto-cjk fonts-tlwg-loma-otf
     fi
     CHROMIUM=$(command -v chromium)
 }

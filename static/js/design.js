@@ -38,7 +38,7 @@ const acts = {
   tell: ([selector, text]) => tell(selector, text),
   reveal: (selector) => (one(selector).hidden = false),
   open: (selector) => (one(selector).open = true),
-  focus: (selector) => one(selector).focus({ focusVisible: true }),
+  focus: (selector) => one(selector).focus({ focusVisible: true, preventScroll: true }),
   tick(selector) {
     one(selector).checked = true;
     const count = one("#bulk [data-count]");

@@ -21,9 +21,11 @@ PICTURES = ROOT / "test-results" / "pages"
 SAMPLE = ROOT / "sessions_app" / "sample" / "conversations.ndjson"
 WIDTHS = {1440: 900, 1024: 768, 390: 800}
 SHOWN = {
-    ("mine", "light", 1440): "desk-light",
-    ("mine", "dark", 1440): "desk-dark",
-    ("mine", "light", 390): "desk-narrow",
+    ("open", "light", 1440): "desk-light",
+    ("open", "dark", 1440): "desk-dark",
+    ("open", "light", 390): "desk-narrow",
+    ("desk", "light", 390): "desk-list-narrow",
+    ("design", "light", 1440): "design",
     ("try-it", "light", 1440): "try-it",
     ("joined", "light", 1024): "joined",
     ("admin-conversation", "light", 1440): "admin-conversation",
@@ -36,7 +38,7 @@ PAGES = {
     "not-found": ("maya", "/nothing/"),
     "no-agent": ("nobody", "/desk/"),
     "desk": ("maya", "/desk/"),
-    "mine": ("maya", "{mine}"),
+    "open": ("maya", "{open}"),
     "waits": ("maya", "{waits}"),
     "the-bots": ("maya", "{bots}"),
     "replies": ("maya", "/desk/replies/"),
@@ -52,7 +54,7 @@ PAGES = {
     "admin": ("sam", "/admin/"),
     "admin-conversation": ("sam", "{admin}"),
     "admin-sessions": ("sam", "/admin/sessions_app/chatsession/"),
-    "admin-what-if": ("sam", "/admin/sessions_app/assignmentdecision/whatif/"),
+    "admin-what-if": ("sam", "/admin/sessions_app/assignmentdecision/what-if/"),
 }
 NOT_OURS = {"api", "admin", "admin-conversation", "admin-sessions", "admin-what-if"}
 """What Django's admin and Swagger's page make of their own markup is theirs; ours stands in it."""
@@ -78,9 +80,10 @@ def addresses(chromium: Browser, server: Server) -> dict[str, str]:
     windows = Windows(chromium, server)
     maya = windows.open("/desk/?view=mine", login="maya")
     windows.open("/desk/", login="sam")
-    found = {"mine": _first(maya, "mine"), "waits": _first(maya, "unassigned"), "bots": _first(maya, "bot_active")}
-    maya.goto(found["mine"])
+    found = {"waits": _first(maya, "unassigned"), "bots": _first(maya, "bot_active")}
+    maya.goto(_first(maya, "mine"))
     number = maya.locator("#thread").get_attribute("data-conversation")
+    found["open"] = f"/desk/c/{number}/?view=all"
     found["admin"] = f"/admin/messaging_app/conversation/{number}/change/"
     maya.get_by_role("radio", name="Private note").check()
     maya.fill("#content", "@Jun is the oak one still in the back?")
@@ -144,9 +147,15 @@ def _go(windows: Windows, server: Server, addresses: dict[str, str], name: str, 
     if language:
         page.context.add_cookies([{"name": "django_language", "value": language, "url": server.url}])
     page.goto(path.format(**addresses))
-    if page.locator("#connection").count() and name != "design":
-        page.wait_for_selector("#connection[data-state=live]")
+    _ready(page, name)
     return page
+
+
+def _ready(page: Page, name: str) -> None:
+    if page.locator("p#connection").count():
+        page.wait_for_selector("p#connection[data-state=live]")
+    if name == "api":
+        page.wait_for_selector(".opblock")
 
 
 def _faults(page: Page, name: str) -> list[str]:
@@ -165,10 +174,12 @@ def test_a_page_in_light_and_dark_on_three_widths(
     page = _go(windows, server, addresses, name)
     kept = os.environ.get("PICTURES", "")
     faults = {}
-    for width, height in WIDTHS.items():
-        page.set_viewport_size({"width": width, "height": height})
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.reload()  # Django's admin asks for the scheme only then
+        _ready(page, name)
+        for width, height in WIDTHS.items():
+            page.set_viewport_size({"width": width, "height": height})
             if found := _faults(page, name):
                 faults[width, scheme] = found
             page.screenshot(path=PICTURES / f"{name}-{scheme}-{width}.png", animations="disabled")
