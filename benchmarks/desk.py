@@ -340,8 +340,10 @@ def run(rounds: int) -> None:
     warnings.filterwarnings("ignore", "No directory at", UserWarning)  # static files are collected in production only
     from django.test.utils import override_settings
 
+    from config import warm
     from messaging_app.models import Conversation, Message
 
+    warm.load()  # as `manage.py serve` does
     with override_settings(DEBUG=False, ALLOWED_HOSTS=["localhost"]):
         print(
             f"{Conversation.objects.exclude(tier=5).count():,} open conversations, {Message.objects.count():,} messages;"

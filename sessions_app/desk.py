@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from django.db.models import QuerySet
 
 from agents_app.actors import Actor
 from config import clock
@@ -16,7 +20,7 @@ from messaging_app import labels
 from messaging_app.desk_models import Label, SavedView
 from sessions_app import figures, filters, saved_views
 from sessions_app.queries import listing, thread
-from sessions_app.queries.beside import beside, offered_ids
+from sessions_app.queries.beside import AGENTS_KEPT, beside, offered_ids
 from sessions_app.queries.calls import calls_told, calls_wanted
 from sessions_app.queries.listing import BY_WAIT, LIST_PAGE, DeskPage, Place, Row, View
 from sessions_app.queries.thread import ThreadPage
@@ -70,9 +74,8 @@ def look(actor: Actor, asked: Asked, opened: ThreadPage | None = None) -> Desk:
     by_wait = open_view is None and asked.view in BY_WAIT
     shown, after = listing.page_of(found, asked.after, asked.limit, by_wait=by_wait)
 
-    wanted = {**listing.counts_wanted(actor), **saved_views.counts_wanted(actor, views, now)}
-    wanted |= {"offered_ids": offered_ids(actor), "now": clock.DbNow(), **calls_wanted(actor)}
-    told = figures.read(actor.tenant_id, {**wanted, **(thread.figures_wanted(opened) if opened else {})})
+    wanted = {**saved_views.counts_wanted(actor, views, now), **(thread.figures_wanted(opened) if opened else {})}
+    told = figures.read(actor.tenant_id, wanted, beside=_always_wanted(actor))
     offered = ids_in(told["offered_ids"])
     its = beside(actor, {*shown, *offered, opened.conversation.pk} if opened else {*shown, *offered})
     known = labels.of_tenant(actor)
@@ -88,6 +91,13 @@ def look(actor: Actor, asked: Asked, opened: ThreadPage | None = None) -> Desk:
         labels=[label for label in known.values() if label.is_enabled],
         calls=calls_told(told),
     )
+
+
+@lru_cache(maxsize=AGENTS_KEPT)
+def _always_wanted(actor: Actor) -> QuerySet[Any, Any]:
+    """The figures of every page of this agent. They ask by the agent's and the tenant's ids alone, and so stay the same."""
+    wanted = {"offered_ids": offered_ids(actor), "now": clock.DbNow(), **calls_wanted(actor)}
+    return figures.prepared(actor.tenant_id, {**listing.counts_wanted(actor), **wanted})
 
 
 def _pressing(offers: list[Row]) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.db.models import Case, Exists, F, FilteredRelation, JSONField, OuterRef, Q, QuerySet, Subquery, When
@@ -16,6 +17,9 @@ from messaging_app.desk_models import Mention
 from messaging_app.models import Conversation, Message, ReadCursor
 from sessions_app.models import ChatSession, SlaClock, Transfer
 from sessions_app.states import LIVE, OPEN, Owner, TransferStatus
+
+AGENTS_KEPT = 128
+"""Agents for whom a process keeps the queries that each of their pages asks: to make them takes longer than to run them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,7 +74,7 @@ class Beside:
 def beside(actor: Actor, ids: Iterable[int]) -> dict[int, Beside]:
     """These conversations and what stands beside each, in one query, which answers with a line for each open session."""
     found: dict[int, Beside] = {}
-    for line in _lines(actor, ids):
+    for line in _lines(actor.pk).filter(pk__in=list(ids)):
         it = found.get(line.pk)
         if it is None:
             it = found[line.pk] = Beside(
@@ -101,13 +105,13 @@ def _asked(it: Beside, line: Any, actor: Actor) -> None:
         it.asked = move
 
 
-def _lines(actor: Actor, ids: Iterable[int]) -> QuerySet[Any]:
+@lru_cache(maxsize=AGENTS_KEPT)
+def _lines(agent_id: int) -> QuerySet[Any]:
     here = Q(conversation=OuterRef("pk"))
     running = SlaClock.objects.filter(here, ended_at=None, due_at__isnull=False).order_by("due_at", "pk")
     spoke = Message.objects.filter(here, sender_type=Message.Sender.CUSTOMER).order_by("-sent_at", "-id")
-    unread = Mention.objects.filter(here, agent_id=actor.pk, read_at=None)
-    rows: QuerySet[Any] = Conversation.objects.filter(pk__in=list(ids))
-    rows = rows.annotate(
+    unread = Mention.objects.filter(here, agent_id=agent_id, read_at=None)
+    rows: QuerySet[Any] = Conversation.objects.annotate(
         open_session=FilteredRelation("sessions", condition=Q(sessions__status__in=sorted(OPEN))),
         # No clock runs for a session that has ended.
         pressing=FilteredRelation(
@@ -118,11 +122,11 @@ def _lines(actor: Actor, ids: Iterable[int]) -> QuerySet[Any]:
         ),
         label_ids=labels.ids_on(),
         heard=Subquery(spoke.values("seq")[:1]),
-        read=Subquery(ReadCursor.objects.filter(here, agent_id=actor.pk).values("seq")),
+        read=Subquery(ReadCursor.objects.filter(here, agent_id=agent_id).values("seq")),
         is_mentioned=Exists(unread),
     )
     # A package holds what was said: it is read only where the agent has to decide by it.
-    decides = When(Q(asked__offered_to=actor.pk) | Q(asked__to_agent=actor.pk), then=F("asked__context"))
+    decides = When(Q(asked__offered_to=agent_id) | Q(asked__to_agent=agent_id), then=F("asked__context"))
     rows = rows.annotate(
         **{f"asked_{name}": F(f"asked__{name}") for name in _OF_A_MOVE},
         asked_patience=F("asked__to_team__offer_timeout"),

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
 
 from agents_app.actors import Actor
 from agents_app.shared import Sharing
@@ -87,6 +88,10 @@ class RowShown:
     work: str = ""
     priority: str = ""
     asked: str = ""  # why a human was asked for
+    urgency: str = ""
+    select: str = ""  # what its box and its buttons do
+    pin: str = ""
+    todo: str = ""
 
 
 def listed(page: DeskPage, view: View, asked: dict[str, Any], open_id: int | None = None) -> dict[str, Any]:
@@ -106,6 +111,8 @@ def listed(page: DeskPage, view: View, asked: dict[str, Any], open_id: int | Non
 
 def row_shown(row: Row) -> RowShown:
     conversation, session = row.conversation, row.session
+    named = {"name": conversation.title}
+    priority = wording.priority(session.priority) if session else ""
     return RowShown(
         row=row,
         hue=row.id % HUES,
@@ -114,8 +121,13 @@ def row_shown(row: Row) -> RowShown:
         last_speaker=_last_speaker(conversation),
         badge="" if conversation.platform == "default" else initial(conversation.platform),
         work=wording.work(session.kind) if session else "",
-        priority=wording.priority(session.priority) if session else "",
+        priority=priority,
         asked=why_asked(row.asked) if row.asked else "",
+        urgency=_("Priority: %(name)s") % {"name": priority},
+        select=_("Select %(name)s") % named,
+        pin=(_("Unpin %(name)s") if conversation.pinned_at else _("Pin %(name)s")) % named,
+        todo=(_("Done: nothing left to do for %(name)s") if conversation.todo_at else _("Mark %(name)s as to do"))
+        % named,
     )
 
 

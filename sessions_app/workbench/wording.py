@@ -1,4 +1,8 @@
-"""What the desk calls things: states, events of the thread, refusals. All through gettext."""
+"""What the desk calls things: states, events of the thread, refusals. All through gettext.
+
+Words by a key stand in a dictionary of the module, lazily: a row of the list needs five of them, and each is translated
+when it is shown and not with all its neighbours.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from typing import Any
 
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, pgettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
 from agents_app.shared import Sharing
 from config.errors import DomainError
@@ -74,57 +78,68 @@ def state(page: ThreadPage) -> str:
     return _("Paused or not begun")
 
 
+SESSION_TYPES = {
+    "MANUAL_URGENT": gettext_lazy("Human, urgent"),
+    "MANUAL_CUSTOMER_SERVICE": gettext_lazy("Human, customer service"),
+    "MANUAL_COMPLAINT": gettext_lazy("Human, complaint"),
+    "AUTO_BARGAIN": gettext_lazy("Bot, bargaining"),
+    "AUTO_ASSISTANT": gettext_lazy("Bot, assistant"),
+    "AUTO_FOLLOW_UP": gettext_lazy("Bot, follow-up"),
+}
+
+
 def session_type(kind: str) -> str:
-    return {
-        "MANUAL_URGENT": _("Human, urgent"),
-        "MANUAL_CUSTOMER_SERVICE": _("Human, customer service"),
-        "MANUAL_COMPLAINT": _("Human, complaint"),
-        "AUTO_BARGAIN": _("Bot, bargaining"),
-        "AUTO_ASSISTANT": _("Bot, assistant"),
-        "AUTO_FOLLOW_UP": _("Bot, follow-up"),
-    }.get(kind, kind)
+    return str(SESSION_TYPES.get(kind, kind))
+
+
+WORK = {
+    "MANUAL_URGENT": pgettext_lazy("work", "Urgent"),
+    "MANUAL_CUSTOMER_SERVICE": pgettext_lazy("work", "Service"),
+    "MANUAL_COMPLAINT": pgettext_lazy("work", "Complaint"),
+    "AUTO_BARGAIN": pgettext_lazy("work", "Bargaining"),
+    "AUTO_ASSISTANT": pgettext_lazy("work", "Assistant"),
+    "AUTO_FOLLOW_UP": pgettext_lazy("work", "Follow-up"),
+}
 
 
 def work(kind: str) -> str:
     """What a session is about, in a word for the list."""
-    return {
-        "MANUAL_URGENT": pgettext("work", "Urgent"),
-        "MANUAL_CUSTOMER_SERVICE": pgettext("work", "Service"),
-        "MANUAL_COMPLAINT": pgettext("work", "Complaint"),
-        "AUTO_BARGAIN": pgettext("work", "Bargaining"),
-        "AUTO_ASSISTANT": pgettext("work", "Assistant"),
-        "AUTO_FOLLOW_UP": pgettext("work", "Follow-up"),
-    }.get(kind, kind)
+    return str(WORK.get(kind, kind))
+
+
+PRIORITIES = {
+    Priority.EMERGENCY: pgettext_lazy("priority", "emergency"),
+    Priority.HIGH: pgettext_lazy("priority", "high"),
+    Priority.MEDIUM: pgettext_lazy("priority", "medium"),
+    Priority.LOW: pgettext_lazy("priority", "low"),
+}
 
 
 def priority(number: int | None) -> str:
-    names: dict[int | None, str] = {
-        Priority.EMERGENCY: pgettext("priority", "emergency"),
-        Priority.HIGH: pgettext("priority", "high"),
-        Priority.MEDIUM: pgettext("priority", "medium"),
-        Priority.LOW: pgettext("priority", "low"),
-    }
-    return names.get(number or 0, "")
+    return str(PRIORITIES[Priority(number)]) if number in PRIORITIES else ""
+
+
+TRIGGERS = {
+    "keyword": gettext_lazy("the customer asked"),
+    "failure": gettext_lazy("the bot could not help"),
+    "sentiment": gettext_lazy("the customer is angry"),
+    "vip": gettext_lazy("VIP customer"),
+    "model": gettext_lazy("found by the analyser"),
+    "bot": gettext_lazy("the bot asked"),
+    "bot_silent": gettext_lazy("the bot did not answer in time"),
+    "session asked for": gettext_lazy("a human session was asked for"),
+    "handover": gettext_lazy("handover"),
+    "absence": gettext_lazy("its agent was absent"),
+    "resume": gettext_lazy("waiting again after a pause"),
+    "unanswered": gettext_lazy("nobody answered in time"),
+    "raised": gettext_lazy("flagged by hand"),
+    "mail": gettext_lazy("the e-mail to the team could not be sent"),
+}
 
 
 def trigger(word: str) -> str:
     """Why a human was asked for."""
-    return {
-        "keyword": _("the customer asked"),
-        "failure": _("the bot could not help"),
-        "sentiment": _("the customer is angry"),
-        "vip": _("VIP customer"),
-        "model": _("found by the analyser"),
-        "bot": _("the bot asked"),
-        "bot_silent": _("the bot did not answer in time"),
-        "session asked for": _("a human session was asked for"),
-        "handover": _("handover"),
-        "absence": _("its agent was absent"),
-        "resume": _("waiting again after a pause"),
-        "unanswered": _("nobody answered in time"),
-        "raised": _("flagged by hand"),
-        "mail": _("the e-mail to the team could not be sent"),
-    }.get(word, word)
+    return str(TRIGGERS.get(word, word))
 
 
 def event(operation: Operation) -> str:
@@ -318,38 +333,47 @@ def empty(view: View, *, filtered: bool) -> tuple[str, str]:
     }[view]
 
 
+FLOWS = {
+    "waiting_user_reply": gettext_lazy("waits for the customer’s answer"),
+    "rerunning": gettext_lazy("works on the answer"),
+    "ready_preview": gettext_lazy("a preview is ready"),
+    "applied": gettext_lazy("applied"),
+    "ignored": gettext_lazy("not needed any more"),
+    "expired": gettext_lazy("the customer did not answer in time"),
+    "failed": gettext_lazy("failed"),
+}
+
+
 def flow(status: str) -> str:
-    return {
-        "waiting_user_reply": _("waits for the customer’s answer"),
-        "rerunning": _("works on the answer"),
-        "ready_preview": _("a preview is ready"),
-        "applied": _("applied"),
-        "ignored": _("not needed any more"),
-        "expired": _("the customer did not answer in time"),
-        "failed": _("failed"),
-    }.get(status, status)
+    return str(FLOWS.get(status, status))
+
+
+CONTROLLERS = {
+    "human": gettext_lazy("A human serves"),
+    "queue": gettext_lazy("Waiting for a human"),
+    "flow": gettext_lazy("A guided flow is asking"),
+    "bot": gettext_lazy("The bot is speaking"),
+    "none": gettext_lazy("Nobody’s turn"),
+}
 
 
 def controller(word: str) -> str:
     """The title of the sign beside a conversation: who gets the customer's next message."""
-    return {
-        "human": _("A human serves"),
-        "queue": _("Waiting for a human"),
-        "flow": _("A guided flow is asking"),
-        "bot": _("The bot is speaking"),
-        "none": _("Nobody’s turn"),
-    }.get(word, word)
+    return str(CONTROLLERS.get(word, word))
+
+
+SPEAKERS = {
+    "customer": pgettext_lazy("speaker", "Customer"),
+    "bot": pgettext_lazy("speaker", "Bot"),
+    "agent": pgettext_lazy("speaker", "Agent"),
+    "shop": pgettext_lazy("speaker", "Shop"),
+    "participant": pgettext_lazy("speaker", "Guest"),
+    "system": pgettext_lazy("speaker", "System"),
+}
 
 
 def speaker(sender_type: str) -> str:
-    return {
-        "customer": pgettext("speaker", "Customer"),
-        "bot": pgettext("speaker", "Bot"),
-        "agent": pgettext("speaker", "Agent"),
-        "shop": pgettext("speaker", "Shop"),
-        "participant": pgettext("speaker", "Guest"),
-        "system": pgettext("speaker", "System"),
-    }.get(sender_type, sender_type)
+    return str(SPEAKERS.get(sender_type, sender_type))
 
 
 def waiting(waits: Waiting) -> str:

@@ -20,6 +20,7 @@ from django.utils.module_loading import import_string
 
 from agents_app.models import Tenant
 from agents_app.views import DEMO_PASSWORD, demo_logins
+from config import warm
 from config.celery import BEAT
 from messaging_app.detection import detector_for
 
@@ -57,6 +58,7 @@ class Command(BaseCommand):
 
         from config.asgi import application
 
+        warm.load()
         embedded = settings.CELERY_TASK_ALWAYS_EAGER
         server: Any = Server(
             application=application,
