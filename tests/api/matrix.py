@@ -189,6 +189,8 @@ served   POST   /desk/bulk/                                                    l
 served   POST   /desk/views/                                                   l      l      l      l      l      +      +      +
 served   POST   /desk/views/{view}/delete/                                     lll    lll    lll    lll    lll    +00    000    000
 served   POST   /desk/views/{team_view}/delete/                                lll    lll    lll    lll    lll    -00    ++0    ++0
+served   GET    /design/                                                       l      l      l      l      l      +      +      +
+served   GET    /design/row/mine/                                              l      l      l      l      l      +      +      +
 served   GET    /try-it/                                                       +      +      +      +      +      +      +      +
 served   GET    /try-it/news/                                                  +      +      +      +      +      +      +      +
 served   POST   /login/                                                        +      +      +      +      +      +      +      +

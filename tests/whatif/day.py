@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from agents_app.actors import Actor, agent_actor
 from agents_app.models import Agent, Membership, Team
@@ -66,8 +66,11 @@ class Day:
             self._agent_replies: 10,
             self._supervisor_reassigns: 1,
         }
+        begins = clock.now()
         for _ in range(steps):
-            self.later(self.random.uniform(0.5, 8))
+            # What the last step took of real time counts too, so that the clocks never look later than they promise.
+            begins += timedelta(seconds=self.random.uniform(0.5, 8))
+            self.later(max(0.01, (begins - clock.now()).total_seconds()))
             self.cast.seen(*(f"agent {n}" for n, one in enumerate(self.agents) if one.pk not in self.silent))
             tasks.note_presence()  # who fell silent meanwhile did so before what comes now
             [move] = self.random.choices(list(moves), list(moves.values()))
