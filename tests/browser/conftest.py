@@ -149,8 +149,9 @@ class Server:
         self.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for each file: what another file leaves in the queue, or says of the same customer, is nothing to it."""
     server = Server(tmp_path_factory.mktemp("server"))
     yield server
     server.close()
