@@ -29,6 +29,9 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 # --- The domain's defaults (design: domain.md). Times in seconds. ------------------------------------------------
 TANDEM = {
     "DEFAULT_SESSION_TIMEOUT": env.int("DEFAULT_SESSION_TIMEOUT", 1800),  # robot idle, and the gap between stretches
+    "GROUP_AFTER": env.int(
+        "GROUP_AFTER", 60
+    ),  # that somebody has to open a session for a message, before it is grouped
     "HUMAN_SESSION_TIMEOUT": env.int("HUMAN_SESSION_TIMEOUT", 8 * 3600),  # from activation
     "WAITING_SESSION_TIMEOUT": env.int(
         "WAITING_SESSION_TIMEOUT", 24 * 3600

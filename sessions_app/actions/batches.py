@@ -464,22 +464,24 @@ def _judge(turn: Turn, rows: list[Row], fresh_since: datetime) -> int:
 def group_unsessioned(*, limit: int = 1000) -> Report:
     """The beat's grouping job: messages that were stored while nobody had a session are put into sessions.
 
-    The same pure function as for batches; a conversation at a time, under its lock.
+    The same pure function as for batches; a conversation at a time, under its lock. Whoever was told of a message has
+    `GROUP_AFTER` seconds to open a session for it: until then it is nobody's, and does not begin a session of its own.
     """
     report = Report()
-    lost = Message.objects.filter(session_id__isnull=True, is_note=False)
+    due = clock.now() - timedelta(seconds=settings.TANDEM["GROUP_AFTER"])
+    lost = Message.objects.filter(session_id__isnull=True, is_note=False, sent_at__lte=due)
     for tenant_id, conversation_id in lost.values_list("tenant_id", "conversation_id").distinct()[:limit]:
-        report.add(_group_conversation(system_actor(tenant_id), conversation_id))
+        report.add(_group_conversation(system_actor(tenant_id), conversation_id, due))
     return report
 
 
 @retried
-def _group_conversation(actor: Actor, conversation_id: int) -> Report:
+def _group_conversation(actor: Actor, conversation_id: int, due: datetime) -> Report:
     report = Report()
     with taking(actor, conversation_id) as turn:
         lost = Message.objects.filter(conversation_id=conversation_id, session_id__isnull=True, is_note=False)
         rows = [_row_of(message) for message in lost.order_by("sent_at", "pk")]
-        if rows:
+        if rows and rows[-1].sent_at <= due:
             _store_living(turn, rows, report)
     return report
 

@@ -258,10 +258,14 @@ def test_a_row_inside_an_opened_session_belongs_to_it_and_leaves_it_as_it_was(te
     assert ChatSession.objects.get(origin="grouped").status == "COMPLETED"
 
 
-def test_the_beat_puts_messages_that_nobody_had_a_session_for_into_sessions(tenant: Tenant) -> None:
+def test_the_beat_puts_messages_that_nobody_had_a_session_for_into_sessions(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     actor = customer_actor(tenant)
     said = intake.receive_message(actor=actor, words=Words(content="anyone there?"), shop_id="s", account_id="c")
     assert said.controller == "none"
+    assert batches.group_unsessioned().sessions_created == 0, "whoever was told of it may still open a session"
+    monkeypatch.setattr(clock, "offset", timedelta(seconds=61))
     assert batches.group_unsessioned().sessions_created == 1
     session = ChatSession.objects.get()
     assert Message.objects.get().session_id == session.pk
@@ -282,6 +286,7 @@ def test_a_found_session_ends_by_silence_and_a_later_message_begins_a_new_one(
     )
     assert said.controller == "none"
     assert ChatSession.objects.get().status == "TIMEOUT"
+    monkeypatch.setattr(clock, "offset", timedelta(seconds=1861))
     batches.group_unsessioned()
     assert ChatSession.objects.filter(status="ACTIVE").count() == 1
 

@@ -137,7 +137,7 @@ def test_a_reader_who_has_scrolled_up_stays_there(windows: Windows, server: Serv
     assert log.evaluate("box => box.scrollTop") == 200
     maya.locator("#to-end").click()
     expect(maya.locator("#to-end")).to_be_hidden()
-    maya.locator("#earlier").click()
+    log.evaluate("box => box.scrollTo(0, 0)")  # whoever rests there reads on: a click would race that
     expect(said(maya, "question number 0")).to_have_count(2)
     expect(maya.locator("#earlier")).to_have_count(0)
 
@@ -243,7 +243,7 @@ def test_nothing_a_customer_writes_is_run(windows: Windows, server: Server, tmp_
     number = server.stage("nasty", str(file))
     maya = windows.open(f"/desk/c/{number}/?view=all", login="maya")
     while maya.locator("#earlier").count():  # every page of it
-        maya.locator("#earlier").click()
+        maya.locator("#log").evaluate("box => box.scrollTo(0, 0)")
         maya.wait_for_timeout(200)
     for payload in payloads[:3]:
         expect(said(maya, payload).first).to_be_attached()
