@@ -254,8 +254,8 @@ def test_nothing_a_customer_writes_is_run(windows: Windows, server: Server, tmp_
     server.stage("hears", "nasty", *payloads[:8])  # by way of the live update too
     expect(said(maya, payloads[7]).last).to_be_visible()
     for _ in range(3):  # what a reader opens
-        maya.locator(f"#c{number} a").click()
-        maya.wait_for_timeout(200)
+        with maya.expect_response(f"**/desk/c/{number}/?*"):  # opened again before it is there, htmx complains
+            maya.locator(f"#c{number} a").click()
     maya.keyboard.press("Control+k")
     maya.keyboard.type("script")
     expect(maya.locator("#command-options [role=option]").first).to_be_visible()
