@@ -73,7 +73,7 @@ check-imports: env-dev
 check-django: env-dev
 	$(MANAGE) check --fail-level WARNING
 	$(MANAGE) makemigrations --check --dry-run
-	DEBUG=false HTTPS=true TRY_IT=false ALLOWED_HOSTS=tandem.example \
+	DEBUG=false HTTPS=true TRY_IT=false ALLOWED_HOSTS=tandem.example PUBLIC_URL=https://tandem.example \
 		SECRET_KEY="$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))')" \
 		$(MANAGE) check --deploy --fail-level WARNING
 
@@ -113,6 +113,7 @@ bench: env-bench ## measure beside a baseline; BENCH=ingest ARGS=FILE for anothe
 docs: env-dev ## make the generated pages of docs/ again
 	$(MANAGE) states_doc
 	$(MANAGE) api_doc
+	$(MANAGE) asyncapi_doc
 
 LANGUAGES := es ja th vi zh_Hans zh_Hant
 

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2034 # the names are exported by the loop at the end
 # To be sourced from the project's folder, after bin/bootstrap dev:  . .ci/services.sh
-# Finds PostgreSQL, MariaDB, Redis and Chromium, and exports TEST_POSTGRES_URL, TEST_MARIADB_URL, TEST_REDIS_URL and
-# CHROMIUM. What is set already is taken as it is; what answers on loopback is used; what is installed is started.
+# Finds PostgreSQL, MariaDB, Redis, Chromium and strace, and exports TEST_POSTGRES_URL, TEST_MARIADB_URL, TEST_REDIS_URL,
+# CHROMIUM and STRACE. What is set already is taken as it is; what answers on loopback is used; what is installed is started.
 # With CI=true, what is missing is installed from Debian's packages. What cannot be had ends the shell with a sentence.
 # SERVICES= limits it to some, for example SERVICES=chromium.
 
@@ -115,27 +115,36 @@ _tandem_redis() {
 }
 
 _tandem_chromium() {
+    # The shell is the same browser without windows of its own to draw: a fifth less to do. At home either will do.
+    CHROMIUM=$(command -v chromium-headless-shell || true)
+    [ -n "$CHROMIUM" ] || [ "${CI:-}" = true ] || CHROMIUM=$(command -v chromium || true)
     # Without fonts for them, Chinese, Japanese and Thai are drawn as boxes.
     fonts=/usr/share/fonts/opentype
-    if ! command -v chromium >/dev/null || ! ls $fonts/noto/NotoSansCJK* $fonts/tlwg/Loma* >/dev/null 2>&1; then
-        _tandem_install chromium fonts-noto-cjk fonts-tlwg-loma-otf
+    if [ -z "$CHROMIUM" ] || ! ls $fonts/noto/NotoSansCJK* $fonts/tlwg/Loma* >/dev/null 2>&1; then
+        _tandem_install chromium-headless-shell fonts-noto-cjk fonts-tlwg-loma-otf
+        CHROMIUM=$(command -v chromium-headless-shell)
     fi
-    CHROMIUM=$(command -v chromium)
 }
 
-for _service in ${SERVICES:-postgres mariadb redis chromium}; do
+_tandem_strace() {
+    command -v strace >/dev/null || _tandem_install strace
+    STRACE=$(command -v strace)
+}
+
+for _service in ${SERVICES:-postgres mariadb redis chromium strace}; do
     case $_service in
         postgres) _name=TEST_POSTGRES_URL ;;
         mariadb) _name=TEST_MARIADB_URL ;;
         redis) _name=TEST_REDIS_URL ;;
         chromium) _name=CHROMIUM ;;
+        strace) _name=STRACE ;;
         *) _tandem_fail "SERVICES: no such service: $_service" ;;
     esac
     eval "_value=\${$_name:-}"
     if [ -z "$_value" ]; then
         "_tandem_$_service"
-    elif [ "$_service" = chromium ]; then
-        [ -x "$CHROMIUM" ] || _tandem_fail "CHROMIUM=$CHROMIUM is not a program."
+    elif [ "$_service" = chromium ] || [ "$_service" = strace ]; then
+        [ -x "$_value" ] || _tandem_fail "$_name=$_value is not a program."
     else
         _tandem_reach "$_value" || _tandem_fail "$_name is set, but nothing usable answers at $_value"
     fi

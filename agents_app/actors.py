@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from agents_app.models import Agent, ApiClient, Tenant
+from agents_app.scopes import scopes_of
 
 
 class ActorKind(StrEnum):
@@ -19,7 +20,10 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """`id` is the row of the agent, API client or participant; `conversation_id` binds a customer or participant."""
+    """`id` is the row of the agent, API client or participant; `conversation_id` binds a customer or participant.
+
+    `scopes` are those of a key, or of a token that a key has minted; None is whoever needs none.
+    """
 
     kind: ActorKind
     tenant_id: int
@@ -27,6 +31,11 @@ class Actor:
     name: str = ""
     role: str = ""
     conversation_id: int | None = None
+    scopes: frozenset[str] | None = None
+
+    def may(self, scope: str) -> bool:
+        """Whether the credential has the scope; whose thing it is, is another question."""
+        return self.scopes is None or scope in self.scopes
 
     @property
     def pk(self) -> int:
@@ -56,7 +65,13 @@ def agent_actor(agent: Agent) -> Actor:
 
 
 def client_actor(client: ApiClient) -> Actor:
-    return Actor(kind=ActorKind(client.kind), tenant_id=client.tenant_id, id=client.pk, name=client.name)
+    return Actor(
+        kind=ActorKind(client.kind),
+        tenant_id=client.tenant_id,
+        id=client.pk,
+        name=client.name,
+        scopes=scopes_of(client),
+    )
 
 
 def customer_actor(tenant: Tenant, conversation_id: int | None = None, name: str = "") -> Actor:

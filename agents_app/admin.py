@@ -7,19 +7,23 @@ after the installation and sees all; anybody else sees nothing.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import ActionLocation
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import DataError, transaction
 from django.db.models import Count, Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -28,10 +32,15 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.decorators import action, display
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.forms import (
+    AdminPasswordChangeForm,
+    PaginationInlineFormSet,
+    UserChangeForm,
+    UserCreationForm,
+)
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from agents_app import skills
+from agents_app import lockout, skills
 from agents_app.actors import agent_actor
 from agents_app.credentials import issue_key
 from agents_app.models import (
@@ -44,6 +53,9 @@ from agents_app.models import (
     Team,
     Tenant,
 )
+from config.api import is_id
+
+log = logging.getLogger(__name__)
 
 # --- Isolation ---------------------------------------------------------------------------------------------------
 
@@ -80,6 +92,34 @@ class Isolated:
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return own_rows(request, super().get_queryset(request), self.tenant_path)  # type: ignore[misc]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """What is no id names nothing, as everywhere; a database may refuse to compare it."""
+        if not is_id(object_id):
+            return None
+        return super().get_object(request, object_id, from_field)  # type: ignore[misc]
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """A filter typed into the address that no database can compare (year 0, a number of 19 digits) leads back to the
+        list, as Django does it for what it cannot read itself."""
+        if request.method != "GET":
+            return super().changelist_view(request, *args, **kwargs)  # type: ignore[misc]
+        try:
+            with transaction.atomic():
+                return super().changelist_view(request, *args, **kwargs)  # type: ignore[misc]
+        except (DataError, OverflowError, ValueError):
+            if not request.GET or ERROR_FLAG in request.GET:
+                raise
+            # With the traceback, because a fault of ours would come this way too.
+            log.warning("a filter of %s cannot be compared", request.path, exc_info=True)
+            return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
+
+    def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Nothing is done where one of the chosen rows cannot be one: the form was not sent by its page."""
+        if not all(is_id(chosen) for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            messages.error(request, _("One of the chosen rows does not exist. Nothing was changed."))
+            return None
+        return super().response_action(request, *args, **kwargs)  # type: ignore[misc]
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["queryset"] = self._choices(db_field, request)
@@ -350,24 +390,25 @@ class TeamForm(forms.ModelForm):
         return cleaned
 
 
-class MembershipForm(forms.ModelForm):
-    class Meta:
-        model = Membership
-        fields = ("agent", "weight")
+class MembershipForms(PaginationInlineFormSet):
+    def clean(self) -> None:
+        """Members are the tenant's own agents; a superuser's choices hold those of every tenant.
 
-    def clean(self) -> dict[str, Any]:
-        """Members are the tenant's own agents; a superuser's choices hold those of every tenant."""
-        cleaned: dict[str, Any] = super().clean() or {}
-        agent, team = cleaned.get("agent"), self.instance.team
-        if agent and team.tenant_id and agent.tenant_id != team.tenant_id:
-            raise ValidationError({"agent": _("A team’s members belong to the team’s own tenant.")})
-        return cleaned
+        Asked here and not of each line: a line of a team that is being made does not know its team yet.
+        """
+        super().clean()
+        tenant_id = self.instance.tenant_id
+        for form in self.forms:
+            agent = getattr(form, "cleaned_data", {}).get("agent")
+            if agent and tenant_id and agent.tenant_id != tenant_id:
+                form.add_error("agent", _("A team’s members belong to the team’s own tenant."))
 
 
 class MembershipInline(Isolated, TabularInline):  # type: ignore[misc]
     tenant_path = "team__tenant"
     model = Membership
-    form = MembershipForm
+    formset = MembershipForms
+    fields = ("agent", "weight")
     extra = 0
 
 
@@ -556,6 +597,15 @@ class UserAdmin(TandemAdmin, DjangoUserAdmin):
     search_fields = ("username", "agent__name", "email")
     filter_horizontal = ("groups",)
     readonly_fields = ("last_login", "date_joined")
+    actions = ("unlock",)
+
+    @admin.action(description=_("Unlock the chosen logins"), permissions=["change"])
+    def unlock(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        """Forget the wrong passwords that were tried with these logins, and with them the lock."""
+        count = sum(lockout.unlock(user.get_username()) for user in users)
+        for user in users:
+            self.log_change(request, user, gettext("Unlocked."))
+        self.message_user(request, gettext("Unlocked. Wrong passwords forgotten: %(count)s.") % {"count": count})
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
+from django.utils.datastructures import MultiValueDict
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -17,16 +18,15 @@ from rest_framework.request import Request
 from agents_app.actors import Actor, agent_actor, client_actor
 from agents_app.credentials import find_client
 from agents_app.models import Agent
-from agents_app.scopes import scopes_of
-from agents_app.tokens import read_token
+from agents_app.scopes import Scope
+from agents_app.tokens import read_token, revoked
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller: REST framework's `request.user`. `scopes` is None for whoever needs none: people."""
+    """An authenticated caller: REST framework's `request.user`."""
 
     actor: Actor
-    scopes: frozenset[str] | None = None
     is_authenticated: bool = True
 
     @property
@@ -39,7 +39,7 @@ class Principal:
         return self.key
 
     def may(self, scope: str) -> bool:
-        return self.scopes is None or scope in self.scopes
+        return self.actor.may(scope)
 
 
 def principal_of(request: Any) -> Principal | None:
@@ -49,12 +49,12 @@ def principal_of(request: Any) -> Principal | None:
 
 
 def by_secret(secret: str) -> Principal | None:
-    """Whom an API key or a conversation token belongs to."""
+    """Whom an API key or a conversation token belongs to; None for one that is not valid, or was revoked."""
     if secret.startswith("tdm_"):
         client = find_client(secret)
-        return Principal(client_actor(client), scopes_of(client)) if client else None
+        return Principal(client_actor(client)) if client else None
     actor = read_token(secret)
-    return Principal(actor) if actor else None
+    return Principal(actor) if actor and not revoked({actor}) else None
 
 
 def by_login(user: Any) -> Principal | None:
@@ -92,13 +92,26 @@ class Login(SessionAuthentication):
         self.enforce_csrf(request)
         return principal, None
 
+    def enforce_csrf(self, request: Request) -> None:
+        """The token comes in its header. A form is not read for it: whether the address takes one is not known yet."""
+        plain: Any = request._request
+        if not hasattr(plain, "_post"):
+            plain._post, plain._files = QueryDict(), MultiValueDict()
+        super().enforce_csrf(request)
+
 
 class BearerSchema(OpenApiAuthenticationExtension):
     target_class = "agents_app.authentication.Bearer"
     name = "bearer"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "description": "An API key (`tdm_…`) or a conversation token."}
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key (`tdm_…`) or a conversation token. What an operation asks of a key stands beside "
+            "it in `security`; a token has no scopes, and needs none.",
+            "x-scopes": {scope.value: str(scope.label) for scope in Scope},
+        }
 
 
 class LoginSchema(OpenApiAuthenticationExtension):

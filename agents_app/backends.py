@@ -1,15 +1,32 @@
-"""Who logs in at the desk and the admin."""
+"""Who logs in at the desk and the admin, and who may not try any more."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from axes.backends import AxesStandaloneBackend
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
+
+from agents_app.lockout import hashing
+
+
+class NotLocked(AxesStandaloneBackend):
+    """The first backend: refuses accounts and addresses that are locked out, before a password is looked at."""
+
+    def authenticate(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        """Without a request it is a program on this machine that asks."""
+        if request is not None:
+            super().authenticate(request, *args, **kwargs)
 
 
 class WithAgent(ModelBackend):
     """Django's own, which reads the agent behind a login and the agent's tenant along with it: every page asks for them."""
+
+    def authenticate(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Raises `lockout.TooManyLogins` where too many passwords wait to be hashed already."""
+        with hashing():
+            return super().authenticate(request, *args, **kwargs)
 
     def get_user(self, user_id: Any) -> Any:
         user = get_user_model()._default_manager.select_related("agent__tenant").filter(pk=user_id).first()

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken
 from django.db import IntegrityError, transaction
-from django.utils.crypto import salted_hmac
 
 from agents_app.models import KeptAnswer
 from config import clock
 from config.db import retried
 from config.errors import Malformed, Unprocessable
+from config.sealing import CannotOpen, opened, sealed
 
 MAX_KEY = 191
 KEY = f"^[!-~]{{1,{MAX_KEY}}}$"
 KEPT_FOR = timedelta(days=7)
+_PURPOSE = ("tandem.answers", "kept")
 
 type Answer = tuple[int, Any]
 
@@ -71,18 +70,14 @@ def once(*, principal: str, key: str, route: str, digest: str, work: Callable[[]
     return (status, body), False
 
 
-def _seal() -> Fernet:
-    return Fernet(urlsafe_b64encode(salted_hmac("tandem.answers", "kept", algorithm="sha256").digest()))
-
-
 def _sealed(body: Any) -> str:
-    return _seal().encrypt(json.dumps(body).encode()).decode()
+    return sealed(json.dumps(body), purpose=_PURPOSE)
 
 
 def _opened(kept: KeptAnswer) -> Any:
     try:
-        return json.loads(_seal().decrypt(kept.body.encode()))
-    except InvalidToken:  # SECRET_KEY has been changed since
+        return json.loads(opened(kept.body, purpose=_PURPOSE))
+    except CannotOpen:  # SECRET_KEY has been changed since
         raise Unprocessable("The answer to this Idempotency-Key cannot be read any more.", key=kept.key) from None
 
 

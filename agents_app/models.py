@@ -17,10 +17,24 @@ from django.db.models import F, Q
 from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy as _
 
+from agents_app import origins
 from agents_app.hours import MIDNIGHT, Hours, Span
-from config.db import ExactCharField
+from config.db import CheckedJSONField, ExactCharField
 
 log = logging.getLogger(__name__)
+
+LONGEST = 500_000_000
+"""Seconds of any wait that people set: fifteen years. More is a slip of the keyboard, and beyond the calendar at last."""
+MAX_LOAD = 1_000
+"""Live sessions of one agent at once; a team's are a hundred agents' at most."""
+
+
+class SkillsField(CheckedJSONField):
+    """Skills with their levels (`agents_app.skills`); what a stored row holds beside that does not count."""
+
+    def as_expected(self, found: Any) -> dict[str, int]:
+        told = super().as_expected(found)
+        return {name: level for name, level in told.items() if type(level) is int}
 
 
 class HasHours(models.Model):
@@ -121,6 +135,14 @@ class Tenant(HasHours):
         related_name="+",
         verbose_name=_("team for whatever names none"),
     )
+    allowed_origins = models.TextField(
+        _("pages of other origins"),
+        blank=True,
+        help_text=_(
+            "Pages of other sites that may call the API in their visitors' browsers, with a customer's token: one origin a line, "
+            "such as https://shop.example. Empty: none."
+        ),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
@@ -130,6 +152,19 @@ class Tenant(HasHours):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        origins.forget()
+
+    def clean(self) -> None:
+        super().clean()
+        try:
+            self.allowed_origins = "\n".join(origins.normalize(self.allowed_origins))
+        except ValidationError as error:
+            raise ValidationError({"allowed_origins": error}) from None
+        if self.default_team and self.default_team.tenant_id != self.pk:
+            raise ValidationError({"default_team": _("This belongs to another tenant.")})
 
 
 class Agent(models.Model):
@@ -166,9 +201,10 @@ class Agent(models.Model):
     max_load = models.PositiveSmallIntegerField(
         _("capacity"),
         default=settings.TANDEM["MAX_CONCURRENT_SESSIONS"],
+        validators=[MaxValueValidator(MAX_LOAD)],
         help_text=_("How many live sessions at once."),
     )
-    skills = models.JSONField(
+    skills = SkillsField(
         _("skills"),
         default=dict,
         blank=True,
@@ -229,27 +265,38 @@ class Team(HasHours):
         help_text=_("Empty: as the tenant has it."),
     )
     strategy = models.CharField(_("strategy"), max_length=16, choices=Strategy, default=Strategy.LEAST_LOADED)
-    needs = models.JSONField(
+    needs = SkillsField(
         _("skills needed"),
         default=dict,
         blank=True,
         help_text=_("Of everybody who is offered something, beside what a conversation needs itself."),
     )
     capacity = models.PositiveIntegerField(
-        _("capacity"), null=True, blank=True, help_text=_("Conversations served at once; empty: as its members can.")
+        _("capacity"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(100 * MAX_LOAD)],
+        help_text=_("Conversations served at once; empty: as its members can."),
     )
     offer_timeout = models.PositiveIntegerField(
-        _("seconds to accept an offer"), null=True, blank=True, help_text=_("Empty: the installation's.")
+        _("seconds to accept an offer"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(LONGEST)],
+        help_text=_("Empty: the installation's."),
     )
     first_reply_timeout = models.PositiveIntegerField(
         _("seconds to the first reply"),
         default=0,
+        validators=[MaxValueValidator(LONGEST)],
         help_text=_("After that a conversation goes to somebody else. 0: any time."),
     )
     overflow_to = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("overflows to")
     )
-    overflow_after = models.PositiveIntegerField(_("seconds to the overflow"), default=120)
+    overflow_after = models.PositiveIntegerField(
+        _("seconds to the overflow"), default=120, validators=[MaxValueValidator(LONGEST)]
+    )
 
     class Meta:
         verbose_name = _("team")
@@ -266,7 +313,9 @@ class Membership(models.Model):
 
     team = models.ForeignKey(Team, models.CASCADE, db_index=False, related_name="memberships", verbose_name=_("team"))
     agent = models.ForeignKey(Agent, models.CASCADE, related_name="memberships", verbose_name=_("agent"))
-    weight = models.PositiveSmallIntegerField(_("weight"), default=1, validators=[MinValueValidator(1)])
+    weight = models.PositiveSmallIntegerField(
+        _("weight"), default=1, validators=[MinValueValidator(1), MaxValueValidator(1_000)]
+    )
 
     class Meta:
         verbose_name = _("member")
@@ -411,8 +460,8 @@ class Holiday(models.Model):
 
 
 def _seconds(name: Any, meaning: Any) -> Any:
-    """A target that may be empty: one second to fifteen years; more is a slip of the keyboard."""
-    limits = [MinValueValidator(1), MaxValueValidator(500_000_000)]
+    """A target that may be empty: a second or more."""
+    limits = [MinValueValidator(1), MaxValueValidator(LONGEST)]
     return models.PositiveIntegerField(name, null=True, blank=True, validators=limits, help_text=meaning)
 
 
@@ -500,12 +549,13 @@ class ApiClient(models.Model):
     kind = models.CharField(_("kind"), max_length=16, choices=Kind, default=Kind.BOT)
     key_prefix = models.CharField(_("key prefix"), max_length=16, unique=True, null=True, editable=False)  # noqa: DJ001 – unique, and a client may have no key yet
     key_hash = models.CharField(_("key hash"), max_length=64, blank=True, editable=False)
-    scopes = models.JSONField(_("scopes"), default=list, blank=True)
+    scopes = CheckedJSONField(_("scopes"), default=list, blank=True)
     last_seen_at = models.DateTimeField(_("last heard of"), null=True, blank=True)
     is_active = models.BooleanField(_("active"), default=True)
     turn_timeout = models.PositiveIntegerField(
         _("seconds to answer a customer"),
         default=0,
+        validators=[MaxValueValidator(LONGEST)],
         help_text=_(
             "A bot that lets a customer wait longer loses the conversation to a human. 0: it may take any time."
         ),
@@ -513,6 +563,7 @@ class ApiClient(models.Model):
     heartbeat_timeout = models.PositiveIntegerField(
         _("seconds between heartbeats"),
         default=0,
+        validators=[MaxValueValidator(LONGEST)],
         help_text=_(
             "A bot not heard of for longer counts as dead. 0: it sends no heartbeat and always counts as alive."
         ),
@@ -537,7 +588,7 @@ class KeptAnswer(models.Model):
     route = models.CharField(_("route"), max_length=200)
     digest = models.CharField(_("hash of the body"), max_length=64)
     status = models.PositiveSmallIntegerField(_("status"), default=0)
-    body = models.JSONField(_("answer"), default=dict)
+    body = models.JSONField(_("answer"), default=dict)  # sealed: a text
     created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
 
     class Meta:
@@ -556,7 +607,7 @@ class EventTicket(models.Model):
     """
 
     token_hash = models.CharField(_("ticket"), max_length=64, unique=True)
-    holder = models.JSONField(_("holder"))
+    holder = CheckedJSONField(_("holder"))
     expires_at = models.DateTimeField(_("valid until"), db_index=True)
 
     class Meta:

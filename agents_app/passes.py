@@ -1,8 +1,15 @@
-"""How somebody got in who then stays: a socket or a stream is asked for its pass again every second.
+"""How somebody got in who then stays: what let a socket or stream in, and whether it still does.
 
-A request is over before its credential can be taken back; a stream is not. So what lets a caller in is kept as a pass,
-and `lapsed` tells of many passes at once which do not count any more: a key that was replaced, switched off or lost its
-scope, an agent who was dismissed or logged out, a token that has ended.
+A request is over before its credential can be revoked; a stream is not. So what lets a caller in is kept as a pass, and
+`lapsed` says of many passes at once which do not count any more. `agents_app.connections` asks that for every
+connection of the process.
+
+| credential | revoked by |
+|---|---|
+| API key | a new key, the program switched off, a scope taken away, another kind or tenant |
+| login | logout, the session's end, a new password, the login or the agent deactivated, another role or tenant |
+| conversation token | its end; a participant's also by the end of the participation |
+| a visitor's browser | the end of its session; a participant's also by the end of the participation |
 """
 
 from __future__ import annotations
@@ -25,7 +32,8 @@ from agents_app.actors import Actor, ActorKind
 from agents_app.authentication import Principal, by_login, by_secret
 from agents_app.credentials import digest, new_token
 from agents_app.models import Agent, ApiClient, EventTicket
-from agents_app.scopes import Scope, scopes_of
+from agents_app.scopes import scopes_of
+from agents_app.tokens import revoked
 from config import clock
 
 TICKET_SECONDS = 30
@@ -33,11 +41,14 @@ TICKET_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
-    """`proof` must not have changed: a key's digest, or a login's session and hash. `until` is a token's end (Unix)."""
+    """What must not have changed: `key` is an API key's digest, `login` a login's session key and password hash,
+    `browser` a visitor's session key. `until` is a token's end (Unix).
+    """
 
     principal: Principal
     key: str = ""
     login: tuple[str, str] | None = None
+    browser: str = ""
     until: float | None = None
 
     @property
@@ -57,7 +68,7 @@ def _by_secret(secret: str) -> Pass | None:
     principal = by_secret(secret)
     if principal is None:
         return None
-    if principal.scopes is not None:
+    if principal.actor.kind in (ActorKind.BOT, ActorKind.INTEGRATOR):
         return Pass(principal=principal, key=digest(secret))
     claims = jwt.decode(secret, options={"verify_signature": False})  # verified by `by_secret`
     return Pass(principal=principal, until=float(claims["exp"]))
@@ -94,10 +105,9 @@ def use_ticket(ticket: str) -> Pass | None:
 
 
 def _written(holder: Pass) -> dict[str, Any]:
-    scopes = holder.principal.scopes
+    scopes = holder.actor.scopes
     return {
-        "actor": asdict(holder.actor),
-        "scopes": None if scopes is None else sorted(scopes),
+        "actor": asdict(holder.actor) | {"scopes": None if scopes is None else sorted(scopes)},
         "key": holder.key,
         "login": holder.login,
         "until": holder.until,
@@ -105,9 +115,11 @@ def _written(holder: Pass) -> dict[str, Any]:
 
 
 def _read(told: dict[str, Any]) -> Pass:
-    actor = Actor(**told["actor"] | {"kind": ActorKind(told["actor"]["kind"])})
+    its = told["actor"]
+    named = its.get("scopes", told.get("scopes"))  # beside the actor in tickets of before; they last half a minute
+    scopes = None if named is None else frozenset(named)
     return Pass(
-        principal=Principal(actor, None if told["scopes"] is None else frozenset(told["scopes"])),
+        principal=Principal(Actor(**its | {"kind": ActorKind(its["kind"]), "scopes": scopes})),
         key=told["key"],
         login=(told["login"][0], told["login"][1]) if told["login"] else None,
         until=told["until"],
@@ -118,32 +130,63 @@ def _read(told: dict[str, Any]) -> Pass:
 
 
 def lapsed(passes: Collection[Pass]) -> set[Pass]:
-    """Which of these do not let anybody in any more: at most one query for each kind of credential."""
+    """Which of these do not let anybody in any more: a fixed number of queries, however many passes there are."""
     now = time.time()
-    return {p for p in passes if p.until is not None and p.until <= now} | _keys(passes) | _logins(passes)
+    over = {p for p in passes if p.until is not None and p.until <= now}
+    return over | _keys(passes) | _logins(passes) | _browsers(passes) | _holders(passes)
 
 
 def _keys(passes: Collection[Pass]) -> set[Pass]:
     held = [p for p in passes if p.key]
     if not held:
         return set()
-    rows = ApiClient.objects.filter(pk__in={p.actor.pk for p in held}, is_active=True)
-    valid = {row.pk: row.key_hash for row in rows if Scope.EVENTS in scopes_of(row)}
-    return {p for p in held if valid.get(p.actor.pk) != p.key}
+    rows = {row.pk: row for row in ApiClient.objects.filter(pk__in={p.actor.pk for p in held}, is_active=True)}
+    return {p for p in held if not _is_as_it_was(rows.get(p.actor.pk), p)}
+
+
+def _is_as_it_was(row: ApiClient | None, held: Pass) -> bool:
+    """A key that may do more than before stays: its holder hears what it was let in for."""
+    if row is None or row.key_hash != held.key:
+        return False
+    is_same = (row.kind, row.tenant_id) == (held.actor.kind, held.actor.tenant_id)
+    return is_same and (held.actor.scopes or frozenset()) <= scopes_of(row)
 
 
 def _logins(passes: Collection[Pass]) -> set[Pass]:
     held = {p: p.login for p in passes if p.login}
     if not held:
         return set()
-    alive = Session.objects.filter(session_key__in={key for key, _ in held.values()}, expire_date__gt=timezone.now())
-    sessions = set(alive.values_list("session_key", flat=True))
-    agents = Agent.objects.filter(pk__in={p.actor.pk for p in held}, is_active=True, user__is_active=True)
-    users: dict[int, Any] = {agent.pk: agent.user for agent in agents.select_related("user")}
+    alive = _alive({key for key, _ in held.values()})
+    rows = Agent.objects.filter(pk__in={p.actor.pk for p in held}, is_active=True, user__is_active=True)
+    agents = {agent.pk: agent for agent in rows.select_related("user")}
     return {
         p
         for p, (session_key, auth_hash) in held.items()
-        if session_key not in sessions
-        or p.actor.pk not in users
-        or users[p.actor.pk].get_session_auth_hash() != auth_hash
+        if session_key not in alive or not _is_who_it_was(agents.get(p.actor.pk), p.actor, auth_hash)
     }
+
+
+def _is_who_it_was(agent: Agent | None, actor: Actor, auth_hash: str) -> bool:
+    """Whoever has another role is let in anew: what a supervisor hears is not for an agent."""
+    if agent is None or (agent.role, agent.tenant_id) != (actor.role, actor.tenant_id):
+        return False
+    user: Any = agent.user
+    return bool(user.get_session_auth_hash() == auth_hash)
+
+
+def _browsers(passes: Collection[Pass]) -> set[Pass]:
+    held = [p for p in passes if p.browser]
+    alive = _alive({p.browser for p in held}) if held else set()
+    return {p for p in held if p.browser not in alive}
+
+
+def _holders(passes: Collection[Pass]) -> set[Pass]:
+    """Whose right has ended whatever lets them in: participants who have left or were removed."""
+    ended = revoked({p.actor for p in passes})
+    return {p for p in passes if p.actor in ended}
+
+
+def _alive(session_keys: set[str]) -> set[str]:
+    """Which of these Django sessions there are, and not expired."""
+    found = Session.objects.filter(session_key__in=session_keys, expire_date__gt=timezone.now())
+    return set(found.values_list("session_key", flat=True))

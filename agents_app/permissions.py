@@ -21,5 +21,5 @@ class HasScope(BasePermission):
             raise NotAuthenticated("Send an API key or a token as `Authorization: Bearer …`, or log in.")
         scope = getattr(getattr(view, view.action or "", None), "scope", None)
         if scope and not caller.may(scope):
-            raise Forbidden(f"This key lacks the scope {scope}.", scope=str(scope))
+            raise Forbidden(f"This credential lacks the scope {scope}.", scope=str(scope))
         return True

@@ -19,6 +19,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
+from django.utils import translation
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import AuthenticationFailed
@@ -66,6 +68,14 @@ class Endpoints(GenericViewSet):
         caller = principal_of(self.request)
         return caller.actor if caller else NOBODY
 
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Refusals are in English, whatever the framework would rather say: `code` is the contract, `detail` its gloss.
+
+        What a verb says to people is in the request's language: see `answered`.
+        """
+        with translation.override("en"):
+            return super().dispatch(request, *args, **kwargs)
+
     def perform_authentication(self, request: Request) -> None:
         """A credential that is not valid costs its sender a try, by address."""
         try:
@@ -110,6 +120,7 @@ def command(
     scope: str | None,
     body: type[Serializer] = Nothing,
     status: int = 200,
+    repeated: int | None = None,
     detail: bool = True,
     path: str | None = None,
     called: str = "",
@@ -118,6 +129,7 @@ def command(
 ) -> Callable[..., Any]:
     """Make a method an endpoint that changes something. See the module, and `answered` for what works `in_parts`.
 
+    `repeated` is the status where nothing was made because it was there already (`is_repeat`), if it is another one.
     `also` are statuses of refusals that are not any endpoint's.
 
     A method named `create` answers at the list's own address, `partial_update` to a PATCH and `destroy` to a DELETE of
@@ -133,7 +145,8 @@ def command(
 
             def work() -> Answer:
                 result = method(self, self.actor, *ids, **sent.validated_data)
-                return status, answer(result, context=self.get_serializer_context()).data if answer else None
+                done = repeated if repeated and getattr(result, "is_repeat", False) else status
+                return done, answer(result, context=self.get_serializer_context()).data if answer else None
 
             return answered(request, work, in_parts=in_parts)
 
@@ -141,7 +154,7 @@ def command(
             run if method.__name__ in _ROUTED else _acting(run, "post", detail, path),
             scope,
             request=body if body is not Nothing else None,
-            responses={status: answer},
+            responses={status: answer} | ({repeated: answer} if repeated else {}),
             parameters=[] if method.__name__ in _ROUTED[1:] else [_KEY],
             called=called,
             also=also,
@@ -200,6 +213,12 @@ def answered(
 
     Work `in_parts` commits by itself and may be done twice; its answer is kept afterwards.
     """
+    language = getattr(request, "LANGUAGE_CODE", settings.LANGUAGE_CODE)
+    with translation.override(language):
+        return _answered(request, work, digest=digest, in_parts=in_parts)
+
+
+def _answered(request: Request, work: Callable[[], Answer], *, digest: str | None, in_parts: bool) -> Response:
     key, caller = request.headers.get("Idempotency-Key"), principal_of(request)
     if key is not None:
         check_key(key)

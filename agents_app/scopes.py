@@ -10,7 +10,8 @@ from agents_app.models import ApiClient
 
 class Scope(models.TextChoices):
     READ = "conversations:read", _("read conversations, sessions and messages")
-    MESSAGES = "messages:write", _("bring in and send messages")
+    INBOUND = "inbound:write", _("bring in what customers say")
+    MESSAGES = "messages:write", _("send messages, and bring in batches of them")
     SESSIONS = "sessions:write", _("open and drive sessions")
     TRANSFERS = "transfers:write", _("ask for humans and withdraw it")
     FLOWS = "flows:write", _("run guided flows")
@@ -19,7 +20,10 @@ class Scope(models.TextChoices):
     WEBHOOKS = "webhooks:write", _("manage the client's own webhooks")
 
 
+# Without INBOUND: a bot that may speak for customers could forge their words in another bot's conversations.
 _OF_BOTS = frozenset({Scope.READ, Scope.MESSAGES, Scope.SESSIONS, Scope.TRANSFERS, Scope.FLOWS, Scope.EVENTS})
+OF_TOKENS = frozenset({Scope.READ, Scope.INBOUND, Scope.MESSAGES, Scope.SESSIONS, Scope.TRANSFERS, Scope.EVENTS})
+"""What a customer's token can do at most: as much of this as the key that minted it."""
 
 
 def scopes_of(client: ApiClient) -> frozenset[str]:

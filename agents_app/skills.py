@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from config.free_json import is_storable
+
 LOWEST, HIGHEST = 1, 5
 _LINE = re.compile(r"(?P<name>\S(?:.*\S)?)\s+(?P<level>\S+)")
 MAX_NAME = 50
+MOST = 100
+"""Skills of one agent, or needed for one conversation."""
 
 type Skills = Mapping[str, int]
 
@@ -26,11 +30,13 @@ def read(text: str) -> dict[str, int]:
 
 
 def checked(skills: Mapping[str, object]) -> dict[str, int]:
-    """The skills with their names in lower case. Raises `ValueError` for a level that is none of 1 to 5."""
+    """The skills with their names in lower case. Raises `ValueError` for a level that is none of 1 to 5, a name that is none."""
     known: dict[str, int] = {}
+    if len(skills) > MOST:
+        raise ValueError(f"At most {MOST} skills.")
     for name, level in skills.items():
         word = name.strip().lower()
-        if not word or len(word) > MAX_NAME:
+        if not word or len(word) > MAX_NAME or not is_storable(word):
             raise ValueError(f"A skill's name has 1 to {MAX_NAME} characters.")
         if not str(level).isdigit() or not LOWEST <= int(str(level)) <= HIGHEST:
             raise ValueError(f"The level of {word!r} must be a whole number from {LOWEST} to {HIGHEST}.")

@@ -93,6 +93,22 @@ class Site(UnfoldAdminSite):
         response: HttpResponse = csp_override(ADMIN_CSP)(super().login)(request, extra_context)
         return response
 
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """The old password is a password too: whoever guesses it is locked out like at the login."""
+        from agents_app import lockout
+
+        username = request.user.get_username()
+        if request.method != "POST":
+            return super().password_change(request, extra_context)
+        if lockout.is_locked(request, username):
+            return lockout.response(request, None, {"username": username})
+        with lockout.hashing():
+            response = super().password_change(request, extra_context)
+        form = (getattr(response, "context_data", None) or {}).get("form")
+        if form is not None and "old_password" in form.errors:
+            lockout.failed(request, username)
+        return response
+
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar, as far as this user may see it."""

@@ -5,8 +5,8 @@ Nothing of the domain, and nobody's rights: those are `agents_app.rest` and the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any
 
 import django_filters
@@ -15,24 +15,33 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.core.exceptions import ValidationError as NotValid
 from django.db import DataError
+from django.db.models import Q
 from django.http import Http404
+from drf_spectacular.drainage import set_override
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, NotFound, ParseError, Throttled, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.pagination import CursorPagination
-from rest_framework.parsers import BaseParser, DataAndFiles, JSONParser
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.parsers import BaseParser, DataAndFiles
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
+from config import free_json, wire_format
 from config.errors import DomainError
+from config.faults import answer_of
 from config.uploads import parsed
+
+log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
 ERRORS_PAGE = "/api/docs/errors#"
 """Where each code has its paragraph: `type` of a problem is this address with the code."""
+BODY = "body"
+"""What the errors of a body as a whole stand under."""
 _DIGITS = 18
 _CODES = {
     "authentication_failed": "not_authenticated",
@@ -46,7 +55,14 @@ _CODES = {
 
 
 def problem_of(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]] | None:
-    """Status, body and headers of an error that a caller can do something about; None for any other."""
+    """Status, body and headers of an error that a caller can do something about; None for any other.
+
+    A fault below (`config.faults`) is one of them, whoever reports it: it passes.
+    """
+    if fault := answer_of(error):
+        if fault is not error:
+            log.warning("answered with %s: %s: %s", fault.code, type(error).__name__, error)
+        error = fault
     if isinstance(error, DomainError):
         more: dict[str, Any] = {"legacy_code": error.legacy_code} if error.legacy_code else {}
         headers = {"Retry-After": "1"} if error.status == 503 else {}
@@ -57,8 +73,10 @@ def problem_of(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]] |
         return 403, _problem(403, "forbidden", "You may not do that."), {}
     if isinstance(error, ValidationError):
         fields = _by_field(error.detail)
-        told = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in fields.items())
-        return 400, _problem(400, "malformed", told, {"errors": fields}), {}
+        sentences = (
+            " ".join(texts) if name == BODY else f"{name}: {' '.join(texts)}" for name, texts in fields.items()
+        )
+        return 400, _problem(400, "malformed", " ".join(sentences), {"errors": fields}), {}
     if isinstance(error, APIException):
         return error.status_code, _of_framework(error), _headers(error)
     return None
@@ -73,7 +91,7 @@ def _problem(status: int, code: str, detail: str, more: Mapping[str, Any] | None
     title = code.replace("_", " ").capitalize()
     told = {"type": f"{ERRORS_PAGE}{code}", "title": title, "status": status, "detail": detail, "code": code}
     added = {"session_status" if name == "status" else name: value for name, value in (more or {}).items()}
-    return told | {name: value for name, value in added.items() if name not in told}
+    return told | wire_format.encode({name: value for name, value in added.items() if name not in told})
 
 
 def _of_framework(error: APIException) -> dict[str, Any]:
@@ -92,14 +110,17 @@ def _headers(error: APIException) -> dict[str, str]:
 
 
 def _by_field(detail: Any, path: str = "") -> dict[str, list[str]]:
-    """A validation error flat: `rows.3.content` → what is wrong there."""
+    """A validation error flat: `rows.3.content` → what is wrong there; the whole of something has its own name."""
     if isinstance(detail, dict):
-        pairs = [(f"{path}.{name}" if path else str(name), value) for name, value in detail.items()]
+        pairs = [
+            (path if name == api_settings.NON_FIELD_ERRORS_KEY else f"{path}.{name}" if path else str(name), value)
+            for name, value in detail.items()
+        ]
     elif isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
         pairs = [(f"{path}.{place}" if path else str(place), item) for place, item in enumerate(detail)]
     else:
         texts = detail if isinstance(detail, list) else [detail]
-        return {path or "body": [str(text) for text in texts]}
+        return {path or BODY: [str(text) for text in texts]}
     return {name: texts for key, value in pairs if value for name, texts in _by_field(value, key).items()}
 
 
@@ -183,17 +204,24 @@ class AsItIs(DefaultContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class Json(JSONParser):
-    """JSON of at most MAX_BODY_BYTES, and none that is nested beyond reading."""
+class Json(BaseParser):
+    """JSON of at most MAX_BODY_BYTES, and none that is nested beyond reading. No object has a name twice.
+
+    What a text or number may not hold is refused by `Body`, which knows the place.
+    """
+
+    media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         body = stream.read(settings.MAX_BODY_BYTES + 1)
         if len(body) > settings.MAX_BODY_BYTES:
             raise TooLarge(f"A body has at most {settings.MAX_BODY_BYTES:,} bytes here.")
         try:
-            return super().parse(BytesIO(body), media_type, parser_context)
+            return free_json.loads(body.decode("utf-8-sig"))
         except RecursionError:
             raise ParseError("JSON parse error: nested too deeply.") from None
+        except ValueError as error:
+            raise ParseError(f"JSON parse error - {error}") from None
 
 
 _TAKEN: dict[type[serializers.Field], tuple[type, str]] = {
@@ -217,15 +245,48 @@ def _mistaken(field: serializers.Field, value: Any) -> str:
     return ""
 
 
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class FreeJson(serializers.Field):
+    """An object whose names are the caller's own, within the bounds of `free_json`."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        return free_json.checked_object(data, self.field_name or "")
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class Facts(serializers.DictField):
+    """An object of an answer that verbs or rules fill: its ids and times look as they do everywhere."""
+
+    def to_representation(self, value: Any) -> Any:
+        return wire_format.encode(value)
+
+
 class Body(serializers.Serializer):
     """What a caller sends. A field that nobody reads is a mistake of the caller's, and is answered as one."""
 
+    # What a database or an answer cannot hold is refused wherever in the body it stands, but for these fields: they take
+    # any text and make of it what can be stored, so that what people have said is never refused for a character.
+    cleaned: tuple[str, ...] = ()
+
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):
+            self._must_be_storable(data)
             refusals = {name: self._refusal(name, value) for name, value in data.items()}
             if wrong := {name: [text] for name, text in refusals.items() if text}:
                 raise ValidationError(wrong)
         return super().to_internal_value(data)
+
+    def _must_be_storable(self, data: dict[str, Any]) -> None:
+        try:
+            for name, value in data.items():
+                free_json.check({name: None}, "")
+                is_cleaned = name in self.cleaned and isinstance(value, str)
+                if not is_cleaned and not isinstance(self.fields.get(name), serializers.FileField):
+                    free_json.check(value, name)
+        except free_json.Unstorable as error:
+            raise ValidationError({error.place: [error.reason]}) from None
 
     def _refusal(self, name: str, value: Any) -> str:
         if name not in self.fields:
@@ -249,9 +310,20 @@ class _IdField(forms.CharField):
         return int(value)
 
 
-@extend_schema_field(ID_SCHEMA)
-class IdFilter(django_filters.Filter):
+class _Typed(django_filters.Filter):
+    """A filter with a schema of its own, of which the generator would else forget the `help_text`."""
+
+    schema: Mapping[str, Any] = {}
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        words = {"description": options["help_text"]} if "help_text" in options else {}
+        set_override(self, "field", dict(self.schema) | words)
+
+
+class IdFilter(_Typed):
     field_class = _IdField
+    schema = ID_SCHEMA
 
 
 class _FlagField(forms.CharField):
@@ -261,11 +333,11 @@ class _FlagField(forms.CharField):
         return None if value is None else value == "true"
 
 
-@extend_schema_field({"type": "boolean"})
-class FlagFilter(django_filters.Filter):
+class FlagFilter(_Typed):
     """`true` or `false`: anything else is a mistake, and not the same as nothing."""
 
     field_class = _FlagField
+    schema: Mapping[str, Any] = {"type": "boolean"}
 
 
 # --- Pages -------------------------------------------------------------------------------------------------------
@@ -289,11 +361,15 @@ class Pages(CursorPagination):
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         try:
-            return super().paginate_queryset(queryset, request, view)
+            return self.page_of(queryset, request, view)
         except (NotFound, ValueError, OverflowError, NotValid, DataError):
             if "cursor" not in request.query_params:
                 raise
             raise ValidationError({"cursor": ["Follow `next` and `previous` as they were given."]}) from None
+
+    def page_of(self, queryset: Any, request: Request, view: Any) -> list[Any] | None:
+        """The rows that the request asks for. What it raises for a cursor that is none, `paginate_queryset` tells."""
+        return super().paginate_queryset(queryset, request, view)
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         limit = {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
@@ -310,4 +386,49 @@ class Pages(CursorPagination):
             "previous": {**address, "description": "The address of what came before; null at the beginning."},
             "results": schema,
         }
-        return {"type": "object", "required": list(properties), "properties": properties}
+        told = "A page of a list: follow `next` as it is until it is null."
+        return {"type": "object", "description": told, "required": list(properties), "properties": properties}
+
+
+class KeysetPages(Pages):
+    """A list by what many rows may share (a time, a name) and then by id, both up or both down: a place in it is both.
+
+    REST framework's own cursor counts the rows of a tie, to a thousand at most, and after that comes back to where it was.
+    """
+
+    ordering: tuple[str, str]
+
+    def page_of(self, queryset: Any, request: Request, view: Any) -> list[Any]:
+        self.base_url = request.build_absolute_uri()
+        place = self.decode_cursor(request)
+        is_back = bool(place and place.reverse)
+        name, is_down = self.ordering[0].removeprefix("-"), self.ordering[0].startswith("-")
+        rows = queryset.order_by(*self.ordering)
+        rows = rows.reverse() if is_back else rows
+        if place:
+            pk, _, value = str(place.position or "").partition(" ")
+            beyond = "lt" if is_down != is_back else "gt"
+            rows = rows.filter(**{f"{name}__{beyond}e": value}).filter(
+                Q(**{f"{name}__{beyond}": value}) | Q(**{f"pk__{beyond}": int(pk)})
+            )
+        size = self.get_page_size(request)
+        found = list(rows[: size + 1])
+        has_more = len(found) > size
+        self.page = found[:size][::-1] if is_back else found[:size]
+        self.has_next = is_back or has_more
+        self.has_previous = has_more if is_back else place is not None
+        return self.page
+
+    def get_next_link(self) -> str | None:
+        return self._link(self.page[-1], is_back=False) if self.page and self.has_next else None
+
+    def get_previous_link(self) -> str | None:
+        return self._link(self.page[0], is_back=True) if self.page and self.has_previous else None
+
+    def _link(self, row: Any, *, is_back: bool) -> str:
+        place: Any = f"{row.pk} {getattr(row, self.ordering[0].removeprefix('-'))}"
+        return str(self.encode_cursor(Cursor(offset=0, reverse=is_back, position=place)))
+
+
+class ByName(KeysetPages):
+    ordering = ("name", "id")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from typing import Any
+from urllib.parse import urlsplit
 
-from django.core.asgi import get_asgi_application
+from config.handler import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -14,11 +16,15 @@ django = get_asgi_application()  # first: it loads the apps that the sockets imp
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+from channels.security.websocket import OriginValidator  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
+from agents_app.connections import Close  # noqa: E402
+from config.body_rules import BodyRules  # noqa: E402
 from config.bounds import bounded  # noqa: E402
+from config.consistency import is_stranger  # noqa: E402
+from config.last_resort import caught, caught_socket  # noqa: E402
 from config.pace import paced  # noqa: E402
 from sessions_app.api import streams  # noqa: E402
 from sessions_app.consumers import DeskConsumer, JoinedConsumer, NowhereConsumer, TryItConsumer  # noqa: E402
@@ -26,8 +32,11 @@ from sessions_app.consumers import DeskConsumer, JoinedConsumer, NowhereConsumer
 # whitenoise hands out files by a plain iterator; read in a thread, that is what small files want.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
-LONGEST_BODY = max(settings.MAX_BODY_BYTES, settings.BATCH_MAX_BYTES, settings.ATTACHMENT_MAX_BYTES) + 1_000_000
-pages = bounded(django, LONGEST_BODY)
+rules = BodyRules()
+if "daphne.server" in sys.modules:  # it writes bodies to disk before it calls any application
+    from config import twisted_bounds
+
+    twisted_bounds.install(rules)
 nowhere = re_path(r"", NowhereConsumer.as_asgi())
 events = path("ws/events/", streams.event_socket)  # type: ignore[arg-type]
 desk = [
@@ -36,22 +45,46 @@ desk = [
     path("ws/joined/<int:participant_id>/", JoinedConsumer.as_asgi()),
 ]
 
-# A browser sends its login from any page, so whoever comes with one is asked for the page's origin. Programs have none,
-# and need none: a ticket is sent by nobody but its bearer, and opens nothing but the events.
-by_login = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter([*desk, events, nowhere])))
+
+class FromOurPages(OriginValidator):
+    """Lets in sockets of our own pages only: a browser sends its login from any page.
+
+    Any other is accepted and closed with a code, because nobody is told why a handshake failed. Whoever has no origin
+    is a program, and needs a ticket.
+    """
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        origin = next((value.decode("latin1") for name, value in scope["headers"] if name == b"origin"), None)
+        if self._is_ours(origin):
+            await self.application(scope, receive, send)
+        elif (await receive())["type"] == "websocket.connect":
+            code = Close.NOT_AUTHENTICATED if origin is None else Close.FORBIDDEN
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.close", "code": int(code), "reason": code.reason})
+
+    def _is_ours(self, origin: str | None) -> bool:
+        try:
+            return origin is not None and bool(self.valid_origin(urlsplit(origin)))
+        except ValueError:
+            return False
+
+
+# Programs have no origin, and need none: a ticket is sent by nobody but its bearer, and opens nothing but the events.
+by_login = FromOurPages(AuthMiddlewareStack(URLRouter([*desk, events, nowhere])), settings.ALLOWED_HOSTS)
 by_ticket = URLRouter([events, nowhere])
 
 
 async def http(scope: Any, receive: Any, send: Any) -> None:
-    if streams.is_stream(scope):
-        await streams.event_stream(scope, receive, paced(send))
-    else:
-        await pages(scope, receive, paced(send))
+    handler = streams.event_stream if streams.is_stream(scope) else django
+    await bounded(handler, rules)(scope, receive, send)
 
 
 async def websocket(scope: Any, receive: Any, send: Any) -> None:
+    if is_stranger((scope.get("client") or [""])[0], settings.SECRET_KEY):
+        await send({"type": "websocket.close"})
+        return
     way_in = by_ticket if streams.has_ticket(scope) else by_login
-    await way_in(scope, receive, paced(send))
+    await way_in(scope, receive, send)
 
 
-application = ProtocolTypeRouter({"http": http, "websocket": websocket})
+application = paced(ProtocolTypeRouter({"http": caught(http), "websocket": caught_socket(websocket)}))

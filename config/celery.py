@@ -33,6 +33,7 @@ BEAT = {
     "send-webhooks": ("messaging_app.tasks.send_webhooks", 1),
     "forget-webhooks": ("messaging_app.tasks.forget_webhooks", 3600),
     "forget-answers": ("agents_app.tasks.forget_answers", 3600),
+    "forget-logins": ("agents_app.tasks.forget_logins", 3600),
     "index-search": ("messaging_app.tasks.index_search", 1),
 }
 app.conf.beat_schedule = {

@@ -51,3 +51,8 @@ def now() -> datetime:
         told = cursor.fetchone()[0]
     value: datetime = datetime.fromisoformat(told) if isinstance(told, str) else told
     return (value if value.tzinfo else value.replace(tzinfo=UTC)) + offset
+
+
+def utc(moment: datetime) -> str:
+    """A time as it is told outside: ISO 8601 in UTC, with `Z`."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -8,20 +8,19 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection, models
+from django.core.exceptions import ValidationError
+from django.db import Error, connection, models
 from django.db.models import CharField, OuterRef, QuerySet, StringAgg, Subquery, Value
+from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Cast
 from django.db.models.lookups import IContains
 
+from config import free_json
 from config.errors import Busy
+from config.faults import Fault, answer_of, fault_of, is_committed_perhaps
 
 RETRIES = 5
-"""How often a verb is run again after a deadlock, a serialization failure or a lock time-out (design: reliability)."""
-
-# PostgreSQL: serialization_failure, deadlock_detected, lock_not_available. MariaDB: lock wait time-out, deadlock,
-# record has changed since last read. SQLite has one message.
-_PG_STATES = {"40001", "40P01", "55P03"}
-_MYSQL_CODES = {1205, 1213, 1020}
+"""How often a verb is run again after a deadlock, a time-out or a lost connection (design: reliability)."""
 
 
 class ExactCharField(models.CharField):
@@ -35,6 +34,41 @@ class ExactCharField(models.CharField):
         if connection.vendor == "mysql":
             parameters["collation"] = "utf8mb4_nopad_bin" if connection.mysql_is_mariadb else "utf8mb4_0900_bin"
         return parameters
+
+
+def _storable(value: Any) -> None:
+    """A validator of models and admin forms."""
+    try:
+        free_json.check(value, "JSON")
+    except free_json.Unstorable as error:
+        raise ValidationError(str(error)) from None
+
+
+class CheckedJSONField(models.JSONField):
+    """JSON that can always be shown: checked when a form or `full_clean` looks at it, made readable when it is read.
+
+    A row that was stored before the checks stops no page: what it holds instead of an object or list (whatever the
+    field's default is) counts as none.
+    """
+
+    default_validators = [*models.JSONField.default_validators, _storable]
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        found = super().from_db_value(value, expression, connection)
+        if isinstance(value, str) and free_json.is_suspect(value):
+            found = free_json.readable(found)
+        return found if isinstance(expression, KeyTransform) else self.as_expected(found)
+
+    def as_expected(self, found: Any) -> Any:
+        """Override for a field whose JSON has a form of its own."""
+        if self.default is dict:
+            return found if isinstance(found, dict) else {}
+        return found if self.default is not list or isinstance(found, list | dict) else []
+
+    def deconstruct(self) -> Any:
+        """For the database it is a JSON column like any other."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.JSONField", args, kwargs
 
 
 @ExactCharField.register_lookup
@@ -74,23 +108,18 @@ class TryAgain(Exception):
 
 
 def is_transient(error: Exception) -> bool:
-    """True when running the same transaction again may succeed."""
+    """True when running the same transaction again may succeed, and can do nothing twice."""
     if isinstance(error, TryAgain):
         return True
-    if not isinstance(error, OperationalError | InterfaceError):
-        return False
-    cause = error.__cause__
-    if getattr(cause, "sqlstate", None) in _PG_STATES:
-        return True
-    if cause is not None and cause.args and cause.args[0] in _MYSQL_CODES:
-        return True
-    return "is locked" in str(error)  # SQLite: the database, or a table of one in memory that threads share
+    fault = fault_of(error)
+    return fault is Fault.CONFLICT or (fault is Fault.LOST and not is_committed_perhaps(error))
 
 
 def retried[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     """Run again, with jitter, what failed for a passing reason; inside an outer transaction only the outermost does.
 
-    Raises `Busy` when the last attempt failed too.
+    Raises `Busy` when the last attempt failed too, and at once where trying again would not help or not be safe: when the
+    connection is lost during the commit, nobody knows whether the work is done. Raises `StorageFailed` for a full disk.
     """
 
     @wraps(function)
@@ -100,11 +129,14 @@ def retried[**P, R](function: Callable[P, R]) -> Callable[P, R]:
         for attempt in range(RETRIES + 1):
             try:
                 return function(*args, **kwargs)
-            except (OperationalError, TryAgain) as error:
-                if not is_transient(error):
+            except (Error, OSError, TryAgain) as error:
+                answer = Busy() if isinstance(error, TryAgain) else answer_of(error)
+                if answer is None:
                     raise
-                if attempt == RETRIES:
-                    raise Busy from error
+                if fault_of(error) is Fault.LOST:
+                    connection.close()  # the next attempt, or request, begins with one that works
+                if attempt == RETRIES or not is_transient(error):
+                    raise answer from error
                 time.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311
         raise AssertionError("unreachable")
 

@@ -44,6 +44,10 @@ class NotFound(DomainError):
     legacy_code = 3003
 
 
+class UnknownHost(DomainError):
+    code, status, message = "unknown_host", 400, "This installation does not answer to that host name."
+
+
 class Conflict(DomainError):
     code, status, message = "conflict", 409, "The present state forbids that."
 
@@ -59,6 +63,18 @@ class Unprocessable(DomainError):
 
 
 class Busy(DomainError):
-    """The database gave up after every retry (deadlock, lock or serialization time-out)."""
+    """The database cannot do it now: every retry failed (deadlock, time-out), or no connection was to be had."""
 
-    code, status, message = "busy", 503, "The conversation is busy. Try again with the same id."
+    code, status, message = "busy", 503, "The service is busy. Try again with the same id."
+
+
+class StorageFailed(DomainError):
+    """A disk or a store of files is full, read-only or away."""
+
+    code, status, message = "storage_failed", 503, "Nothing can be stored at the moment. Try again with the same id."
+
+
+class InternalError(DomainError):
+    """A mistake of ours. `fields`: error_id, under which the log has what went wrong."""
+
+    code, status, message = "internal_error", 500, "The fault is on our side and has been written down."

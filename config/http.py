@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 from django.db import connection
 
+from config import free_json
+
 MAX_ANSWER = 64 * 1024
 """Bytes. Longer than any answer we ask for."""
 
@@ -31,17 +33,23 @@ class Answer:
         return 200 <= self.status < 300
 
     def json(self) -> Any:
-        """Raises `Unanswered` when it is none."""
+        """Raises `Unanswered` when it is none, or holds what cannot be stored."""
         try:
-            return json.loads(self.body)
+            answer = json.loads(self.body)
+            free_json.check(answer, "answer")
+        except free_json.Unstorable as error:
+            raise Unanswered(f"the answer cannot be kept: {error}") from None
         except (ValueError, RecursionError):
             raise Unanswered("the answer is no JSON") from None
+        return answer
 
 
 def never_in_a_transaction() -> None:
-    """A lock must not be held while somebody else's server takes its time."""
+    """Neither a lock nor a connection of the pool is held while somebody else's server takes its time."""
     if connection.in_atomic_block:
         raise RuntimeError("No network inside a transaction.")
+    if connection.settings_dict["OPTIONS"].get("pool"):
+        connection.close()
 
 
 def ask(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import is_list_serializer
 
-from config.api import ID_SCHEMA, PROBLEM, Problem
+from config.api import ERRORS_PAGE, ID_SCHEMA, PROBLEM, Problem
 
 PROBLEMS = {
     400: ("Malformed", "malformed", "The body, a parameter or a header is not of the documented form."),
@@ -18,15 +18,25 @@ PROBLEMS = {
     405: ("MethodNotAllowed", "method_not_allowed", "The address does not take this method."),
     406: ("NotAcceptable", "not_acceptable", "The answer cannot be given in the form that `Accept` asks for."),
     409: ("Conflict", "conflict", "The present state forbids that; the code says why."),
+    410: ("CursorGone", "cursor_gone", "The cursor is older than what is kept; `cursor` is where to go on."),
     413: ("TooLarge", "too_large", "The body is larger than this address takes."),
     415: ("UnsupportedMediaType", "unsupported_media_type", "The body is of a type that is not read here."),
     422: ("Unprocessable", "unprocessable", "This Idempotency-Key was used for another request."),
     429: ("Throttled", "throttled", "Too many requests with one credential."),
     502: ("BadGateway", "directory_failed", "Another server that has to be asked did not answer; nothing was done."),
-    503: ("Busy", "busy", "The database gave up after every retry; nothing was stored."),
+    503: ("Busy", "busy", "The database or a disk cannot do it now; send the same again, with the same ids."),
 }
 """What an operation may refuse: its name in the document, the usual code, the meaning."""
-_SELDOM = (502,)
+USUAL: dict[int, tuple[str, ...]] = {status: (code,) for status, (_, code, _) in PROBLEMS.items()} | {
+    400: ("malformed", "unknown_host"),
+    503: ("busy", "storage_failed"),
+    # These an operation declares by itself, or has none.
+    409: (),
+    410: (),
+    502: (),
+}
+"""The codes that any operation may refuse with, by status."""
+_SELDOM = (410, 502)
 """Told only by those that say so."""
 _OF_WRITING = (409, 413, 415, 422)
 _DONE = {"200": "Done, or what was asked for.", "201": "Made.", "202": "Taken on; it goes on by itself."}
@@ -62,6 +72,12 @@ class Described(AutoSchema):
 
     def get_tags(self) -> list[str]:
         return [tag.replace("-", "_") for tag in super().get_tags()]
+
+    def get_auth(self) -> list[dict[str, list[str]]]:
+        """A key needs the scope that stands beside `bearer`; tokens and logins have none, and need none."""
+        scope = getattr(getattr(self.view, getattr(self.view, "action", None) or "", None), "scope", None)
+        auth: list[dict[str, list[str]]] = super().get_auth()
+        return [{name: [str(scope)] if name == "bearer" and scope else [] for name in way} for way in auth]
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         """A list is what is answered with one: `reads(Answer(many=True))`."""
@@ -102,22 +118,36 @@ def _refer(part: str, names: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def _refusals() -> Iterator[tuple[str, dict[str, Any]]]:
-    for status, (name, code, meaning) in PROBLEMS.items():
-        example = {
-            "type": f"/api/docs/errors#{code}",
-            "title": code.replace("_", " ").capitalize(),
-            "status": status,
-            "detail": meaning,
-            "code": code,
-        }
-        yield (
-            name,
-            {
-                "description": meaning,
-                "headers": _refer("headers", _LIMITS + _MORE.get(status, ())),
-                "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}},
-            },
-        )
+    for status, codes in USUAL.items():
+        if codes:
+            yield PROBLEMS[status][0], refusal(status, codes)
+
+
+def refusal(status: int, codes: Iterable[str]) -> dict[str, Any]:
+    """A response that refuses, with the codes its problem may have.
+
+    They stand beside the reference to the problem, as JSON Schema has it: whoever makes classes of the document has one
+    class of problems, whoever validates or makes types has the codes.
+    """
+    _, code, meaning = PROBLEMS[status]
+    named = sorted(codes) or [code]
+    one_of = {"const": named[0]} if len(named) == 1 else {"enum": named}
+    example = {
+        "type": f"{ERRORS_PAGE}{named[0]}",
+        "title": named[0].replace("_", " ").capitalize(),
+        "status": status,
+        "detail": meaning,
+        "code": named[0],
+    }
+    schema = {
+        "$ref": "#/components/schemas/Problem",
+        "properties": {"code": {"description": "For programs; stable.", **one_of}},
+    }
+    return {
+        "description": meaning if len(named) == 1 else f"{meaning} Codes: {', '.join(f'`{one}`' for one in named)}.",
+        "headers": _refer("headers", _LIMITS + _MORE.get(status, ())),
+        "content": {PROBLEM: {"schema": schema, "example": example}},
+    }
 
 
 AS_TYPED = ("content",)
@@ -135,6 +165,9 @@ def polished(result: Any, **_: Any) -> Any:
             for field, told in schema.get("properties", {}).items():
                 if field not in AS_TYPED and told.get("minLength") and not told.keys() & {"pattern", "format", "enum"}:
                     told["pattern"] = r"\S"  # blanks around a text are cut off, and nothing must not be left
+    for schema in schemas_in([components.get("schemas", {}), result["paths"]]):
+        if isinstance(schema.get("title"), str):  # the label of a form: `From`, where the field is `sender_type`
+            del schema["title"]
     return _without_notes(result)
 
 
@@ -142,3 +175,102 @@ def _without_notes(part: Any) -> Any:
     if isinstance(part, dict):
         return {name: _without_notes(value) for name, value in part.items() if name != _EXTENSION}
     return [_without_notes(value) for value in part] if isinstance(part, list) else part
+
+
+# --- Passes over the whole document, with the domain's own words ----------------------------------------------------
+
+
+def schemas_in(part: Any) -> Iterator[dict[str, Any]]:
+    """Every object of the document that may be a schema; examples are none."""
+    if isinstance(part, dict):
+        yield part
+        for name, value in part.items():
+            if name not in ("example", "examples"):
+                yield from schemas_in(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from schemas_in(value)
+
+
+def name_enums(document: dict[str, Any], enums: Mapping[str, tuple[list[Any], str]]) -> None:
+    """Each enumeration becomes one component, wherever it stands; `enums` has names, values and what they are about.
+
+    A set of values that is not in `enums` stays where it is: a test finds it. One value alone is a constant.
+    """
+    names = {frozenset(values): name for name, (values, _) in enums.items()}
+    used: set[str] = set()
+    for schema in list(schemas_in(document)):
+        values = schema.get("enum")
+        if not isinstance(values, list):
+            continue
+        if len(values) == 1:
+            schema["const"] = schema.pop("enum")[0]
+        elif name := names.get(frozenset(value for value in values if value is not None)):
+            used.add(name)
+            _refer_to(
+                schema, f"#/components/schemas/{name}", is_nullable=None in values or "null" in schema.get("type", "")
+            )
+    document["components"]["schemas"] |= {
+        name: {"type": "integer" if isinstance(values[0], int) else "string", "enum": values, "description": meaning}
+        for name, (values, meaning) in enums.items()
+        if name in used
+    }
+
+
+def _refer_to(schema: dict[str, Any], address: str, *, is_nullable: bool) -> None:
+    """Put a reference in the place of a schema, whose description stays: some readers take nothing else beside a `$ref`."""
+    del schema["enum"]
+    schema.pop("type", None)
+    reference = {"$ref": address}
+    if is_nullable:
+        schema["oneOf"] = [reference, {"type": "null"}]
+    elif schema:
+        schema["allOf"] = [reference]
+    else:
+        schema |= reference
+
+
+def describe(document: dict[str, Any], fields: Mapping[str, str], parameters: Mapping[str, str]) -> None:
+    """Give each property and parameter that has none its description.
+
+    Looked up by component and name (where `…Request` may be left off), then by name.
+    """
+    for owner, component in document["components"]["schemas"].items():
+        for schema in schemas_in(component):
+            properties = schema.get("properties")
+            for name, part in (properties if isinstance(properties, dict) else {}).items():
+                _describe(part, owner, name, fields)
+    for path in document["paths"].values():
+        for operation in path.values():
+            for parameter in operation.get("parameters", []):
+                _describe(parameter, operation["operationId"], parameter["name"], parameters)
+
+
+def _describe(part: dict[str, Any], owner: str, name: str, words: Mapping[str, str]) -> None:
+    keys = (f"{owner}.{name}", f"{owner.removesuffix('Request')}.{name}", name)
+    found = next((words[key] for key in keys if key in words), None)
+    if found and "description" not in part:
+        if "$ref" in part:
+            part["allOf"] = [{"$ref": part.pop("$ref")}]
+        part["description"] = found
+
+
+def describe_components(document: dict[str, Any], words: Mapping[str, str]) -> None:
+    """Give each component that says nothing of itself its sentence."""
+    for name, schema in document["components"]["schemas"].items():
+        if "description" not in schema and name in words:
+            schema["description"] = words[name]
+
+
+def name_codes(document: dict[str, Any], own: Mapping[str, Mapping[int, Iterable[str]]]) -> None:
+    """Let each operation's responses name the codes that this operation may refuse with.
+
+    `own` has what it may beyond `USUAL`, by its id and the status. One that is never refused for the state has no 409.
+    """
+    for path in document["paths"].values():
+        for operation in path.values():
+            declared = own.get(operation["operationId"], {})
+            for status, codes in declared.items():
+                operation["responses"][str(status)] = refusal(status, {*USUAL[status], *codes})
+            if 409 not in declared:
+                operation["responses"].pop("409", None)

@@ -1,10 +1,13 @@
 """All settings, from the environment. With nothing set: SQLite, one process, local only.
 
-`.env` in the project's folder is read too; `.env.example` lists every variable.
+`.env` in the project's folder is read too; `.env.example` lists every variable. Each figure stands with its default, its least
+and most value and its unit (`env.whole`, `env.number`). What is out of range, cannot be read or contradicts another setting
+ends the process here, whatever imports the settings (config/environment.py, config/consistency.py).
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,42 +16,48 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
-from environs import Env
+
+from config import consistency
+from config.environment import DAY, HOUR, MINUTE, YEAR, environment
+from config.private import private_database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = Env()
-env.read_env(BASE_DIR / ".env")
+env = environment(BASE_DIR / ".env")
 
 DEBUG = env.bool("DEBUG", False)
-# The default key marks an installation nobody has configured yet: it may only serve this machine (see serve.py).
-DEVELOPMENT_KEY = "tandem-development-only-do-not-use-this-key-where-anybody-else-can-reach-it"
+# The default key marks an installation nobody has configured yet: it may only serve this machine (config/consistency.py).
+DEVELOPMENT_KEY = consistency.DEVELOPMENT_KEY
 SECRET_KEY = env.str("SECRET_KEY", DEVELOPMENT_KEY)
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])  # keys before, while a new one is brought in
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
 # --- The domain's defaults (design: domain.md). Times in seconds. ------------------------------------------------
 TANDEM = {
-    "DEFAULT_SESSION_TIMEOUT": env.int("DEFAULT_SESSION_TIMEOUT", 1800),  # robot idle, and the gap between stretches
-    "GROUP_AFTER": env.int(
-        "GROUP_AFTER", 60
-    ),  # that somebody has to open a session for a message, before it is grouped
-    "HUMAN_SESSION_TIMEOUT": env.int("HUMAN_SESSION_TIMEOUT", 8 * 3600),  # from activation
-    "WAITING_SESSION_TIMEOUT": env.int(
-        "WAITING_SESSION_TIMEOUT", 24 * 3600
-    ),  # PENDING or PAUSED: nothing waits for ever
-    "TRANSFER_TIMEOUT": env.int("TRANSFER_TIMEOUT", 300),
-    "OFFER_TIMEOUT": env.int("OFFER_TIMEOUT", 30),
-    "AGENT_AWAY_AFTER": env.int("AGENT_AWAY_AFTER", 60),
-    "AGENT_GONE_AFTER": env.int("AGENT_GONE_AFTER", 300),
-    "FLOW_LEASE": env.int("FLOW_LEASE", 120),
-    "FLOW_EXPIRY": env.int("FLOW_EXPIRY", 24 * 3600),
-    "MAX_CONCURRENT_SESSIONS": env.int("MAX_CONCURRENT_SESSIONS", 10),
-    "BATCH_SIZE": env.int("BATCH_SIZE", 100),  # rows per transaction, for API and task
-    "INGEST_CHUNK": env.int("INGEST_CHUNK", 5000),  # rows per transaction, for files of history
-    "FAILED_ANSWERS": env.int("FAILED_ANSWERS", 3),  # in a row, before a human is asked for
-    "DECISION_RETENTION": env.int("DECISION_RETENTION", 30 * 24 * 3600),  # why conversations were offered to whom
-    "CONTEXT_MESSAGES": env.int("CONTEXT_MESSAGES", 50),  # how many travel with a transfer
-    "ATTACHMENT_UNSENT": env.int("ATTACHMENT_UNSENT", 24 * 3600),  # an upload that nobody sends
+    # A robot idle, and the gap between stretches of history
+    "DEFAULT_SESSION_TIMEOUT": env.whole("DEFAULT_SESSION_TIMEOUT", 1800, 1, 30 * DAY, "seconds"),
+    "GROUP_AFTER": env.whole(
+        "GROUP_AFTER", 60, 0, DAY, "seconds"
+    ),  # in which somebody may open a session for a message
+    # A customer's words that come later than that are history
+    "LATE_MESSAGE": env.whole("LATE_MESSAGE", 8 * HOUR, MINUTE, 30 * DAY, "seconds"),
+    "HUMAN_SESSION_TIMEOUT": env.whole("HUMAN_SESSION_TIMEOUT", 8 * HOUR, 1, 30 * DAY, "seconds"),  # from activation
+    # PENDING or PAUSED: nothing waits for ever
+    "WAITING_SESSION_TIMEOUT": env.whole("WAITING_SESSION_TIMEOUT", DAY, 1, 30 * DAY, "seconds"),
+    "TRANSFER_TIMEOUT": env.whole("TRANSFER_TIMEOUT", 300, 1, 7 * DAY, "seconds"),
+    "OFFER_TIMEOUT": env.whole("OFFER_TIMEOUT", 30, 1, DAY, "seconds"),
+    "AGENT_AWAY_AFTER": env.whole("AGENT_AWAY_AFTER", 60, 1, 7 * DAY, "seconds"),
+    "AGENT_GONE_AFTER": env.whole("AGENT_GONE_AFTER", 300, 1, 7 * DAY, "seconds"),
+    "FLOW_LEASE": env.whole("FLOW_LEASE", 120, 1, DAY, "seconds"),
+    "FLOW_EXPIRY": env.whole("FLOW_EXPIRY", DAY, 1, 30 * DAY, "seconds"),
+    "MAX_CONCURRENT_SESSIONS": env.whole("MAX_CONCURRENT_SESSIONS", 10, 1, 1_000, "sessions"),
+    "BATCH_SIZE": env.whole("BATCH_SIZE", 100, 1, 10_000, "rows"),  # per transaction, for API and task
+    "INGEST_CHUNK": env.whole("INGEST_CHUNK", 5_000, 1, 100_000, "rows"),  # per transaction, for files of history
+    "FAILED_ANSWERS": env.whole("FAILED_ANSWERS", 3, 1, 100, "answers"),  # in a row, before a human is asked for
+    # Why conversations were offered to whom
+    "DECISION_RETENTION": env.whole("DECISION_RETENTION", 30 * DAY, HOUR, 10 * YEAR, "seconds"),
+    "CONTEXT_MESSAGES": env.whole("CONTEXT_MESSAGES", 50, 1, 1_000, "messages"),  # how many travel with a transfer
+    "ATTACHMENT_UNSENT": env.whole("ATTACHMENT_UNSENT", DAY, MINUTE, 30 * DAY, "seconds"),  # an upload nobody sends
 }
 
 INSTALLED_APPS = [
@@ -59,6 +68,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "channels",
     "django_htmx",
     "rest_framework",
@@ -71,17 +81,24 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "agents_app.cors.Cors",
+    "config.caching.no_store",
+    "config.middleware.api_in_json",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.middleware.connections_given_back",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "agents_app.lockout.VisitorLimits",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "agents_app.login_sessions.session_lifetime",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -104,27 +121,56 @@ TEMPLATES = [
 ]
 
 # --- Database: SQLite beside the code unless DATABASE_URL names another ------------------------------------------
-DATABASES = {"default": env.dj_db_url("DATABASE_URL", f"sqlite:///{BASE_DIR / 'data' / 'tandem.sqlite3'}")}
-_database = DATABASES["default"]
-_lock_ms = env.int("DATABASE_LOCK_TIMEOUT_MS", 2_000)
-_statement_ms = env.int("DATABASE_STATEMENT_TIMEOUT_MS", 5_000)  # 0 for migrations of large tables
+_database: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(BASE_DIR / "data" / "tandem.sqlite3")}
+if env.str("DATABASE_URL", "").strip():
+    _database = dict(env.dj_db_url("DATABASE_URL") or {"ENGINE": ""})  # unreadable: refused below
+    env.problems += consistency.database_problems(_database)
+DATABASES = {"default": _database}
+_lock_ms = env.whole("DATABASE_LOCK_TIMEOUT_MS", 2_000, 100, 60_000, "milliseconds")
+# 0: none, for migrations of large tables
+_statement_ms = env.whole("DATABASE_STATEMENT_TIMEOUT_MS", 5_000, 0, 3_600_000, "milliseconds")
+# Connections of one process: kept in a pool (PostgreSQL), or as many requests worked on at once (MariaDB). 0: no bound.
+DATABASE_POOL_MAX = env.whole("DATABASE_POOL_MAX", 10, 0, 1_000, "connections")
+DATABASE_POOL_MIN = env.whole("DATABASE_POOL_MIN", 1, 0, 1_000, "connections")
+DATABASE_POOL_TIMEOUT = env.number("DATABASE_POOL_TIMEOUT", 5.0, 0.1, 60, "seconds")  # for a free one, then 503
+_max_age = env.whole("CONN_MAX_AGE", 0, 0, DAY, "seconds")
+# FULL: what was acknowledged survives a power cut. NORMAL may lose the last commits then, and never breaks the file.
+SQLITE_SYNCHRONOUS = env.str("SQLITE_SYNCHRONOUS", "FULL").upper()
+if SQLITE_SYNCHRONOUS not in ("FULL", "NORMAL"):
+    env.problems.append(f"SQLITE_SYNCHRONOUS is {SQLITE_SYNCHRONOUS[:50]!r}, but has to be FULL or NORMAL.")
 _options = _database.setdefault("OPTIONS", {})
 if "sqlite" in _database["ENGINE"]:
     if "/" in str(_database["NAME"]):
-        Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        _file = Path(_database["NAME"])
+        private_database(_file, is_own_folder=_file.parent == BASE_DIR / "data")
     # IMMEDIATE takes the write lock when a transaction begins: no deadlock between a read and a later write.
     _options |= {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+        "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={SQLITE_SYNCHRONOUS}; PRAGMA foreign_keys=ON;",
     }
 elif "postgresql" in _database["ENGINE"]:
     _options.setdefault(
         "options",
         f"-c lock_timeout={_lock_ms} -c statement_timeout={_statement_ms} "
-        "-c idle_in_transaction_session_timeout=10000 -c default_transaction_isolation=read\\ committed",
+        # A migration may work on rows for longer than any request stands between two statements.
+        f"-c idle_in_transaction_session_timeout={10_000 if _statement_ms else 0} "
+        "-c default_transaction_isolation=read\\ committed",
     )
-    _database["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", 60)
+    # A server whose machine is gone is noticed: seconds to connect, and milliseconds until what was sent must have arrived.
+    for _name, _value in {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 20_000}.items():
+        _options.setdefault(_name, _value)
+    if DATABASE_POOL_MAX:
+        _options["pool"] = {
+            "min_size": min(DATABASE_POOL_MIN, DATABASE_POOL_MAX),
+            "max_size": DATABASE_POOL_MAX,
+            "timeout": DATABASE_POOL_TIMEOUT,
+            # Attempts to connect come at growing distances until this, and anew when somebody asks: so a server that was
+            # away for long is found again within seconds (psycopg's own default, 300 s, may wait minutes).
+            "reconnect_timeout": 3,
+        }
+    # ASGI gives each request a thread of its own: what a thread keeps is lost with it. So the pool keeps them, or nobody.
+    _database["CONN_MAX_AGE"] = 0 if DATABASE_POOL_MAX else _max_age
     _database["CONN_HEALTH_CHECKS"] = True
 elif "mysql" in _database["ENGINE"]:
     _options |= {
@@ -134,12 +180,16 @@ elif "mysql" in _database["ENGINE"]:
         "SESSION sql_mode='STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', SESSION time_zone='+00:00', "
         "SESSION group_concat_max_len=1000000",  # MySQL would cut a list of ids at 1024 characters
     }
-    _database["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", 60)
+    _options.setdefault("connect_timeout", 5)
+    _database["CONN_MAX_AGE"] = _max_age
     _database["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis: carries hints between processes and Celery's work. Without it, one process follows the stream itself --
 REDIS_URL = env.str("REDIS_URL", "")
+REDIS_TIMEOUT = env.number(
+    "REDIS_TIMEOUT", 0.25, 0.01, 10, "seconds"
+)  # seconds; what does not answer so soon counts as away
 if REDIS_URL:
     CHANNEL_LAYERS = {
         "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
@@ -153,6 +203,15 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a broker that is away for an hour comes back too
+if CELERY_BROKER_URL.startswith("redis"):
+    # A broker that hangs is noticed, and connected to anew. Longer than the second for which workers wait for work.
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "socket_timeout": 5.0,
+        "socket_connect_timeout": 2.0,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+    }
 
 # --- The API -----------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -165,41 +224,51 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "config.openapi.Described",
     "DEFAULT_THROTTLE_CLASSES": ["agents_app.throttles.PerCaller"],
     "DEFAULT_THROTTLE_RATES": {
-        "caller": env.str("API_RATE", "6000/min"),
-        "anonymous": env.str("ANONYMOUS_RATE", "60/min"),
+        "caller": env.rate("API_RATE", "6000/min"),
+        "anonymous": env.rate("ANONYMOUS_RATE", "60/min"),
     },
     "EXCEPTION_HANDLER": "config.api.problem",
     # How many proxies stand before us and add to X-Forwarded-For; what is beyond them anybody may have written.
-    "NUM_PROXIES": env.int("PROXIES", 1 if env.bool("HTTPS", False) else 0),
+    "NUM_PROXIES": env.whole("PROXIES", 1 if env.bool("HTTPS", False) else 0, 0, 10, "proxies"),
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 1_000_000)  # of a request in JSON
-BATCH_MAX_BYTES = env.int("BATCH_MAX_BYTES", 50_000_000)  # of a batch of messages
+MAX_BODY_BYTES = env.whole("MAX_BODY_BYTES", 1_000_000, 100_000, 100_000_000, "bytes")  # of a request in JSON
+BATCH_MAX_BYTES = env.whole("BATCH_MAX_BYTES", 50_000_000, 100_000, 2_000_000_000, "bytes")  # of a batch of messages
+FORM_MAX_BYTES = env.whole("FORM_MAX_BYTES", 64_000, 10_000, 10_000_000, "bytes")  # of a page's form, without a login
+# How slowly a request may come: its headers, then its body, which has as long again, a rate to keep, and an end.
+REQUEST_HEADER_TIMEOUT = env.number("REQUEST_HEADER_TIMEOUT", 20, 0.1, 5 * MINUTE, "seconds")
+REQUEST_MIN_RATE = env.whole("REQUEST_MIN_RATE", 1_000, 1, 10_000_000, "bytes a second")
+REQUEST_BODY_TIMEOUT = env.number("REQUEST_BODY_TIMEOUT", 600, 0.1, DAY, "seconds")
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # without it, only this machine may read the metrics
-TOKEN_LIFETIME = env.int("TOKEN_LIFETIME", 24 * 3600)  # of a customer's or participant's token, in seconds
+TOKEN_LIFETIME = env.whole("TOKEN_LIFETIME", DAY, MINUTE, 90 * DAY, "seconds")  # of a customer's or participant's token
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "TITLE": "Tandem",
     "VERSION": "1",
+    # Relative to the document's own address: right under whatever name an installation is reached.
+    "SERVERS": [{"url": "/", "description": "The installation that this document comes from."}],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_PATCH": False,  # a body that changes something says itself that its fields may be left out
     "POSTPROCESSING_HOOKS": ["config.openapi.polished", "sessions_app.api.document.completed"],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    "default": {"BACKEND": "config.cache.SharedCache", "LOCATION": REDIS_URL}
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
 
-# --- Events (docs/events.md); times in seconds -------------------------------------------------------------------
-EVENT_RETENTION = env.int("EVENT_RETENTION", 7 * 24 * 3600)  # an older cursor gets a reset
-EVENT_HEARTBEAT = env.float("EVENT_HEARTBEAT", 15.0)  # a quiet stream says that it is there
-EVENT_PATIENCE = env.float("EVENT_PATIENCE", 20.0)  # a client that reads nothing for so long is closed
+# --- Events (docs/events.md) -------------------------------------------------------------------------------------
+EVENT_RETENTION = env.whole("EVENT_RETENTION", 7 * DAY, HOUR, 10 * YEAR, "seconds")  # an older cursor gets a reset
+EVENT_HEARTBEAT = env.number("EVENT_HEARTBEAT", 15, 0.1, 5 * MINUTE, "seconds")  # a quiet stream says that it is there
+EVENT_PATIENCE = env.number("EVENT_PATIENCE", 20, 0.1, 10 * MINUTE, "seconds")  # a client that does not read is closed
+# Streams and sockets that one key, token, agent or visitor may have open at once, in each process
+STREAMS_PER_CREDENTIAL = env.whole("STREAMS_PER_CREDENTIAL", 20, 1, 10_000, "streams")
 
 # --- Webhooks ----------------------------------------------------------------------------------------------------
 # For development only: also send to this machine itself, and by plain http.
@@ -210,7 +279,26 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-AUTHENTICATION_BACKENDS = ["agents_app.backends.WithAgent"]
+AUTHENTICATION_BACKENDS = ["agents_app.backends.NotLocked", "agents_app.backends.WithAgent"]
+# Wrong passwords lock the account and the address (agents_app/lockout.py); so many, within so long, for so long.
+AXES_FAILURE_LIMIT = env.whole("LOGIN_FAILURES", 5, 1, 100, "failures")
+AXES_COOLOFF_TIME = timedelta(seconds=env.whole("LOGIN_LOCKED_FOR", 15 * MINUTE, MINUTE, DAY, "seconds"))
+AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # else anybody could keep an account locked for ever
+AXES_HANDLER = "agents_app.lockout.Handler"
+AXES_USERNAME_CALLABLE = "agents_app.lockout.username_of"
+AXES_CLIENT_IP_CALLABLE = "agents_app.lockout.client_address"
+AXES_LOCKOUT_CALLABLE = "agents_app.lockout.response"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False  # a login's page in the admin unlocks it
+AXES_VERBOSE = False
+LOGIN_RATE = env.rate("LOGIN_RATE", "60/min")  # of forms that take a password or a link, from one address
+PAGE_RATE = env.rate("PAGE_RATE", "600/min")  # of pages asked for without a login, from one address
+# A login ends when nothing was asked with it for so long, and in any case after the second figure.
+SESSION_IDLE = env.whole("SESSION_IDLE", 12 * HOUR, MINUTE, 90 * DAY, "seconds")
+SESSION_ABSOLUTE = env.whole("SESSION_ABSOLUTE", 14 * DAY, MINUTE, YEAR, "seconds")
+SESSION_COOKIE_AGE = SESSION_ABSOLUTE
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "desk"
 LOGOUT_REDIRECT_URL = "login"
@@ -219,13 +307,15 @@ TRY_IT = env.bool("TRY_IT", SECRET_KEY == DEVELOPMENT_KEY)
 
 # --- Notices: how invited people are told; a channel that is not set is off (docs/notices.md) ----------------------
 PUBLIC_URL = env.str("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")  # as people outside reach us
-DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "tandem@localhost")
+DEFAULT_FROM_EMAIL = consistency.mail_address(env.str("EMAIL_FROM", "tandem@localhost"))
 EMAIL_URL = env.str("EMAIL_URL", "")
-NOTICE_TIMEOUT = env.float("NOTICE_TIMEOUT", 10.0)
+NOTICE_TIMEOUT = env.number("NOTICE_TIMEOUT", 10, 0.1, 2 * MINUTE, "seconds")
 MAILERS: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}}
 if EMAIL_URL:
-    _mail = env.dj_email_url("EMAIL_URL")
-    MAILERS["default"]["BACKEND"] = _mail["EMAIL_BACKEND"]
+    _mail = env.dj_email_url("EMAIL_URL") or {}
+    if not _mail.get("EMAIL_BACKEND"):
+        env.problems.append("EMAIL_URL has to begin with smtp://, smtp+tls:// or smtps://.")
+    MAILERS["default"]["BACKEND"] = _mail.get("EMAIL_BACKEND", "")
 else:
     SILENCED_SYSTEM_CHECKS = ["mail.E001"]  # no mail is a choice; whoever invites is told that nothing was sent
 if MAILERS["default"]["BACKEND"].endswith("smtp.EmailBackend"):
@@ -243,7 +333,7 @@ NOTICE_WEBHOOK_SECRET = env.str("NOTICE_WEBHOOK_SECRET", "")
 WECOM_URL = env.str("WECOM_URL", "https://qyapi.weixin.qq.com").rstrip("/")
 WECOM_CORP_ID = env.str("WECOM_CORP_ID", "")
 WECOM_SECRET = env.str("WECOM_SECRET", "")
-WECOM_AGENT_ID = env.int("WECOM_AGENT_ID", 0)
+WECOM_AGENT_ID = env.whole("WECOM_AGENT_ID", 0, 0, 10**12, "as WeCom gives it")
 
 # --- Departments: a class with the interface of agents_app.directory; off without one (docs/people.md) -------------
 DIRECTORY = env.str("DIRECTORY", "")
@@ -252,9 +342,10 @@ DIRECTORY = env.str("DIRECTORY", "")
 ANALYSER_URL = env.str("ANALYSER_URL", "").rstrip("/")  # speaks OpenAI's chat completions: https://…/v1
 ANALYSER_KEY = env.str("ANALYSER_KEY", "")
 ANALYSER_MODEL = env.str("ANALYSER_MODEL", "")
-ANALYSER_TIMEOUT = env.float("ANALYSER_TIMEOUT", 5.0)
-ANALYSER_CALLS_PER_MINUTE = env.int("ANALYSER_CALLS_PER_MINUTE", 60)  # of one tenant, in one process
-ANALYSER_CHARACTERS = env.int("ANALYSER_CHARACTERS", 2_000)  # of a message, at most
+ANALYSER_TIMEOUT = env.number("ANALYSER_TIMEOUT", 5, 0.1, 2 * MINUTE, "seconds")
+# Of one tenant, in one process
+ANALYSER_CALLS_PER_MINUTE = env.whole("ANALYSER_CALLS_PER_MINUTE", 60, 1, 100_000, "calls")
+ANALYSER_CHARACTERS = env.whole("ANALYSER_CHARACTERS", 2_000, 50, 100_000, "characters")  # of a message, at most
 
 # --- Language and time -------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
@@ -292,10 +383,13 @@ STORAGES: dict[str, dict[str, Any]] = {
         },
     },
 }
-ATTACHMENT_MAX_BYTES = env.int("ATTACHMENT_MAX_BYTES", 10 * 1024 * 1024)
-ATTACHMENT_MAX_PIXELS = env.int(
-    "ATTACHMENT_MAX_PIXELS", 40_000_000
-)  # of a picture; each may cost four bytes for a moment
+ATTACHMENT_MAX_BYTES = env.whole("ATTACHMENT_MAX_BYTES", 10 * 1024 * 1024, 1_000, 2_000_000_000, "bytes")
+# Of a picture; each may cost four bytes for a moment
+ATTACHMENT_MAX_PIXELS = env.whole("ATTACHMENT_MAX_PIXELS", 40_000_000, 10_000, 1_000_000_000, "pixels")
+# All files together, sent or not: of a conversation, and of a tenant
+ATTACHMENT_CONVERSATION_FILES = env.whole("ATTACHMENT_CONVERSATION_FILES", 2_000, 1, 1_000_000, "files")
+ATTACHMENT_CONVERSATION_BYTES = env.whole("ATTACHMENT_CONVERSATION_BYTES", 2 * 10**9, 10**6, 10**13, "bytes")
+ATTACHMENT_TENANT_BYTES = env.whole("ATTACHMENT_TENANT_BYTES", 10**11, 10**6, 10**16, "bytes")
 ATTACHMENT_TYPES = [
     name.strip()
     for name in env.list(
@@ -311,6 +405,13 @@ ATTACHMENT_TYPES = [
             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             "audio/mpeg",
             "video/mp4",
+            # As telephones and browsers record them: to be saved, never shown by us
+            "image/heic",
+            "audio/ogg",
+            "audio/mp4",
+            "audio/wav",
+            "video/quicktime",
+            "video/webm",
         ],
     )
 ]
@@ -360,27 +461,32 @@ SECURE_CSP = {
 }
 X_FRAME_OPTIONS = "DENY"
 HTTPS = env.bool("HTTPS", False)  # True behind a proxy that ends TLS
+_hsts = env.whole("SECURE_HSTS_SECONDS", 365 * DAY, 0, 2 * YEAR, "seconds")
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
-    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 31_536_000)
+    SECURE_HSTS_SECONDS = _hsts
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
 
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
-    "filters": {"discreet": {"()": "config.logs.Discreet"}},
+    "filters": {"discreet": {"()": "config.logs.Discreet"}, "brief": {"()": "config.logs.Brief"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["discreet"]}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
+        "axes": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
+        "django.security.DisallowedHost": {"filters": ["brief"]},
         "httpx": {"level": "WARNING"},  # it would log whole addresses, and WeCom's hold secrets
         "httpcore": {"level": "WARNING"},
+        "psycopg.pool": {"level": "ERROR"},  # each try to reach a database that is away; who asked for it tells it
     },
 }
 
@@ -412,3 +518,7 @@ UNFOLD = {
         }
     },
 }
+
+FIGURES = env.figures
+env.refuse_if_wrong()
+env.refuse_if_wrong(consistency.errors(globals()))

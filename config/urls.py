@@ -10,6 +10,11 @@ from agents_app.views import LoginView
 from sessions_app.api import urls as api
 from sessions_app.workbench import urls as workbench
 
+handler400 = "config.failures.bad_request"
+handler403 = "config.failures.permission_denied"
+handler404 = "config.failures.page_not_found"
+handler500 = "config.failures.server_error"
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="desk"), name="home"),
     path("login/", LoginView.as_view(), name="login"),

@@ -1,11 +1,47 @@
-"""REST and pages by WSGI, for servers that need no sockets."""
+"""REST and pages by WSGI, for servers that need no sockets. Bodies have the same bounds as by ASGI; how slowly they may come is the
+server's to say (gunicorn: `--timeout`)."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any, cast
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-application = get_wsgi_application()
+django = get_wsgi_application()  # first: it loads the apps
+
+from django.conf import settings  # noqa: E402
+from rest_framework.exceptions import APIException  # noqa: E402
+
+from config import body_rules  # noqa: E402
+from config.bounds import Head, NoLength, Stranger, answer_to, too_large  # noqa: E402
+from config.consistency import is_stranger  # noqa: E402
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Django, behind 413 for a body that says it is too long, and 411 for one that comes in chunks, which Django takes for empty."""
+    head = Head(
+        environ["REQUEST_METHOD"],
+        environ.get("PATH_INFO", ""),
+        environ.get("HTTP_AUTHORIZATION", ""),
+        environ.get("HTTP_COOKIE", ""),
+    )
+    if is_stranger(environ.get("REMOTE_ADDR", ""), settings.SECRET_KEY):
+        return _refused(start_response, head.path, Stranger())
+    announced = environ.get("CONTENT_LENGTH") or ""
+    if not announced and environ.get("HTTP_TRANSFER_ENCODING"):
+        return _refused(start_response, head.path, NoLength())
+    size = int(announced) if announced.isdecimal() else 0
+    if size > body_rules.small(head) and size > (most := body_rules.large(head)):
+        return _refused(start_response, head.path, too_large(most))
+    return cast("Iterable[bytes]", django(environ, start_response))
+
+
+def _refused(start_response: Callable[..., Any], path: str, error: APIException) -> Iterable[bytes]:
+    status, media_type, body = answer_to(path, error)
+    start_response(f"{status} {HTTPStatus(status).phrase}", [("Content-Type", media_type), ("Connection", "close")])
+    return [body]

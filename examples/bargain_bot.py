@@ -1,59 +1,99 @@
-"""A bargaining bot for one customer: python bargain_bot.py SHOP ACCOUNT. It follows the events and answers its turns."""
+"""A bargaining bot: python bargain_bot.py. One loop serves all of its customers, and ends for nothing that passes."""
 
 import os
 import re
 import sys
 import time
+from itertools import takewhile
 
 import httpx
 
 PRICE, LOWEST = 40, 25
-OVER = ("session.completed", "session.cancelled", "session.timed_out")
+PASSING = (httpx.HTTPError, ValueError, KeyError, TypeError)  # no connection, 5xx, 429; half an answer
 api = httpx.Client(
     base_url=os.environ["TANDEM_URL"] + "/api/v1",
     headers={"Authorization": "Bearer " + os.environ["TANDEM_KEY"]},
+    timeout=30,
 )
 
 
-def post(path: str, body: dict, key: str) -> dict | None:
-    """Sent again when no answer came: the Idempotency-Key makes that safe. None when the turn has moved."""
-    for wait in (0, 1, 2, 4, 8):
-        time.sleep(wait)
+def call(method: str, path: str, body: dict | None = None, **query: str) -> dict | None:
+    """The answer; None where the state forbids it (409), it is not ours any more (404), or the cursor is too old (410)."""
+    answer = api.request(method, path, json=body, params=query or None)
+    return None if answer.status_code in (404, 409, 410) else answer.raise_for_status().json()
+
+
+def begin() -> tuple[str, set[str]]:
+    """First the cursor of now, then the state: nothing falls between. So it goes on after a restart, and keeps no file."""
+    cursor, todo, page = call("GET", "/events")["cursor"], set(), call("GET", "/sessions", status="ACTIVE")
+    while page:
+        todo |= {session["conversation_id"] for session in page["results"]}
+        page = call("GET", page["next"]) if page["next"] else None
+    return cursor, todo
+
+
+def words_for(offer: int | None) -> str:
+    if offer is None:
+        return f"It is {PRICE}. Your offer?"
+    return f"Done: {offer}." if offer >= LOWEST else f"{LOWEST} is my last word."
+
+
+def is_said_in(session: dict, message: dict) -> bool:
+    """By us, in this piece of work: whatever people, or work before it, have said is answered or was not ours."""
+    return message["sender_type"] == "bot" and message["session_id"] == session["id"]
+
+
+def serve(conversation: str) -> None:
+    """Say what the customer is still owed. An answer's id is made of the message's, so that none is said twice."""
+    now = call("GET", f"/conversations/{conversation}")
+    session = now and now["controller"] == "bot" and call("GET", f"/sessions/{now['live_session_id']}")
+    if not session:
+        return  # somebody else's turn
+    thread = call("GET", f"/conversations/{conversation}/messages", limit="200")["results"]  # the newest first
+    said = {message["message_id"] for message in thread}
+    work = takewhile(lambda m: m["sender_type"] == "customer" or is_said_in(session, m), thread)
+    for message in reversed([m for m in work if m["sender_type"] == "customer"]):
+        number = re.search(r"\d{1,6}", message["content"])
+        offer = int(number[0]) if number else None
+        reply = {"conversation_id": conversation, "message_id": "re-" + message["id"], "content": words_for(offer)}
+        if reply["message_id"] not in said and not call("POST", "/messages", reply | {"epoch": now["epoch"]}):
+            return  # the turn has moved; an event tells when it is ours again
+        if offer and offer >= LOWEST:
+            call("POST", f"/sessions/{session['id']}/complete", {"outcome": "success"})
+            return
+
+
+def pause(error: Exception, tries: int) -> float:
+    """Seconds until the same is tried again: as many as Tandem says, else more from time to time."""
+    answer = getattr(error, "response", None)
+    if answer is not None and answer.status_code == 401:
+        sys.exit("This key is not valid any more.")
+    print("tries again:", error, file=sys.stderr, flush=True)
+    told = answer.headers.get("Retry-After", "") if answer is not None else ""
+    return float(told) if told.isdigit() else min(2**tries / 4, 5)
+
+
+def main() -> None:
+    cursor, todo, tries = "", set(), 0
+    while True:
+        failed = None
         try:
-            answer = api.post(path, json=body, headers={"Idempotency-Key": key})
-        except httpx.TransportError:
-            continue
-        if answer.status_code == 409:
-            return None
-        if answer.status_code not in (429, 503):
-            return answer.raise_for_status().json()
-    sys.exit("Tandem does not answer.")
-
-
-def reply(session: dict, event: dict) -> None:
-    offer = re.search(r"\d+", event["message"]["content"])
-    agreed = offer is not None and int(offer[0]) >= LOWEST
-    words = f"Done: {offer[0]}." if agreed else f"{LOWEST} is my last word." if offer else f"It is {PRICE}. Your offer?"
-    turn = {"conversation_id": session["conversation_id"], "epoch": event["data"]["answer"]["epoch"]}
-    said = post("/messages", turn | {"content": words, "message_id": "re-" + event["id"]}, "say-" + event["id"])
-    if said and agreed:
-        post(f"/sessions/{session['session_id']}/complete", {"outcome": "success"}, "deal-" + event["id"])
-
-
-def main(shop: str, account: str) -> None:
-    cursor = api.get("/events").raise_for_status().json()["cursor"]
-    session = post("/sessions", {"shop_id": shop, "account_id": account, "task": "negotiation"}, f"open-{cursor}")
-    while session:
-        page = api.get("/events", params={"after": cursor, "conversation": session["conversation_id"]}).json()
-        for event in page["events"]:
-            if event["type"] in OVER and event["session_id"] == session["session_id"]:
-                return
-            is_asked = event["type"] == "message.created" and event["data"]["sender_type"] == "customer"
-            if is_asked and event["data"]["answer"]["controller"] == "bot":
-                reply(session, event)
-        cursor = page["cursor"]
-        time.sleep(0 if page["has_more"] else 0.5)
+            if not cursor:
+                cursor, todo = begin()
+            page = call("GET", "/events", after=cursor, types="message.created,session.*")
+            todo |= {event["conversation_id"] for event in page["events"]} if page else set()
+            cursor = page["cursor"] if page else ""
+        except PASSING as error:
+            failed = error
+        for conversation in sorted(todo):  # each by itself: what fails is tried again, and stops no other
+            try:
+                serve(conversation)
+                todo.discard(conversation)
+            except PASSING as error:
+                failed = error
+        tries = tries + 1 if failed else 0
+        time.sleep(pause(failed, tries) if failed else 0.5)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

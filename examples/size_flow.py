@@ -11,14 +11,23 @@ WANTED = {"order number": r"\b\d{4,}\b", "size": r"\b(?:XS|S|M|L|XL)\b"}
 api = httpx.Client(
     base_url=os.environ["TANDEM_URL"] + "/api/v1",
     headers={"Authorization": "Bearer " + os.environ["TANDEM_KEY"]},
-    transport=httpx.HTTPTransport(retries=5),
+    timeout=30,
 )
 
 
 def call(method: str, path: str, body: dict | None = None, key: str = "", **query: str) -> dict | None:
-    """None when somebody else has moved on: read, and decide anew."""
-    answer = api.request(method, path, json=body, params=query, headers={"Idempotency-Key": key} if key else {})
-    return None if answer.status_code == 409 else answer.raise_for_status().json()
+    """What passes (no connection, half an answer, 429, 5xx) is tried again. None when somebody else has moved on: read anew."""
+    pause = 0.25
+    while True:
+        try:
+            answer = api.request(method, path, json=body, params=query, headers={"Idempotency-Key": key} if key else {})
+            if answer.status_code != 429 and answer.status_code < 500:
+                return None if answer.status_code == 409 else answer.raise_for_status().json()
+            told = answer.headers.get("Retry-After", "")
+        except (httpx.TransportError, ValueError):
+            told = ""
+        time.sleep(float(told) if told.isdigit() else pause)
+        pause = min(pause * 2, 5)
 
 
 def ask(missing: list[str]) -> str:
@@ -34,6 +43,8 @@ def begin(conversation: str, trigger: str) -> tuple[dict, str]:
         number += 1
         named = {"trigger_id": f"{trigger}-{number}", "conversation_id": conversation}
         flow = call("POST", "/flows", named | {"question": ask(list(WANTED)), "missing_info": list(WANTED)})
+        if flow is None:
+            sys.exit("Somebody else has the conversation now; the flow has to wait.")
         since = since or flow["created_at"]
         if flow["status"] not in ("failed", "expired"):
             return flow, since

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -22,11 +24,12 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from agents_app.admin import Isolated, Lines, OwnRelatedFilter, ReadOnly, TandemAdmin, TenantAdmin, json_field, moment
 from agents_app.models import Tenant
-from config.errors import Malformed
 from messaging_app import desk_admin, stream  # noqa: F401 – desk_admin registers its models
 from messaging_app.attachments import admin as attachments_admin  # noqa: F401 – registers its model
 from messaging_app.attachments.models import Attachment
+from messaging_app.detection import detector_for
 from messaging_app.detection.defaults import install
+from messaging_app.detection.patterns import PhraseRefused
 from messaging_app.detection.rules import Rules, validate_phrases
 from messaging_app.models import Conversation, Message, NeedRule, Operation, ReadCursor, StreamHead
 from messaging_app.webhooks import admin as webhooks_admin  # noqa: F401 – registers its models
@@ -305,7 +308,7 @@ class ReadCursorAdmin(ReadOnly, TandemAdmin):
 
 
 class NeedRuleForm(forms.ModelForm):
-    """One phrase a line. What would not compile, or might be slow, is refused here and not met in a conversation."""
+    """One phrase a line. What the engine cannot use is refused here and not met in a conversation."""
 
     phrases = Lines(
         label=_("Phrases"),
@@ -338,8 +341,8 @@ class NeedRuleForm(forms.ModelForm):
         phrases: list[str] = self.cleaned_data[name]
         try:
             validate_phrases(phrases)
-        except Malformed as error:
-            raise ValidationError(str(error)) from error
+        except PhraseRefused as refusal:
+            raise ValidationError(gettext(refusal.sentence) % refusal.values) from refusal
         return phrases
 
 
@@ -359,14 +362,25 @@ def heard(rule: NeedRule, sentence: str) -> str:
 class NeedRuleAdmin(TandemAdmin):
     tenant_path = "tenant"
     form = NeedRuleForm
-    list_display = ("name", "tenant", "kind", "language", "effect_label", "severity_label", "threshold", "is_enabled")
+    list_display = (
+        "name",
+        "tenant",
+        "kind",
+        "language",
+        "effect_label",
+        "severity_label",
+        "threshold",
+        "is_enabled",
+        "problem_in_short",
+    )
     list_filter = (("tenant", OwnRelatedFilter), "kind", "effect", "severity", "language", "is_enabled")
     list_select_related = ("tenant",)
     search_fields = ("name",)
     fieldsets = (
         (None, {"fields": ("tenant", ("kind", "name", "language"), ("effect", "severity", "threshold"), "is_enabled")}),
-        (_("Words"), {"fields": ("phrases", "exceptions", "sentence")}),
+        (_("Words"), {"fields": ("problem", "phrases", "exceptions", "sentence")}),
     )
+    readonly_fields = ("problem",)
 
     @display(description=_("effect"), ordering="effect", label={"escalate": "danger", "flag": "warning"})
     def effect_label(self, rule: NeedRule) -> tuple[str, str]:
@@ -378,8 +392,15 @@ class NeedRuleAdmin(TandemAdmin):
     def severity_label(self, rule: NeedRule) -> tuple[str, str]:
         return rule.severity, rule.get_severity_display()
 
+    @display(description=_("cannot be used"))
+    def problem_in_short(self, rule: NeedRule) -> str:
+        return Truncator(rule.problem).chars(60)
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj.problem = ""  # the form has looked at all of it
         super().save_model(request, obj, form, change)
+        # Compiled by whoever wrote it, before a customer's message meets it.
+        transaction.on_commit(partial(detector_for, obj.tenant_id), robust=True)
         if sentence := form.cleaned_data.get("sentence"):
             messages.info(request, heard(obj, sentence))
 

@@ -15,6 +15,7 @@ from agents_app.rest import Endpoints, command, number, reads
 from agents_app.scopes import Scope
 from config.api import Body, Id
 from config.errors import NotFound
+from messaging_app.fields import SentTime
 from messaging_app.models import WebhookDelivery, WebhookEndpoint
 from messaging_app.webhooks import endpoints
 
@@ -59,7 +60,7 @@ class ReplayBody(Body):
     """From behind a position, or from a time on."""
 
     after = serializers.IntegerField(required=False, min_value=0, max_value=_FAR)
-    since = serializers.DateTimeField(required=False)
+    since = SentTime(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if len(attrs) != 1:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
+from config.errors import Malformed
+from messaging_app import incoming
+
 SENDERS = frozenset({"customer", "bot", "agent", "shop"})
 _KEYS = ("message_id", "account_id", "shop_id", "timestamp", "content")
-_TEXTS = (*_KEYS, "platform", "sender_id", "sender_name")
-_MAX_KEY = 191
-_MAX_CONTENT = 20_000
 _MAX_SHOWN = 200
+MESSAGE_ID_TAKEN = "message_id_taken"
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class Row:
     sender_id: str = ""
     sender_name: str = ""
     is_robot: bool = False
+    epoch: int | None = None  # the turn in which a bot says what it says now
     pk: int | None = None  # of a message that is stored already and only lacks its session
 
     @property
@@ -48,9 +50,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
+    """What became of a row that is not stored, though its sender may believe so. `code` is for programs, as in the API's
+    errors; a row whose id is taken is a duplicate, and told here so that it does not disappear unseen."""
+
     line: int
     reason: str
     text: str
+    code: str = "malformed"
 
 
 def read_line(line: int, raw: bytes | str) -> Row | Rejected | None:
@@ -58,81 +64,92 @@ def read_line(line: int, raw: bytes | str) -> Row | Rejected | None:
     if not raw.strip():
         return None
     try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        return Rejected(line, f"not JSON: {error}", _shown(raw))
+        value = incoming.load_json(raw)
+    except ValueError as error:
+        return None if _is_bare_mark(raw) else Rejected(line, f"not JSON: {error}", _shown(raw))
     row = read_object(line, value)
     return row if isinstance(row, Row) else Rejected(line, row, _shown(raw))
+
+
+def _is_bare_mark(raw: bytes | str) -> bool:
+    """A file that holds nothing but a byte order mark has no rows."""
+    return not (incoming.without_bom(raw) if isinstance(raw, bytes) else raw.removeprefix("\ufeff")).strip()
 
 
 def read_object(line: int, value: Any) -> Row | str:
     """A row, or the reason why it is none."""
     if not isinstance(value, dict):
-        return f"a row is a JSON object, not {_named(value)}"
+        return f"a row is a JSON object, not {incoming.named(value)}"
     for key in _KEYS:
         text = value.get(key)
         if not isinstance(text, str):
-            return f"{key} is missing" if key not in value else f"{key} must be text, not {_named(text)}"
+            return f"{key} is missing" if key not in value else f"{key} must be text, not {incoming.named(text)}"
         if not text:
             return f"{key} is empty"
-    if key := next((key for key in _TEXTS if "\x00" in str(value.get(key))), ""):
-        return f"{key} holds the character NUL"
     sender = value.get("sender_type")
     if not isinstance(sender, str) or sender not in SENDERS:
-        return f"sender_type must be one of {', '.join(sorted(SENDERS))}, not {sender!r}"
-    platform = value.get("platform", "default")
-    if not isinstance(platform, str) or not platform or len(platform) > 64:
-        return "platform must be a text of 1 to 64 characters"
-    for key in ("message_id", "account_id", "shop_id"):
-        if len(value[key]) > _MAX_KEY:
-            return f"{key} is longer than {_MAX_KEY} characters"
-    if len(value["content"]) > _MAX_CONTENT:
-        return f"content is longer than {_MAX_CONTENT} characters"
-    sent_at = read_time(value["timestamp"])
-    if sent_at is None:
-        return f"timestamp {value['timestamp'][:40]!r} is no ISO 8601 time"
-    return Row(
-        line,
-        platform,
-        value["shop_id"],
-        value["account_id"],
-        value["message_id"],
-        sender,
-        value["content"],
-        sent_at,
-        str(value.get("sender_id") or "")[:_MAX_KEY],
-        str(value.get("sender_name") or "")[:200],
-        sender == "bot" or value.get("is_robot") is True,
-    )
-
-
-def read_time(text: str) -> datetime | None:
-    """An ISO 8601 time in UTC; one without an offset is taken for UTC. None if it is none."""
+        return f"sender_type must be one of {', '.join(sorted(SENDERS))}, not {incoming.shown(sender)}"
     try:
-        time = datetime.fromisoformat(text)
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _named(value: Any) -> str:
-    names = {type(None): "null", list: "a list", dict: "an object", str: "text", bool: "true or false"}
-    return names.get(type(value), "a number")
+        platform, shop_id, account_id = incoming.conversation_key(
+            value.get("platform", incoming.DEFAULT_PLATFORM), value["shop_id"], value["account_id"]
+        )
+        return Row(
+            line,
+            platform,
+            shop_id,
+            account_id,
+            incoming.identifier(value["message_id"], "message_id"),
+            sender,
+            incoming.content(value["content"]),
+            incoming.read_time(value["timestamp"]),
+            incoming.person_name(value.get("sender_id"), incoming.MAX_ID),
+            incoming.person_name(value.get("sender_name")),
+            sender == "bot" or value.get("is_robot") is True,
+            epoch if type(epoch := value.get("epoch")) is int else None,
+        )
+    except Malformed as error:
+        return error.detail
 
 
 def _shown(raw: bytes | str) -> str:
-    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else incoming.clean(raw)
     return text.strip()[:_MAX_SHOWN]
 
 
-def first_of_each(rows: Iterable[Row]) -> tuple[list[Row], int]:
-    """The first row of each message id in its platform, and how many repeats were dropped."""
+def distinct(rows: Iterable[Row]) -> tuple[list[Row], int, list[Rejected]]:
+    """The first row of each message id in its platform, how many others there were, and which of them are no repeats."""
     kept: dict[tuple[str, str], Row] = {}
-    seen = 0
+    repeats, taken = 0, []
     for row in rows:
-        seen += 1
-        kept.setdefault((row.platform, row.message_id), row)
-    return list(kept.values()), seen - len(kept)
+        first = kept.setdefault((row.platform, row.message_id), row)
+        if first is not row:
+            repeats += 1
+            if not is_repeat(row, first.conversation, first.sender_type, first.content):
+                taken.append(id_taken(row))
+    return list(kept.values()), repeats, taken
+
+
+def is_repeat(row: Row, conversation: tuple[str, str, str], sender_type: str, content: str) -> bool:
+    """A message id names one message: the same words of the same sender in the same conversation, brought again."""
+    return (row.conversation, row.sender_type, row.content) == (conversation, sender_type, content)
+
+
+def id_taken(row: Row) -> Rejected:
+    told = f"{MESSAGE_ID_TAKEN}: message_id {row.message_id!r} names another message; this row is not stored"
+    return not_stored(row, told, MESSAGE_ID_TAKEN)
+
+
+def not_stored(row: Row, reason: str, code: str) -> Rejected:
+    """A good row that is not stored all the same."""
+    said = {
+        "message_id": row.message_id,
+        "platform": row.platform,
+        "shop_id": row.shop_id,
+        "account_id": row.account_id,
+        "sender_type": row.sender_type,
+        "content": row.content[:_MAX_SHOWN],
+    }
+    return Rejected(row.line, reason, orjson.dumps(said).decode()[:_MAX_SHOWN], code)
 
 
 def by_conversation(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:

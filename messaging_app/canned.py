@@ -21,7 +21,9 @@ from agents_app.actors import Actor
 from agents_app.shared import SHARED_WITH, Sharing, held_by, must_keep, of_one_holder, seen_by
 from config.db import TryAgain, locked, retried
 from config.errors import Conflict, Malformed, NameTaken, NotFound
+from config.free_json import is_storable
 from messaging_app.desk_models import CannedReply
+from messaging_app.folding import without_marks
 from messaging_app.models import Conversation
 
 VARIABLES: dict[str, Any] = {
@@ -67,7 +69,7 @@ def checked_shortcut(text: str) -> str:
 
 def checked_text(text: str) -> str:
     """Raises `Malformed` for what is empty, too long, or names a variable that there is not."""
-    if not text.strip() or "\x00" in text:
+    if not text.strip() or not is_storable(text):
         raise Malformed("A canned reply needs text.")
     if len(text) > MOST_TEXT:
         raise Malformed(f"A canned reply holds at most {MOST_TEXT} characters; this one has {len(text)}.")
@@ -80,14 +82,16 @@ def checked_text(text: str) -> str:
 
 def checked_title(title: str) -> str:
     """Raises `Malformed`."""
-    if not title.strip() or len(title) > 200 or "\x00" in title:
+    if not title.strip() or len(title) > 200 or not is_storable(title):
         raise Malformed("A canned reply needs a title of at most 200 characters.")
     return title.strip()
 
 
 def remember(reply: CannedReply) -> None:
-    """Note the words by which the reply is found. The caller saves."""
-    reply.sought = folded(f"{reply.shortcut} {reply.title} {reply.text}")
+    """Note the words by which the reply is found: as they stand, and once more without their marks. The caller saves."""
+    words = folded(f"{reply.shortcut} {reply.title} {reply.text}")
+    bare = without_marks(words)
+    reply.sought = words if bare == words else f"{words}\n{bare}"
 
 
 # --- Filling it in -----------------------------------------------------------------------------------------------
@@ -125,18 +129,21 @@ def shared_as(rows: QuerySet[CannedReply], scope: str) -> QuerySet[CannedReply]:
 def found(rows: QuerySet[CannedReply], text: str) -> QuerySet[CannedReply]:
     """Replies in which any word of the text occurs, the fittest first; all of them for a blank text.
 
-    First whose shortcut begins with the text, then who holds more of its words; among equals one's own come before a
-    team's, a team's before the tenant's. `place` is that order in one number.
+    First whose shortcut begins with the text, then who holds more of its words, then with the marks that were typed;
+    among equals one's own come before a team's, a team's before the tenant's. `place` is that order in one number.
     """
     words = list(dict.fromkeys(folded(text).split()))[:MOST_WORDS]
-    if "\x00" in text:
+    if not is_storable(text):
         return rows.none()
+    bare = [without_marks(word) or word for word in words]
     any_word = Q()
-    for word in words:
+    for word in bare:
         any_word |= Q(sought__contains=word)
     begins = "/" + folded(text).strip().removeprefix("/")
+    most = 3 * (MOST_WORDS + 1)
     rank = (
-        _unless(Q(shortcut__startswith=begins)) * (3 * (MOST_WORDS + 1))
+        _unless(Q(shortcut__startswith=begins)) * (most * most)
+        + sum((_unless(Q(sought__contains=word)) for word in bare), Value(0)) * most
         + sum((_unless(Q(sought__contains=word)) for word in words), Value(0)) * 3
         + Case(
             When(SHARED_WITH[Sharing.PERSONAL], then=0),

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agents_app.models import Agent, Tenant
 from agents_app.shared import Shared, one_holder
-from config.db import ExactCharField
+from config.db import CheckedJSONField, ExactCharField
 
 
 class CannedReply(Shared):
@@ -117,7 +117,7 @@ class SavedView(Shared):
     """A named part of the desk's list. What `filter` may hold and what it means is `sessions_app.filters`."""
 
     name = ExactCharField(_("name"), max_length=60)
-    filter = models.JSONField(_("filter"), default=dict, blank=True)
+    filter = CheckedJSONField(_("filter"), default=dict, blank=True)
     changed_by = models.CharField(_("changed by"), max_length=200, blank=True, editable=False)
     changed_at = models.DateTimeField(_("changed"), auto_now=True)
 

@@ -18,8 +18,8 @@ from config import clock
 from config.db import TryAgain, locked, retried
 from config.errors import Forbidden, Malformed, NotFound
 from messaging_app.desk_models import Draft
+from messaging_app.incoming import MAX_CONTENT, clean
 from messaging_app.models import Conversation
-from messaging_app.thread import MAX_CONTENT
 
 
 class Saved(NamedTuple):
@@ -39,8 +39,7 @@ def save_draft(*, actor: Actor, conversation_id: int, mode: str, text: str, seen
     drafts = _of(actor, conversation_id, mode)
     if len(text) > MAX_CONTENT:
         raise Malformed(f"A draft holds at most {MAX_CONTENT} characters; this one has {len(text)}.")
-    if "\x00" in text:
-        raise Malformed("A draft cannot hold the character NUL.")
+    text = clean(text)
     with transaction.atomic():
         draft = locked(drafts).first()
         other = draft.text if draft and draft.updated_at != seen and draft.text != text else ""

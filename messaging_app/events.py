@@ -2,28 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
 
+from config import wire_format
+from config.clock import utc
 from messaging_app.attachments import rows as attachments
 from messaging_app.models import Message, Operation
 
 MESSAGE_CREATED = "message.created"
 
 
-def rendered(operations: Sequence[Operation], messages: QuerySet[Message] | None = None) -> list[dict[str, Any]]:
+def message_ids(operations: Iterable[Operation]) -> list[int]:
+    """The rows of the messages that these operations recorded, as far as the record says."""
+    return [o.message_pk for o in operations if o.type == MESSAGE_CREATED and o.message_pk is not None]
+
+
+PLAIN = frozenset(
+    {
+        *(
+            "message_id",
+            "trigger_id",
+            "sender_type",
+            "kind",
+            "status",
+            "state",
+            "controller",
+            "rule",
+            "outcome",
+            "type",
+        ),
+        *("before", "after", "owner_kind", "was_kind", "role", "notice", "channel", "strategy", "availability"),
+        *("effect", "severity", "reason_by", "by_kind", "opened_at", "expires_at", "opens_at", "due_at", "lease_until"),
+    }
+)
+"""The texts in an event's data that are ids, fixed words or times. All others may be somebody's words."""
+
+
+def rendered(
+    operations: Sequence[Operation], messages: QuerySet[Message] | None = None, *, reads: bool = True
+) -> list[dict[str, Any]]:
     """One event for each operation, in order; a new message with its words as they are stored now.
 
     `messages` are those the reader may see. Whoever names none is told no private note: its event comes without words.
+    With `reads` false, for a credential that may follow but not read, all of them do.
     """
+    if not reads:
+        return [_as_told(without_words(_rendered(operation, {}))) for operation in operations]
     if messages is None:
         messages = Message.objects.filter(is_note=False)
-    ids = {o.data["message"] for o in operations if o.type == MESSAGE_CREATED}
+    ids = message_ids(operations)
     said = {m.pk: m for m in messages.filter(pk__in=ids).prefetch_related("attachments")} if ids else {}
-    return [_rendered(operation, said) for operation in operations]
+    return [_as_told(_rendered(operation, said)) for operation in operations]
+
+
+def _as_told(event: dict[str, Any]) -> dict[str, Any]:
+    return event | {"data": wire_format.encode(event["data"])}
+
+
+def without_words(told: dict[str, Any]) -> dict[str, Any]:
+    """What happened, by ids, fixed words, numbers and times: nothing that anybody said, wrote or is called."""
+    return told | {"actor": told["actor"] | {"name": ""}, "data": plain(told["data"])}
+
+
+def plain(data: Any, name: str = "") -> Any:
+    """An event's data with every text emptied that is not one of `PLAIN`."""
+    if isinstance(data, dict):
+        return {key: plain(value, key) for key, value in data.items()}
+    if isinstance(data, list):
+        return [plain(value, name) for value in data]
+    return data if not isinstance(data, str) or name in PLAIN else ""
 
 
 def _rendered(operation: Operation, said: dict[int, Message]) -> dict[str, Any]:
@@ -35,7 +85,7 @@ def _rendered(operation: Operation, said: dict[int, Message]) -> dict[str, Any]:
         "session_id": str(operation.session_id) if operation.session_id else None,
         "seq": operation.seq,
         "pos": operation.pos,
-        "at": _utc(operation.at),
+        "at": utc(operation.at),
         "actor": {
             "kind": operation.actor_kind,
             "id": str(operation.actor_id) if operation.actor_id else None,
@@ -44,7 +94,7 @@ def _rendered(operation: Operation, said: dict[int, Message]) -> dict[str, Any]:
         "data": operation.data,
     }
     if operation.type == MESSAGE_CREATED:
-        message = said.get(operation.data["message"])
+        message = said.get(operation.message_pk or 0)
         told["message"] = _message(message) if message else None
     return told
 
@@ -56,11 +106,7 @@ def _message(message: Message) -> dict[str, Any]:
         "sender_type": message.sender_type,
         "sender_name": message.sender_name,
         "content": message.content,
-        "sent_at": _utc(message.sent_at),
+        "sent_at": utc(message.sent_at),
         "is_note": message.is_note,
         "attachments": [attachments.told(row) for row in message.attachments.all()],
     }
-
-
-def _utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -2,8 +2,7 @@
 
 A hint holds ids only and may be lost: the truth is the stream, and whoever listens can always fetch since a number.
 With Redis each process has one subscription that feeds its local queues; without it the hints stay in the process. In
-both cases each process also looks at the stream once a second, so a lost hint costs latency and nothing else. At the
-same look the passes of those who follow are checked, all of them together.
+both cases each process also looks at the stream once a second, so a lost hint costs latency and nothing else.
 
 Signs of presence (`messaging_app.signs`) go the same way. There is no stream behind them: a lost one is lost.
 """
@@ -14,9 +13,8 @@ import asyncio
 import json
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import Any, NamedTuple
 
 import redis
@@ -25,6 +23,8 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db.models import Max
 
+from agents_app import connections
+from config.redis_link import Away, link
 from messaging_app.models import Conversation, Operation, StreamHead
 from messaging_app.signs import Reader, Sign, Signs
 
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 CHANNEL = "tandem:hints"
 SIGNS = "tandem:signs"
 POLL_SECONDS = 1.0
+QUIET_SECONDS = 5.0
+"""After which a silent Redis is asked whether it is there, and after which again it counts as gone."""
 QUEUE_SIZE = 256
 """Hints a slow reader may fall behind before its socket is closed (4008); it resumes from its cursor."""
 
@@ -70,14 +72,10 @@ class Listener:
 
 
 class Bell:
-    """What wakes a follower of the stream. It holds no hints: a follower reads all that is behind its own cursor.
+    """What wakes a follower of the stream. It holds no hints: a follower reads all that is behind its own cursor."""
 
-    `holder` is the pass that let the follower in; when it has lapsed `when_lapsed` is called, whatever the follower does.
-    """
-
-    def __init__(self, conversation_id: int | None, holder: Hashable) -> None:
-        self.conversation_id, self.holder = conversation_id, holder
-        self.when_lapsed: Callable[[], object] = lambda: None
+    def __init__(self, conversation_id: int | None) -> None:
+        self.conversation_id = conversation_id
         self._news = asyncio.Event()
         self._seen = -1
 
@@ -108,17 +106,13 @@ class Bell:
         return True
 
 
-type Lapsed = Callable[[Collection[Any]], Collection[Any]]
-"""Tells of many passes which do not count any more."""
-
-
 class Hub:
     """The listeners of this process. Belongs to one event loop; `announce` may be called from any thread."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: defaultdict[int, set[Listener]] = defaultdict(set)
-        self._bells: dict[tuple[int, int | None], dict[Bell, Lapsed]] = {}
+        self._bells: dict[tuple[int, int | None], set[Bell]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._seen: dict[int, int] = {}  # how far each tenant's stream was at the last look
         self.signs = Signs()
@@ -138,17 +132,15 @@ class Hub:
             self._listeners[tenant_id].discard(listener)
 
     @asynccontextmanager
-    async def following(
-        self, tenant_id: int, *, holder: Hashable, lapsed: Lapsed, conversation_id: int | None = None
-    ) -> AsyncIterator[Bell]:
-        """Be woken when a tenant's stream, or one conversation in it, has moved, as long as the holder's pass counts."""
+    async def following(self, tenant_id: int, *, conversation_id: int | None = None) -> AsyncIterator[Bell]:
+        """Be woken when a tenant's stream, or one conversation in it, has moved."""
         self._start()
-        where, bell = (tenant_id, conversation_id), Bell(conversation_id, holder)
-        self._bells.setdefault(where, {})[bell] = lapsed
+        where, bell = (tenant_id, conversation_id), Bell(conversation_id)
+        self._bells.setdefault(where, set()).add(bell)
         try:
             yield bell
         finally:
-            del self._bells[where][bell]
+            self._bells[where].remove(bell)
             if not self._bells[where]:
                 del self._bells[where]
 
@@ -175,6 +167,7 @@ class Hub:
             for bell in self._bells.get((hint.tenant_id, None), ()):
                 bell.ring()
             if hint.conversation_id is None:
+                connections.registry.check_soon()  # somebody may have been dismissed
                 continue
             for listener in tuple(self._listeners.get(hint.tenant_id, ())):
                 listener.put(hint)
@@ -195,7 +188,7 @@ class Hub:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             self.signs.forget()
-            for look in (self._look_for_listeners, self._look_for_bells, self._check_passes):
+            for look in (self._look_for_listeners, self._look_for_bells):
                 try:
                     await look()
                 except Exception:
@@ -216,32 +209,41 @@ class Hub:
             for bell in self._bells.get(where, ()):
                 bell.look(number)
 
-    async def _check_passes(self) -> None:
-        held: defaultdict[Lapsed, set[Hashable]] = defaultdict(set)
-        for bells in self._bells.values():
-            for bell, lapsed in bells.items():
-                held[lapsed].add(bell.holder)
-        gone = {lapsed: await database_sync_to_async(lapsed)(passes) for lapsed, passes in held.items()}
-        for bells in tuple(self._bells.values()):
-            for bell, lapsed in tuple(bells.items()):
-                if bell.holder in gone.get(lapsed, ()):
-                    bell.when_lapsed()
-
     async def _subscribe(self) -> None:
         while True:
             try:
-                async with redis.asyncio.from_url(settings.REDIS_URL) as client, client.pubsub() as subscription:
+                async with (
+                    redis.asyncio.from_url(settings.REDIS_URL, socket_connect_timeout=QUIET_SECONDS) as client,
+                    client.pubsub() as subscription,
+                ):
                     await subscription.subscribe(CHANNEL, SIGNS)
-                    async for message in subscription.listen():
-                        if message["type"] != "message":
-                            continue
+                    async for message in _messages(subscription):
                         if message["channel"] == SIGNS.encode():
                             self.signs.put(Sign(*json.loads(message["data"])))
                         else:
                             self._deliver(Hint(*values) for values in json.loads(message["data"]))
-            except (redis.RedisError, OSError) as error:
+            except (redis.RedisError, OSError, TimeoutError) as error:
                 log.warning("no hints from Redis (%s); following the stream until it is back", error)
                 await asyncio.sleep(POLL_SECONDS)
+
+
+async def _messages(subscription: redis.asyncio.client.PubSub) -> AsyncIterator[dict[str, Any]]:
+    """What is published. A server that says nothing is asked whether it is there; raises `TimeoutError` when it is not.
+
+    Without the question, a server that hangs, or whose machine is gone, would be listened to for ever.
+    """
+    is_asked = False
+    while True:
+        message = await subscription.get_message(timeout=QUIET_SECONDS)
+        if message is not None:
+            is_asked = False
+            if message["type"] == "message":
+                yield message
+        elif is_asked:
+            raise TimeoutError("no answer")
+        else:
+            await subscription.ping()
+            is_asked = True
 
 
 def _head(tenant_id: int) -> int:
@@ -280,14 +282,11 @@ def _numbers(followed: Iterable[tuple[int, int | None]]) -> dict[tuple[int, int 
 hub = Hub()
 
 
-@cache
-def _redis() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
-
-
 def check() -> None:
     """Raises when Redis does not answer."""
-    _redis().ping()
+    if link().is_away:
+        raise Away
+    link().client.ping()
 
 
 def announce(hints: Iterable[Hint]) -> None:
@@ -308,8 +307,7 @@ def _published(channel: str, what: Any) -> bool:
     if not settings.REDIS_URL:
         return False
     try:
-        _redis().publish(channel, json.dumps(what))
-    except redis.RedisError as error:
-        log.warning("not told over Redis (%s); readers of the stream will find what is in it", error)
-        return False
+        link().run(lambda client: client.publish(channel, json.dumps(what)))
+    except Away:
+        return False  # readers of the stream will find what is in it
     return True

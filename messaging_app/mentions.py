@@ -15,10 +15,11 @@ from django.db.models import QuerySet, Subquery
 from agents_app.actors import Actor
 from agents_app.models import Agent
 from config import clock
-from config.db import ids_beside
+from config.db import ids_beside, retried
 from config.errors import Forbidden, NotFound
 from messaging_app.canned import folded
 from messaging_app.desk_models import Mention
+from messaging_app.folding import without_marks
 from messaging_app.models import Message
 from messaging_app.search import UNSPACED
 
@@ -94,14 +95,22 @@ class Colleague(NamedTuple):
 
 
 def colleagues(actor: Actor, text: str) -> list[Colleague]:
-    """Agents of the tenant whose name, or a word of it, begins with the text; without the actor."""
+    """Agents of the tenant whose name, or a word of it, begins with the text, its marks aside; without the actor."""
     if not actor.is_agent:
         raise Forbidden("Only agents write notes.")
     rows = list(Agent.objects.filter(tenant_id=actor.tenant_id, is_active=True).values_list("pk", "name"))
     names = Counter(folded(name) for _, name in rows)
     wanted = folded(text)
-    fitting = [(pk, name) for pk, name in rows if pk != actor.pk and _fits(folded(name), wanted)]
-    fitting.sort(key=lambda row: (not folded(row[1]).startswith(wanted), folded(row[1]), row[0]))
+    bare = without_marks(wanted) or wanted
+    fitting = [(pk, name) for pk, name in rows if pk != actor.pk and _fits(without_marks(folded(name)), bare)]
+    fitting.sort(
+        key=lambda row: (
+            not without_marks(folded(row[1])).startswith(bare),
+            not _fits(folded(row[1]), wanted),
+            folded(row[1]),
+            row[0],
+        )
+    )
     return [Colleague(name, _token(pk, name, names)) for pk, name in fitting[:SHOWN]]
 
 
@@ -135,6 +144,7 @@ def ids_named() -> Subquery:
     return ids_beside(Mention.objects.all(), "agent_id", of="message")
 
 
+@retried
 def read(*, actor: Actor, mention_id: int) -> Mention:
     """Note that a mention was read; done again, the first time stays. Raises `NotFound`, `Forbidden`."""
     mentions = mentions_of(actor).filter(pk=mention_id)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from agents_app.models import Agent, ApiClient, Tenant
-from config.db import ExactCharField
+from config.db import CheckedJSONField, ExactCharField
+from config.sealing import SealedField
 from messaging_app import desk_models  # noqa: F401 – registers its models
 from messaging_app.attachments import models as attachment_models  # noqa: F401 – registers its model
 
@@ -60,7 +62,7 @@ class Conversation(models.Model):
     desk_order = models.BigIntegerField(_("place within the tier"), default=0)  # smaller is shown first
 
     needs_human = models.BooleanField(_("needs a human"), default=False)
-    need = models.JSONField(_("why"), default=dict, blank=True)
+    need = CheckedJSONField(_("why"), default=dict, blank=True)
     waiting_since = models.DateTimeField(_("waiting for a human since"), null=True, blank=True)
     is_urgent = models.BooleanField(_("urgent"), default=False)
     pinned_at = models.DateTimeField(_("pinned"), null=True, blank=True)
@@ -174,7 +176,7 @@ class Operation(models.Model):
     actor_kind = models.CharField(_("by"), max_length=16)
     actor_id = models.BigIntegerField(_("actor"), null=True, blank=True)
     actor_name = models.CharField(_("actor's name"), max_length=200, blank=True)
-    data = models.JSONField(_("data"), default=dict)
+    data = CheckedJSONField(_("data"), default=dict)
     at = models.DateTimeField(_("when"))
     chain = models.CharField(_("hash"), max_length=64)
 
@@ -192,6 +194,12 @@ class Operation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.seq} {self.type}"
+
+    @property
+    def message_pk(self) -> int | None:
+        """Of `message.created`: the message's row; None where the record does not say."""
+        pk = self.data.get("message")
+        return pk if type(pk) is int else None
 
 
 class StreamHead(models.Model):
@@ -228,7 +236,8 @@ class NeedRule(models.Model):
     """When a conversation needs a human. Checked in the order VIP, keyword, failure, sentiment, model.
 
     `phrases` are words or regular expressions in any language; where one of `exceptions` matches, the phrase inside it
-    does not count ("when does the service desk open?" is no request for a human).
+    does not count ("when does the service desk open?" is no request for a human). `problem` names what the engine cannot
+    use of them, in English; every process knows by `changed_at` that it holds an older rule.
     """
 
     class Kind(models.TextChoices):
@@ -251,14 +260,19 @@ class NeedRule(models.Model):
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
     name = models.CharField(_("name"), max_length=100)
     language = models.CharField(_("language"), max_length=16, blank=True, help_text=_("Empty: any."))
-    phrases = models.JSONField(_("phrases"), default=list, blank=True)
-    exceptions = models.JSONField(_("phrases that do not count"), default=list, blank=True)
+    phrases = CheckedJSONField(_("phrases"), default=list, blank=True)
+    exceptions = CheckedJSONField(_("phrases that do not count"), default=list, blank=True)
     threshold = models.PositiveSmallIntegerField(
-        _("threshold"), default=1, help_text=_("Failed answers in a row, or hits of anger in one message.")
+        _("threshold"),
+        default=1,
+        validators=[MaxValueValidator(100)],
+        help_text=_("Failed answers in a row, or hits of anger in one message."),
     )
     effect = models.CharField(_("effect"), max_length=16, choices=Effect, default=Effect.ESCALATE)
     severity = models.CharField(_("severity"), max_length=8, choices=Severity, default=Severity.MEDIUM)
     is_enabled = models.BooleanField(_("in use"), default=True)
+    problem = models.TextField(_("what cannot be used"), blank=True, editable=False)
+    changed_at = models.DateTimeField(_("changed"), auto_now=True)
 
     class Meta:
         verbose_name = _("rule of need")
@@ -283,10 +297,10 @@ class WebhookEndpoint(models.Model):
     )
     url = models.CharField(_("address"), max_length=2000)
     description = models.CharField(_("description"), max_length=200, blank=True)
-    types = models.JSONField(_("types of events"), default=list, blank=True, help_text=_("Empty: all."))
-    # As they stand and not hashed: signing (HMAC) needs the secret itself. Nothing but the verb that makes one shows it.
-    secret = models.CharField(_("secret"), max_length=100, blank=True, editable=False)
-    old_secret = models.CharField(_("secret before"), max_length=100, blank=True, editable=False)
+    types = CheckedJSONField(_("types of events"), default=list, blank=True, help_text=_("Empty: all."))
+    # Sealed and not hashed: signing (HMAC) needs the secret itself. Nothing but the verb that makes one shows it.
+    secret = SealedField(_("secret"), blank=True, editable=False)
+    old_secret = SealedField(_("secret before"), blank=True, editable=False)
     old_secret_until = models.DateTimeField(_("secret before signs until"), null=True, blank=True, editable=False)
     is_enabled = models.BooleanField(_("in use"), default=True)
     disabled_reason = models.CharField(_("why not in use"), max_length=200, blank=True)
@@ -295,7 +309,7 @@ class WebhookEndpoint(models.Model):
     last_success_at = models.DateTimeField(_("last success"), null=True, blank=True)
     not_before = models.DateTimeField(_("asked to wait until"), null=True, blank=True)
     lease_until = models.DateTimeField(_("served until"), null=True, blank=True, editable=False)
-    changes = models.JSONField(_("changes"), default=list, blank=True)
+    changes = CheckedJSONField(_("changes"), default=list, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
 
@@ -346,7 +360,7 @@ class WebhookDelivery(models.Model):
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True, blank=True)
     last_code = models.PositiveSmallIntegerField(_("last answer"), null=True, blank=True)
     last_error = models.CharField(_("last error"), max_length=200, blank=True)
-    log = models.JSONField(_("attempts"), default=list, blank=True)
+    log = CheckedJSONField(_("attempts"), default=list, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:

@@ -4,6 +4,9 @@ A text becomes terms: whole words where a script puts spaces between them, overl
 not. They are stored as plain letters and digits behind the tenant's number, so that no database drops a term for being
 short, common or foreign, none of them sees syntax in what somebody typed, and no tenant's words stand among another's.
 
+A word with marks that people leave out (`folding`) is stored as it is written and once more without them; a question is
+asked without them, of both. So `don hang` finds đơn hàng, and whoever wants to can put those first that are as typed.
+
 The index is filled behind the writers, from the stream: a position is given once what it counts is committed, so a
 cursor misses nothing. What was written is found when the clock has ticked.
 """
@@ -18,12 +21,14 @@ from itertools import pairwise
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from config.db import locked, retried
 from messaging_app import stream
 from messaging_app.attachments.models import Attachment
+from messaging_app.events import message_ids
+from messaging_app.folding import without_marks
 from messaging_app.models import (
     Conversation,
     ConversationTerms,
@@ -57,6 +62,7 @@ _MARKS = (
 )
 _SYMBOLS = "\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
 _ASCII_RUN = re.compile("[a-z0-9]+")
+_UNSPACED_LETTER = re.compile(f"[{UNSPACED}]")
 _RUN = re.compile(f"([{UNSPACED}]+)|(?:(?![{UNSPACED}])[^\\W_]|[{_MARKS}])+|[{_SYMBOLS}]")
 
 
@@ -125,18 +131,42 @@ def _code(term: str) -> str:
     return "".join(map(_letter, term[:LONGEST]))[:LONGEST]
 
 
-def _stored(tenant_id: int, term: str) -> str:
-    """A term as the index holds it: 7xrefund."""
-    return f"{tenant_id}x{_code(term)}"
+WRITTEN, FOLDED = "x", "y"
+
+
+def _stored(tenant_id: int, term: str, how: str = WRITTEN) -> str:
+    """A term as the index holds it: 7xcafe as it is written, 7ycafe of what is café when it is written."""
+    return f"{tenant_id}{how}{_code(term)}"
+
+
+def _all_stored(tenant_id: int, text: str) -> Iterator[str]:
+    """What is stored of a text: its terms, and without marks those that have some."""
+    written = terms(text)
+    yield from (_stored(tenant_id, term) for term in written)
+    bare = ((term, _bare(term)) for term in written)
+    yield from dict.fromkeys(_stored(tenant_id, folded, FOLDED) for term, folded in bare if folded != term)
+
+
+def _wanted(tenant_id: int, term: str) -> list[str]:
+    """Any of these answers a term of a question: it, without marks; what is the same when its marks are left out."""
+    if _UNSPACED_LETTER.match(term):
+        return [_stored(tenant_id, term)]
+    folded = _bare(term)
+    return [_stored(tenant_id, folded), _stored(tenant_id, folded, FOLDED)]
+
+
+def _bare(term: str) -> str:
+    """A term without its marks; itself, if it is of an unspaced script or nothing but marks."""
+    return term if _UNSPACED_LETTER.match(term) else without_marks(term) or term
 
 
 # --- Finding -----------------------------------------------------------------------------------------------------
 
-# A term, a beginning, and what stands between them when all must occur.
+# A term, a beginning; what stands between those of which one must occur, around them, and between groups that all must.
 _SYNTAX = {
-    "sqlite": ("{}", "{}*", " "),
-    "postgresql": ("{}", "{}:*", " & "),
-    "mysql": ("+{}", "+{}*", " "),
+    "sqlite": ("{}", "{}*", " OR ", "({})", " AND "),
+    "postgresql": ("{}", "{}:*", " | ", "({})", " & "),
+    "mysql": ("{}", "{}*", " ", "+({})", " "),
 }
 # The migration makes the indexes for exactly these expressions.
 _MATCHING = {
@@ -172,16 +202,34 @@ def find_conversations(rows: QuerySet[Conversation], text: str, *, tenant_id: in
     return rows if found is None else rows.filter(pk__in=found)
 
 
-def _matching(model: type[MessageTerms | ConversationTerms], text: str, tenant_id: int) -> RawSQL | list[int] | None:
+def as_typed(text: str, *, tenant_id: int) -> Q:
+    """Of conversations: that the customer, or a message, holds all words with the very marks that were typed.
+
+    To put these first. It asks nothing about who may read the messages, so it must not be what finds a conversation.
+    """
+    named = _matching(ConversationTerms, text, tenant_id, exactly=True)
+    said = _matching(MessageTerms, text, tenant_id, exactly=True)
+    if named is None or said is None:
+        return Q()
+    said_in = MessageTerms.objects.filter(pk__in=said).values("message__conversation_id")
+    return Q(pk__in=named) | Q(pk__in=said_in)
+
+
+def _matching(
+    model: type[MessageTerms | ConversationTerms], text: str, tenant_id: int, *, exactly: bool = False
+) -> RawSQL | list[int] | None:
     """The keys that the index finds: a subquery; an empty list where there is nothing to look for; None for blank."""
     if not text.strip():
         return None
     whole, begun = asked(text)
     if not whole and not begun:
         return []
-    exact, beginning, joint = _SYNTAX[connection.vendor]
-    wanted = [exact.format(_stored(tenant_id, term)) for term in whole]
-    wanted += [beginning.format(_stored(tenant_id, term)) for term in begun]
+    exact, beginning, either, group, joint = _SYNTAX[connection.vendor]
+    wanted = []
+    for form, some in ((exact, whole), (beginning, begun)):
+        for term in some:
+            ways = [_stored(tenant_id, term)] if exactly else _wanted(tenant_id, term)
+            wanted.append(group.format(either.join(map(form.format, ways))))
     sql = _MATCHING[connection.vendor].format(table=model._meta.db_table, key=model._meta.pk.column)
     # Our own names; what was asked is a parameter.
     return RawSQL(sql, [joint.join(wanted)])  # noqa: S611  # nosec B611
@@ -265,8 +313,8 @@ def _first(operations: list[Operation]) -> tuple[list[Operation], int]:
 
 def _said(operations: Iterable[Operation]) -> Iterator[tuple[int, str]]:
     """The messages that these operations recorded, as they are now, with the names of what is attached."""
-    one_by_one = [o.data["message"] for o in operations if o.type == "message.created"]
-    with_files = [o.data["message"] for o in operations if o.data.get("attachments")]
+    one_by_one = message_ids(operations)
+    with_files = message_ids(o for o in operations if o.data.get("attachments"))
     files: dict[int, str] = {}
     for row in Attachment.objects.filter(message__in=with_files):
         files[row.message_id or 0] = f"{files.get(row.message_id or 0, '')} {row.name}"
@@ -293,7 +341,7 @@ def _keep[T: (MessageTerms, ConversationTerms)](
     texts: Iterable[tuple[int, str]],
     known: dict[int, str] | None = None,
 ) -> None:
-    told = ((pk, " ".join(_stored(tenant_id, term) for term in terms(text))) for pk, text in texts)
+    told = ((pk, " ".join(_all_stored(tenant_id, text))) for pk, text in texts)
     rows = [model(pk=pk, terms=words) for pk, words in told if words and words != (known or {}).get(pk)]
     with_target = connection.features.supports_update_conflicts_with_target  # MariaDB and MySQL take none
     model._default_manager.bulk_create(

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid4
 
 from django.db import IntegrityError
 from django.db.models import QuerySet
 
-from agents_app.actors import Actor
+from agents_app.actors import Actor, ActorKind
 from config.db import TryAgain
 from config.errors import Conflict, Malformed, NotFound
+from messaging_app import incoming
 from messaging_app.attachments import rows as attachments
 from messaging_app.attachments.models import Attachment
-from messaging_app.models import Conversation, Message, ReadCursor
+from messaging_app.events import MESSAGE_CREATED
+from messaging_app.models import Conversation, Message, Operation, ReadCursor
 
-MAX_CONTENT = 20_000
-"""Characters. Longer than any chat platform sends; bounds what one row can cost."""
-MAX_ID = 191
+
+class MessageIdTaken(Conflict):
+    code, message = "message_id_taken", "This message_id names another message; nothing was stored."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,40 +40,79 @@ class Words:
         return not self.content.strip() and not self.attachments
 
 
+def normalized(words: Words) -> Words:
+    """The words as they are stored, or looked for: `incoming`. Raises `Malformed` for an id or length that cannot be."""
+    return replace(
+        words,
+        content=incoming.content(words.content),
+        message_id=incoming.identifier(words.message_id, "message_id") if words.message_id else "",
+        sender_name=incoming.person_name(words.sender_name),
+        sent_at=incoming.sent_time(words.sent_at) if words.sent_at else None,
+    )
+
+
 def checked(words: Words) -> Words:
-    """Raises `Malformed` when there is nothing to say, or too much."""
+    """The words as they are stored. Raises `Malformed` when there is nothing to say, or too much."""
+    words = normalized(words)
     if words.is_blank:
         raise Malformed("A message needs text.")
     if len(words.attachments) > attachments.MOST:
         raise Malformed(f"A message holds at most {attachments.MOST} attachments.")
     if len(set(words.attachments)) < len(words.attachments):
         raise Malformed("A message holds an attachment once.")
-    if len(words.content) > MAX_CONTENT:
-        raise Malformed(f"A message holds at most {MAX_CONTENT} characters; this one has {len(words.content)}.")
-    if "\x00" in words.content:
-        raise Malformed("A message cannot hold the character NUL.")
-    _checked_id(words.message_id)
     return words
 
 
-def _checked_id(message_id: str) -> None:
-    if len(message_id) > MAX_ID:
-        raise Malformed(f"message_id holds at most {MAX_ID} characters.")
-    if "\x00" in message_id:
-        raise Malformed("message_id cannot hold the character NUL.")
+def find(conversation: Conversation, words: Words, *, sender_type: str, actor: Actor) -> Message | None:
+    """The message that is said here once more, if it is one. `words` are normalised.
 
-
-def find(conversation: Conversation, message_id: str) -> Message | None:
-    """The message stored under this id. Raises `Conflict` when another conversation has it, `Malformed` for no id."""
-    if not message_id:
+    A note that comes as a reply is still that note: a retry at the wrong verb says nothing aloud. An id names one
+    message: raises `MessageIdTaken` when it was another's, in another conversation or by somebody else.
+    """
+    if not words.message_id:
         return None
-    _checked_id(message_id)
     known = Message.objects.filter(
-        tenant_id=conversation.tenant_id, platform=conversation.platform, message_id=message_id
+        tenant_id=conversation.tenant_id, platform=conversation.platform, message_id=words.message_id
     ).first()
-    if known is not None and known.conversation_id != conversation.pk:
-        raise Conflict(f"message_id {message_id!r} belongs to another conversation.", reason="message_id_taken")
+    if known is None:
+        return None
+    if (known.conversation_id, known.content) != (conversation.pk, words.content):
+        raise MessageIdTaken
+    if sender_type == Message.Sender.SHOP and known.sender_type in (Message.Sender.BOT, Message.Sender.AGENT):
+        return known  # the channel's echo of what was said here, under the id that we gave it
+    if known.sender_type != sender_type:
+        raise MessageIdTaken
+    if sender_type in _SPEAK_AS_THEMSELVES and not _said_by(known, actor):
+        raise MessageIdTaken
+    sent = (
+        set(known.attachments.values_list("pk", flat=True)) if words.attachments or not words.content.strip() else set()
+    )
+    if set(words.attachments) != sent:
+        raise MessageIdTaken
     return known
+
+
+_SPEAK_AS_THEMSELVES = (Message.Sender.BOT, Message.Sender.AGENT, Message.Sender.PARTICIPANT)
+"""Whose words come with their own credential. Customers' and the shop's come by whoever connects the channel."""
+
+
+def _said_by(known: Message, actor: Actor) -> bool:
+    """What a batch brought names its sender in the channel's own words: there the type is all that can be compared."""
+    told = Operation.objects.filter(conversation_id=known.conversation_id, seq=known.seq)
+    who = told.values_list("type", "actor_kind", "actor_id").first()
+    return who is None or who[0] != MESSAGE_CREATED or who[1:] == (actor.kind.value, actor.id)
+
+
+def _sender_name(words: Words, sender_type: str, conversation: Conversation, actor: Actor) -> str:
+    """Who spoke. A customer or somebody at the shop is never called by the name of the key that brought the words."""
+    if sender_type in (Message.Sender.AGENT, Message.Sender.PARTICIPANT, Message.Sender.SYSTEM):
+        return actor.name
+    if sender_type == Message.Sender.BOT:
+        return words.sender_name or actor.name
+    if sender_type == Message.Sender.CUSTOMER:
+        own = actor.name if actor.kind == ActorKind.CUSTOMER else ""
+        return words.sender_name or conversation.customer_name or own
+    return words.sender_name
 
 
 def append(
@@ -84,11 +125,12 @@ def append(
     now: datetime,
     session_id: int | None,
     is_note: bool = False,
+    is_late: bool = False,
     attached: Sequence[Attachment] = (),
 ) -> Message:
     """Store one thing said, under the conversation's lock. The caller has looked for a repeat with `find`.
 
-    `attached` goes with it. Raises `TryAgain` when another conversation stored this id meanwhile: the next attempt will
+    `attached` goes with it. What is late is history: the list shows it only if nothing newer was said. Raises `TryAgain` when another conversation stored this id meanwhile: the next attempt will
     find it.
     """
     message = Message(
@@ -99,10 +141,10 @@ def append(
         message_id=words.message_id or uuid4().hex,
         sender_type=sender_type,
         sender_id=str(actor.id or ""),
-        sender_name=(words.sender_name or actor.name)[:200],
+        sender_name=_sender_name(words, sender_type, conversation, actor)[: incoming.MAX_NAME],
         is_note=is_note,
         content=words.content,
-        sent_at=min(words.sent_at or now, now),  # a sender's clock ahead of ours must not put words into the future
+        sent_at=incoming.not_later(words.sent_at or now, now),
         seq=seq,
     )
     try:
@@ -110,10 +152,13 @@ def append(
     except IntegrityError as error:
         raise TryAgain(f"message_id {message.message_id!r} was stored just now") from error
     attachments.bind(attached, message)
+    newest = conversation.last_activity_at
+    if is_late and newest is not None and newest > message.sent_at:
+        return message
     if not is_note and sender_type != Message.Sender.SYSTEM:  # the list shows what people say
         conversation.last_text = in_short(words.content, attached)
         conversation.last_sender = sender_type
-    conversation.last_activity_at = now
+    conversation.last_activity_at = message.sent_at if is_late else now
     return message
 
 

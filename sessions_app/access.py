@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent
+from agents_app.scopes import Scope
+from messaging_app.models import Message
 from sessions_app.errors import AlreadyTaken, Forbidden, NoCapacity, NotAvailable, NotFound, NotServing
 from sessions_app.models import ChatSession, Participant
 from sessions_app.settle import load
@@ -67,9 +69,31 @@ def may_open(actor: Actor, *, robot: bool) -> None:
 
 
 def may_deliver(actor: Actor) -> None:
-    """Bring in what a customer said: the customer's own token, or the programs that connect the channel."""
+    """Bring in what a customer says: the customer's own token, the channel's integrator, or a bot that is the channel too.
+
+    A bot is that where an administrator gave its key the scope `inbound:write`. Else it could put words into the mouths
+    of other bots' customers, and learn their epochs. A customer's token has the scope where the key has that made it.
+    """
+    if not actor.may(Scope.INBOUND):
+        raise Forbidden(f"This credential lacks the scope {Scope.INBOUND}: customers' words come from the channel.")
     if actor.kind not in (ActorKind.CUSTOMER, *_MACHINES):
         raise Forbidden("Only the customer or the channel may do that.")
+
+
+def may_bring(actor: Actor, sender_type: str = "") -> None:
+    """Bring messages in a batch; of one sender, if it is named.
+
+    An integrator brings whatever was said. A bot brings its own answers, and customers' words where it is the channel
+    too; what people of the shop said is not its to tell.
+    """
+    if actor.kind not in _MACHINES:
+        raise Forbidden("Only programs bring batches.")
+    if actor.kind != ActorKind.BOT or sender_type in ("", Message.Sender.BOT):
+        return
+    if sender_type == Message.Sender.CUSTOMER:
+        may_deliver(actor)
+    else:
+        raise Forbidden("What agents and the shop have said is brought by an integrator only.")
 
 
 def may_escalate(actor: Actor, session: ChatSession | None) -> None:

@@ -7,3 +7,10 @@ from django.utils.translation import gettext_lazy as _
 class SessionsConfig(AppConfig):
     name = "sessions_app"
     verbose_name = _("Turns")
+
+    def ready(self) -> None:
+        """Participants' tokens and sockets end with the participation."""
+        from agents_app import tokens
+        from sessions_app import guests
+
+        tokens.revokes(guests.ended)

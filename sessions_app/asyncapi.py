@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from django.conf import settings
 
+from agents_app.connections import Close
 from sessions_app.event_types import EVENT, EVENT_TYPES, TEXT, Schema, schema_of
 
 PAGE = settings.BASE_DIR / "docs" / "asyncapi.yaml"
@@ -15,6 +16,9 @@ INTRODUCTION = """\
 Every change is an event, once, in the order of its tenant's stream. docs/events.md says how to follow them and how to
 go on after a break. Fields may be added; pass over what you do not know.
 """
+_CLOSED = "Always accepted; what is refused, or ends, is closed with a code and its reason: " + ", ".join(
+    f"{int(code)} {code.reason}" for code in Close
+)
 _HEAD = "# Made from sessions_app/event_types.py by `python manage.py asyncapi_doc`; do not edit. A test fails when stale.\n"
 _EVENT = {"$ref": "#/components/schemas/event"}
 _ASKED: Schema = {
@@ -69,6 +73,7 @@ def document() -> dict[str, Any]:
             "socket": {
                 "address": "/ws/events/",
                 "summary": "The same over a WebSocket, with a one-use ticket (`ticket`) or an agent's login.",
+                "description": _CLOSED,
                 "servers": [{"$ref": "#/servers/sockets"}],
                 "messages": {name: {"$ref": f"#/components/messages/frame_{name}"} for name in frames},
                 "bindings": {"ws": {"method": "GET", "query": _ASKED, "bindingVersion": "0.1.0"}},

@@ -2,13 +2,16 @@
 
 A page that hears one refetches what it may see, under its own rights. Hints may be lost; a page that was away fetches
 since the last number it has seen. Signs of presence go both ways: who looks at a conversation, and who types in it.
+
+Each socket is in the registry of `agents_app.connections`, which closes it when what let it in is revoked.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -16,40 +19,86 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from agents_app.actors import Actor, ActorKind, agent_actor, customer_actor
+from agents_app import connections, passes
+from agents_app.actors import Actor, ActorKind, customer_actor
 from agents_app.authentication import Principal
-from agents_app.models import Agent
+from agents_app.connections import Close, Connection, TooManyConnections
 from agents_app.passes import Pass
 from messaging_app import live
 from messaging_app.models import Conversation
 from messaging_app.signs import GONE, LOOKS, NOTES, REPLIES, Sign
-from sessions_app import following, guests, queries
+from sessions_app import guests, queries
 from sessions_app.actions import people, presence
+
+log = logging.getLogger(__name__)
 
 COALESCE_SECONDS = 0.05
 SIGN_SECONDS = 0.2
 """The pause after each sign that a page gives: one that gives too many is heard more slowly."""
-NOT_LOGGED_IN = 4401
-NOT_AN_AGENT = 4403
-NOT_KEPT_UP = 4008
 
 
 class HintConsumer(AsyncWebsocketConsumer):
     """A socket with tasks that forward the tenant's hints and signs. `pong` answers a page's `ping`."""
+
+    channel_layer_alias = "none"  # hints come by the hub: a socket needs no channel of its own, and no Redis
 
     gives: ClassVar[frozenset[str]] = frozenset({REPLIES, GONE})
     """The signs that this page's person may give."""
     actor: Actor | None = None
     at: int | None = None
     """The conversation that the person is at."""
+    connection: Connection | None = None
     _tasks: tuple[asyncio.Task[None], ...] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._replying: set[str] = set()
+        self._closing: asyncio.Task[None] | None = None
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """However it ends, also by an error: the connection is not in the registry any more."""
+        try:
+            await super().__call__(*args, **kwargs)
+        finally:
+            self._stop()
+            if self.connection:
+                connections.registry.close(self.connection)
+
+    async def admit(self, holder: Pass, *, is_allowed: Callable[[], bool] = lambda: True) -> bool:
+        """Let the holder in for as long as its pass counts; False when there are too many, and the socket is closed."""
+        try:
+            self.connection = connections.registry.open(holder, end=self._revoked, is_allowed=is_allowed)
+        except TooManyConnections:
+            await self.refuse(Close.TOO_MANY)
+            return False
+        self.actor = holder.actor
+        await self.accept()
+        return True
 
     def begin(self, *work: Coroutine[Any, Any, None]) -> None:
-        self._tasks = tuple(asyncio.create_task(one) for one in work)
+        self._tasks = tuple(asyncio.create_task(self._or_close(one)) for one in work)
+
+    async def _or_close(self, work: Coroutine[Any, Any, None]) -> None:
+        """A page whose socket has gone deaf would wait for ever; closed, it comes back."""
+        try:
+            await work
+        except Exception:
+            log.exception("a socket was closed: it could not follow")
+            await self.end(Close.TRY_AGAIN)
+
+    def _revoked(self) -> None:
+        """Hears nothing more from now on, whatever the closing takes."""
+        self._stop()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self.end(Close.NOT_AUTHENTICATED))
+
+    def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def is_verified(self) -> bool:
+        """Whether what let the socket in counts at this moment."""
+        return self.connection is not None and await connections.registry.verified(self.connection)
 
     async def follow(self, tenant_id: int, only: int | None = None) -> None:
         try:
@@ -60,7 +109,7 @@ class HintConsumer(AsyncWebsocketConsumer):
                         if only in (None, conversation_id):
                             await self.send(text_data=json.dumps({"conversation": conversation_id, "seq": seq}))
         except live.Overflow:
-            await self.close(code=NOT_KEPT_UP)
+            await self.end(Close.NOT_READING)
 
     async def notice(self, tenant_id: int) -> None:
         async with live.hub.noticing(tenant_id) as signs:
@@ -89,19 +138,24 @@ class HintConsumer(AsyncWebsocketConsumer):
         return GONE
 
     async def disconnect(self, code: int) -> None:
-        for task in self._tasks:
-            task.cancel()
+        self._stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.tell(GONE)
 
-    async def refuse(self, code: int) -> None:
+    async def refuse(self, code: Close) -> None:
         """Accepted first, because a browser is not told why a handshake failed."""
         await self.accept()
-        await self.close(code=code)
+        await self.end(code)
+
+    async def end(self, code: Close) -> None:
+        await self.close(code=int(code), reason=code.reason)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self.connection is None or self.connection.is_revoked:
+            return
         if text_data == "ping":
-            await self.ping()
+            if await self.is_verified():
+                await self.ping()
             return
         try:
             said = json.loads(text_data or "")
@@ -153,15 +207,13 @@ class DeskConsumer(HintConsumer):
     async def connect(self) -> None:
         user = self.scope.get("user")
         if user is None or not user.is_authenticated:
-            await self.refuse(NOT_LOGGED_IN)
+            await self.refuse(Close.NOT_AUTHENTICATED)
             return
-        actor = await self._here(user.pk)
-        if actor is None:
-            await self.refuse(NOT_AN_AGENT)
-            return
-        self.actor = actor
-        await self.accept()
-        self.begin(self.follow(actor.tenant_id), self.notice(actor.tenant_id))
+        holder = await self._enter()
+        if holder is None:
+            await self.refuse(Close.FORBIDDEN)
+        elif await self.admit(holder):
+            self.begin(self.follow(holder.actor.tenant_id), self.notice(holder.actor.tenant_id))
 
     def hears(self, sign: Sign) -> str:
         """Of colleagues, at the conversation that both look at; of customers everywhere, for the list."""
@@ -179,22 +231,17 @@ class DeskConsumer(HintConsumer):
             await self.show(sign)
 
     async def ping(self) -> None:
-        """Whoever was logged out or dismissed meanwhile hears nothing more."""
-        if not await self._is_logged_in():
-            await self.close(code=NOT_LOGGED_IN)
-        elif await self._here(self.scope["user"].pk) is None:
-            await self.close(code=NOT_AN_AGENT)
-        else:
-            await super().ping()
+        if self.actor:
+            await database_sync_to_async(presence.heartbeat)(actor=self.actor)
+        await super().ping()
 
     @database_sync_to_async
-    def _here(self, user_id: Any) -> Actor | None:
-        agent = Agent.objects.filter(user_id=user_id, user__is_active=True, is_active=True).first()
-        if agent is None:
-            return None
-        actor = agent_actor(agent)
-        presence.heartbeat(actor=actor)
-        return actor
+    def _enter(self) -> Pass | None:
+        """Whoever has logged in and is an agent; None for anybody else."""
+        holder = passes.admit(session_key=self.scope["session"].session_key)
+        if holder:
+            presence.heartbeat(actor=holder.actor)
+        return holder
 
     @database_sync_to_async
     def _own(self, conversation_id: object) -> int | None:
@@ -203,11 +250,6 @@ class DeskConsumer(HintConsumer):
         own = Conversation.objects.filter(tenant_id=self.actor.tenant_id, pk=conversation_id)
         return own.values_list("pk", flat=True).first()
 
-    @database_sync_to_async
-    def _is_logged_in(self) -> bool:
-        session = self.scope["session"]
-        return bool(session.session_key and session.exists(session.session_key))
-
 
 class TryItConsumer(HintConsumer):
     """The customer's side of the one conversation that the visitor's Django session names."""
@@ -215,11 +257,13 @@ class TryItConsumer(HintConsumer):
     async def connect(self) -> None:
         found = await self._conversation() if settings.TRY_IT else None
         if found is None:
-            await self.refuse(NOT_AN_AGENT)
+            await self.refuse(Close.FORBIDDEN)
             return
-        self.actor, self.at = customer_actor(found.tenant), found.pk
-        await self.accept()
-        self.begin(self.follow(found.tenant_id, only=found.pk), self.notice(found.tenant_id))
+        actor = customer_actor(found.tenant, found.pk)
+        holder = Pass(principal=Principal(actor), browser=self.scope["session"].session_key or "")
+        if await self.admit(holder, is_allowed=lambda: bool(settings.TRY_IT)):
+            self.at = found.pk
+            self.begin(self.follow(found.tenant_id, only=found.pk), self.notice(found.tenant_id))
 
     @database_sync_to_async
     def _conversation(self) -> Conversation | None:
@@ -228,54 +272,45 @@ class TryItConsumer(HintConsumer):
 
 
 class JoinedConsumer(HintConsumer):
-    """A participant's page. It is told that the conversation has moved, and closed within a second of the end.
+    """A participant's page. It is told that the conversation has moved.
 
-    Each hint is held against the participant's row first, so that a removal closes the socket before it says anything.
+    Each time what let the socket in is verified first, so that a removal closes the socket before it says anything.
     """
 
     async def connect(self) -> None:
         holder = await self._enter(self.scope["url_route"]["kwargs"]["participant_id"])
         if holder is None:
-            await self.refuse(NOT_AN_AGENT)
-            return
-        self.actor, self.at = holder.actor, holder.actor.conversation_id
-        await self.accept()
-        self.begin(self._attend(holder), self.notice(holder.actor.tenant_id))
+            await self.refuse(Close.NOT_AUTHENTICATED)
+        elif await self.admit(holder):
+            self.at = holder.actor.conversation_id
+            self.begin(self._attend(holder.actor), self.notice(holder.actor.tenant_id))
 
-    async def _attend(self, holder: Pass) -> None:
-        actor = holder.actor
-        async with live.hub.following(
-            actor.tenant_id, holder=holder, lapsed=following.lapsed, conversation_id=actor.conversation_id
-        ) as bell:
-            bell.when_lapsed = bell.ring
+    async def _attend(self, actor: Actor) -> None:
+        async with live.hub.following(actor.tenant_id, conversation_id=actor.conversation_id) as bell:
             await self.send(text_data='{"hello": true}')
             while True:
                 bell.still()
-                if await database_sync_to_async(following.lapsed)({holder}):
-                    await self.close(code=NOT_AN_AGENT)
-                    return
+                if not await self.is_verified():
+                    return  # the socket is being closed
                 await self.send(text_data='{"moved": true}')
                 while not await bell.rings(settings.EVENT_HEARTBEAT):
                     pass
                 await asyncio.sleep(COALESCE_SECONDS)
 
-    async def ping(self) -> None:
-        """A browser that has forgotten who it was, by a logout or an ended session, hears nothing more."""
-        session = self.scope["session"]
-        if await database_sync_to_async(session.exists)(session.session_key):
-            await super().ping()
-        else:
-            await self.close(code=NOT_AN_AGENT)
-
     @database_sync_to_async
     def _enter(self, participant_id: int) -> Pass | None:
-        participant = guests.joined(self.scope["session"], participant_id)
-        holder = Pass(principal=Principal(people.as_actor(participant))) if participant else None
-        return None if holder is None or following.lapsed({holder}) else holder
+        """The participant whose link this browser has used; also a browser that forgets it hears nothing more."""
+        session = self.scope["session"]
+        participant = guests.joined(session, participant_id)
+        if participant is None:
+            return None
+        holder = Pass(principal=Principal(people.as_actor(participant)), browser=session.session_key)
+        return None if passes.lapsed({holder}) else holder
 
 
 class NowhereConsumer(AsyncWebsocketConsumer):
-    """Any other address: refused, instead of an error in the log."""
+    """Any other address: told so, instead of an error in the log."""
 
     async def connect(self) -> None:
-        await self.close()
+        await self.accept()
+        await self.close(code=int(Close.NOT_FOUND), reason=Close.NOT_FOUND.reason)

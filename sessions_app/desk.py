@@ -70,7 +70,7 @@ def look(actor: Actor, asked: Asked, opened: ThreadPage | None = None) -> Desk:
         found = saved_views.fitting(actor, filters.stored(open_view.filter), now)
     else:
         found = listing.in_view(actor, asked.view)
-    found = listing.narrowed(found, asked.search, asked.controller)
+    found = listing.narrowed(actor, found, asked.search, asked.controller)
     by_wait = open_view is None and asked.view in BY_WAIT
     shown, after = listing.page_of(found, asked.after, asked.limit, by_wait=by_wait)
 

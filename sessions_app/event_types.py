@@ -14,7 +14,7 @@ from typing import Any
 from agents_app.actors import ActorKind
 from agents_app.models import Agent, Team
 from messaging_app.events import MESSAGE_CREATED
-from messaging_app.models import Message
+from messaging_app.models import Controller, Message
 from sessions_app.models import Participant, SlaClock
 from sessions_app.states import (
     FlowStatus,
@@ -31,6 +31,7 @@ type Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "integer"}
+ID: Schema = {"type": "string", "pattern": "^[0-9]+$"}
 YES_NO: Schema = {"type": "boolean"}
 MOMENT: Schema = {"type": "string", "format": "date-time"}
 RULE: Schema = {"type": "string", "description": "The conflict rule that decided, C0 to C7."}
@@ -50,12 +51,16 @@ def _list(item: Schema) -> Schema:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventType:
-    """`has` is in every event's data, `may` only where it applies; `shared` is what people from outside are told of it."""
+    """`has` is in every event's data, `may` only where it applies; `shared` is what people from outside are told of it.
+
+    Types of one `family` have one schema in the OpenAPI document: of fifty types that differ by little nobody wants a class each.
+    """
 
     meaning: str
     has: Mapping[str, Schema] = field(default_factory=dict)
     may: Mapping[str, Schema] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
+    family: str = ""
 
     def schema(self) -> Schema:
         return {
@@ -65,24 +70,24 @@ class EventType:
         }
 
 
-_OWNER = {"owner_kind": _one_of(Owner), "owner_id": _maybe(NUMBER)}
+_OWNER = {"owner_kind": _one_of(Owner), "owner_id": _maybe(ID)}
 _STATUS = _one_of(Status)
 _MOVED = {"before": _STATUS, "after": _STATUS, "reason": TEXT, **_OWNER}
 _MISSED = _maybe(NUMBER) | {"description": "The conversation's operation since which things were said without it."}
 _MOVED_SHARED = ("before", "after", "owner_kind")
-_TRANSFER = {"transfer_id": NUMBER, "kind": _one_of(TransferKind), "reason": TEXT}
-_ANSWERED = {**_TRANSFER, "agent_id": _maybe(NUMBER), "override": YES_NO}
+_TRANSFER = {"transfer_id": ID, "kind": _one_of(TransferKind), "reason": TEXT}
+_ANSWERED = {**_TRANSFER, "agent_id": _maybe(ID), "override": YES_NO}
 _PERSON = {
-    "participant_id": NUMBER,
-    "agent_id": _maybe(NUMBER),
+    "participant_id": ID,
+    "agent_id": _maybe(ID),
     "role": _one_of(Participant.Role.values),
     "status": _one_of(ParticipantStatus),
     "notice": _one_of(NoticeStatus),
 }
 _PERSON_SHARED = ("participant_id", "role", "status")
-_MAIL = {"mail_id": NUMBER, "transfer_id": NUMBER}
+_MAIL = {"mail_id": ID, "transfer_id": ID}
 _CLOCK = {
-    "clock_id": NUMBER,
+    "clock_id": ID,
     "kind": _one_of(SlaClock.Kind.values),
     "target": NUMBER | {"description": "Seconds."},
     "due_at": _maybe(MOMENT) | {"description": "Null when it did not run at the end, or is never due."},
@@ -93,9 +98,20 @@ _PRESENCE = {
     "is_heard": YES_NO | {"description": "Whether there was a heartbeat lately (AGENT_AWAY_AFTER, 60 s)."},
     "max_load": NUMBER,
 }
-_LABEL = {"label_id": NUMBER, "label": TEXT | {"description": "Its name at that time."}}
+_ANSWER: Schema = {
+    "type": "object",
+    "properties": {
+        "controller": _one_of(Controller.values) | {"description": "Who gets the customer's next message."},
+        "epoch": NUMBER | {"description": "The turn's number: a bot sends it with what it says."},
+        "rule": TEXT | {"description": "The conflict rule that decided, C0 to C7; empty where none had to."},
+        "session_id": _maybe(ID) | {"description": "The session that covers it; null until one does."},
+        "transfer_id": _maybe(ID) | {"description": "The transfer that it raised."},
+        "status": TEXT | {"description": "The session's status; empty where there is none."},
+    },
+}
+_LABEL = {"label_id": ID, "label": TEXT | {"description": "Its name at that time."}}
 _GROUPED = {
-    "session_id": NUMBER,
+    "session_id": ID,
     "kind": _one_of(Kind),
     "status": _STATUS,
     "owner_kind": _one_of(Owner),
@@ -104,11 +120,11 @@ _GROUPED = {
 
 
 def _moved(meaning: str, **may: Schema) -> EventType:
-    return EventType(meaning=meaning, has=_MOVED, may=may, shared=_MOVED_SHARED)
+    return EventType(meaning=meaning, has=_MOVED, may=may, shared=_MOVED_SHARED, family="SessionMoved")
 
 
 def _person(meaning: str, **has: Schema) -> EventType:
-    return EventType(meaning=meaning, has={**_PERSON, **has}, shared=_PERSON_SHARED)
+    return EventType(meaning=meaning, has={**_PERSON, **has}, shared=_PERSON_SHARED, family="ParticipantChanged")
 
 
 EVENT_TYPES: dict[str, EventType] = {
@@ -116,18 +132,20 @@ EVENT_TYPES: dict[str, EventType] = {
     MESSAGE_CREATED: EventType(
         meaning="Something was said; `message` has the words.",
         has={
-            "message": NUMBER,
+            "message": ID,
             "message_id": TEXT,
             "sender_type": _one_of(Message.Sender.values),
             "is_note": YES_NO,
             "digest": TEXT | {"description": "Of the words; stays when they are erased."},
-            "answer": {"type": "object", "description": "What the sender was answered: controller, epoch, session."},
+            "answer": _ANSWER | {"description": "What the sender was answered; empty for what came in a batch."},
         },
         may={
             "epoch": NUMBER | {"description": "The turn in which a bot spoke."},
-            "mentions": _list(NUMBER) | {"description": "The agents whom a private note names."},
+            "is_history": YES_NO
+            | {"description": "It came long after it was said (LATE_MESSAGE); nobody is asked to answer."},
+            "mentions": _list(ID) | {"description": "The agents whom a private note names."},
             "attachments": _list(
-                {"type": "object", "required": ["id", "digest"], "properties": {"id": NUMBER, "digest": TEXT}}
+                {"type": "object", "required": ["id", "digest"], "properties": {"id": ID, "digest": TEXT}}
             )
             | {"description": "What came with it, by digest (SHA-256); the rest is in `message`."},
         },
@@ -140,7 +158,7 @@ EVENT_TYPES: dict[str, EventType] = {
             "digest": TEXT,
             "created": _list({"type": "object", "required": list(_GROUPED), "properties": _GROUPED}),
             "extended": _list({"type": "object", "required": list(_GROUPED), "properties": _GROUPED}),
-            "joined": _list(_list(NUMBER)) | {"description": "Pairs: a session that went, and the one it went into."},
+            "joined": _list(_list(ID)) | {"description": "Pairs: a session that went, and the one it went into."},
         },
     ),
     # --- Sessions
@@ -157,60 +175,93 @@ EVENT_TYPES: dict[str, EventType] = {
     "session.completed": _moved("A session ended well, or was ended on purpose.", outcome=TEXT),
     "session.cancelled": _moved("A session was given up.", outcome=TEXT),
     "session.timed_out": _moved("Nothing happened in time; the clock ended the session."),
-    "session.held": EventType(meaning="A preempted session waits for `resume` from now on, not for its turn."),
-    "session.hold_ended": EventType(meaning="A session that was on hold waits for its turn again."),
+    "session.held": EventType(
+        meaning="A preempted session waits for `resume` from now on, not for its turn.", family="SessionHold"
+    ),
+    "session.hold_ended": EventType(
+        meaning="A session that was on hold waits for its turn again.", family="SessionHold"
+    ),
     "session.priority_set": EventType(
         meaning="A session's priority was raised or lowered.",
         has={"priority": NUMBER | {"enum": [p.value for p in Priority]}, "rank": NUMBER},
     ),
     "ownership.changed": EventType(
         meaning="A live session has another owner, or none, without a change of status.",
-        has={"was_kind": _one_of(Owner), "was_id": _maybe(NUMBER), **_OWNER},
-        may={"transfer_id": NUMBER},
+        has={"was_kind": _one_of(Owner), "was_id": _maybe(ID), **_OWNER},
+        may={"transfer_id": ID},
     ),
     # --- Transfers
     "transfer.requested": EventType(
         meaning="A move was asked for.",
         has={
             **_TRANSFER,
+            "reason_by": _one_of(["", *ActorKind]) | {"description": "Whose words the reason is; empty without one."},
             "trigger": TEXT,
-            "to_agent_id": _maybe(NUMBER),
-            "to_team_id": _maybe(NUMBER),
+            "to_agent_id": _maybe(ID),
+            "to_team_id": _maybe(ID),
             "opens_at": _maybe(MOMENT) | {"description": "When there is somebody; null when there is now."},
         },
         shared=("transfer_id", "kind"),
     ),
-    "transfer.accepted": EventType(
-        meaning="A move was accepted, or made at once.", has=_ANSWERED, shared=("transfer_id", "kind")
+    "transfer.changed": EventType(
+        meaning="What waits was asked for again, and more was said: who is wanted, what is needed, why.",
+        has={"transfer_id": ID, "kind": _one_of(TransferKind)},
+        may={
+            "reason": TEXT | {"description": "What was added to the reasons; may be empty."},
+            "to_agent_id": ID,
+            "to_team_id": ID,
+            "needs": {
+                "type": "object",
+                "description": "Skills that are needed now, each with a level.",
+                "additionalProperties": NUMBER,
+            },
+            "reason_by": _one_of(["", *ActorKind]) | {"description": "Whose words the reason is; empty without one."},
+        },
     ),
-    "transfer.declined": EventType(meaning="The one it was addressed to said no.", has=_ANSWERED),
-    "transfer.withdrawn": EventType(meaning="A move is not asked for any more.", has=_ANSWERED),
-    "transfer.timed_out": EventType(meaning="Nobody answered in time.", has=_ANSWERED),
+    "transfer.accepted": EventType(
+        meaning="A move was accepted, or made at once.",
+        has=_ANSWERED,
+        shared=("transfer_id", "kind"),
+        family="TransferEnded",
+    ),
+    "transfer.declined": EventType(
+        meaning="The one it was addressed to said no.", has=_ANSWERED, family="TransferEnded"
+    ),
+    "transfer.withdrawn": EventType(meaning="A move is not asked for any more.", has=_ANSWERED, family="TransferEnded"),
+    "transfer.timed_out": EventType(meaning="Nobody answered in time.", has=_ANSWERED, family="TransferEnded"),
     "transfer.offered": EventType(
         meaning="What waits in the queue was offered to one agent, who has until `expires_at`.",
         has={
-            "transfer_id": NUMBER,
-            "agent_id": NUMBER,
+            "transfer_id": ID,
+            "agent_id": ID,
             "strategy": _one_of(Team.Strategy.values),
-            "decision_id": NUMBER,
+            "decision_id": ID,
             "expires_at": MOMENT,
         },
     ),
     "transfer.offer_refused": EventType(
         meaning="The agent it was offered to is passed over.",
-        has={"transfer_id": NUMBER, "agent_id": NUMBER, "reason": TEXT},
+        has={"transfer_id": ID, "agent_id": ID, "reason": TEXT},
+        family="TransferOfferEnded",
     ),
     "transfer.offer_withdrawn": EventType(
         meaning="The agent it was offered to has gone or is full, and may be asked again.",
-        has={"transfer_id": NUMBER, "agent_id": NUMBER, "reason": TEXT},
+        has={"transfer_id": ID, "agent_id": ID, "reason": TEXT},
+        family="TransferOfferEnded",
     ),
     # --- After hours, service levels
-    "mail.queued": EventType(meaning="A request that came after hours goes to the team by e-mail.", has=_MAIL),
-    "mail.sent": EventType(meaning="The e-mail went out.", has=_MAIL),
-    "mail.failed": EventType(meaning="The e-mail could not be sent; somebody should look.", has=_MAIL),
-    "sla.warned": EventType(meaning="A customer has waited for most of the time that was promised.", has=_CLOCK),
-    "sla.breached": EventType(meaning="A customer has waited for longer than was promised.", has=_CLOCK),
-    "sla.met": EventType(meaning="What was promised was kept.", has=_CLOCK),
+    "mail.queued": EventType(
+        meaning="A request that came after hours goes to the team by e-mail.", has=_MAIL, family="Mail"
+    ),
+    "mail.sent": EventType(meaning="The e-mail went out.", has=_MAIL, family="Mail"),
+    "mail.failed": EventType(meaning="The e-mail could not be sent; somebody should look.", has=_MAIL, family="Mail"),
+    "sla.warned": EventType(
+        meaning="A customer has waited for most of the time that was promised.", has=_CLOCK, family="ServiceLevel"
+    ),
+    "sla.breached": EventType(
+        meaning="A customer has waited for longer than was promised.", has=_CLOCK, family="ServiceLevel"
+    ),
+    "sla.met": EventType(meaning="What was promised was kept.", has=_CLOCK, family="ServiceLevel"),
     # --- People
     "participant.invited": _person("Somebody from outside the desk was invited."),
     "participant.invited_again": _person("The invitation has a new link; the old one ended."),
@@ -228,7 +279,7 @@ EVENT_TYPES: dict[str, EventType] = {
     "agent.presence": EventType(
         meaning="An agent declared another availability, came, went, or takes on more or less.",
         has={
-            "agent_id": NUMBER,
+            "agent_id": ID,
             "name": TEXT,
             **_PRESENCE,
             "is_reachable": YES_NO | {"description": "Declared available, and heard of."},
@@ -243,36 +294,47 @@ EVENT_TYPES: dict[str, EventType] = {
     # --- Guided flows
     "flow.opened": EventType(
         meaning="A program asked the customer something.",
-        has={"flow_id": NUMBER, "status": _one_of(FlowStatus), "trigger_id": TEXT},
+        has={"flow_id": ID, "status": _one_of(FlowStatus), "trigger_id": TEXT},
     ),
     "flow.bound": EventType(
         meaning="A flow was tied to its conversation.",
-        has={"flow_id": NUMBER, "status": _one_of(FlowStatus), "expires_at": MOMENT, "lease_until": _maybe(MOMENT)},
+        has={"flow_id": ID, "status": _one_of(FlowStatus), "expires_at": MOMENT, "lease_until": _maybe(MOMENT)},
     ),
     "flow.moved": EventType(
         meaning="A flow went on.",
         has={
-            "flow_id": NUMBER,
+            "flow_id": ID,
             "before": _one_of(FlowStatus),
             "after": _one_of(FlowStatus),
             "version": NUMBER,
         },
     ),
+    "message.echoed": EventType(
+        meaning="The channel told back what a bot or an agent had said here: nobody else has spoken.",
+        has={"message": ID, "message_id": TEXT, "echo_id": TEXT},
+    ),
     # --- Needs and marks
     "attention.raised": EventType(
         meaning="Somebody should look at this conversation.",
         has={"effect": _one_of(["flag", "escalate"]), "kind": TEXT},
-        may={"severity": TEXT, "reason": TEXT, "by": TEXT},
+        may={"severity": TEXT, "reason": TEXT, "by": TEXT, "by_kind": _one_of(["", *ActorKind])},
     ),
     "attention.cleared": EventType(meaning="A human has looked at it.", has={"reason": TEXT}),
-    "conversation.urgent_set": EventType(meaning="Marked as urgent."),
-    "conversation.urgent_cleared": EventType(meaning="Not urgent any more."),
-    "conversation.pinned": EventType(meaning="Pinned to the top of the desk."),
-    "conversation.unpinned": EventType(meaning="Not pinned any more."),
-    "conversation.todo_set": EventType(meaning="Something is left to do."),
-    "conversation.todo_cleared": EventType(meaning="Nothing is left to do."),
-    "conversation.labelled": EventType(meaning="A label was put on.", has=_LABEL),
-    "conversation.unlabelled": EventType(meaning="A label was taken off.", has=_LABEL),
+    "customer.renamed": EventType(
+        meaning="The channel told the customer's name, or another one. The conversation has it.",
+        has={
+            "digest": TEXT | {"description": "Of the name; stays when it is erased."},
+            "replaces": TEXT | {"description": "Of the name before; empty where there was none."},
+        },
+    ),
+    "conversation.urgent_set": EventType(meaning="Marked as urgent.", family="ConversationMarked"),
+    "conversation.urgent_cleared": EventType(meaning="Not urgent any more.", family="ConversationMarked"),
+    "conversation.pinned": EventType(meaning="Pinned to the top of the desk.", family="ConversationMarked"),
+    "conversation.unpinned": EventType(meaning="Not pinned any more.", family="ConversationMarked"),
+    "conversation.todo_set": EventType(meaning="Something is left to do.", family="ConversationMarked"),
+    "conversation.todo_cleared": EventType(meaning="Nothing is left to do.", family="ConversationMarked"),
+    "conversation.labelled": EventType(meaning="A label was put on.", has=_LABEL, family="ConversationLabelled"),
+    "conversation.unlabelled": EventType(meaning="A label was taken off.", has=_LABEL, family="ConversationLabelled"),
 }
 
 ATTACHMENT: Schema = {

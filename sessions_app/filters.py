@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,8 @@ from agents_app.actors import Actor
 from agents_app.models import Agent, Membership, Team
 from config import clock
 from config.errors import Malformed
+from config.free_json import is_storable, visible
+from messaging_app import incoming
 from messaging_app.desk_models import ConversationLabel, Label
 from messaging_app.models import Controller, Conversation, Tier
 from sessions_app.models import ChatSession, Transfer
@@ -93,9 +96,21 @@ def _several(check: Callable[[Any], Any], most: int) -> Callable[[Any], Any]:
 
 def _text(most: int) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
-        if not isinstance(value, str) or len(value) > most or "\x00" in value:
+        if not isinstance(value, str) or len(value) > most or not is_storable(value):
             raise ValueError(f"text of at most {most} characters")
         return value
+
+    return check
+
+
+def _id_text(most: int) -> Callable[[Any], Any]:
+    """A sender's id, as it is kept; empty for any."""
+
+    def check(value: Any) -> Any:
+        try:
+            return value and incoming.identifier(value, "it", most)
+        except Malformed:
+            raise ValueError(f"text of at most {most} characters") from None
 
     return check
 
@@ -134,9 +149,9 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "tier": _several(_tier, len(Tier)),
     "labels": _several(_id, MOST_LABELS),
     "owner": _owner,
-    "team_id": lambda value: value and _id(value),
-    "platform": _text(64),
-    "shop_id": _text(191),
+    "team_id": lambda value: value if isinstance(value, str) and not value else _id(value),
+    "platform": _id_text(incoming.MAX_PLATFORM),
+    "shop_id": _id_text(incoming.MAX_ID),
     "needs_human": _flag,
     "waiting_over": _seconds,
     "search": _text(200),
@@ -152,7 +167,7 @@ def checked(data: Any, *, tenant_id: int) -> Filter:
     values: dict[str, Any] = {}
     for name, value in data.items():
         if name not in _CHECKS:
-            errors[str(name)] = [f"Unknown; a filter takes {', '.join(_CHECKS)}."]
+            errors[visible(str(name))] = [f"Unknown; a filter takes {', '.join(_CHECKS)}."]
             continue
         try:
             values[name] = _CHECKS[name](value)
@@ -180,9 +195,11 @@ def _missing(wanted: Filter, tenant_id: int) -> dict[str, list[str]]:
 
 
 def stored(data: Mapping[str, Any]) -> Filter:
-    """A filter that was checked when it was saved. What this version does not know does not count."""
-    known = ((name, value) for name, value in data.items() if name in _CHECKS)
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in known}
+    """A filter that was checked when it was saved. What this version does not know, or would not save, does not count."""
+    values: dict[str, Any] = {}
+    for name, value in data.items():
+        with suppress(KeyError, ValueError, TypeError):
+            values[name] = _CHECKS[name](value)
     return Filter(**values)
 
 

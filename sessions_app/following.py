@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q
 
-from agents_app import passes
 from agents_app.actors import Actor, ActorKind
-from agents_app.passes import Pass
+from agents_app.scopes import Scope
 from config.errors import Malformed
 from messaging_app.events import MESSAGE_CREATED, rendered
 from messaging_app.follow import WINDOW, Page, cursor_of, head
 from sessions_app import visible
 from sessions_app.event_types import EVENT_TYPES, for_outsiders
-from sessions_app.models import Participant
-from sessions_app.states import ParticipantStatus
 
 LIMIT = 100
 _OUTSIDERS = (ActorKind.CUSTOMER, ActorKind.PARTICIPANT)
@@ -35,7 +32,7 @@ class Asked:
         wanted = Q()
         for type in self.types:
             wanted |= Q(type__startswith=type[:-1]) if type.endswith(".*") else Q(type=type)
-        return wanted & Q(conversation_id=self.conversation_id) if self.conversation_id else wanted
+        return wanted & Q(conversation_id=self.conversation_id) if self.conversation_id is not None else wanted
 
 
 def asked(query: Mapping[str, Any], last_event_id: str = "") -> Asked:
@@ -57,7 +54,7 @@ def asked(query: Mapping[str, Any], last_event_id: str = "") -> Asked:
 
 def checked(actor: Actor, asked: Asked) -> None:
     """Raises `NotFound` for a conversation that is not this actor's to see."""
-    if asked.conversation_id:
+    if asked.conversation_id is not None:
         visible.conversation(actor, asked.conversation_id)
 
 
@@ -67,9 +64,9 @@ def conversation_of(actor: Actor, asked: Asked) -> int | None:
 
 
 def audience(actor: Actor, asked: Asked) -> Hashable:
-    """Those who are given the same pages: agents read alike, and integrators do."""
+    """Those who are given the same pages: agents read alike, and integrators do that may read."""
     alike = actor.kind in (ActorKind.AGENT, ActorKind.INTEGRATOR)
-    who = (actor.kind, actor.tenant_id) if alike else actor
+    who = (actor.kind, actor.tenant_id, actor.may(Scope.READ)) if alike else actor
     return who, asked.types, asked.conversation_id
 
 
@@ -84,18 +81,8 @@ def read(actor: Actor, asked: Asked, after: int, limit: int = LIMIT) -> Page:
     if len(found) > limit:
         del found[limit:]
         end = found[-1].pos or end
-    events = rendered(found, visible.messages(actor))
+    events = rendered(found, visible.messages(actor), reads=actor.may(Scope.READ))
     if actor.kind in _OUTSIDERS:
         # Words that a participant may not read were said before the history that was shared, and came in late.
         events = [for_outsiders(e) for e in events if e["type"] != MESSAGE_CREATED or e["message"]]
     return Page(events, cursor=end, has_more=end < now or not is_all)
-
-
-def lapsed(held: Collection[Pass]) -> set[Pass]:
-    """Which passes do not count any more: also those of participants who left or were removed."""
-    participants = {p: p.actor.pk for p in held if p.actor.kind == ActorKind.PARTICIPANT}
-    joined: set[int] = set()
-    if participants:
-        here = Participant.objects.filter(pk__in=set(participants.values()), status=ParticipantStatus.JOINED)
-        joined = set(here.values_list("pk", flat=True))
-    return passes.lapsed(held) | {p for p, pk in participants.items() if pk not in joined}

@@ -7,10 +7,11 @@ back by the same link, any other is told that it was used.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Collection, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agents_app.actors import Actor, ActorKind
 from agents_app.credentials import digest
 from messaging_app.models import Conversation, Message
 from sessions_app.actions.people import visible_to
@@ -52,6 +53,16 @@ def joined(session: MutableMapping[str, Any], participant_id: int) -> Participan
         return None
     rows = Participant.objects.select_related("tenant", "conversation")
     return rows.filter(pk=participant_id).first()
+
+
+def ended(actors: Collection[Actor]) -> set[Actor]:
+    """Which participants are in no conversation any more: they left, were removed, or the work has ended."""
+    participants = {actor for actor in actors if actor.kind == ActorKind.PARTICIPANT}
+    if not participants:
+        return set()
+    rows = Participant.objects.filter(pk__in={actor.pk for actor in participants}, status=ParticipantStatus.JOINED)
+    inside = set(rows.values_list("pk", "tenant_id", "conversation_id"))
+    return {actor for actor in participants if (actor.pk, actor.tenant_id, actor.conversation_id) not in inside}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from agents_app.actors import Actor, agent_actor, client_actor, system_actor
 from agents_app.models import Agent, ApiClient, Tenant
+from config.api import is_id
 from config.errors import NotFound
+from config.free_json import checked_text
+from messaging_app import incoming
 from messaging_app.batch import Rejected, Row, read_object
 from sessions_app import queries
 from sessions_app.actions import batches, lifecycle, transfers
@@ -62,6 +66,8 @@ class AutoSessionManager:
     """Acts as one bot of one tenant, made if it is new. `tenant` is its short name, or the only tenant there is."""
 
     def __init__(self, tenant: str | None = None, *, bot: str = "auto-session", platform: str = "default") -> None:
+        for field, name in (("tenant", tenant or ""), ("bot", bot)):
+            checked_text(name, field)
         tenants = Tenant.objects.filter(slug=tenant) if tenant else Tenant.objects.all()
         found = list(tenants[:2])
         if len(found) != 1:
@@ -126,7 +132,7 @@ class AutoSessionManager:
         Rows are those of docs/ingest.md. `user_id` is taken for `account_id`, `shop_id` for rows without one, and an id
         is derived from the content of a row that has none, so that the same row is the same message again.
         """
-        rows = [_row(number, message, str(shop_id), self.platform) for number, message in enumerate(messages, 1)]
+        rows = [_row(number, message, shop_id, self.platform) for number, message in enumerate(messages, 1)]
         report = batches.ingest_batch(actor=self._system, rows=rows)
         return BatchResult(
             processed_count=report.accepted,
@@ -183,11 +189,11 @@ class AutoSessionManager:
 
     def check_availability(self, *, shop_id: object, user_id: object) -> Availability:
         """Whether something is live on the conversation now. A reading, not a promise: `create_…` decides."""
-        return queries.availability(self._bot, shop_id=str(shop_id), account_id=str(user_id), platform=self.platform)
+        return queries.availability(self._bot, shop_id=_id(shop_id), account_id=_id(user_id), platform=self.platform)
 
     def _conversation(self, shop_id: object, user_id: object) -> int:
         made = lifecycle.conversation_for(
-            actor=self._system, shop_id=str(shop_id), account_id=str(user_id), platform=self.platform
+            actor=self._system, shop_id=_id(shop_id), account_id=_id(user_id), platform=self.platform
         )
         return made.pk
 
@@ -200,8 +206,8 @@ class AutoSessionManager:
     def _agent(self, human_user_id: object) -> Actor:
         """An agent by id, or by the name of the login."""
         found = Agent.objects.filter(tenant=self.tenant, is_active=True)
-        key = str(human_user_id)
-        agent = found.filter(pk=int(key)).first() if key.isdigit() else found.filter(user__username=key).first()
+        key = checked_text(str(human_user_id), "human_user_id")
+        agent = found.filter(pk=int(key)).first() if is_id(key) else found.filter(user__username=key).first()
         if agent is None:
             raise NotFound(f"There is no agent {human_user_id!r}.")
         return agent_actor(agent)
@@ -215,22 +221,33 @@ def _session(outcome: Outcome) -> SessionResult:
         status=outcome.status,
         rule=outcome.rule,
         epoch=outcome.epoch,
-        transfer_id=outcome.detail.get("transfer_id"),
+        transfer_id=outcome.transfer_id,
     )
 
 
 _SENDERS = {"user": "customer", "robot": "bot", "human": "agent"}
 
 
-def _row(number: int, message: Mapping[str, Any], shop_id: str, platform: str) -> Row | Rejected:
+def _id(value: object) -> str:
+    """Shops and users are numbers in many programs; what is neither number nor text is refused further down."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value  # type: ignore[return-value]
+
+
+def _row(number: int, message: Any, shop_id: object, platform: str) -> Row | Rejected:
+    """A row of the batch, or why it is none: whatever it is, it stops no other."""
+    if not isinstance(message, Mapping):
+        return Rejected(number, f"a row is an object, not {incoming.named(message)}", "")
     values = {"platform": platform, "shop_id": shop_id, "sender_type": "customer", **message}
     values.setdefault("account_id", values.get("user_id"))
-    values["shop_id"] = str(values["shop_id"]) if isinstance(values["shop_id"], int) else values["shop_id"]
-    values["sender_type"] = _SENDERS.get(values["sender_type"], values["sender_type"])
+    values |= {name: _id(values[name]) for name in ("shop_id", "account_id")}
+    if isinstance(values.get("timestamp"), datetime):
+        values["timestamp"] = values["timestamp"].isoformat()
+    sender = values["sender_type"]
+    values["sender_type"] = _SENDERS.get(sender, sender) if isinstance(sender, str) else sender
     if "message_id" not in values:
         told = "\n".join(
             str(values.get(key)) for key in ("platform", "shop_id", "account_id", "timestamp", "sender_type", "content")
         )
-        values["message_id"] = str(uuid5(NAMESPACE_URL, told))
+        values["message_id"] = str(uuid5(NAMESPACE_URL, incoming.clean(told)))
     row = read_object(number, values)
-    return row if isinstance(row, Row) else Rejected(number, row, str(dict(message))[:200])
+    return row if isinstance(row, Row) else Rejected(number, row, incoming.clean(str(dict(message)))[:200])

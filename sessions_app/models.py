@@ -10,9 +10,10 @@ from django.db import models
 from django.db.models import Case, F, Q, When
 from django.utils.translation import gettext_lazy as _
 
-from agents_app.models import Agent, ApiClient, Calendar, SlaPolicy, Team, Tenant
-from config.db import ExactCharField
+from agents_app.models import Agent, ApiClient, Calendar, SkillsField, SlaPolicy, Team, Tenant
+from config.db import CheckedJSONField, ExactCharField
 from messaging_app.models import Conversation
+from sessions_app.context import readable
 from sessions_app.states import (
     LIVE,
     PRIORITY,
@@ -41,6 +42,13 @@ def _choices(words: type[Enum]) -> list[tuple[Any, str]]:
 
 def _known(field: str, words: type[Enum], name: str) -> models.CheckConstraint:
     return models.CheckConstraint(name=name, condition=Q(**{f"{field}__in": [word.value for word in words]}))
+
+
+class PackageField(CheckedJSONField):
+    """A context package: what a stored one holds against its schema is not shown."""
+
+    def as_expected(self, found: Any) -> dict[str, Any]:
+        return readable(found)
 
 
 class ChatSession(models.Model):
@@ -83,7 +91,7 @@ class ChatSession(models.Model):
     failed_answers = models.PositiveSmallIntegerField(_("failed answers in a row"), default=0)
     outcome = models.CharField(_("outcome"), max_length=32, blank=True)
     reason = models.CharField(_("reason"), max_length=500, blank=True)
-    context = models.JSONField(_("task state"), default=dict, blank=True)
+    context = CheckedJSONField(_("task state"), default=dict, blank=True)
     live_key = models.GeneratedField(
         expression=Case(When(status__in=sorted(LIVE), then=F("conversation_id")), default=None),
         output_field=models.BigIntegerField(null=True),
@@ -172,11 +180,11 @@ class Transfer(models.Model):
         Agent, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("offered to")
     )
     offer_expires_at = models.DateTimeField(_("offer expires"), null=True, blank=True)
-    refused_by = models.JSONField(_("refused by"), default=list, blank=True)
-    needs = models.JSONField(_("skills needed"), default=dict, blank=True)
+    refused_by = CheckedJSONField(_("refused by"), default=list, blank=True)
+    needs = SkillsField(_("skills needed"), default=dict, blank=True)
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     trigger = models.CharField(_("trigger"), max_length=32, blank=True)
-    context = models.JSONField(_("context package"), default=dict, blank=True)
+    context = PackageField(_("context package"), default=dict, blank=True)
     requested_at = models.DateTimeField(_("requested"))
     waiting_since = models.DateTimeField(_("waiting since"))
     opens_at = models.DateTimeField(_("opens"), null=True, blank=True)  # NULL: it was open when it was asked for
@@ -231,7 +239,7 @@ class AssignmentDecision(models.Model):
         Agent, models.PROTECT, null=True, blank=True, db_index=False, related_name="+", verbose_name=_("offered to")
     )
     why = models.CharField(_("why"), max_length=300, blank=True)
-    candidates = models.JSONField(_("candidates"), default=list)
+    candidates = CheckedJSONField(_("candidates"), default=list)
 
     class Meta:
         verbose_name = _("assignment decision")
@@ -300,7 +308,7 @@ class Participant(models.Model):
 class GuidedFlow(models.Model):
     """An upstream flow that asked the customer something and, for a while, has the right to the answer.
 
-    Moves are compare-and-set on `version`. A lease bounds each rerun and `expires_at` each blocking state, so a crash
+    A trigger is its program's own. Moves are compare-and-set on `version`. A lease bounds each rerun and `expires_at` each blocking state, so a crash
     of the flow's program cannot block a conversation for ever.
     """
 
@@ -313,7 +321,7 @@ class GuidedFlow(models.Model):
     status = ExactCharField(_("status"), max_length=24, choices=_choices(FlowStatus), default=FlowStatus.WAITING)
     version = models.PositiveIntegerField(_("version"), default=1)
     pending_question = models.TextField(_("pending question"), blank=True)
-    missing_info = models.JSONField(_("missing information"), default=list, blank=True)
+    missing_info = CheckedJSONField(_("missing information"), default=list, blank=True)
     answer = models.TextField(_("last answer"), blank=True)
     last_candidate = models.CharField(_("last candidate"), max_length=191, blank=True)
     last_notification = models.CharField(_("last notification"), max_length=191, blank=True)
@@ -323,11 +331,14 @@ class GuidedFlow(models.Model):
     created_at = models.DateTimeField(_("created"))
     updated_at = models.DateTimeField(_("changed"))
 
+    is_repeat = False
+    """Of what a verb answers: it was so before, and nothing was changed. Not stored."""
+
     class Meta:
         verbose_name = _("guided flow")
         verbose_name_plural = _("guided flows")
         constraints = (
-            models.UniqueConstraint(fields=["tenant", "trigger_id"], name="flow_trigger_once"),
+            models.UniqueConstraint(fields=["tenant", "client", "trigger_id"], name="flow_trigger_once"),
             _known("status", FlowStatus, "flow_status_known"),
         )
         indexes = (
@@ -459,8 +470,8 @@ class Batch(models.Model):
     position = models.PositiveBigIntegerField(_("bytes stored"), default=0)
     line = models.PositiveBigIntegerField(_("lines stored"), default=0)
     since = models.PositiveBigIntegerField(_("newest session before"), null=True, blank=True, editable=False)
-    counts = models.JSONField(_("counts"), default=dict, blank=True)
-    rejections = models.JSONField(_("rejected rows"), default=list, blank=True)
+    counts = CheckedJSONField(_("counts"), default=dict, blank=True)
+    rejections = CheckedJSONField(_("rejected rows"), default=list, blank=True)
     failures = models.PositiveSmallIntegerField(_("failures in a row"), default=0)
     error = models.CharField(_("why it failed"), max_length=300, blank=True)
     lease_until = models.DateTimeField(_("worked on until"), null=True, blank=True, editable=False)

@@ -25,7 +25,7 @@ def next_one(actor: Actor, asked: Asked, place: Place) -> Conversation | None:
     found = saved_views.fitting(actor, filters.stored(view.filter)) if view else listing.in_view(actor, asked.view)
     if asked.view != View.RESOLVED or view:
         found = found.filter(tier__lt=Tier.RESOLVED)
-    found = listing.narrowed(found, asked.search, asked.controller).exclude(pk=place.id)
+    found = listing.narrowed(actor, found, asked.search, asked.controller).exclude(pk=place.id)
     for after in (place, None):
         shown, _last = listing.placed(found, after, 1)
         if shown:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from agents_app import office
+from agents_app.actors import ActorKind
 from agents_app.models import Agent, ApiClient, Team
 from agents_app.skills import Skills
 from messaging_app.models import Conversation
@@ -267,8 +268,11 @@ def ask(
     needs: Skills | None = None,
     refused_by: Sequence[int | None] = (),
     extra: dict[str, Any] | None = None,
+    reason_by: str = ActorKind.SYSTEM,
 ) -> Transfer:
     """Ask for a move: a PENDING transfer with its deadline and context package. The waiting clock is the original one.
+
+    `reason_by` is the kind of actor whose words the reason is: a customer's are shown as the customer's.
 
     What names neither agent nor team stays with the session's team, or goes to the tenant's default team. Where nobody
     is there now the deadline counts from the opening, and `afterhours` does the rest when the verb closes.
@@ -282,7 +286,7 @@ def ask(
     if kind != TransferKind.HANDOVER:  # between agents: who asks is there
         _mind_the_hours(turn, session, transfer)
     transfer.deadline = (transfer.opens_at or turn.now) + seconds("TRANSFER_TIMEOUT")
-    transfer.context = package(turn, session, reason=reason, trigger=trigger, extra=extra or {})
+    transfer.context = package(turn, session, reason=reason, reason_by=reason_by, trigger=trigger, extra=extra or {})
     transfer.save(force_insert=True)
     turn.transfers.append(transfer)
     turn.record(
@@ -291,6 +295,7 @@ def ask(
         transfer_id=transfer.pk,
         kind=kind.value,
         reason=reason,
+        reason_by=transfer.context["reason_by"],
         trigger=trigger,
         to_agent_id=to_agent.pk if to_agent else None,
         to_team_id=to_team.pk if to_team else None,

@@ -16,6 +16,7 @@ from config.errors import Conflict, Malformed, NameTaken, NotFound
 from messaging_app.desk_models import SavedView
 from messaging_app.models import Conversation
 from sessions_app import figures, filters, queries, visible
+from sessions_app.field_rights import by_role
 from sessions_app.figures import Counted, Wanted
 from sessions_app.filters import Filter
 from sessions_app.queries import View
@@ -88,6 +89,7 @@ def counted(actor: Actor) -> list[tuple[SavedView, int | None]]:
 
 
 @retried
+@by_role
 def create_view(
     *, actor: Actor, name: str, filter: Any, scope: str = Sharing.PERSONAL, team_id: int | None = None
 ) -> SavedView:
@@ -103,6 +105,7 @@ def create_view(
 
 
 @retried
+@by_role
 def change_view(*, actor: Actor, view_id: int, **changes: Any) -> SavedView:
     """Change name or filter, each as a whole. Raises `NotFound`, and what `create_view` does."""
     with transaction.atomic():
@@ -111,6 +114,7 @@ def change_view(*, actor: Actor, view_id: int, **changes: Any) -> SavedView:
 
 
 @retried
+@by_role
 def delete_view(*, actor: Actor, view_id: int) -> None:
     """Raises `NotFound`, `Forbidden`."""
     with transaction.atomic():

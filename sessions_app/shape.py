@@ -9,19 +9,21 @@ def pause_session(*, actor: Actor, session_id: int) -> Outcome:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, wraps
 
 from django.db import transaction
 
-from agents_app.actors import Actor
+from agents_app.actors import Actor, ActorKind
 from config.db import retried
+from config.free_json import checked_text
 from messaging_app import stream
 from messaging_app.models import Conversation
 from sessions_app import access, assignment, reply_times, sla
 from sessions_app import turn as turns
 from sessions_app.errors import NotFound, StaleEpoch
+from sessions_app.field_rights import by_role
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.settle import settle
 from sessions_app.timers import apply_due
@@ -29,8 +31,27 @@ from sessions_app.turn import Turn
 
 __all__ = ["taking", "verb"]
 
-verb = retried
-"""Marks a public verb: run again, from the start, when the database says that trying again may help."""
+
+def verb[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """Marks a public verb: it asks the table of `field_rights` who may call it and set what, takes no text that a database
+    cannot hold (`Malformed`), and is run again, from the start, when the database says that trying again may help.
+    """
+    return retried(by_role(_storable(function)))
+
+
+def _storable[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """What a door of the API refuses in a body, the facade and Python code are refused here."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        given: dict[str, object] = dict(kwargs)
+        for name, value in given.items():
+            if isinstance(value, str):
+                checked_text(value, name)
+        return function(*args, **kwargs)
+
+    return run
+
 
 FREES = frozenset(
     {
@@ -47,6 +68,10 @@ FREES = frozenset(
     }
 )
 """The operations after which an agent may have room for something else that waits."""
+
+MAX_TIMER_ROUNDS = 20
+"""How often due timers are applied before a verb goes on all the same. Each round sets its deadlines anew, in the future, so that
+two or three are usual; a deadline that is over as soon as it is set must not hold a request for ever."""
 
 _WRITTEN = [
     "customer_name",
@@ -78,20 +103,21 @@ def taking(
     session_id: int | None = None,
     transfer_id: int | None = None,
     expected_epoch: int | None = None,
+    known_only: bool = True,
 ) -> Iterator[Turn]:
     """Hold the conversation, named itself or by a session or transfer of it, for one verb.
 
     Due timers are applied first, in a transaction of their own, so that they stay applied when the verb is refused.
-    Raises `NotFound` for what does not exist or belongs to another tenant, `StaleEpoch` when the conversation is not at
-    `expected_epoch`.
+    Raises `NotFound` for what does not exist, belongs to another tenant or is not the actor's to know of (`turn.lock`),
+    `StaleEpoch` when the conversation is not at `expected_epoch`.
     """
     if conversation_id is None:
         conversation_id = _conversation_id(actor, session_id=session_id, transfer_id=transfer_id)
-    while True:
+    for left in range(MAX_TIMER_ROUNDS, -1, -1):
         with transaction.atomic():
-            turn = turns.lock(actor, conversation_id)
+            turn = turns.lock(actor, conversation_id, known_only=known_only)
             before = _values(turn.conversation)
-            if apply_due(turn):
+            if left and apply_due(turn):
                 _close(turn, before)
                 continue
             if expected_epoch is not None and expected_epoch != turn.conversation.epoch:
@@ -132,6 +158,10 @@ def _values(conversation: Conversation) -> tuple[object, ...]:
 def _conversation_id(actor: Actor, *, session_id: int | None, transfer_id: int | None) -> int:
     model: type[ChatSession | Transfer] = Transfer if session_id is None else ChatSession
     found = model._default_manager.filter(pk=session_id or transfer_id or 0, tenant_id=actor.tenant_id)
+    if actor.conversation_id is not None:
+        found = found.filter(conversation_id=actor.conversation_id)
+    if actor.kind == ActorKind.BOT:
+        found = found.filter(**{"bot_id" if model is ChatSession else "session__bot_id": actor.pk})
     for conversation_id in found.values_list("conversation_id", flat=True):
         return int(conversation_id)
     raise NotFound(f"There is no such {model._meta.verbose_name}.")

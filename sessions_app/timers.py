@@ -5,6 +5,7 @@ Deadlines are columns. Firing twice is nothing, because each effect ends what wa
 
 from __future__ import annotations
 
+from agents_app.actors import ActorKind
 from sessions_app import assignment, oplog, sla
 from sessions_app.models import ChatSession, GuidedFlow, Transfer
 from sessions_app.states import FlowStatus, Origin, Owner, Status, TransferKind, TransferStatus
@@ -44,7 +45,8 @@ def unanswered(turn: Turn, transfer: Transfer, status: TransferStatus, *, reason
         return  # a handover: its sender has served all along
     goes_back = session.is_robot and session.bot_id is not None and transfer.kind == TransferKind.ESCALATION
     if goes_back and turn.tenant.transfer_policy == turn.tenant.TransferPolicy.RETURN:
-        oplog.flag(turn, {"effect": "flag", "kind": "unanswered", "reason": transfer.reason})
+        by = transfer.context.get("reason_by", "")
+        oplog.flag(turn, {"effect": "flag", "kind": "unanswered", "reason": transfer.reason, "by_kind": by})
         oplog.transition(turn, session, Status.ACTIVE, reason=reason, owner=Owner.BOT)
     else:
         oplog.ask(
@@ -52,6 +54,7 @@ def unanswered(turn: Turn, transfer: Transfer, status: TransferStatus, *, reason
             session,
             TransferKind(transfer.kind),
             reason=transfer.reason,
+            reason_by=transfer.context.get("reason_by", ActorKind.SYSTEM),
             trigger=transfer.trigger,
             to_team=transfer.to_team,
             needs=transfer.needs,

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from agents_app.actors import Actor
+from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent, Tenant
 from agents_app.office import Closing
 from config import clock
@@ -127,7 +127,14 @@ class Turn:
         """When whoever is asked for opens; None if that is now, or if nobody is."""
         return next((t.opens_at for t in self.transfers if not t.is_open_at(self.now)), None)
 
+    @property
+    def raised_id(self) -> int | None:
+        """The transfer that was asked for or made in this verb; the newest, where there were several."""
+        moves = (o for o in reversed(self.operations) if o.type in ("transfer.requested", "transfer.accepted"))
+        return next((int(o.data["transfer_id"]) for o in moves), None)
+
     def outcome(self, session: ChatSession | None = None, **more: Any) -> Outcome:
+        """What the verb answers. Where it changed nothing it is a repeat; a transfer that it raised is named."""
         opening = {"opens_at": self.opens_at.isoformat()} if self.opens_at else {}
         return Outcome(
             conversation_id=self.conversation.pk,
@@ -137,13 +144,18 @@ class Turn:
             rule=self.rule,
             session_id=session.pk if session else None,
             status=str(session.status) if session else "",
+            transfer_id=more.pop("transfer_id", self.raised_id),
+            is_repeat=more.pop("is_repeat", not self.operations),
             detail={**opening, **self.told, **more.pop("detail", {})},
             **more,
         )
 
 
-def lock(actor: Actor, conversation_id: int) -> Turn:
+def lock(actor: Actor, conversation_id: int, *, known_only: bool = True) -> Turn:
     """Lock the conversation and read what is open on it. Raises `NotFound`, also for another tenant's.
+
+    So it does for what is not the actor's to know of: a conversation that a token is not bound to, and one in which a
+    bot has and had no session (as `visible` has it), unless `known_only` is False: to open one it need not be known.
 
     The clock is read again with whatever has a deadline: PostgreSQL reads a row before it waits for its lock, and the
     clock with it, if nobody changes the row meanwhile.
@@ -155,6 +167,8 @@ def lock(actor: Actor, conversation_id: int) -> Turn:
     sessions = ChatSession.objects.filter(conversation=conversation, status__in=sorted(OPEN))
     flows = GuidedFlow.objects.filter(conversation=conversation, status__in=sorted(FLOW_BLOCKING))
     open_sessions: list[ChatSession] = list(sessions.annotate(db_now=clock.DbNow()).order_by("opened_at", "pk"))
+    if known_only and actor.kind == ActorKind.BOT and not _has_worked(actor, conversation, open_sessions):
+        raise NotFound("There is no such conversation.")
     blocking: list[GuidedFlow] = list(flows.annotate(db_now=clock.DbNow()).order_by("pk"))
     read: list[Any] = [conversation, *open_sessions, *blocking]
     return Turn(
@@ -166,6 +180,13 @@ def lock(actor: Actor, conversation_id: int) -> Turn:
         flows=blocking,
         clocks=_clocks(open_sessions),
     )
+
+
+def _has_worked(bot: Actor, conversation: Conversation, sessions: Iterable[ChatSession]) -> bool:
+    """Asked of the database only where the bot has no open session."""
+    if any(session.bot_id == bot.pk for session in sessions):
+        return True
+    return ChatSession.objects.filter(conversation=conversation, bot_id=bot.pk).exists()
 
 
 def _unanswered(sessions: Iterable[ChatSession]) -> list[Transfer]:

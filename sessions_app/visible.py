@@ -11,6 +11,7 @@ from __future__ import annotations
 from django.db.models import Q, QuerySet
 
 from agents_app.actors import Actor, ActorKind
+from agents_app.scopes import Scope
 from messaging_app.attachments import rows as attached
 from messaging_app.attachments.models import Attachment
 from messaging_app.models import Conversation, Message, Operation
@@ -76,8 +77,10 @@ def flows(actor: Actor) -> QuerySet[GuidedFlow]:
 
 
 def messages(actor: Actor) -> QuerySet[Message]:
-    """Messages in no particular order; `thread` puts a conversation's into theirs."""
+    """Messages in no particular order; `thread` puts a conversation's into theirs. None without the scope to read."""
     rows = Message.objects.filter(tenant_id=actor.tenant_id)
+    if not actor.may(Scope.READ):
+        return rows.none()
     if actor.kind in (ActorKind.AGENT, ActorKind.SYSTEM):
         return rows
     rows = rows.filter(is_note=False)

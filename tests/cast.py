@@ -365,9 +365,14 @@ def _replayed(operations: list[Operation]) -> dict[int, tuple[str, str]]:
     """Status and owner of each session, from the operations alone."""
     states: dict[int, tuple[str, str]] = {}
     for operation in operations:
+        data = operation.data
+        if operation.type == "messages.grouped":
+            states |= {told["session_id"]: (told["status"], told["owner_kind"]) for told in data["created"]}
+            states |= {told["session_id"]: (told["status"], told["owner_kind"]) for told in data["extended"]}
+            for gone, _ in data["joined"]:
+                states.pop(gone, None)
         if operation.session_id is None:
             continue
-        data = operation.data
         if operation.type == "session.opened":
             states[operation.session_id] = (data["status"], data["owner_kind"])
         elif operation.type.startswith("session.") and "after" in data:

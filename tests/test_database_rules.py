@@ -159,10 +159,12 @@ def test_a_name_is_given_once_in_a_tenant(chat: Chat, model: type[models.Model])
 
 def test_a_trigger_begins_one_flow(chat: Chat) -> None:
     now = clock.now()
-    flow = {"tenant": chat.cast.tenant, "trigger_id": "t", "expires_at": now, "created_at": now, "updated_at": now}
+    times = dict.fromkeys(("expires_at", "created_at", "updated_at"), now)
+    flow = {"tenant": chat.cast.tenant, "client": chat.cast.bot_row("bargain"), "trigger_id": "t"} | times
     GuidedFlow.objects.create(**flow)
     refuses(lambda: GuidedFlow.objects.create(**flow))
     GuidedFlow.objects.create(**flow | {"trigger_id": "T"})
+    GuidedFlow.objects.create(**flow | {"client": chat.cast.bot_row("faq")})
 
 
 def test_a_link_belongs_to_one_participant(chat: Chat) -> None:

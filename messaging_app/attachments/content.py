@@ -1,7 +1,7 @@
 """What a file is, by its content: nothing is believed of what its sender calls it.
 
 A picture must open as one and is decoded to the end; text has no control characters and does not begin like markup; of a
-ZIP the parts tell whether it is a document; all else puremagic names. What is none of ATTACHMENT_TYPES is refused.
+ZIP the parts tell whether it is a document; recordings say in their first bytes what they are; all else puremagic names. What is none of ATTACHMENT_TYPES is refused.
 Nothing here holds a whole file in memory; a picture's pixels are counted before they are decoded, one picture at a time.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import threading
 import zipfile
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from django.conf import settings
 from PIL import Image, ImageOps
 
 from config.uploads import too_large
+from messaging_app.attachments import recordings
 from messaging_app.attachments.errors import FileDamaged, FileEmpty, FileTypeRefused, ImageTooLarge
 from messaging_app.attachments.models import SIDE
 
@@ -35,10 +37,13 @@ _PICTURES = {
     "GIF": "image/gif",
     "WEBP": "image/webp",
 }
+_NOT_SHOWN = "The picture is damaged: it cannot be shown."
 _TEXT = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\r\f"})
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[!?/a-zA-Z]")
 _MOST_PARTS = 10_000
-"""Of a document; its list of parts is all that is read."""
+_MOST_LIST_BYTES = 1_000_000
+"""Of a document; its list of parts is all that is read, and its end says how many parts and bytes the list has."""
+_ZIP_END, _ZIP64_END = b"PK\x05\x06", b"PK\x06\x07"
 Image.MAX_IMAGE_PIXELS = (
     None  # Pillow would warn at a size of its own; ATTACHMENT_MAX_PIXELS is asked here, before a pixel is decoded
 )
@@ -66,6 +71,8 @@ def examined(file: IO[bytes], size: int) -> Content:
     if found is None:
         found = Content(media_type=_recognised(file))
         _allowed(found.media_type)
+        if found.media_type in _PICTURES.values():
+            raise FileDamaged(_NOT_SHOWN)  # it begins like a picture that did not open as one
     return found
 
 
@@ -96,7 +103,7 @@ def _picture(file: IO[bytes]) -> Content | None:
             _verified(file)
             size, preview = _preview(file)
     except Exception as error:  # a decoder meets a file that means it no good
-        raise FileDamaged("The picture is damaged: it cannot be shown.") from error
+        raise FileDamaged(_NOT_SHOWN) from error
     return Content(media_type=media_type, width=size[0], height=size[1], preview=preview)
 
 
@@ -129,15 +136,18 @@ def _preview(file: IO[bytes]) -> tuple[tuple[int, int], bytes]:
 
 def _recognised(file: IO[bytes]) -> str:
     """The type; empty where nobody knows it."""
-    if is_text(file):
-        file.seek(0)
-        head = file.read(1024)
+    text = is_text(file)
+    file.seek(0)
+    head = file.read(1024)
+    if text:
         if head.startswith(b"%PDF-"):  # one may be written by hand
             return "application/pdf"
         return "text/html" if _MARKUP.match(head) else "text/plain"
     file.seek(0)
     if file.read(4) == b"PK\x03\x04":
         return _document(file)
+    if media_type := recordings.media_type(head):
+        return media_type
     file.seek(0)
     matches = puremagic.magic_stream(file)
     best = matches[0].confidence if matches else 0
@@ -153,6 +163,8 @@ def is_text(file: IO[bytes]) -> bool:
 
 def _document(file: IO[bytes]) -> str:
     """Of a ZIP only its list of parts is read, and nothing unpacked. One with macros is none of these."""
+    if _has_too_many_parts(file):
+        return "application/zip"
     try:
         with zipfile.ZipFile(file) as parts:
             names = parts.namelist()
@@ -165,3 +177,20 @@ def _document(file: IO[bytes]) -> str:
             if part in names:
                 return media_type
     return "application/zip"
+
+
+def _has_too_many_parts(file: IO[bytes]) -> bool:
+    """By what the end of the ZIP says of its list, before the list is read: 60,000 parts took seconds to list. What has a list of the
+    larger kind (ZIP64) has too many in any case."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - 22 - 0xFFFF))
+    tail = file.read()
+    at = len(tail) - 22
+    if not (
+        tail[at : at + 4] == _ZIP_END and tail.endswith(b"\0\0")
+    ):  # as zipfile looks: at the very end, or before a comment
+        at = tail.rfind(_ZIP_END)
+    if at < 0 or len(tail) < at + 22:
+        return False  # none: zipfile says that it is damaged
+    parts, list_bytes = struct.unpack_from("<HL", tail, at + 10)
+    return parts > _MOST_PARTS or list_bytes > _MOST_LIST_BYTES or tail[at - 20 : at - 16] == _ZIP64_END

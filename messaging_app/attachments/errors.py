@@ -43,11 +43,13 @@ class UploadIdTaken(Conflict):
     code, message = "client_id_taken", "This client_id was used for another file."
 
 
+class TooManyFiles(DomainError):
+    """`fields`: bound (the setting that is reached), most."""
+
+    code, status, message = "too_many_files", 413, "There is no room for another file here."
+
+
 class TooManyUnsent(Conflict):
     """`fields`: most."""
 
     code, message = "too_many_unsent", "There are too many files of yours here that were never sent."
-
-
-class StorageFailed(DomainError):
-    code, status, message = "storage_failed", 503, "The store of files does not answer. Try again."

@@ -18,9 +18,9 @@ from django.core.files.storage import Storage, storages
 from django.utils import timezone
 from django.utils.http import content_disposition_header
 
+from config.errors import StorageFailed
 from config.http import never_in_a_transaction
 from messaging_app.attachments.content import Content
-from messaging_app.attachments.errors import StorageFailed
 from messaging_app.attachments.models import Attachment
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def keep(file: IO[bytes], content: Content, *, tenant_id: int) -> str:
     except Exception as error:  # each store fails in its own way
         drop(key)
         log.warning("an attachment could not be stored: %s: %s", type(error).__name__, error)
-        raise StorageFailed from error
+        raise StorageFailed("The store of files does not answer. Try again.") from error
     return key
 
 

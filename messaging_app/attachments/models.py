@@ -63,7 +63,12 @@ class Attachment(models.Model):
             models.UniqueConstraint(fields=["storage_key"], name="attachment_key_once"),
         )
         # The first part serves a message's own; with it empty, what was never sent, the oldest first.
-        indexes: ClassVar = (models.Index(fields=["message", "created_at"], name="attachment_message"),)
+        indexes: ClassVar = (
+            models.Index(fields=["message", "created_at"], name="attachment_message"),
+            models.Index(
+                fields=["tenant", "size"], name="attachment_tenant_size"
+            ),  # what a tenant's files take together
+        )
 
     def __str__(self) -> str:
         return self.name

@@ -20,6 +20,12 @@ ENDINGS = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": (".xlsx",),
     "audio/mpeg": (".mp3",),
     "video/mp4": (".mp4", ".m4v"),
+    "image/heic": (".heic", ".heif", ".hif"),
+    "audio/ogg": (".ogg", ".oga", ".opus", ".spx"),
+    "audio/mp4": (".m4a", ".m4b"),
+    "audio/wav": (".wav",),
+    "video/quicktime": (".mov", ".qt"),
+    "video/webm": (".webm", ".weba"),
 }
 """What a name may end with. None of them is carried out when it is opened, as `.bat`, plain text too, would be."""
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
 
 from agents_app.actors import Actor
 from config import clock
 from config.db import TryAgain
 from messaging_app.attachments import files
-from messaging_app.attachments.errors import AttachmentNotFound, AttachmentSent
+from messaging_app.attachments.errors import AttachmentNotFound, AttachmentSent, TooManyFiles
 from messaging_app.attachments.models import Attachment
 from messaging_app.models import Conversation, Message
 
@@ -28,6 +28,20 @@ MOST_UNSENT = 50
 def by(actor: Actor) -> QuerySet[Attachment]:
     """What this actor has uploaded."""
     return Attachment.objects.filter(tenant_id=actor.tenant_id, uploader_kind=actor.kind, uploader_id=actor.pk)
+
+
+def check_room(conversation: Conversation, size: int) -> None:
+    """Whether another file of this size fits beside all that are there, sent or not. Under the conversation's lock; the tenant's
+    sum is not, so uploads at the same moment in several of its conversations may pass it by themselves. Raises `TooManyFiles`."""
+    there = Attachment.objects.filter(conversation=conversation).aggregate(files=Count("pk"), bytes=Sum("size"))
+    tenant = Attachment.objects.filter(tenant_id=conversation.tenant_id).aggregate(bytes=Sum("size"))
+    for bound, most, would_be in (
+        ("ATTACHMENT_CONVERSATION_FILES", settings.ATTACHMENT_CONVERSATION_FILES, there["files"] + 1),
+        ("ATTACHMENT_CONVERSATION_BYTES", settings.ATTACHMENT_CONVERSATION_BYTES, (there["bytes"] or 0) + size),
+        ("ATTACHMENT_TENANT_BYTES", settings.ATTACHMENT_TENANT_BYTES, (tenant["bytes"] or 0) + size),
+    ):
+        if would_be > most:
+            raise TooManyFiles(f"{bound} is {most:,}, and this file would be over it.", bound=bound, most=most)
 
 
 def waiting(conversation: Conversation, ids: Sequence[int], *, actor: Actor) -> list[Attachment]:

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 
 from django.conf import settings
 
 from messaging_app.detection.model import Analyser
-from messaging_app.detection.rules import Detector, Need, Row, Rules, load
+from messaging_app.detection.rules import Detector, Need, Row, Rules, Version, load, version
 
 __all__ = ["Analyser", "Detector", "Need", "analyser_for", "detector_for"]
 
+LOOKED_AT_AGAIN = 60.0
+"""Seconds after which a tenant's rules are read again though their version is the same: somebody may use SQL."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    version: Version
+    rules: Rules
+    since: float
+
+
+MOST_HELD = 256
+"""Tenants whose compiled rules one process keeps: each may take some megabytes, unless they have the same rules."""
+
+_held: dict[int, _Held] = {}
+_compiling = Lock()
+
 
 def detector_for(tenant_id: int) -> Detector:
-    """The tenant's rules in use, compiled.
+    """The tenant's rules in use, compiled. A tenant without rules needs nobody (`defaults.install` gives it some).
 
-    One query a call and no timer: the compiled form is kept under the rows' own content, so an edit counts from the
-    next message on, in every process. A tenant without rules needs nobody (`defaults.install` gives it some).
+    One small query a call, for the rules' version: an edit counts from the next message on, in every process. Call it
+    before taking a conversation, because rules that are new are compiled here, which takes some milliseconds. The admin
+    has done that when an edit is committed.
     """
-    return _compiled(load(tenant_id))
+    return _rules(tenant_id)
 
 
 def analyser_for(tenant_id: int) -> Analyser | None:
@@ -28,10 +49,26 @@ def analyser_for(tenant_id: int) -> Analyser | None:
     """
     if not settings.ANALYSER_URL:
         return None
-    rule = _compiled(load(tenant_id)).model
+    rule = _rules(tenant_id).model
     return Analyser(rule, tenant_id) if rule else None
 
 
-@lru_cache(maxsize=256)
+def _rules(tenant_id: int) -> Rules:
+    held, now, present = _held.get(tenant_id), time.monotonic(), version(tenant_id)
+    if held is None or held.version != present or now - held.since > LOOKED_AT_AGAIN:
+        held = _Held(present, _compiled_once(load(tenant_id)), now)
+        if len(_held) >= MOST_HELD:
+            _held.clear()
+        _held[tenant_id] = held
+    return held.rules
+
+
+def _compiled_once(rows: tuple[Row, ...]) -> Rules:
+    """Two messages that both meet an edit compile it once: the second waits for the first."""
+    with _compiling:
+        return _compiled(rows)
+
+
+@lru_cache(maxsize=MOST_HELD)  # kept under the rows' own content: tenants with the same rules share them
 def _compiled(rows: tuple[Row, ...]) -> Rules:
     return Rules(rows)

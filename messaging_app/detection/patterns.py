@@ -1,101 +1,291 @@
-"""From a phrase in the admin to a compiled pattern, and the refusal of those that are wrong or too slow.
+"""From a phrase in the admin to a compiled pattern, and the refusal of those that are wrong.
 
-Pure: no Django, no database. A phrase is a word or some words, taken literally, or a regular expression between
-slashes. Both look at text as `normalised` leaves it.
+No database. A phrase is a word or some words, taken literally, or a regular expression between slashes. Both look at
+text as `normalised` leaves it, and RE2 looks for both: however they are written, the time they take grows with the
+length of the text and no faster.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
-from functools import lru_cache
-from importlib import import_module
-from itertools import zip_longest
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from itertools import accumulate, zip_longest
+from typing import Any, NamedTuple
+
+import re2
+from django.utils.translation import gettext_noop as _
 
 from config.errors import Malformed
+from messaging_app.detection import expressions
+from messaging_app.detection.expressions import Refused
 
 MAX_TEXT = 4_000
 """Characters of a message that are looked at. Whoever needs a human says so before that."""
 MAX_PHRASE = 2_000
 MAX_PHRASES = 500
-MAX_WAYS = 20_000
-"""How many ways one regular expression may try at one place of the text, see `_ways`."""
+MAX_FOUND = 100
+"""How often one pattern is looked for in one message: each time may read to the end of it."""
+MAX_RULE_PROGRAM = 30_000
+"""Steps of all phrases of one rule together. All default rules together have about 22,000."""
+MAX_SET_MEMORY = 8 << 20
+"""Bytes for finding out in one pass which of many patterns occur, with what is remembered of the texts met before."""
 
 # Scripts that put no space between words, or that glue endings to them (Hangul): no word boundary to look for.
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3100-\u312f\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
     "\uf900-\ufaff\U00020000-\U0003ffff"
 )
+MASK = "\n"
+"""Stands for a character that does not count. Normalised text holds no line break."""
+
 _UNSPACED_CHARACTER = re.compile(f"[{_UNSPACED}]")
 _SPACED_LETTER = re.compile(rf"[^\W{_UNSPACED}]")
-_STARTS_WORD = rf"(?<![^\W{_UNSPACED}])"
-_ENDS_WORD = rf"(?![^\W{_UNSPACED}])"
+_BOUNDARY = r"\b"
 
 _QUOTES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u00b4`"), "'")
 _INVISIBLE = dict.fromkeys([0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF])
 _PLAIN = _QUOTES | _INVISIBLE
 
-# `sre_parse` under its present name. The only way to ask the regular expressions' own parser what it understood.
-_parser: Any = import_module("re._parser")
-_REPEATS = {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}
+NOT_TEXT = _("A phrase is text, not %(phrase)s.")
+TOO_LONG = _("A phrase holds at most %(most)s characters: %(phrase)s")
+INVISIBLE = _("A phrase needs at least one visible character: %(phrase)s")
+NO_EXPRESSION = _("Not a regular expression: %(phrase)s (%(reason)s)")
+MATCHES_NOTHING = _("This expression matches even where nothing is said: %(phrase)s")
+LOOKS_AROUND = _(
+    "This expression looks ahead or back, which cannot be done in a time that is known beforehand: %(phrase)s. Write"
+    " what may stand there into the expression, and name the part that counts: (?P<match>…)."
+)
+REFERS_BACK = _(
+    "This expression refers back to a group, which cannot be done in a time that is known beforehand: %(phrase)s."
+    " Write out what the group may hold."
+)
+KEEPS_HOLD = _("This expression has an atomic group or a possessive repetition: %(phrase)s. Write it without.")
+ONLY_ASCII = _("This expression restricts itself to ASCII: %(phrase)s. Write the characters that are meant.")
+REPEATS = _("This expression repeats something more than %(most)s times: %(phrase)s")
+TOO_LARGE = _("This expression is too large: %(phrase)s. Divide it into several phrases.")
+TOO_MUCH = _("These phrases are too many and too long for one rule. Divide them among several rules.")
+UNKNOWN = _("Its %(field)s is %(value)s, which is none of %(known)s.")
+NO_LIST = _("Phrases are a list of texts.")
+TOO_MANY = _("A rule holds at most %(most)s phrases; this one has %(count)s.")
+
+_REASONS = {
+    Refused.LOOKS_AROUND: LOOKS_AROUND,
+    Refused.REFERS_BACK: REFERS_BACK,
+    Refused.KEEPS_HOLD: KEEPS_HOLD,
+    Refused.ONLY_ASCII: ONLY_ASCII,
+    Refused.REPEATS: REPEATS,
+    Refused.TOO_LARGE: TOO_LARGE,
+}
+
+
+class PhraseRefused(Malformed):
+    """A phrase that cannot be used. `sentence` % `values` says why, and may be translated before it is filled in."""
+
+    def __init__(self, sentence: str, **values: Any) -> None:
+        self.sentence, self.values = sentence, values
+        super().__init__(sentence % values, **values)
+
+
+# --- Texts -------------------------------------------------------------------------------------------------------
 
 
 def normalised(text: str) -> str:
     """One form for what people type in many: width, case, apostrophes, invisible characters and white space."""
-    text = unicodedata.normalize("NFKC", text[:MAX_TEXT].translate(_PLAIN)).casefold()
+    text = text[:MAX_TEXT]
+    if text.isascii():
+        return " ".join(text.replace("`", "'").lower().split())
+    text = unicodedata.normalize("NFKC", text.translate(_PLAIN)).casefold()
     return " ".join(text.split())[:MAX_TEXT]  # again: NFKC may make text longer
 
 
+_words = expressions.Spelling(str.isalnum)
+_spaced_words = expressions.Spelling(lambda letter: letter.isalnum() and not _UNSPACED_CHARACTER.match(letter))
+
+
+class Text:
+    """Normalised text, spelled for RE2 in the two ways that phrases read it.
+
+    An expression takes every letter as a part of a word, as Python does. For a literal phrase, letters of unspaced
+    scripts make no words, so that "agent" is found in "我要agent".
+    """
+
+    def __init__(self, plain: str) -> None:
+        self.plain = plain
+
+    @cached_property
+    def for_expressions(self) -> bytes:
+        return _words.spelled(self.plain)
+
+    @cached_property
+    def for_literals(self) -> bytes:
+        return self.for_expressions if self.plain.isascii() else _spaced_words.spelled(self.plain)
+
+    @cached_property
+    def _ends(self) -> dict[bool, list[int]]:
+        """Where each character begins in the two spellings."""
+        spellings = ((True, _spaced_words), (False, _words))
+        return {literal: list(accumulate(map(by.size, self.plain), initial=0)) for literal, by in spellings}
+
+    def place(self, offset: int, *, literal: bool) -> int:
+        """Which character begins at this offset of a spelling."""
+        return offset if self.plain.isascii() else bisect_left(self._ends[literal], offset)
+
+    def offset(self, place: int, *, literal: bool) -> int:
+        return place if self.plain.isascii() else self._ends[literal][place]
+
+
+# --- Patterns ----------------------------------------------------------------------------------------------------
+
+
+class Pattern(NamedTuple):
+    """One compiled pattern: of an expression, or of literal phrases."""
+
+    source: bytes
+    engine: Any
+    is_literal: bool
+
+    def bytes_of(self, text: Text) -> bytes:
+        return text.for_literals if self.is_literal else text.for_expressions
+
+    def search(self, text: Text, start: int = 0) -> tuple[int, int] | None:
+        """The characters of the first match from `start` on; of its group `match`, if it has one."""
+        found = self.engine.search(self.bytes_of(text), text.offset(start, literal=self.is_literal))
+        if found is None:
+            return None
+        span = found.span(self.engine.groups)
+        first, last = span if span[0] >= 0 else found.span()
+        return text.place(first, literal=self.is_literal), text.place(last, literal=self.is_literal)
+
+    def spans(self, text: Text) -> Iterator[tuple[int, int]]:
+        """Where it matches without touching what is masked, from left to right, at most `MAX_FOUND` times."""
+        position = 0
+        for _time in range(MAX_FOUND):
+            if position > len(text.plain) or (span := self.search(text, position)) is None:
+                return
+            masked = text.plain.find(MASK, *span)
+            if masked < 0:
+                yield span
+                position = max(span[1], span[0] + 1)
+            else:
+                rest = text.plain[masked:]
+                position = masked + len(rest) - len(rest.lstrip(MASK))
+
+
+class Patterns:
+    """Which of many patterns occur in a text: one pass over it, however many there are."""
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._patterns = patterns
+        self._sets = [
+            one
+            for is_literal in (True, False)
+            for one in _sets([n for n, pattern in enumerate(patterns) if pattern.is_literal is is_literal], patterns)
+        ]
+
+    def occurring(self, text: Text) -> set[int]:
+        """The numbers of the patterns that match somewhere."""
+        found: set[int] = set()
+        for one, numbers in self._sets:
+            matches = one.Match(self._patterns[numbers[0]].bytes_of(text)) if one else None
+            if matches is None:  # not even the end of the text: too large, or the engine ran out of memory
+                found.update(n for n in numbers if self._patterns[n].search(text))
+            else:
+                found.update(numbers[place] for place in matches if place < len(numbers))
+        return found
+
+
+def _sets(numbers: list[int], patterns: Sequence[Pattern]) -> list[tuple[Any, list[int]]]:
+    """As few sets as these patterns fit into, each with their numbers in the order of its own."""
+    if not numbers:
+        return []
+    one = re2.Set.SearchSet(expressions.options(MAX_SET_MEMORY))
+    for number in numbers:
+        one.Add(patterns[number].source)
+    one.Add(r"\z")  # matches every text, so that an empty answer can only be a failure
+    try:
+        one.Compile()
+    except re2.error:
+        if len(numbers) == 1:
+            return [(None, numbers)]
+        half = len(numbers) // 2
+        return _sets(numbers[:half], patterns) + _sets(numbers[half:], patterns)
+    return [(one, numbers)]
+
+
+# --- Phrases -----------------------------------------------------------------------------------------------------
+
+
 def validate_phrases(phrases: object) -> None:
-    """Raises `Malformed`, naming the phrase, when one is not text, empty, no regular expression, or may be slow."""
+    """Raises `Malformed`, naming the phrase, when one is not text, empty, or no expression that RE2 can express."""
     if not isinstance(phrases, (list, tuple)):
-        raise Malformed("Phrases are a list of texts.")
+        raise PhraseRefused(NO_LIST)
     if len(phrases) > MAX_PHRASES:
-        raise Malformed(f"A rule holds at most {MAX_PHRASES} phrases; this one has {len(phrases)}.")
+        raise PhraseRefused(TOO_MANY, most=MAX_PHRASES, count=len(phrases))
     for phrase in phrases:
         compile_phrase(phrase)
+    compile_phrases(phrases)
 
 
 def is_expression(phrase: str) -> bool:
     return len(phrase) > 2 and phrase.startswith("/") and phrase.endswith("/")
 
 
-def compile_phrase(phrase: object) -> re.Pattern[str]:
+def compile_phrase(phrase: object) -> Pattern:
     """One phrase as a pattern. Raises `Malformed`."""
     if not isinstance(phrase, str):
-        raise Malformed(f"A phrase is text, not {phrase!r}.", phrase=repr(phrase))
+        raise PhraseRefused(NOT_TEXT, phrase=repr(phrase))
     if len(phrase) > MAX_PHRASE:
-        raise Malformed(f"A phrase holds at most {MAX_PHRASE} characters: {_short(phrase)}", phrase=phrase)
+        raise PhraseRefused(TOO_LONG, most=MAX_PHRASE, phrase=_short(phrase))
     return _compiled(phrase.strip())
 
 
 @lru_cache(maxsize=4096)  # a rule edited, or the same default rule of another tenant, costs only what is new
-def _compiled(phrase: str) -> re.Pattern[str]:
-    if is_expression(phrase):
-        return re.compile(_expression(phrase), re.IGNORECASE)
-    before, words, after = _literal(phrase)
-    return re.compile(before + words + after)  # both sides are normalised: no case to ignore
+def _compiled(phrase: str) -> Pattern:
+    if not is_expression(phrase):
+        before, words, after = _literal(phrase)
+        return _literals(before + words + after)
+    try:
+        source = expressions.translated(_source(phrase))
+        engine = expressions.compiled(source)
+    except Refused as refusal:
+        raise PhraseRefused(_REASONS[refusal.reason], phrase=_short(phrase), most=expressions.MAX_REPEAT) from refusal
+    except (re.error, RecursionError, OverflowError) as error:
+        raise PhraseRefused(NO_EXPRESSION, phrase=_short(phrase), reason=str(error)) from error
+    if engine.search(b""):
+        raise PhraseRefused(MATCHES_NOTHING, phrase=_short(phrase))
+    return Pattern(source.encode(), engine, is_literal=False)
 
 
-def compile_phrases(phrases: Iterable[str]) -> list[re.Pattern[str]]:
+def compile_phrases(phrases: Iterable[str]) -> list[Pattern]:
     """Few patterns: the literal phrases with the same boundaries in one, longest first; each regular expression on
-    its own, because group numbers and flags must not be mixed. Raises `Malformed`."""
+    its own, because what they find is told one by one. Raises `Malformed`."""
     literals: dict[tuple[str, str], list[str]] = defaultdict(list)
-    expressions = []
+    found = []
     for phrase in phrases:
         if is_expression(phrase.strip()):
-            expressions.append(compile_phrase(phrase))
+            found.append(compile_phrase(phrase))
         else:
             before, words, after = _literal(phrase)
             literals[before, after].append(words)
     together = [
-        re.compile(f"{before}(?:{'|'.join(sorted(words, key=len, reverse=True))}){after}")
+        _literals(f"{before}(?:{'|'.join(sorted(words, key=len, reverse=True))}){after}")
         for (before, after), words in literals.items()
     ]
-    return together + expressions
+    if sum(pattern.engine.programsize for pattern in together + found) > MAX_RULE_PROGRAM:
+        raise PhraseRefused(TOO_MUCH)
+    return together + found
+
+
+def _literals(source: str) -> Pattern:
+    try:
+        engine = re2.compile(source.encode(), expressions.options(MAX_SET_MEMORY))
+    except re2.error as error:
+        raise PhraseRefused(TOO_MUCH) from error
+    return Pattern(source.encode(), engine, is_literal=True)
 
 
 def _literal(phrase: str) -> tuple[str, str, str]:
@@ -106,90 +296,23 @@ def _literal(phrase: str) -> tuple[str, str, str]:
     """
     words = normalised(phrase)
     if not words:
-        raise Malformed(f"A phrase needs at least one visible character: {phrase!r}", phrase=phrase)
+        raise PhraseRefused(INVISIBLE, phrase=repr(phrase))
     parts = []
     for character, following in zip_longest(words, words[1:], fillvalue=""):
-        parts.append("'?" if character == "'" else re.escape(character))
+        parts.append("'?" if character == "'" else re2.escape(_spaced_words.spell(character)))
         if _UNSPACED_CHARACTER.match(character) and _UNSPACED_CHARACTER.match(following):
             parts.append(" ?")
-    before = _STARTS_WORD if _SPACED_LETTER.match(words[0]) else ""
-    after = _ENDS_WORD if _SPACED_LETTER.match(words[-1]) else ""
+    before = _BOUNDARY if _SPACED_LETTER.match(words[0]) else ""
+    after = _BOUNDARY if _SPACED_LETTER.match(words[-1]) else ""
     return before, "".join(parts), after
 
 
-def _expression(phrase: str) -> str:
-    # As the text is normalised, so must be what it is compared with; full-width brackets must not become syntax.
-    source = "".join(
+def _source(phrase: str) -> str:
+    """An expression, normalised as the text is; full-width brackets must not become syntax."""
+    return "".join(
         character if character.isascii() else re.escape(unicodedata.normalize("NFKC", character))
         for character in unicodedata.normalize("NFC", phrase[1:-1])
     )
-    try:
-        tree = _parser.parse(source, re.IGNORECASE)
-        pattern = re.compile(source, re.IGNORECASE)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise Malformed(f"Not a regular expression: {_short(phrase)} ({error})", phrase=phrase) from error
-    if pattern.search(""):
-        raise Malformed(f"This expression matches even where nothing is said: {_short(phrase)}", phrase=phrase)
-    if _ways(tree) > MAX_WAYS:
-        raise Malformed(
-            f"This expression may take too long: {_short(phrase)}. Avoid a repetition inside a repetition and more "
-            "than one '.*'; say how far to look instead, as in '.{0,20}'.",
-            phrase=phrase,
-        )
-    return source
-
-
-def _ways(tree: Any) -> int:
-    """An upper bound of the ways an expression can match from one place, which bounds how long it can search.
-
-    What follows in a row multiplies; alternatives that begin alike add up; a repetition of something with w ways
-    has w + w**2 + ... ways. So `(a+)+` and `.*.*` are beyond every limit and `(?:real |live ){0,2}` is harmless.
-    """
-    ways = 1
-    for operation, argument in tree:
-        ways = min(ways * _ways_of(str(operation), argument), MAX_WAYS + 1)
-    return ways
-
-
-def _ways_of(operation: str, argument: Any) -> int:
-    if operation in _REPEATS:
-        least, most, body = argument
-        once, total = _ways(body), 0
-        for times in range(int(least), min(int(most), MAX_TEXT) + 1):
-            total += min(once**times if once > 1 else 1, MAX_WAYS + 1)
-            if total > MAX_WAYS:
-                break
-        return total
-    if operation == "BRANCH":
-        return _ways_of_one_of(argument[1])
-    if operation == "SUBPATTERN":
-        return _ways(argument[3])
-    if operation == "ATOMIC_GROUP":
-        return _ways(argument)
-    if operation in {"ASSERT", "ASSERT_NOT"}:
-        return _ways(argument[1])
-    if operation == "GROUPREF_EXISTS":
-        return _ways(argument[1]) + (_ways(argument[2]) if argument[2] is not None else 0)
-    return 1
-
-
-def _ways_of_one_of(alternatives: list[Any]) -> int:
-    """Alternatives add up only where one text can begin as both do: 'call' and 'ring' exclude each other."""
-    choices = [(_beginning(alternative), _ways(alternative)) for alternative in alternatives]
-    return max(
-        sum(ways for other, ways in choices if other.startswith(beginning) or beginning.startswith(other))
-        for beginning, _ in choices
-    )
-
-
-def _beginning(tree: Any) -> str:
-    """The characters a match must begin with."""
-    letters = ""
-    for operation, argument in tree:
-        if str(operation) != "LITERAL":
-            break
-        letters += chr(argument)
-    return letters
 
 
 def _short(phrase: str) -> str:

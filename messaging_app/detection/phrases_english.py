@@ -23,6 +23,9 @@ _SPEAKING = r"(?:talking|speaking|chatting|connecting|transferring|getting throu
 _CALL = r"(?:contact|reach|call|phone|ring|message)(?:ing)?"
 _SOMEBODY = rf"{_WHICH}{_SORT}(?:{_PERSON}|{_SERVICE})"
 
+# Not before " hair": human hair is something to buy.
+_NOT_HAIR = r"(?:$|[^ ]| (?:$|[^h]|h(?:$|[^a]|a(?:$|[^i]|i(?:$|[^r])))))"
+
 HUMAN = (
     rf"/\b(?:{_SPEAK}|{_SPEAKING}){_TO}{_SOMEBODY}\b/",
     rf"/\b(?:transferred|connected|forwarded|put (?:me )?(?:through|on)){_TO}{_SOMEBODY}\b/",
@@ -39,12 +42,15 @@ HUMAN = (
     ),
     # Without a verb of speaking the noun must be plain: "I need someone in San Jose" asks for no colleague of ours.
     (
-        rf"/\b(?:want|need|get(?: me)?|give me|prefer|like|send me|(?:can|could|may) (?:i|we) (?:have|get)) "
-        rf"{_WHICH}{_SORT}(?:{_HUMAN}|real person|live person)\b(?! hair)/"
+        rf"/(?P<match>\b(?:want|need|get(?: me)?|give me|prefer|like|send me|(?:can|could|may) (?:i|we) (?:have|get)) "
+        rf"{_WHICH}{_SORT}(?:{_HUMAN}|real person|live person)\b){_NOT_HAIR}/"
     ),
     r"/\b(?:i|we|just) (?:want|need|would like|prefer|require) (?:a|an actual) (?:person|manager)\b/",
     r"/\b(?:get|give) (?:me|us) (?:a|the|your) (?:person|manager|boss)\b/",
-    r"/\b(?:real|live|actual) (?:humans?|persons?|people|agents?|representatives?|operators?)\b(?! hair)/",
+    (
+        r"/(?P<match>\b(?:real|live|actual) (?:humans?|persons?|people|agents?|representatives?|operators?)\b)"
+        rf"{_NOT_HAIR}/"
+    ),
     (
         rf"/\bis there (?:an? |any ){_SORT}(?:{_HUMAN}|person) (?:there|here|around|available|(?:that |"
         rf"who |whom )?i can|to)\b/"

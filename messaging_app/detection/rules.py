@@ -1,29 +1,58 @@
 """The rules of need, compiled: what a customer says, what a bot admits, how often it failed.
 
-Pure apart from `load`. The rules themselves are rows (`NeedRule`, or `Row` where there is no database).
+Pure apart from `load` and `version`. The rules themselves are rows (`NeedRule`, or `Row` where there is no database).
 """
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
 
 from config.errors import Malformed
-from messaging_app.detection.patterns import compile_phrase, compile_phrases, normalised, validate_phrases
+from messaging_app.detection.patterns import (
+    MASK,
+    UNKNOWN,
+    Pattern,
+    Patterns,
+    PhraseRefused,
+    Text,
+    compile_phrase,
+    compile_phrases,
+    normalised,
+    validate_phrases,
+)
 
-__all__ = ["Detector", "Need", "Row", "RuleLike", "Rules", "load", "validate_phrases"]
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from messaging_app.models import NeedRule
+
+__all__ = [
+    "Detector",
+    "Need",
+    "Row",
+    "RuleLike",
+    "Rules",
+    "is_useless",
+    "load",
+    "problems",
+    "validate_phrases",
+    "version",
+]
 
 logger = logging.getLogger(__name__)
 
 ORDER = ("vip", "keyword", "failure", "sentiment", "model")
 """`NeedRule.Kind`, in the order in which the rules are checked (domain.md)."""
+HEARD = frozenset({"vip", "keyword", "sentiment"})
+WITH_PHRASES = frozenset({"keyword", "failure", "sentiment"})
 SEVERITIES = ("high", "medium", "low")
 ESCALATE = "escalate"
+EFFECTS = (ESCALATE, "flag")
 MAX_EVIDENCE = 80
-_MASK = "\n"  # normalised text holds no line break
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,33 +122,39 @@ class Rules:
     that escalates decides; if none does, the first that flags. (Otherwise the flag every VIP gets would keep a VIP
     who asks for a human from getting one.) Rules of the kind `model` are passed over here: the gravest of them, `model`,
     is what switches an analyser on.
+
+    A rule that cannot be used, and a phrase that cannot, is passed over with an error in the log: the admin refuses
+    them, and what came by another way must not stop a tenant's messages. `problems` says what is wrong with one.
     """
 
     def __init__(self, rows: Iterable[RuleLike]) -> None:
-        ordered = sorted(rows, key=_rank)
+        ordered = sorted(filter(_is_known, rows), key=_rank)
         self.model = next((row for row in ordered if row.kind == "model"), None)
-        compiled = [_Rule(row) for row in ordered]
-        self._heard = [rule for rule in compiled if rule.kind in {"vip", "keyword", "sentiment"}]
-        self._failure = [rule for rule in compiled if rule.kind == "failure"]
+        self._heard = _Group(row for row in ordered if row.kind in HEARD)
+        self._failure = _Group(row for row in ordered if row.kind == "failure")
 
     def customer_said(self, text: str, *, is_vip: bool) -> Need | None:
-        text = normalised(text)
+        said = Text(normalised(text))
+        occurring = self._heard.occurring(said)
         flag = None
-        for rule in self._heard:
+        for number, rule in enumerate(self._heard.rules):
             if flag is not None and rule.effect != ESCALATE:
                 continue
-            need = rule.hears(text, is_vip=is_vip)
+            if rule.kind == "vip":
+                need = rule.need("") if is_vip else None
+            else:
+                need = rule.hears(said) if number in occurring else None
             if need is not None and need.effect == ESCALATE:
                 return need
             flag = flag or need
         return flag
 
     def admits_failure(self, text: str) -> bool:
-        text = normalised(text)
-        return any(rule.matches(text) for rule in self._failure)
+        said = Text(normalised(text))
+        return any(self._failure.rules[number].found_in(said) for number in self._failure.occurring(said))
 
     def failed(self, count: int) -> Need | None:
-        reached = [rule for rule in self._failure if count >= rule.threshold]
+        reached = [rule for rule in self._failure.rules if count >= rule.threshold]
         reached.sort(key=lambda rule: rule.effect != ESCALATE)
         return reached[0].need(str(count)) if reached else None
 
@@ -130,65 +165,77 @@ class _Rule:
     def __init__(self, row: RuleLike) -> None:
         self.kind, self.name, self.effect, self.severity = row.kind, row.name, row.effect, row.severity
         self.threshold = max(row.threshold, 1)
-        self._phrases = compile_phrases(_usable(row, row.phrases))
+        self.phrases = _together(row, _usable(row, row.phrases))
         # Each on its own: two exceptions may overlap, and both count.
         self._exceptions = [compile_phrase(phrase) for phrase in _usable(row, row.exceptions)]
 
     def need(self, evidence: str) -> Need:
         return Need(self.effect, self.severity, self.kind, self.name, evidence[:MAX_EVIDENCE])
 
-    def hears(self, text: str, *, is_vip: bool) -> Need | None:
-        """Anger needs as many hits as the threshold says; a keyword needs one; a VIP needs only to speak."""
-        if self.kind == "vip":
-            return self.need("") if is_vip else None
-        found = self.matches(text)
+    def hears(self, text: Text) -> Need | None:
+        """Anger needs as many hits as the threshold says; a keyword needs one."""
+        found = self.found_in(text)
         if len(found) < (self.threshold if self.kind == "sentiment" else 1):
             return None
         return self.need(", ".join(dict.fromkeys(found)))
 
-    def matches(self, text: str) -> list[str]:
+    def found_in(self, text: Text) -> list[str]:
         """What the phrases find outside the exceptions, left to right, each place once."""
-        if not any(pattern.search(text) for pattern in self._phrases):
-            return []  # nearly every message: the exceptions need not be looked for
         text = self._masked(text)
-        spans = sorted(span for pattern in self._phrases for span in _spans(pattern, text))
+        spans = sorted(span for pattern in self.phrases for span in pattern.spans(text))
         found, end = [], 0
         for start, stop in spans:
             if start >= end:
-                found.append(text[start:stop])
+                found.append(text.plain[start:stop])
                 end = stop
         return found
 
-    def _masked(self, text: str) -> str:
-        characters = list(text)
+    def _masked(self, text: Text) -> Text:
+        characters = list(text.plain)
         for pattern in self._exceptions:
-            for match in pattern.finditer(text):
-                characters[match.start() : match.end()] = _MASK * len(match.group())
-        return "".join(characters)
+            for start, stop in pattern.spans(text):
+                characters[start:stop] = MASK * (stop - start)
+        return Text("".join(characters))
 
 
-def _spans(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
-    """Where a pattern matches without touching what an exception masked."""
-    position = 0
-    while match := pattern.search(text, position):
-        masked = match.group().find(_MASK)
-        if masked >= 0:
-            position = match.start() + masked + 1
-        else:
-            yield match.span()
-            position = max(match.end(), match.start() + 1)
+class _Group:
+    """Rules that look at the same texts, and the one pass that says which of them need to look closer."""
+
+    def __init__(self, rows: Iterable[RuleLike]) -> None:
+        self.rules = [_Rule(row) for row in rows]
+        owned = [(pattern, number) for number, rule in enumerate(self.rules) for pattern in rule.phrases]
+        self._owners = [number for _, number in owned]
+        self._patterns = Patterns([pattern for pattern, _ in owned])
+
+    def occurring(self, text: Text) -> set[int]:
+        """The numbers of the rules of which a phrase occurs, exceptions aside."""
+        return {self._owners[number] for number in self._patterns.occurring(text)}
 
 
 def _rank(row: RuleLike) -> tuple[int, bool, int, str]:
     return ORDER.index(row.kind), row.effect != ESCALATE, SEVERITIES.index(row.severity), row.name
 
 
-def _usable(row: RuleLike, phrases: Iterable[str]) -> list[str]:
-    """The phrases that compile.
+def _is_known(row: RuleLike) -> bool:
+    if why := _unknown(row):
+        logger.error("Rule of need %r is passed over. %s", row.name, why)
+    return why is None
 
-    The admin refuses the others; one that came by another way is passed over with an error in the log, because a
-    typing mistake in a rule must not stop a tenant's messages.
-    """
+
+def _unknown(row: RuleLike) -> PhraseRefused | None:
+    """Which of its fields, if any, holds what no rule can have: rows may come by import or SQL."""
+    for field, value, known in (
+        ("kind", row.kind, ORDER),
+        ("effect", row.effect, EFFECTS),
+        ("severity", row.severity, SEVERITIES),
+    ):
+        if value not in known:
+            return PhraseRefused(UNKNOWN, field=field, value=repr(value), known=", ".join(known))
+    return None
+
+
+def _usable(row: RuleLike, phrases: Iterable[str]) -> list[str]:
+    """The phrases that compile."""
     usable = []
     for phrase in phrases:
         try:
@@ -200,15 +247,64 @@ def _usable(row: RuleLike, phrases: Iterable[str]) -> list[str]:
     return usable
 
 
+def _together(row: RuleLike, phrases: Sequence[str]) -> list[Pattern]:
+    """The phrases in few patterns; none where they are too much for one rule."""
+    try:
+        return compile_phrases(phrases)
+    except PhraseRefused as error:
+        logger.error("Rule of need %r (%s) is passed over. %s", row.name, row.kind, error)
+        return []
+
+
+def problems(rule: RuleLike) -> list[PhraseRefused]:
+    """Why a rule, or which of its phrases, is passed over; empty when all of it counts."""
+    found = [why] if (why := _unknown(rule)) else []
+    for phrases in (rule.phrases, rule.exceptions):
+        listed = phrases if isinstance(phrases, (list, tuple)) else ()
+        refused = [why for phrase in listed if (why := _refusal(compile_phrase, phrase))]
+        found += refused or ([why] if (why := _refusal(validate_phrases, phrases)) else [])
+    return found
+
+
+def is_useless(rule: RuleLike) -> bool:
+    """Whether nothing of it can ever be heard: none of its phrases can be used, or it is of an unknown kind."""
+    if _unknown(rule) or rule.kind not in WITH_PHRASES:
+        return _unknown(rule) is not None
+    return not _together(rule, _usable(rule, _texts(rule.phrases)))
+
+
+def _refusal(check: Callable[[object], object], value: object) -> PhraseRefused | None:
+    try:
+        check(value)
+    except PhraseRefused as refusal:
+        return refusal
+    return None
+
+
+type Version = tuple[tuple[int, datetime], ...]
+
+
+def version(tenant_id: int) -> Version:
+    """What changes whenever one of the tenant's rules in use does, unless by SQL past `NeedRule.save`. One query.
+
+    All moments and not the latest: an edit that is committed late may have an earlier one.
+    """
+    return tuple(_in_use(tenant_id).values_list("pk", "changed_at"))
+
+
 def load(tenant_id: int) -> tuple[Row, ...]:
     """The tenant's rules in use, as plain rows. One query."""
-    from messaging_app.models import NeedRule  # here, so that the rules compile without Django
-
     fields = ("kind", "name", "phrases", "exceptions", "threshold", "effect", "severity", "language")
-    found = NeedRule.objects.filter(tenant_id=tenant_id, is_enabled=True).order_by("pk").values_list(*fields)
+    found = _in_use(tenant_id).values_list(*fields)
     return tuple(
         Row(kind, name, _texts(phrases), _texts(exceptions), *rest) for kind, name, phrases, exceptions, *rest in found
     )
+
+
+def _in_use(tenant_id: int) -> QuerySet[NeedRule]:
+    from messaging_app.models import NeedRule  # here, so that the rules compile without a database
+
+    return NeedRule.objects.filter(tenant_id=tenant_id, is_enabled=True).order_by("pk")
 
 
 def _texts(value: object) -> tuple[str, ...]:

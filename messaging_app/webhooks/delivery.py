@@ -18,6 +18,7 @@ import orjson
 from django.db import DatabaseError, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
+from agents_app.scopes import Scope, scopes_of
 from config import clock
 from config.db import locked, retried
 from messaging_app.events import rendered
@@ -129,12 +130,14 @@ def _still_due(delivery_id: int) -> WebhookDelivery | None:
     now = clock.now()
     asked = Q(endpoint__not_before=None) | Q(endpoint__not_before__lte=now)
     rows = WebhookDelivery.objects.filter(asked, pk=delivery_id, next_attempt_at__lte=now, endpoint__in=serving())
-    return rows.select_related("endpoint").first()
+    return rows.select_related("endpoint__owner").first()
 
 
 def _attempt(post: Post, delivery: WebhookDelivery) -> Answer | None:
     """Send the event as it is told now. None when there is nothing to tell of any more."""
     endpoint, now = delivery.endpoint, clock.now()
+    if not endpoint.secret:  # an empty key would be a signature that anybody can make
+        return Answer(error="Not sent: the secret cannot be read since SECRET_KEY was replaced; rotate it")
     try:
         event = _event(delivery)
         if event is None:
@@ -156,13 +159,15 @@ def _event(delivery: WebhookDelivery) -> dict[str, Any] | None:
         tenant, at = delivery.endpoint.tenant.slug, delivery.created_at
         return {"id": delivery.event_id, "type": PING, "tenant": tenant, "at": at}
     operations = Operation.objects.filter(tenant_id=delivery.tenant_id, pos=delivery.pos).select_related("tenant")
-    return next(iter(rendered(list(operations))), None)
+    owner = delivery.endpoint.owner
+    reads = owner is None or Scope.READ in scopes_of(owner)  # as they are now
+    return next(iter(rendered(list(operations), reads=reads)), None)
 
 
 def signing_secrets(endpoint: WebhookEndpoint, now: datetime) -> list[str]:
     """The secret, and beside it the one before while that one still counts."""
     is_old_valid = endpoint.old_secret_until is not None and endpoint.old_secret_until > now
-    return [endpoint.secret, endpoint.old_secret] if is_old_valid else [endpoint.secret]
+    return [endpoint.secret, endpoint.old_secret] if is_old_valid and endpoint.old_secret else [endpoint.secret]
 
 
 # --- What came of it ---------------------------------------------------------------------------------------------
@@ -209,7 +214,7 @@ def _end(delivery: WebhookDelivery, why: str) -> None:
 
 def _line(answer: Answer, now: datetime) -> dict[str, Any]:
     return {
-        "at": now.isoformat(),
+        "at": clock.utc(now),
         "code": answer.code,
         "error": answer.error,
         "answer": answer.text,

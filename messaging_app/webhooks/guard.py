@@ -32,8 +32,17 @@ _NOT_PUBLIC_V4 = [ipaddress.IPv4Network(net) for net in ("192.88.99.0/24", "192.
 _PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
 _NOT_PUBLIC_V6 = [ipaddress.IPv6Network(net) for net in ("2002::/16", "2001::/23", "3fff::/20")]
 
-_HOST = re.compile(rb"[a-z0-9._-]+|[0-9a-f:.]+")
-"""A name as it is asked for, or an IPv6 address."""
+_LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
+_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+"""A name as it is asked for, with or without the dot of the root."""
+_MOST_LETTERS = 253
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+"""What a resolver may read as a part of an IPv4 address, where it stands last (WHATWG URL, "ends in a number")."""
+# Special-use names (RFC 6761, 6762, 7686, 8375, 9476), and what ICANN keeps for private networks or never delegates.
+_NOT_PUBLIC_NAMES = frozenset({
+    "alt", "arpa", "corp", "home", "internal", "intranet", "invalid", "lan", "local", "localdomain", "localhost", "mail",
+    "onion", "private", "svc", "test",
+})  # fmt: skip
 
 
 class AddressRefused(Malformed):
@@ -53,7 +62,8 @@ def is_public(text: str) -> bool:
 
 
 def checked(text: str) -> httpx.URL:
-    """The address, if its form is allowed. Looks nothing up: what its name stands for is known only when it is sent to.
+    """The address, if its form is allowed and its host may be public, as far as can be seen without looking it up: what its
+    name stands for is known only when it is sent to.
 
     Raises `AddressRefused`.
     """
@@ -63,13 +73,28 @@ def checked(text: str) -> httpx.URL:
         raise AddressRefused("This is no address.") from error
     if url.scheme != "https" and not (url.scheme == "http" and settings.WEBHOOK_ALLOW_LOOPBACK):
         raise AddressRefused("The address must begin with https://.")
-    if not _HOST.fullmatch(url.raw_host) or url.userinfo or url.fragment or text != text.strip() or "\\" in text:
+    host = url.raw_host.decode("ascii", "replace")  # as it is asked for: `host` would decode what may be no IDNA
+    is_host = bool(_NAME.fullmatch(host)) and len(host.rstrip(".")) <= _MOST_LETTERS
+    if not (is_host or _is_literal(host)) or url.userinfo or url.fragment or text != text.strip() or "\\" in text:
         raise AddressRefused("The address must have a host, and neither a user, a password nor a fragment.")
     if url.port is not None and url.port not in {80, 443} and not 1024 <= url.port <= 65535:
         raise AddressRefused("The port must be 443, 80, or 1024 and above.")
-    if _is_literal(url.host) and not is_public(url.host):
+    if not (is_public(host) if _is_literal(host) else _may_be_public(host)):
         raise AddressRefused("Webhooks are sent to public addresses only.")
     return url
+
+
+def _may_be_public(name: str) -> bool:
+    """False for a name that stands for nothing on the Internet, and for a number that passes for a name.
+
+    `127.1`, `0x7f.1` and `2130706433` are this machine to many resolvers; an IPv4 address is written as four decimals.
+    """
+    *before, last = name.rstrip(".").split(".")
+    if _NUMBER.fullmatch(last):
+        return False
+    if settings.WEBHOOK_ALLOW_LOOPBACK and last == "localhost":
+        return True
+    return bool(before) and last not in _NOT_PUBLIC_NAMES
 
 
 def _is_literal(host: str) -> bool:

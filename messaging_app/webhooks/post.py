@@ -30,14 +30,14 @@ SECONDS = 10.0
 KEPT = 1000
 """Bytes of an answer that the log keeps."""
 MOST_READ = 64 * 1024
-"""Bytes of an answer that are read, so that the connection can be used again; a longer answer ends it."""
+"""Bytes of an answer's body that are read; a longer answer counts, and ends the connection. Its head may have 100 KiB (h11)."""
 
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "Tandem-Webhooks/1", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """How an attempt went. `code` is None when there was no answer, and `error` says why."""
+    """How an attempt went. `code` is None when there was no answer; `error` says why it is no success."""
 
     code: int | None = None
     error: str = ""
@@ -47,7 +47,7 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
-        return self.code is not None and 200 <= self.code < 300
+        return self.code is not None and 200 <= self.code < 300 and not self.error
 
 
 def new_secret() -> str:
@@ -98,30 +98,42 @@ class Post:
                 code = response.status
                 told = {name.lower(): value for name, value in response.headers}
                 retry_after = told.get(b"retry-after", b"").decode("latin-1")[:100]
-                text = _beginning(response)
+                text, error = _beginning(response)
         except Exception as failure:
             error = _reason(failure)
         if code is not None:
-            # The status is the answer; how the rest of it fared does not matter.
-            error = "" if 200 <= code < 300 else f"HTTP {code}"
-            if 300 <= code < 400:
-                error += ": redirects are not followed"
+            error = _verdict(code, error)
         took = round((monotonic() - start) * 1000)
         return Answer(code=code, error=error, text=text, retry_after=retry_after, milliseconds=took)
 
 
-def _beginning(response: httpcore.Response) -> str:
-    """The beginning of an answer, as text that every database stores. Reads on a little for the connection's sake."""
-    kept, read = b"", 0
+def _verdict(code: int, cut: str) -> str:
+    """What is wrong with an answer of this status; empty for a success. `cut` says why it broke off before its end.
+
+    Whoever has not answered to the end may have died in between, and is asked again: the receiver knows the event by its id.
+    """
+    if 300 <= code < 400:
+        return f"HTTP {code}: redirects are not followed"
+    if not 200 <= code < 300:
+        return f"HTTP {code}"
+    return f"HTTP {code}, but the answer was cut off. {cut}"[:200] if cut else ""
+
+
+def _beginning(response: httpcore.Response) -> tuple[str, str]:
+    """The beginning of an answer, as text that every database stores, and what broke it off before its end, if anything did.
+
+    What is longer than `MOST_READ` is not waited for.
+    """
+    kept, read, cut = b"", 0, ""
     try:
         for chunk in response.iter_stream():
             kept = (kept + chunk)[:KEPT]
             read += len(chunk)
             if read > MOST_READ:
                 break
-    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
-        log.debug("an answer broke off after %s bytes", read)
-    return kept.decode(errors="replace").replace("\x00", "\ufffd")
+    except Exception as failure:
+        cut = _reason(failure)
+    return kept.decode(errors="replace").replace("\x00", "\ufffd"), cut
 
 
 def _reason(failure: Exception) -> str:

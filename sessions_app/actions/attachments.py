@@ -14,17 +14,18 @@ from django.db import IntegrityError
 from agents_app.actors import Actor
 from config.db import TryAgain
 from config.errors import DomainError
+from messaging_app import incoming
 from messaging_app.attachments import content, files, names, rows
 from messaging_app.attachments.content import Content
 from messaging_app.attachments.errors import AttachmentNotFound, TooManyUnsent, UploadIdTaken
 from messaging_app.attachments.models import Attachment
-from messaging_app.thread import MAX_ID
 from sessions_app import access
-from sessions_app.errors import Malformed
+from sessions_app.field_rights import by_role
 from sessions_app.shape import taking, verb
 from sessions_app.turn import Turn
 
 
+@by_role
 def upload(
     *, actor: Actor, conversation_id: int, file: IO[bytes], size: int, sha256: str, name: str, client_id: str = ""
 ) -> Attachment:
@@ -33,9 +34,8 @@ def upload(
     The same `client_id` again is the same attachment. Raises what `content.examined` and the two verbs below raise, and
     `StorageFailed`.
     """
-    if len(client_id) > MAX_ID or "\x00" in client_id:
-        raise Malformed(f"client_id holds at most {MAX_ID} characters, and not NUL.")
-    known = admit_upload(actor=actor, conversation_id=conversation_id, sha256=sha256, client_id=client_id)
+    client_id = incoming.identifier(client_id, "client_id") if client_id else ""
+    known = admit_upload(actor=actor, conversation_id=conversation_id, sha256=sha256, size=size, client_id=client_id)
     if known is not None:
         return known
     found = content.examined(file, size)
@@ -60,13 +60,15 @@ def upload(
 
 
 @verb
-def admit_upload(*, actor: Actor, conversation_id: int, sha256: str, client_id: str = "") -> Attachment | None:
+def admit_upload(
+    *, actor: Actor, conversation_id: int, sha256: str, size: int, client_id: str = ""
+) -> Attachment | None:
     """Whether an upload may begin; what was uploaded before, where this is a repeat.
 
-    Raises `NotFound`, `NotServing`, `Forbidden`, `TooManyUnsent`, `UploadIdTaken`.
+    Raises `NotFound`, `NotServing`, `Forbidden`, `TooManyFiles`, `TooManyUnsent`, `UploadIdTaken`.
     """
     with taking(actor, conversation_id) as turn:
-        return _known(turn, sha256, client_id)
+        return _known(turn, sha256, size, client_id)
 
 
 @verb
@@ -83,7 +85,7 @@ def enter_upload(
 ) -> Attachment:
     """Enter what lies in the store under `key`; asked again whether it may. Returns an earlier one for a repeat."""
     with taking(actor, conversation_id) as turn:
-        known = _known(turn, sha256, client_id)
+        known = _known(turn, sha256, size, client_id)
         if known is not None:
             return known
         row = Attachment(
@@ -110,7 +112,7 @@ def enter_upload(
     return row
 
 
-def _known(turn: Turn, sha256: str, client_id: str) -> Attachment | None:
+def _known(turn: Turn, sha256: str, size: int, client_id: str) -> Attachment | None:
     """Under the lock: may the actor, is there room, and was this uploaded before?"""
     access.may_attach(turn)
     own = rows.by(turn.actor).filter(conversation=turn.conversation)
@@ -119,6 +121,8 @@ def _known(turn: Turn, sha256: str, client_id: str) -> Attachment | None:
         raise UploadIdTaken
     if known is None and own.filter(message=None).count() >= rows.MOST_UNSENT:
         raise TooManyUnsent(f"Send or remove some of your {rows.MOST_UNSENT} files first.", most=rows.MOST_UNSENT)
+    if known is None:
+        rows.check_room(turn.conversation, size)
     return known
 
 

@@ -27,7 +27,7 @@ from config.db import retried
 from config.errors import Busy, Forbidden
 from config.threads import Threads
 from messaging_app.batch import Rejected, Row, read_line
-from sessions_app.actions.batches import Report, ingest_batch, newest_session
+from sessions_app.actions.batches import Report, ingest_batch, must_be_allowed, newest_session
 from sessions_app.models import Batch
 
 log = logging.getLogger(__name__)
@@ -54,12 +54,28 @@ def may_bring(actor: Actor) -> None:
         raise Forbidden("Only programs bring batches.")
 
 
+def _must_be_its_own(actor: Actor, lines: Iterable[bytes]) -> None:
+    """A bot brings its own answers, not what is anybody else's to tell: else nothing of the batch is stored.
+
+    What it says now is held against the turn once more under the lock, row by row. Raises `Forbidden` naming the line.
+    """
+    if actor.kind != ActorKind.BOT:
+        return
+    for row in _rows(lines, 1):
+        if isinstance(row, Row):
+            try:
+                must_be_allowed(actor, row)
+            except Forbidden as error:
+                raise Forbidden(f"Line {row.line}: {error}", line=row.line) from None
+
+
 def store_at_once(*, actor: Actor, file: IO[bytes], size: int) -> Batch:
     """Store a small batch; the answer is a batch that is done, and no row is kept of it. Raises `Forbidden`, `Busy`."""
     may_bring(actor)
     now = clock.now()
     batch = Batch(tenant_id=actor.tenant_id, client_id=actor.pk, size=size, started_at=now, created_at=now)
     lines = list(file)
+    _must_be_its_own(actor, lines)
     report = ingest_batch(actor=actor, rows=_rows(lines, 1))
     _add(batch, report, position=size, lines=len(lines))
     batch.state, batch.ended_at = State.DONE, clock.now()
@@ -69,6 +85,8 @@ def store_at_once(*, actor: Actor, file: IO[bytes], size: int) -> Batch:
 def keep(*, actor: Actor, file: IO[bytes], size: int) -> Batch:
     """Keep a large batch until a worker has stored it. Raises `Forbidden`."""
     may_bring(actor)
+    _must_be_its_own(actor, file)
+    file.seek(0)
     name = default_storage.save(f"batches/{actor.tenant_id}/{uuid4().hex}.ndjson", File(file))
     return Batch.objects.create(tenant_id=actor.tenant_id, client_id=actor.pk, size=size, file=name)
 
@@ -151,7 +169,7 @@ def _rows(lines: Iterable[bytes], first: int) -> Iterator[Row | Rejected | None]
 
 def _add(batch: Batch, report: Report, *, position: int, lines: int) -> None:
     batch.counts = {name: batch.counts.get(name, 0) + count for name, count in report.counts().items()}
-    told = [{"line": rejected.line, "reason": rejected.reason} for rejected in report.rejections]
+    told = [{"line": one.line, "code": one.code, "reason": one.reason} for one in report.rejections]
     batch.rejections = [*batch.rejections, *told][:SHOWN]
     batch.position += position
     batch.line += lines

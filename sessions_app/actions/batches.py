@@ -7,7 +7,9 @@ which something is open, or was said within the last gap, goes one by one throug
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -15,23 +17,39 @@ from itertools import batched
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, connection, transaction
 from django.db.models import Max, Q
 
-from agents_app.actors import Actor, system_actor
+from agents_app.actors import Actor, ActorKind, system_actor
 from config import clock
-from config.db import locked, retried
+from config.db import TryAgain, locked, retried
+from config.errors import Busy, DomainError
 from messaging_app import stream
-from messaging_app.batch import Rejected, Row, Span, Stretch, by_conversation, first_of_each, group
-from messaging_app.detection import detector_for
+from messaging_app.batch import (
+    Rejected,
+    Row,
+    Span,
+    Stretch,
+    by_conversation,
+    distinct,
+    group,
+    id_taken,
+    is_repeat,
+    not_stored,
+)
+from messaging_app.detection import Detector, detector_for
+from messaging_app.incoming import EARLIEST, not_later
 from messaging_app.models import Controller, Conversation, Message, Operation
 from sessions_app import access, oplog
-from sessions_app.actions.talk import act_on
+from sessions_app.actions.talk import act_on, speaks
+from sessions_app.errors import Forbidden, StaleEpoch
 from sessions_app.models import ChatSession
 from sessions_app.settle import controller_of, desk_order, settle
 from sessions_app.shape import taking
-from sessions_app.states import OPEN, TERMINAL, Kind, Origin, Owner, Status
+from sessions_app.states import LIVE, OPEN, TERMINAL, Kind, Origin, Owner, Status
 from sessions_app.turn import Turn, seconds
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -58,6 +76,17 @@ class Report:
         for name, value in other.counts().items():
             setattr(self, name, getattr(self, name) + value)
 
+    def include(self, part: Report) -> None:
+        """What a part of this batch did, with what it did not store."""
+        self.add(part)
+        self.rejections += part.rejections
+
+    def refuse(self, rows: Iterable[Rejected]) -> None:
+        """Count and tell rows that are not stored."""
+        before = len(self.rejections)
+        self.rejections += rows
+        self.rejected += len(self.rejections) - before
+
     def counts(self) -> dict[str, int]:
         return {name: value for name, value in asdict(self).items() if name not in ("rejections", "since")}
 
@@ -68,8 +97,7 @@ def ingest_batch(
     """Store rows in transactions of `size` (BATCH_SIZE by default) and return one report; see `ingest`."""
     total = Report()
     for part in ingest(actor=actor, rows=rows, size=size, since=since):
-        total.add(part)
-        total.rejections += part.rejections
+        total.include(part)
     return total
 
 
@@ -79,28 +107,110 @@ def ingest(
     """Store rows, `size` in a transaction, and report after each. What was reported is committed: stop whenever you like.
 
     Rejected rows are reported and stop nothing; None is a blank line. `since` is the newest session before the batch,
-    for one that goes on.
+    for one that goes on. Each conversation is stored by itself where something unforeseen happens in one: its rows are
+    reported, the others are stored. Raises `Forbidden` for who brings no messages at all.
     """
-    access.may_deliver(actor)
+    access.may_bring(actor)
     since = newest_session() if since is None else since
     for part in batched(rows, size or settings.TANDEM["BATCH_SIZE"]):
-        good = [row for row in part if isinstance(row, Row)]
-        bad = [row for row in part if isinstance(row, Rejected)]
-        report = _store(actor, good, since)
-        report.lines = len(good) + len(bad)
-        report.rejected, report.rejections = len(bad), bad
+        report = Report(since=since, lines=sum(row is not None for row in part))
+        report.refuse(row for row in part if isinstance(row, Rejected))
+        _store(actor, _allowed(actor, part, report), report)
+        report.rejections.sort(key=lambda rejected: rejected.line)
         yield report
+
+
+def _allowed(actor: Actor, part: Iterable[Row | Rejected | None], report: Report) -> list[Row]:
+    """The rows that this actor may bring; the others are reported. What a bot says is said as that bot."""
+    good = []
+    for row in part:
+        if not isinstance(row, Row):
+            continue
+        try:
+            access.may_bring(actor, row.sender_type)
+        except Forbidden as error:
+            report.refuse([not_stored(row, f"{error.code}: {error}", error.code)])
+            continue
+        if actor.kind == ActorKind.BOT and row.sender_type == Message.Sender.BOT:
+            row.sender_id, row.sender_name = str(actor.pk), row.sender_name or actor.name
+        good.append(row)
+    return good
+
+
+def must_be_allowed(actor: Actor, row: Row) -> None:
+    """Before a batch is taken: whether a bot may bring this row, as things stand. Raises `Forbidden`."""
+    access.may_bring(actor, row.sender_type)
+    if row.sender_type != Message.Sender.BOT or row.sent_at <= clock.now() - seconds("DEFAULT_SESSION_TIMEOUT"):
+        return
+    refusal = Forbidden(
+        "It is not this bot's turn, or not in this epoch. What it says now needs both; history does not."
+    )
+    platform, shop_id, account_id = row.conversation
+    if Message.objects.filter(tenant_id=actor.tenant_id, platform=platform, message_id=row.message_id).exists():
+        return  # sent again
+    if row.epoch is None:
+        raise refusal
+    held = ChatSession.objects.filter(
+        tenant_id=actor.tenant_id,
+        status__in=sorted(LIVE),
+        owner_kind=Owner.BOT,
+        bot_id=actor.pk,
+        conversation__platform=platform,
+        conversation__shop_id=shop_id,
+        conversation__account_id=account_id,
+        conversation__controller=Controller.BOT,
+        conversation__epoch=row.epoch,
+    )
+    if not held.exists():
+        raise refusal
 
 
 def newest_session() -> int:
     return ChatSession.objects.aggregate(newest=Max("pk"))["newest"] or 0
 
 
-def _store(actor: Actor, rows: list[Row], since: int) -> Report:
-    report, later = _once_more(_store_history_rows, actor, rows, since)
+_PASSING = (Busy, TryAgain, OperationalError, InterfaceError, InternalError)
+"""The database is busy or away: the batch is tried again as a whole, and no row is to blame."""
+
+
+def _store(actor: Actor, rows: list[Row], report: Report) -> None:
+    kept, report.duplicate, taken = distinct(rows)
+    report.rejections += taken
+    try:
+        part, later = _once_more(_store_history_rows, actor, kept, report.since)
+        report.include(part)
+    except _PASSING:
+        raise
+    except Exception:
+        log.exception("tenant %s: rows of a batch are stored conversation by conversation", actor.tenant_id)
+        later = _each_by_itself(actor, kept, report)
     for conversation_id, said in later.items():
-        report.add(_once_more(_store_living_rows, actor, conversation_id, said, since))
-    return report
+        with _reporting(report, said, conversation_id):
+            report.include(_once_more(_store_living_rows, actor, conversation_id, said, report.since))
+
+
+def _each_by_itself(actor: Actor, rows: list[Row], report: Report) -> dict[int, list[Row]]:
+    later: dict[int, list[Row]] = {}
+    for key, said in by_conversation(rows).items():
+        with _reporting(report, said, key):
+            part, more = _once_more(_store_history_rows, actor, said, report.since)
+            report.include(part)
+            later |= more
+    return later
+
+
+@contextmanager
+def _reporting(report: Report, said: list[Row], conversation: object) -> Iterator[None]:
+    """What goes wrong in one conversation is told with the lines of its rows, and stops no other."""
+    try:
+        yield
+    except _PASSING:
+        raise
+    except Exception as error:
+        log.exception("conversation %s: %s rows of a batch were not stored", conversation, len(said))
+        code = error.code if isinstance(error, DomainError) else "failed"
+        why = str(error) if isinstance(error, DomainError) else type(error).__name__
+        report.refuse(not_stored(row, f"{code}: the conversation could not be stored ({why})", code) for row in said)
 
 
 def _once_more[**P, R](store: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -123,22 +233,42 @@ def _store_history_rows(actor: Actor, rows: list[Row], since: int) -> tuple[Repo
 def _store_living_rows(actor: Actor, conversation_id: int, rows: list[Row], since: int) -> Report:
     """Store one living conversation's rows under its lock, and judge whether somebody needs a human."""
     report = Report(since=since)
-    with taking(actor, conversation_id) as turn:
-        known = _known_ids(actor.tenant_id, rows)
-        new = [row for row in rows if (row.platform, row.message_id) not in known]
-        report.duplicate += len(rows) - len(new)
+    detector = detector_for(actor.tenant_id)
+    with taking(actor, conversation_id, known_only=False) as turn:  # a bot brings its history wherever it was said
+        new = _on_time(_unknown(actor.tenant_id, rows, report), turn.now)
+        new = _in_turn(turn, new, report)
         if new:
-            _store_living(turn, new, report)
+            _store_living(turn, new, report, detector)
     return report
+
+
+def _in_turn(turn: Turn, rows: list[Row], report: Report) -> list[Row]:
+    """A bot's answers of now are under the rules of a bot that speaks now: its turn, and the epoch it was given."""
+    if turn.actor.kind != ActorKind.BOT:
+        return rows
+    fresh_since, good = turn.now - seconds("DEFAULT_SESSION_TIMEOUT"), []
+    for row in rows:
+        if row.sender_type != Message.Sender.BOT or row.sent_at <= fresh_since or speaks(turn, row.epoch):
+            good.append(row)
+        else:
+            told = "stale_epoch: it is not this bot's turn, or not in this epoch; an answer of now needs both"
+            report.refuse([not_stored(row, told, StaleEpoch.code)])
+    return good
+
+
+def _on_time(rows: list[Row], now: datetime) -> list[Row]:
+    """The rows in the order they were said, none of them later than now."""
+    for row in rows:
+        row.sent_at = not_later(row.sent_at, now)
+    return sorted(rows, key=lambda row: row.sent_at)
 
 
 def _history(actor: Actor, rows: list[Row], report: Report) -> dict[int, list[Row]]:
     """Store what is history in bulk; returns the rows of conversations that are alive, to be stored one by one."""
-    kept, report.duplicate = first_of_each(rows)
-    said_by = by_conversation(kept)
-    conversations = _lock_conversations(actor.tenant_id, said_by)
-    known = _known_ids(actor.tenant_id, kept)
     now, gap = clock.now(), seconds("DEFAULT_SESSION_TIMEOUT")
+    rows = _unknown(actor.tenant_id, _on_time(rows, now), report)  # what is known makes no conversation
+    conversations = _lock_conversations(actor.tenant_id, by_conversation(rows))
+    unknown = by_conversation(_unknown(actor.tenant_id, rows, report))
     ids = [c.pk for c in conversations.values()]
     alive = set(
         ChatSession.objects.filter(conversation_id__in=ids, status__in=sorted(OPEN)).values_list(
@@ -147,13 +277,11 @@ def _history(actor: Actor, rows: list[Row], report: Report) -> dict[int, list[Ro
     )
     later: dict[int, list[Row]] = {}
     work: list[tuple[Conversation, list[Row]]] = []
-    for key, said in said_by.items():
+    for key, new in unknown.items():
         conversation = conversations[key]
-        new = [row for row in said if (row.platform, row.message_id) not in known]
-        report.duplicate += len(said) - len(new)
-        if new and (conversation.pk in alive or new[-1].sent_at + gap >= now):
+        if conversation.pk in alive or new[-1].sent_at + gap > now:
             later[conversation.pk] = new
-        elif new:
+        else:
             work.append((conversation, new))
     if work:
         _store_history(actor, work, gap, now, report)
@@ -187,13 +315,27 @@ def _lock_conversations(
     return {(c.platform, c.shop_id, c.account_id): c for c in held}
 
 
-def _known_ids(tenant_id: int, rows: Sequence[Row]) -> set[tuple[str, str]]:
-    known: set[tuple[str, str]] = set()
+def _unknown(tenant_id: int, rows: list[Row], report: Report) -> list[Row]:
+    """The rows that are not stored yet. A repeat is counted; where an id names something else, that is told too."""
+    stored = Message.objects.filter(tenant_id=tenant_id)
+    known: dict[tuple[str, str], tuple[tuple[str, str, str], str, str]] = {}
     for platform in {row.platform for row in rows}:
         ids = [row.message_id for row in rows if row.platform == platform]
-        stored = Message.objects.filter(tenant_id=tenant_id, platform=platform, message_id__in=ids)
-        known |= {(platform, message_id) for message_id in stored.values_list("message_id", flat=True)}
-    return known
+        same = stored.filter(platform=platform, message_id__in=ids)
+        for message_id, shop_id, account_id, sender, content in same.values_list(
+            "message_id", "conversation__shop_id", "conversation__account_id", "sender_type", "content"
+        ):
+            known[platform, message_id] = ((platform, shop_id, account_id), sender, content)
+    new = []
+    for row in rows:
+        first = known.get((row.platform, row.message_id))
+        if first is None:
+            new.append(row)
+            continue
+        report.duplicate += 1
+        if not is_repeat(row, *first):
+            report.rejections.append(id_taken(row))
+    return new
 
 
 def _sessions_near(
@@ -211,8 +353,16 @@ def _sessions_near(
     return found
 
 
+def _is_found(session: ChatSession) -> bool:
+    """Nothing but grouping has made of it what it is: it may grow, and be joined. One of these at most is alive.
+
+    What somebody opened, moved or paused is theirs, as it is.
+    """
+    return session.origin == Origin.GROUPED and session.status in (Status.ACTIVE, *TERMINAL)
+
+
 def _span(session: ChatSession) -> Span:
-    if session.origin == Origin.OPENED:
+    if not _is_found(session):
         return Span(session, session.opened_at, session.ended_at, fixed=True)
     return Span(session, session.first_message_at or session.opened_at, session.last_message_at or session.opened_at)
 
@@ -243,23 +393,23 @@ def _plan(
     rows: list[Row],
     gap: timedelta,
     *,
-    fresh_since: datetime | None = None,
+    alive_since: datetime | None,
 ) -> _Plan:
-    """Decide; nothing is stored. `fresh_since`: a stretch that ends after it is alive, if nothing else is.
+    """Decide; nothing is stored. A new session is alive if its stretch goes on until `alive_since`; None: none may be.
 
-    An ended session never lives again: a fresh stretch that an ended one belongs to is a new session that takes it in.
+    An ended session never lives again: a stretch that is alive and to which an ended one belongs is a new session that
+    takes it in. What is alive already takes in what it is bridged to, so that no plan has two of them.
     """
     covered, stretches = group([_span(s) for s in near], rows, gap)
     plan = _Plan(fixed=covered)
-    busy = any(s.status in OPEN and s.origin == Origin.OPENED for s in near)
     for stretch in stretches:
-        fresh = bool(fresh_since and stretch.end >= fresh_since and stretch is stretches[-1] and not busy)
-        living = [s for s in stretch.keys if s.status in OPEN]
-        if living or (stretch.keys and not fresh):
-            session = living[0] if living else stretch.keys[0]
+        living = next((s for s in stretch.keys if s.status not in TERMINAL), None)
+        is_alive = alive_since is not None and stretch.end > alive_since
+        session = living or (None if is_alive else next(iter(stretch.keys), None))
+        if session is not None:
             plan.extended.append((session, stretch.rows))
         else:
-            status = Status.ACTIVE if fresh else Status.COMPLETED
+            status = Status.ACTIVE if is_alive else Status.COMPLETED
             session = oplog.grouped_row(
                 conversation, status=status, is_robot=False, owner=Owner.NOBODY, first=stretch.start, last=stretch.end
             )
@@ -276,7 +426,11 @@ def _plan(
 
 def _figures(session: ChatSession, stretch: Stretch, joined: list[ChatSession]) -> None:
     """Bring a grouped session's figures up to date. The robot marker decides its kind; a person of the shop who steps
-    into a robot's stretch is a takeover inside it, kept as the moment of the first such word."""
+    into a robot's stretch is a takeover inside it, kept as the moment of the first such word.
+
+    Whoever owns it only rises, from nobody by a bot to the shop's people: so the order of the rows does not matter, and
+    a person who answers from the shop's app does not lose it to a row.
+    """
     rows = stretch.rows
     session.message_count += len(rows) + sum(s.message_count for s in joined)
     session.first_message_at = session.opened_at = session.activated_at = stretch.start
@@ -290,9 +444,12 @@ def _figures(session: ChatSession, stretch: Stretch, joined: list[ChatSession]) 
         session.context = {"human_since": min(human)}
     if session.status in TERMINAL:
         session.ended_at = stretch.end
-    else:
-        session.owner_kind = Owner.SHOP if human else (Owner.BOT if session.is_robot else Owner.NOBODY)
-        session.expires_at = oplog.deadline(session, stretch.end)
+        return
+    if human or session.owner_kind == Owner.SHOP:
+        session.owner_kind = Owner.SHOP
+    elif session.is_robot:
+        session.owner_kind = Owner.BOT
+    session.expires_at = oplog.deadline(session, stretch.end)
 
 
 def _store_history(
@@ -301,7 +458,7 @@ def _store_history(
     first = min(rows[0].sent_at for _, rows in work)
     last = max(rows[-1].sent_at for _, rows in work)
     near = _sessions_near([c.pk for c, _ in work], first, last, gap)
-    plans = [(c, rows, _plan(c, near.get(c.pk, []), rows, gap)) for c, rows in work]
+    plans = [(c, rows, _plan(c, near.get(c.pk, []), rows, gap, alive_since=None)) for c, rows in work]
     ChatSession.objects.bulk_create([s for _, _, p in plans for s, _ in p.created], batch_size=1000)
     messages: list[Message] = []
     operations: list[Operation] = []
@@ -399,8 +556,10 @@ def _record(conversation: Conversation, actor: Actor, plan: _Plan, now: datetime
 
 
 def _remember(conversation: Conversation, rows: list[Row]) -> None:
-    """The list shows the latest words, whichever batch brought them."""
-    newest = rows[-1]
+    """The list shows the latest words, whichever batch brought them. What was stored before has been shown already."""
+    newest = next((row for row in reversed(rows) if row.pk is None), None)
+    if newest is None:
+        return
     if conversation.last_activity_at is None or newest.sent_at >= conversation.last_activity_at:
         conversation.last_text = newest.content[:200]
         conversation.last_sender = newest.sender_type
@@ -412,19 +571,21 @@ def _join(pairs: list[tuple[ChatSession, ChatSession]]) -> None:
     """A late message bridged two stretches: the messages of one become the other's, and its row goes, on record."""
     for gone, into in pairs:
         Message.objects.filter(session_id=gone.pk).update(session_id=into.pk)
-        ChatSession.objects.filter(previous=gone).update(previous=None)
+        ChatSession.objects.filter(previous=gone).update(previous=into)
         gone.delete()
 
 
-def _store_living(turn: Turn, rows: list[Row], report: Report) -> None:
+def _store_living(turn: Turn, rows: list[Row], report: Report, detector: Detector | None = None) -> None:
+    """Put rows of one conversation into sessions, under its lock. What is alive is known whole: `turn.sessions`.
+
+    Without a detector nothing is judged.
+    """
     conversation, gap = turn.conversation, seconds("DEFAULT_SESSION_TIMEOUT")
     near = _sessions_near([conversation.pk], rows[0].sent_at, rows[-1].sent_at, gap).get(conversation.pk, [])
     held = {s.pk: s for s in turn.sessions}
     near = [held.get(s.pk, s) for s in near]
-    plan = _plan(conversation, near, rows, gap, fresh_since=turn.now - gap)
-    for gone, _ in plan.joined:
-        if gone in turn.sessions:
-            turn.sessions.remove(gone)
+    # A plan must be what `one_live_session` can hold: nothing new is alive beside what is open.
+    plan = _plan(conversation, near, rows, gap, alive_since=None if turn.sessions else turn.now - gap)
     for session, _ in plan.created:
         session.save(force_insert=True)
         if session.status in OPEN:
@@ -437,21 +598,20 @@ def _store_living(turn: Turn, rows: list[Row], report: Report) -> None:
     for session, row in plan.rows():
         if row.pk is not None:
             Message.objects.filter(pk=row.pk).update(session_id=session.pk)
+    plan.add_to(report)  # before the rows that are joined lose their ids
     _join(plan.joined)
     for session, _ in (*plan.extended, *plan.fixed):
         session.save(update_fields=_SESSION_FIGURES)
     _remember(conversation, rows)
-    plan.add_to(report)
     report.accepted += len(stored)
-    report.transfers_raised += _judge(turn, rows, turn.now - gap)
+    report.transfers_raised += _judge(turn, rows, turn.now - gap, detector)
 
 
-def _judge(turn: Turn, rows: list[Row], fresh_since: datetime) -> int:
+def _judge(turn: Turn, rows: list[Row], fresh_since: datetime, detector: Detector | None) -> int:
     """Examine what customers said just now; never history. Returns the transfers raised (0 or 1)."""
     asked_before = len(turn.transfers)
-    detector = detector_for(turn.conversation.tenant_id)
     for row in rows:
-        if row.sender_type != "customer" or row.sent_at < fresh_since or row.pk is not None:
+        if detector is None or row.sender_type != "customer" or row.sent_at <= fresh_since or row.pk is not None:
             continue
         if controller_of(turn) in (Controller.HUMAN, Controller.QUEUE):
             break
@@ -477,16 +637,29 @@ def group_unsessioned(*, limit: int = 1000) -> Report:
 
 @retried
 def _group_conversation(actor: Actor, conversation_id: int, due: datetime) -> Report:
-    report = Report()
+    report = Report(since=newest_session())
     with taking(actor, conversation_id) as turn:
         lost = Message.objects.filter(conversation_id=conversation_id, session_id__isnull=True, is_note=False)
-        rows = [_row_of(message) for message in lost.order_by("sent_at", "pk")]
-        if rows and rows[-1].sent_at <= due:
-            _store_living(turn, rows, report)
+        messages = list(lost.order_by("sent_at", "pk"))
+        if messages and _arrived(messages) <= due:
+            _store_living(turn, [_row_of(message, turn.now) for message in messages], report)
     return report
 
 
-def _row_of(message: Message) -> Row:
+def _arrived(messages: list[Message]) -> datetime:
+    """When the last of them came in, which may be long after it was said."""
+    last = max(messages, key=lambda message: message.seq)
+    told = Operation.objects.filter(conversation_id=last.conversation_id, seq=last.seq).values_list("at", flat=True)
+    return told.first() or EARLIEST
+
+
+def group_late(turn: Turn, message: Message) -> None:
+    """Put what reached a live door as history into its place among the sessions: like a row, and judged never."""
+    _store_living(turn, [_row_of(message, turn.now)], Report(since=newest_session()))
+
+
+def _row_of(message: Message, now: datetime) -> Row:
+    """Its time is bounded here too: older versions stored what senders claimed."""
     return Row(
         line=0,
         platform=message.platform,
@@ -495,7 +668,7 @@ def _row_of(message: Message) -> Row:
         message_id=message.message_id,
         sender_type=message.sender_type,
         content=message.content,
-        sent_at=message.sent_at,
+        sent_at=max(EARLIEST, not_later(message.sent_at, now)),
         is_robot=message.sender_type == Message.Sender.BOT,
         pk=message.pk,
     )

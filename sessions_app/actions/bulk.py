@@ -14,6 +14,7 @@ from config.errors import DomainError
 from sessions_app import access, visible
 from sessions_app.actions import desk, labels, transfers
 from sessions_app.errors import Malformed, NotQueued
+from sessions_app.field_rights import by_role
 from sessions_app.models import Transfer
 from sessions_app.states import LIVE, TransferKind, TransferStatus
 from sessions_app.turn import Outcome
@@ -46,6 +47,7 @@ class Done:
     problem: DomainError | None = None
 
 
+@by_role
 def act_on_many(
     *,
     actor: Actor,

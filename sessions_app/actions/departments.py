@@ -9,6 +9,7 @@ from agents_app.models import Tenant
 from sessions_app import access
 from sessions_app.actions import people
 from sessions_app.errors import Forbidden
+from sessions_app.field_rights import by_role
 from sessions_app.models import Participant
 from sessions_app.shape import taking, verb
 from sessions_app.states import HistoryMode, ParticipantStatus
@@ -22,6 +23,7 @@ def search(*, actor: Actor, text: str = "") -> list[Found]:
     return directory.search(_slug(actor), text)
 
 
+@by_role
 def invite_department(
     *,
     actor: Actor,

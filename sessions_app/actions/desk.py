@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from agents_app.actors import Actor
+from config.db import retried
 from messaging_app import mentions, thread
 from sessions_app import access, oplog
 from sessions_app.actions import lifecycle
+from sessions_app.field_rights import by_role
 from sessions_app.models import ChatSession
 from sessions_app.shape import taking, verb
 from sessions_app.states import Status
@@ -18,9 +20,11 @@ def resolve(*, actor: Actor, conversation_id: int, reason: str = "", expected_ep
     access.must_be_agent(actor)
     with taking(actor, conversation_id, expected_epoch=expected_epoch) as turn:
         live = turn.live
-        if live is None and not turn.sessions:
-            last = ChatSession.objects.filter(conversation=turn.conversation).order_by("-ended_at", "-pk").first()
-            if last and last.status == Status.COMPLETED:
+        if live is None or not live.is_human_served:
+            ended = ChatSession.objects.filter(conversation=turn.conversation, ended_at__isnull=False)
+            last = ended.order_by("-ended_at", "-pk").first()
+            is_own = last is not None and last.agent_id == actor.id  # a bot may have the turn again since
+            if last and last.status == Status.COMPLETED and (is_own or not turn.sessions):
                 return turn.outcome(last, is_repeat=True)
         access.must_own(actor, live)
         assert live is not None
@@ -78,7 +82,9 @@ def raise_flag(*, actor: Actor, conversation_id: int, reason: str = "") -> Outco
     """Flag a conversation as needing a human, without moving it."""
     with taking(actor, conversation_id) as turn:
         access.may_escalate(actor, turn.live)
-        oplog.flag(turn, {"effect": "flag", "kind": "raised", "reason": reason, "by": actor.name})
+        oplog.flag(
+            turn, {"effect": "flag", "kind": "raised", "reason": reason, "by": actor.name, "by_kind": str(actor.kind)}
+        )
     return turn.outcome(turn.live)
 
 
@@ -91,6 +97,8 @@ def acknowledge(*, actor: Actor, conversation_id: int) -> Outcome:
     return turn.outcome(turn.live)
 
 
+@retried
+@by_role
 def mark_read(*, actor: Actor, conversation_id: int, seq: int) -> None:
     """Note how far an agent has read. Moves forward only; no operation, because nothing about the turn changes.
 

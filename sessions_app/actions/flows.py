@@ -8,13 +8,14 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from agents_app.actors import Actor, ActorKind
-from config import clock
+from config import clock, free_json
+from messaging_app import incoming
 from sessions_app import oplog
 from sessions_app.errors import Conflict, FlowMoved, Forbidden, Malformed, NotFound
 from sessions_app.models import GuidedFlow
 from sessions_app.shape import taking, verb
-from sessions_app.states import FLOW_BLOCKING, FlowStatus
-from sessions_app.turn import seconds
+from sessions_app.states import FLOW_BLOCKING, FlowStatus, Owner
+from sessions_app.turn import Turn, seconds
 
 _MACHINES = (ActorKind.BOT, ActorKind.INTEGRATOR, ActorKind.SYSTEM)
 CHANGES = ("pending_question", "missing_info", "last_candidate", "last_notification", "failed_reason")
@@ -29,18 +30,22 @@ def open_flow(
     conversation_id: int | None = None,
     missing_info: list[str] | None = None,
 ) -> GuidedFlow:
-    """Begin a flow, or find the one this trigger began: ids derived from the trigger make a retry the same flow.
+    """Begin a flow, or find the one that this trigger of the same program began (`is_repeat`): a retry is the same flow.
 
-    The conversation may be bound later. Raises `Malformed`, `Forbidden`.
+    The conversation may be bound later. Raises `Malformed`, `Forbidden`, and what `bind_flow` raises.
     """
     if actor.kind not in _MACHINES:
         raise Forbidden("Only programs run guided flows.")
-    if not trigger_id or len(trigger_id) > 191 or not question.strip():
-        raise Malformed("A flow needs a trigger_id of 1 to 191 characters and a question.")
-    known = GuidedFlow.objects.filter(tenant_id=actor.tenant_id, trigger_id=trigger_id)
-    with taking(actor, conversation_id) if conversation_id else nullcontext() as turn:
+    trigger_id = incoming.identifier(trigger_id, "trigger_id")
+    if not question.strip():
+        raise Malformed("A flow needs a question.")
+    _check({"trigger_id": trigger_id, "question": question, "missing_info": missing_info or []})
+    known = GuidedFlow.objects.filter(tenant_id=actor.tenant_id, client_id=actor.id, trigger_id=trigger_id)
+    with taking(actor, conversation_id) if conversation_id is not None else nullcontext() as turn:
         if found := known.first():
-            return found
+            return _repeated(found)
+        if turn:
+            _must_have_the_turn(turn)
         now = turn.now if turn else clock.now()
         flow = GuidedFlow(
             tenant_id=actor.tenant_id,
@@ -55,16 +60,39 @@ def open_flow(
             with transaction.atomic():
                 oplog.open_flow(turn, flow, now)
         except IntegrityError:  # the same trigger, just now, from another conversation or from none
-            return known.get()
+            return _repeated(known.get())
     return flow
+
+
+def _repeated(flow: GuidedFlow) -> GuidedFlow:
+    flow.is_repeat = True
+    return flow
+
+
+def _must_have_the_turn(turn: Turn) -> None:
+    """A bot binds a flow only where its own session is live: a flow takes the customer's words. Raises `Conflict`."""
+    actor, live = turn.actor, turn.live
+    if actor.kind != ActorKind.BOT or (live and live.owner_kind == Owner.BOT and live.bot_id == actor.id):
+        return
+    raise Conflict("It is not this bot's turn in this conversation; a flow is bound where its session is live.")
+
+
+def _check(sent: dict[str, Any]) -> None:
+    """Raises `Malformed`, naming the place, for what cannot be kept."""
+    try:
+        for name, value in sent.items():
+            free_json.check(value, name)
+    except free_json.Unstorable as error:
+        raise free_json.malformed(error) from None
+    missing = sent.get("missing_info", [])
+    if not isinstance(missing, list) or not all(isinstance(one, str) for one in missing):
+        raise Malformed("missing_info is a list of texts.", errors={"missing_info": ["Send a list of texts."]})
 
 
 def _flow(actor: Actor, flow_id: int) -> GuidedFlow:
     flow = GuidedFlow.objects.filter(pk=flow_id, tenant_id=actor.tenant_id).first()
-    if flow is None:
+    if flow is None or (actor.kind == ActorKind.BOT and flow.client_id != actor.id):
         raise NotFound("There is no such flow.")
-    if actor.kind not in _MACHINES or (actor.kind == ActorKind.BOT and flow.client_id != actor.id):
-        raise Forbidden("This flow belongs to another program.")
     return flow
 
 
@@ -82,13 +110,18 @@ def _apply_due(flow: GuidedFlow) -> None:
 
 @verb
 def bind_flow(*, actor: Actor, flow_id: int, conversation_id: int) -> GuidedFlow:
-    """Tie a flow to its conversation, once; from then on a blocking flow gets the customer's words."""
+    """Tie a flow to its conversation, once; from then on a blocking flow gets the customer's words.
+
+    Where it is bound already it is answered again (`is_repeat`). Raises `Conflict` for another conversation, and where the
+    live session is not the bot's; `NotFound` where the bot has none at all.
+    """
     _apply_due(_flow(actor, flow_id))
     with taking(actor, conversation_id) as turn:
         flow = _flow(actor, flow_id)
         if flow.conversation_id == conversation_id:
-            return flow
-        if flow.conversation_id:
+            return _repeated(flow)
+        _must_have_the_turn(turn)
+        if flow.conversation_id is not None:
             raise Conflict("This flow is bound to another conversation.")
         unbound = GuidedFlow.objects.filter(pk=flow.pk, conversation=None, version=flow.version)
         if not unbound.update(conversation_id=conversation_id):  # an unbound flow moves without this lock
@@ -111,16 +144,20 @@ def bind_flow(*, actor: Actor, flow_id: int, conversation_id: int) -> GuidedFlow
 def move_flow(*, actor: Actor, flow_id: int, to: str, version: int, **changes: Any) -> GuidedFlow:
     """Move a flow, if it is still at `version`. A move to `rerunning` has a lease; blocking states expire.
 
-    `changes` may set any of `CHANGES`. Raises `FlowMoved` with the present version, `IllegalTransition`, `Malformed`.
+    `changes` may set any of `CHANGES`. The same move sent again is answered as it was (`is_repeat`). Raises `FlowMoved` with the present version, `IllegalTransition`, `Malformed`.
     """
     if to not in set(FlowStatus):
         raise Malformed(f"Unknown flow status {to!r}; use one of {', '.join(FlowStatus)}.")
     if unknown := set(changes) - set(CHANGES):
         raise Malformed(f"A flow has no {', '.join(sorted(unknown))}; it has {', '.join(CHANGES)}.")
+    _check(changes)
     flow = _flow(actor, flow_id)
     _apply_due(flow)
-    with taking(actor, flow.conversation_id) if flow.conversation_id else transaction.atomic() as turn:
+    held = taking(actor, flow.conversation_id, known_only=False) if flow.conversation_id else transaction.atomic()
+    with held as turn:
         flow = _flow(actor, flow_id)
+        if (flow.status, flow.version) == (to, version + 1) and all(getattr(flow, k) == v for k, v in changes.items()):
+            return _repeated(flow)
         if flow.version != version or (flow.conversation_id and turn is None):  # moved, or bound since it was looked up
             raise FlowMoved(version=flow.version, status=flow.status)
         oplog.move_flow(turn, flow, FlowStatus(to), turn.now if turn else clock.now(), **changes)

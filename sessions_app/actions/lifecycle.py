@@ -8,9 +8,11 @@ from typing import Any, Literal
 from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent, ApiClient
 from config.errors import Malformed
+from config.free_json import checked_object
+from messaging_app import incoming
 from messaging_app.models import Conversation
-from sessions_app import access, oplog
-from sessions_app.errors import Conflict, HumanServes, IllegalTransition, LiveSessionExists, NotFound
+from sessions_app import access, asking_again, oplog
+from sessions_app.errors import Conflict, Forbidden, HumanServes, IllegalTransition, LiveSessionExists, NotFound
 from sessions_app.models import ChatSession
 from sessions_app.settle import resume, settle
 from sessions_app.shape import taking, verb
@@ -91,15 +93,27 @@ def open_session(
     """Open a robot or human session under the conflict rules; the answer names the rule that decided.
 
     An agent's human session is the agent's at once; anybody else's waits in the queue. `on_conflict="fail"` turns
-    'waits' into `LiveSessionExists`. A human session asked for while a robot is live escalates that robot (C6).
+    'waits' into `LiveSessionExists`. A human session asked for while a robot is live escalates that robot (C6). A
+    customer who has asked for a human already is answered again with what was asked for, or with who serves.
+    A bot that has an open session of this type here already is answered with that one, as it is.
     Raises `Malformed`, `Forbidden`, `HumanServes` (C7), `LiveSessionExists`, `NoCapacity`.
     """
     wanted, its_task, its_priority = _checked(robot, kind, task, priority, urgent)
+    context = checked_object(context, "context")
     access.may_open(actor, robot=robot)
-    with taking(actor, conversation_id) as turn:
+    with taking(actor, conversation_id, known_only=False) as turn:
+        if actor.kind == ActorKind.CUSTOMER and (asked := asked_already(turn)):
+            waits = turn.transfer_of(asked) if asked.owner_kind == Owner.NOBODY else None
+            if waits:
+                asking_again.merge(turn, asked, waits, asking_again.Request(reason=reason, reason_by=actor.kind))
+            return turn.outcome(asked, transfer_id=waits.pk if waits else None)
         bot = _bot(turn, bot_id) if robot else None
+        if bot and (own := _open_already(turn, bot, wanted, on_conflict)):
+            return turn.outcome(own, is_repeat=True)
         if previous_id is not None:
             previous = turn.session(previous_id)
+            if actor.kind == ActorKind.BOT and previous.bot_id != actor.id:
+                raise NotFound("There is no such session.")
             if previous.status not in TERMINAL:
                 raise Conflict("Only an ended session can be reopened.", session_id=previous.pk)
         its_rank = rank(wanted, its_priority or PRIORITY[wanted])
@@ -113,8 +127,7 @@ def open_session(
             if on_conflict == "fail":
                 raise _refusal(turn, LiveSessionExists)
             session = turn.live
-            transfer = escalate(turn, session, reason=reason, trigger="session asked for")
-            detail = {"transfer_id": transfer.pk}
+            escalate(turn, session, reason=reason, reason_by=actor.kind, trigger=_trigger(actor))
         else:
             session = _open(
                 turn,
@@ -127,8 +140,7 @@ def open_session(
                 reason=reason,
                 context=context,
             )
-            detail = {}
-    return turn.outcome(session, detail=detail)
+    return turn.outcome(session)
 
 
 def _open(
@@ -170,7 +182,14 @@ def _open(
     if agent:
         oplog.move(turn, session, TransferKind.TAKEOVER, reason=reason, agent=agent, is_override=override)
     elif not kind.is_robot:
-        oplog.ask(turn, session, TransferKind.ESCALATION, reason=reason, trigger="session asked for")
+        oplog.ask(
+            turn,
+            session,
+            TransferKind.ESCALATION,
+            reason=reason,
+            reason_by=turn.actor.kind,
+            trigger=_trigger(turn.actor),
+        )
     return session
 
 
@@ -192,6 +211,17 @@ def escalate(turn: Turn, session: ChatSession, *, reason: str, trigger: str, **t
     return transfer
 
 
+def _trigger(actor: Actor) -> str:
+    return "customer" if actor.kind == ActorKind.CUSTOMER else "session asked for"
+
+
+def asked_already(turn: Turn) -> ChatSession | None:
+    """The session that a human serves, or that waits for one: whoever asks for a human has it, or gets it."""
+    if turn.live and turn.live.is_human_served:
+        return turn.live
+    return next((s for s in (turn.live, *turn.waiting) if s and turn.transfer_of(s)), None)
+
+
 def _refusal(turn: Turn, error: type[Conflict]) -> Conflict:
     live = turn.waiting[0] if turn.rule == "C0" else turn.live  # nothing live: the head of the line is in the way
     assert live is not None
@@ -199,7 +229,7 @@ def _refusal(turn: Turn, error: type[Conflict]) -> Conflict:
         rule=turn.rule,
         live_session_id=live.pk,
         owner_kind=live.owner_kind or "queue",
-        owner_name=access.owner_name(live),
+        owner_name="" if turn.actor.kind == ActorKind.BOT else access.owner_name(live),  # whose it is may be no bot's
         may_end_at=live.expires_at.isoformat() if live.expires_at else None,
     )
 
@@ -226,6 +256,8 @@ def _checked(
 def _bot(turn: Turn, bot_id: int | None) -> ApiClient | None:
     """The bot that will work the session: the caller itself, or the one an integrator names."""
     if turn.actor.kind == ActorKind.BOT:
+        if bot_id not in (None, turn.actor.id):
+            raise Forbidden("A bot opens sessions as itself.", field="bot_id")
         bot_id = turn.actor.id
     if bot_id is None:
         raise Malformed("Name the bot that will work this session (bot_id).")
@@ -233,6 +265,13 @@ def _bot(turn: Turn, bot_id: int | None) -> ApiClient | None:
     if bot is None:
         raise NotFound("There is no such bot.")
     return bot
+
+
+def _open_already(turn: Turn, bot: ApiClient, kind: Kind, on_conflict: OnConflict) -> ChatSession | None:
+    """The bot's own open session of this type: asked for again, it is the same. One that waits is no answer to `fail`."""
+    own = next((s for s in turn.sessions if s.is_robot and s.bot_id == bot.pk and s.kind == kind), None)
+    waits = own is not None and own.status in (Status.PENDING, Status.PAUSED)
+    return None if waits and on_conflict == "fail" else own
 
 
 def _must_be_open(session: ChatSession) -> None:
@@ -244,11 +283,13 @@ def _must_be_open(session: ChatSession) -> None:
 def activate_session(*, actor: Actor, session_id: int) -> Outcome:
     """Make a PENDING robot session ACTIVE if it is its turn; otherwise it goes on waiting, and the answer says so.
 
-    Raises `IllegalTransition` for a session that is not PENDING.
+    Activating what is ACTIVE already answers the same. Raises `IllegalTransition` for a session that is neither.
     """
     with taking(actor, session_id=session_id) as turn:
         session = turn.session(session_id)
         access.may_drive(actor, session)
+        if session.status == Status.ACTIVE:
+            return turn.outcome(session, is_repeat=True)
         if session.status != Status.PENDING:
             raise IllegalTransition(f"Only a PENDING session is activated; this one is {session.status}.")
         settle(turn)
@@ -284,11 +325,13 @@ def resume_session(*, actor: Actor, session_id: int) -> Outcome:
     """Ask for the turn back. It is given at once if it is free, or held by a robot of lesser rank (C3).
 
     A human comes back over any robot (C1). Otherwise the session waits for its turn, and the answer's status is still
-    PAUSED.
+    PAUSED. Resuming what is live already answers the same.
     """
     with taking(actor, session_id=session_id) as turn:
         session = turn.session(session_id)
         access.may_drive(actor, session)
+        if session.is_live:
+            return turn.outcome(session, is_repeat=True)
         if session.status != Status.PAUSED:
             _must_be_open(session)
             raise IllegalTransition(f"Only a PAUSED session resumes; this one is {session.status}.")
@@ -305,6 +348,8 @@ def resume_session(*, actor: Actor, session_id: int) -> Outcome:
 
 
 OUTCOMES = ("success", "failed", "needs_human")
+_NOT_ITS_TURN = "Only the bot whose turn it is asks for a human by this; a human serves already, or the session waits."
+_WAITS_FOR_A_HUMAN = "A human was asked for here, and the session waits for one: it is not this bot's to end."
 
 
 @verb
@@ -316,23 +361,32 @@ def complete_session(
     reason: str = "",
     expected_epoch: int | None = None,
 ) -> Outcome:
-    """End a live session. A bot that reports `needs_human` escalates it instead (C6); what waits already waits on.
+    """End a live session. `needs_human` escalates a bot's instead (C6); what waits already waits on.
 
-    Repeating it answers as the first time. Raises `Malformed`, `Forbidden`, `IllegalTransition`.
+    The same outcome again answers as the first time. Raises `Malformed`, `Forbidden`, and `IllegalTransition` also for
+    another outcome than the session ended with, for `needs_human` where it cannot be asked for any more, and for a bot
+    whose session waits for a human.
     """
     if outcome not in OUTCOMES:
         raise Malformed(f"Unknown outcome {outcome!r}; use one of {', '.join(OUTCOMES)}.")
     with taking(actor, session_id=session_id, expected_epoch=expected_epoch) as turn:
         session = turn.session(session_id)
         access.may_drive(actor, session)
-        if session.status == Status.COMPLETED:
+        if session.status == Status.COMPLETED and session.outcome == outcome:
             return turn.outcome(session, is_repeat=True)
-        if outcome == "needs_human" and session.status == Status.TRANSFERRED and session.owner_kind == Owner.NOBODY:
+        if session.status in TERMINAL:
+            told = f"{session.status}, {session.outcome}" if session.outcome else session.status
+            raise IllegalTransition(f"The session has ended ({told}).", status=session.status, outcome=session.outcome)
+        if outcome == "needs_human" and (waits := turn.transfer_of(session)) and session.owner_kind == Owner.NOBODY:
             turn.rule = "C6"
-            return turn.outcome(session, is_repeat=True)
-        if outcome == "needs_human" and session.owner_kind == Owner.BOT and session.status == Status.ACTIVE:
-            escalate(turn, session, reason=reason, trigger="bot")
+            asking_again.merge(turn, session, waits, asking_again.Request(reason=reason, reason_by=actor.kind))
+            return turn.outcome(session, transfer_id=waits.pk)
+        if outcome == "needs_human":
+            if session.owner_kind != Owner.BOT or session.status != Status.ACTIVE:
+                raise IllegalTransition(_NOT_ITS_TURN, status=session.status, owner_kind=session.owner_kind)
+            escalate(turn, session, reason=reason, reason_by=actor.kind, trigger="bot")
         else:
+            _must_not_wait_for_a_human(turn, session)
             complete(turn, session, outcome=outcome, reason=reason)
     return turn.outcome(session)
 
@@ -345,14 +399,23 @@ def complete(turn: Turn, session: ChatSession, *, outcome: str, reason: str) -> 
 
 @verb
 def cancel_session(*, actor: Actor, session_id: int, reason: str = "") -> Outcome:
-    """Give up a session in any open status. Repeating it answers as the first time."""
+    """Give up a session in any open status. Repeating it answers as the first time. Raises `Forbidden`, and
+    `IllegalTransition` for one that has ended otherwise, and for a bot whose session waits for a human."""
     with taking(actor, session_id=session_id) as turn:
         session = turn.session(session_id)
         access.may_drive(actor, session)
         if session.status == Status.CANCELLED:
             return turn.outcome(session, is_repeat=True)
+        _must_not_wait_for_a_human(turn, session)
         oplog.transition(turn, session, Status.CANCELLED, reason=reason)
     return turn.outcome(session)
+
+
+def _must_not_wait_for_a_human(turn: Turn, session: ChatSession) -> None:
+    """The wish for a human is never dropped in silence, least of all by the bot that it is about. Raises `IllegalTransition`."""
+    status = session.paused_from if session.status == Status.PAUSED else session.status
+    if turn.actor.kind == ActorKind.BOT and status == Status.TRANSFERRED:
+        raise IllegalTransition(_WAITS_FOR_A_HUMAN, status=session.status, owner_kind=session.owner_kind)
 
 
 @verb
@@ -383,13 +446,11 @@ def set_priority(*, actor: Actor, session_id: int, priority: int) -> Outcome:
 def conversation_for(
     *, actor: Actor, shop_id: str, account_id: str, platform: str = "default", customer_name: str = ""
 ) -> Conversation:
-    """Find or make the conversation between an account and a shop. Raises `Malformed` for an empty or overlong key.
+    """Find or make the conversation between an account and a shop. Raises `Malformed` for a key that cannot be.
 
     Who is bound to one conversation makes none, and finds no other.
     """
-    for name, value, limit in (("shop_id", shop_id, 191), ("account_id", account_id, 191), ("platform", platform, 64)):
-        if not value or not value.strip() or len(value) > limit or "\x00" in value:
-            raise Malformed(f"{name} must be a text of 1 to {limit} characters.")
+    platform, shop_id, account_id = incoming.conversation_key(platform, shop_id, account_id)
     if actor.conversation_id is not None:
         own = Conversation.objects.filter(pk=actor.conversation_id, tenant_id=actor.tenant_id)
         bound = own.filter(platform=platform, shop_id=shop_id, account_id=account_id).first()
@@ -401,6 +462,6 @@ def conversation_for(
         platform=platform,
         shop_id=shop_id,
         account_id=account_id,
-        defaults={"customer_name": customer_name[:200]},
+        defaults={"customer_name": incoming.person_name(customer_name)},
     )
     return conversation

@@ -25,6 +25,7 @@ from config.http import never_in_a_transaction
 from config.threads import Threads
 from sessions_app import access, oplog
 from sessions_app.afterhours import moment
+from sessions_app.context import is_customers_reason
 from sessions_app.errors import Conflict, NotFound
 from sessions_app.models import Mail, Transfer
 from sessions_app.notices import NotSent, Refused
@@ -144,7 +145,8 @@ def _waiting(turn: Turn, mail_id: int) -> QuerySet[Mail]:
 def _give_up(turn: Turn, mail: Mail, error: str) -> None:
     """Nothing is lost: the conversation is flagged, and whoever is at the desk next looks at it."""
     oplog.end_mail(turn, mail, error=error)
-    oplog.flag(turn, {"effect": "flag", "kind": "mail", "reason": mail.transfer.reason})
+    by = mail.transfer.context.get("reason_by", "")
+    oplog.flag(turn, {"effect": "flag", "kind": "mail", "reason": mail.transfer.reason, "by_kind": by})
 
 
 # --- What it says ------------------------------------------------------------------------------------------------
@@ -173,7 +175,7 @@ def _lines(turn: Turn, transfer: Transfer, zone: ZoneInfo) -> Iterator[str]:
         (_("Account"), conversation.account_id),
         (_("Shop"), conversation.shop_id),
         (_("Asked"), moment(transfer.requested_at, zone)),
-        (_("Why"), transfer.reason or transfer.trigger),
+        (_("The customer says") if is_customers_reason(package) else _("Why"), transfer.reason or transfer.trigger),
         (_("The bot suggests"), str(package.get("suggestion") or "")),
         (_("Promised"), ", ".join(map(str, package.get("promises") or []))),
     )

@@ -64,6 +64,8 @@ def leave(*, actor: Actor, conversation_id: int) -> Outcome:
         if access.owns(actor, turn.live):
             raise OwnerCannotLeave
         participant = _mine(turn)
+        if participant.status == ParticipantStatus.LEFT:
+            return turn.outcome(turn.live, participant_id=participant.pk, is_repeat=True)
         oplog.move_participant(turn, participant, ParticipantStatus.LEFT)
     return turn.outcome(turn.live, participant_id=participant.pk)
 
@@ -72,10 +74,10 @@ def _mine(turn: Turn) -> Participant:
     mine: dict[str, Any] = {"agent_id": turn.actor.id} if turn.actor.is_agent else {"pk": turn.actor.id}
     if not turn.actor.is_agent and turn.actor.kind != ActorKind.PARTICIPANT:
         raise Forbidden
-    here = Participant.objects.filter(conversation=turn.conversation, status=ParticipantStatus.JOINED, **mine)
-    participant = here.first()
-    if participant is None:
-        raise NotFound("You are not in this conversation.")
+    here = Participant.objects.filter(conversation=turn.conversation, **mine).order_by("-pk")
+    participant = here.filter(status=ParticipantStatus.JOINED).first() or here.first()
+    if participant is None or participant.status not in (ParticipantStatus.JOINED, ParticipantStatus.LEFT):
+        raise NotFound("There is no such conversation.")
     return participant
 
 
@@ -220,6 +222,8 @@ def remove_participant(*, actor: Actor, conversation_id: int, participant_id: in
     with taking(actor, conversation_id) as turn:
         access.must_own(actor, turn.live)
         participant = _participant(turn, participant_id)
+        if participant.status == ParticipantStatus.REMOVED:
+            return turn.outcome(turn.live, participant_id=participant.pk, is_repeat=True)
         if participant.status not in _IN:
             raise Conflict(f"This participant has {participant.status} already.")
         oplog.move_participant(turn, participant, ParticipantStatus.REMOVED)

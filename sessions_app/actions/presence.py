@@ -15,7 +15,7 @@ from django.db import transaction
 
 from agents_app import presence
 from agents_app.actors import Actor, system_actor
-from agents_app.models import Agent, PresenceChange
+from agents_app.models import MAX_LOAD, Agent, PresenceChange
 from config import clock
 from config.db import locked, retried
 from config.errors import DomainError, Malformed, NotFound
@@ -24,8 +24,6 @@ from sessions_app import access
 from sessions_app.shape import verb
 
 log = logging.getLogger(__name__)
-
-MAX_LOAD = 1000
 
 
 @verb
@@ -76,6 +74,7 @@ def change_capacity(*, actor: Actor, agent_id: int, max_load: int) -> Agent:
     return agent
 
 
+@retried
 def heartbeat(*, actor: Actor) -> None:
     """Note that an agent or a program is there; who was thought away is looked at as free again. Raises `Forbidden`."""
     if presence.hear(actor=actor):

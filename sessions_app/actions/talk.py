@@ -7,12 +7,12 @@ from typing import Any
 from agents_app.actors import Actor, ActorKind
 from messaging_app import mentions, stream, thread
 from messaging_app.attachments import rows as attachments
-from messaging_app.detection import detector_for
+from messaging_app.detection import Detector, detector_for
 from messaging_app.models import Controller, Message, Operation
 from messaging_app.thread import Words
 from sessions_app import access, oplog
-from sessions_app.actions import transfers
-from sessions_app.errors import Forbidden, StaleEpoch
+from sessions_app.actions import echoes, transfers
+from sessions_app.errors import Forbidden, Malformed, StaleEpoch
 from sessions_app.models import ChatSession
 from sessions_app.settle import controller_of, settle
 from sessions_app.shape import taking, verb
@@ -27,7 +27,14 @@ from sessions_app.turn import Outcome, Turn, seconds
 
 
 def say(
-    turn: Turn, words: Words, sender_type: str, *, session: ChatSession | None, is_note: bool = False, **data: Any
+    turn: Turn,
+    words: Words,
+    sender_type: str,
+    *,
+    session: ChatSession | None,
+    is_note: bool = False,
+    is_late: bool = False,
+    **data: Any,
 ) -> tuple[Message, Operation]:
     """Store what was said, with what the actor attached to it, and record it, under the lock.
 
@@ -43,8 +50,11 @@ def say(
         now=turn.now,
         session_id=session.pk if session else None,
         is_note=is_note,
+        is_late=is_late,
         attached=attached,
     )
+    if is_late:
+        data["is_history"] = True
     if attached:
         data["attachments"] = [{"id": row.pk, "digest": row.sha256} for row in attached]
     operation = turn.record(
@@ -67,7 +77,9 @@ def _touch(turn: Turn, session: ChatSession, message: Message) -> None:
     session.first_message_at = min(session.first_message_at or message.sent_at, message.sent_at)
     session.last_message_at = max(session.last_message_at or message.sent_at, message.sent_at)
     session.last_activity_at = turn.now
-    if session.is_live and (session.owner_kind in (Owner.BOT, Owner.SHOP) or session.origin == Origin.GROUPED):
+    if session.origin == Origin.GROUPED:  # over with its gap, by the clock of its words: as a batch would find it
+        session.expires_at = oplog.deadline(session, session.last_message_at)
+    elif session.is_live and session.owner_kind in (Owner.BOT, Owner.SHOP):
         session.expires_at = turn.now + seconds("DEFAULT_SESSION_TIMEOUT")
     session.save(
         update_fields=[
@@ -82,15 +94,20 @@ def _touch(turn: Turn, session: ChatSession, message: Message) -> None:
 
 
 def keep_answer(turn: Turn, said: Operation, session: ChatSession | None) -> None:
-    """Settle, and keep the answer with the operation, so that a repeat of this message can be given the same one."""
+    """Settle, and keep the answer with the operation, so that a repeat of this message can be given the same one.
+
+    History is answered by nobody.
+    """
     settle(turn)
-    session = turn.live or session
+    is_history = said.data.get("is_history", False)
+    session = session if is_history else turn.live or session
     said.data["answer"] = {
-        "controller": turn.conversation.controller,
+        "controller": Controller.NONE.value if is_history else turn.conversation.controller,
         "epoch": turn.conversation.epoch,
         "rule": turn.rule,
         "session_id": session.pk if session else None,
         "status": session.status if session else "",
+        "transfer_id": turn.raised_id,
     }
 
 
@@ -111,42 +128,61 @@ def again(turn: Turn, known: Message) -> Outcome:
     )
 
 
+_SENDERS = {
+    ActorKind.BOT: Message.Sender.BOT,
+    ActorKind.AGENT: Message.Sender.AGENT,
+    ActorKind.PARTICIPANT: Message.Sender.PARTICIPANT,
+}
+
+
 @verb
 def post_message(*, actor: Actor, conversation_id: int, words: Words, epoch: int | None = None) -> Outcome:
     """Say something as the bot that owns the live session, as its agent or a collaborator, or as a participant.
 
-    A bot names the `epoch` it was given: if the turn has moved since, `StaleEpoch` is raised and nothing is stored.
+    A bot names the `epoch` it was given, or is `Malformed`: if the turn has moved since, `StaleEpoch` is raised and nothing
+    is stored.
     A message id sent again answers as the first time. What a customer says comes in by `receive_message`.
+    Raises `Malformed`, `MessageIdTaken` and what the rights are.
     """
-    thread.checked(words)
+    words = thread.checked(words)
+    sender = _SENDERS.get(actor.kind)
+    if sender is None:
+        raise Forbidden("Only bots, agents and participants speak here.")
+    if actor.kind == ActorKind.BOT and epoch is None:
+        wanted = "A bot sends the epoch that it was given with what it answers."
+        raise Malformed(f"epoch: {wanted}", errors={"epoch": [wanted]})
+    detector = detector_for(actor.tenant_id) if actor.kind == ActorKind.BOT else None
     with taking(actor, conversation_id) as turn:
-        if known := thread.find(turn.conversation, words.message_id):
+        if known := thread.find(turn.conversation, words, sender_type=sender, actor=actor):
             return again(turn, known)
-        if actor.kind == ActorKind.BOT:
-            message, said = _as_bot(turn, words, epoch)
+        if detector:
+            message, said = _as_bot(turn, words, epoch, detector)
         elif actor.kind == ActorKind.AGENT:
             access.may_speak(turn)
             message, said = say(turn, words, Message.Sender.AGENT, session=turn.live)
-        elif actor.kind == ActorKind.PARTICIPANT:
-            message, said = _as_participant(turn, words)
         else:
-            raise Forbidden("Only bots, agents and participants speak here.")
+            message, said = _as_participant(turn, words)
         keep_answer(turn, said, turn.live)
     return turn.outcome(turn.live, seq=message.seq, message_id=message.message_id)
 
 
-def _as_bot(turn: Turn, words: Words, epoch: int | None) -> tuple[Message, Operation]:
+def _as_bot(turn: Turn, words: Words, epoch: int | None, detector: Detector) -> tuple[Message, Operation]:
     live, conversation = turn.live, turn.conversation
-    may = live and live.owner_kind == Owner.BOT and live.bot_id == turn.actor.id
-    if not may or controller_of(turn) != Controller.BOT or epoch != conversation.epoch:
+    if not speaks(turn, epoch):
         raise StaleEpoch(epoch=conversation.epoch, controller=conversation.controller)
     assert live is not None
-    detector = detector_for(conversation.tenant_id)
     live.failed_answers = live.failed_answers + 1 if detector.admits_failure(words.content) else 0
     message, said = say(turn, words, Message.Sender.BOT, session=live, epoch=epoch)
     if live.failed_answers and (need := detector.failed(live.failed_answers)):
         act_on(turn, need.as_dict())
     return message, said
+
+
+def speaks(turn: Turn, epoch: int | None) -> bool:
+    """Whether this bot has the turn, and was told so in this epoch."""
+    live = turn.live
+    is_its = live is not None and live.owner_kind == Owner.BOT and live.bot_id == turn.actor.id
+    return is_its and controller_of(turn) == Controller.BOT and epoch == turn.conversation.epoch
 
 
 def _as_participant(turn: Turn, words: Words) -> tuple[Message, Operation]:
@@ -165,12 +201,12 @@ def act_on(turn: Turn, need: dict[str, Any]) -> None:
 def post_note(*, actor: Actor, conversation_id: int, words: Words) -> Outcome:
     """A private note: any agent of the tenant writes it, agents only read it. Whom it names finds it under mentions."""
     access.must_be_agent(actor)
-    thread.checked(words)
+    words = thread.checked(words)
     with taking(actor, conversation_id) as turn:
-        if known := thread.find(turn.conversation, words.message_id):
+        if known := thread.find(turn.conversation, words, sender_type=Message.Sender.AGENT, actor=actor):
             return again(turn, known)
         named = mentions.named(words.content, tenant_id=actor.tenant_id, by=actor.id)
-        told = {"mentions": named} if named else {}
+        told: dict[str, Any] = {"mentions": named} if named else {}
         message, said = say(turn, words, Message.Sender.AGENT, session=turn.live, is_note=True, **told)
         mentions.keep(message, named)
         keep_answer(turn, said, turn.live)
@@ -182,14 +218,17 @@ def echo_message(*, actor: Actor, conversation_id: int, words: Words) -> Outcome
     """A person answered from the shop's own app, and the channel tells us: the bot falls silent at once.
 
     The session goes to the shop's people: from the bot as a takeover, from the queue as an accept. An agent who serves
-    is not disturbed. It idles out like a robot's session, because nobody there can press 'resolve'.
+    is not disturbed. It idles out like a robot's session, because nobody there can press 'resolve'. What a bot or an agent
+    said here a moment ago and the channel tells back is that message again (`echoes`).
     """
     if actor.kind not in (ActorKind.INTEGRATOR, ActorKind.SYSTEM):
         raise Forbidden("Only the channel's integrator reports what was said in the shop's own app.")
-    thread.checked(words)
+    words = thread.checked(words)
     with taking(actor, conversation_id) as turn:
-        if known := thread.find(turn.conversation, words.message_id):
+        if known := thread.find(turn.conversation, words, sender_type=Message.Sender.SHOP, actor=actor):
             return again(turn, known)
+        if ours := echoes.recognized(turn, words):
+            return again(turn, ours)
         session = turn.live or next((s for s in turn.waiting[:1] if not s.is_robot), None)
         if session and session.owner_kind != Owner.AGENT:
             _to_the_shop(turn, session)

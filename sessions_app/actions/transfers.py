@@ -8,8 +8,9 @@ from agents_app import presence, skills
 from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent, Team
 from messaging_app.models import Operation
-from sessions_app import access, assignment, oplog
+from sessions_app import access, asking_again, assignment, oplog
 from sessions_app.actions import lifecycle
+from sessions_app.context import checked_extra
 from sessions_app.errors import (
     AlreadyTaken,
     Conflict,
@@ -21,10 +22,12 @@ from sessions_app.errors import (
     NotServing,
     TransferEnded,
 )
+from sessions_app.field_rights import by_role
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.settle import is_unclaimed
 from sessions_app.shape import taking, verb
 from sessions_app.states import (
+    Origin,
     Owner,
     Priority,
     Status,
@@ -53,17 +56,26 @@ def request_transfer(
 ) -> Outcome:
     """Ask for a human (escalation), or, from the human who serves, for another one (handover).
 
-    An escalation that waits already is answered again, with its original waiting clock. With no robot session to
+    What is asked for again while it waits keeps its waiting clock, and is added to (`asking_again`). With no robot session to
     escalate, a manual one is opened and waits. The handover's sender serves on until it is accepted. `needs` are skills
     with the level that whoever it is offered to must have. `context` may hold suggestion, promises, urgency, task_state.
-    Raises `Forbidden`, `HumanServes` when a human serves and another asks, `NotFound`, `Conflict`.
+    Raises `Malformed`, `Forbidden`, `HumanServes` when a human serves and another asks, `NotFound`, `Conflict`.
     """
+    extra = checked_extra(context)
     with taking(actor, conversation_id, expected_epoch=expected_epoch) as turn:
         to = _recipients(turn, to_team_id, to_agent_id) | {"needs": _checked_needs(needs)}
+        if actor.kind == ActorKind.CUSTOMER and turn.live and turn.live.is_human_served:
+            return turn.outcome(turn.live, is_repeat=True)  # what was asked for is there
         if turn.live and turn.live.is_human_served:
-            session, transfer = turn.live, _ask_handover(turn, turn.live, reason=reason, trigger=trigger, **to)
+            session = turn.live
+            transfer = _ask_handover(turn, session, reason=reason, reason_by=actor.kind, trigger=trigger, **to)
         else:
-            session, transfer = raise_need(turn, reason=reason, trigger=trigger, urgent=urgent, extra=context, **to)
+            access.may_escalate(actor, turn.live)
+            if actor.kind == ActorKind.CUSTOMER:
+                trigger = "customer"
+            session, transfer = raise_need(
+                turn, reason=reason, reason_by=actor.kind, trigger=trigger, urgent=urgent, extra=extra, **to
+            )
     return turn.outcome(session, transfer_id=transfer.pk)
 
 
@@ -77,16 +89,31 @@ def raise_need(
     to_agent: Agent | None = None,
     to_team: Team | None = None,
     needs: dict[str, int] | None = None,
+    reason_by: str = ActorKind.SYSTEM,
 ) -> tuple[ChatSession, Transfer]:
-    """Escalate what is live, or open a manual session that waits; what waits already is left as it is (C6)."""
+    """Escalate what is live, or open a manual session that waits; what is new is added to what waits already (C6).
+
+    Whose words raise it does not matter here: a need that was detected is nobody's request.
+    """
     turn.rule = "C6"
     live = turn.live
-    access.may_escalate(turn.actor, live)
     for session in filter(None, [live, *turn.waiting]):
         if waits := turn.transfer_of(session):
+            request = asking_again.Request(
+                urgent=urgent,
+                reason=reason,
+                reason_by=reason_by,
+                to_agent=to_agent,
+                to_team=to_team,
+                needs=needs or {},
+                extra=extra or {},
+            )
+            asking_again.merge(turn, session, waits, request)
             return session, waits
     more: dict[str, Any] = {"to_agent": to_agent, "to_team": to_team, "needs": needs, "extra": extra}
-    if live and live.owner_kind == Owner.BOT:
+    more["reason_by"] = reason_by
+    # What was only found has no bot to fence, and stays what grouping may still join.
+    if live and live.owner_kind == Owner.BOT and live.origin == Origin.OPENED:
         if urgent and live.priority != Priority.EMERGENCY:
             live.set_priority(Priority.EMERGENCY)
             turn.record("session.priority_set", live, priority=live.priority, rank=live.rank)
@@ -110,7 +137,10 @@ def _ask_handover(turn: Turn, session: ChatSession, **asked: Any) -> Transfer:
     agent = asked.get("to_agent")
     if agent and agent.pk == session.agent_id:
         raise Conflict("The conversation is with this agent already.")
-    if waits := turn.transfer_of(session):
+    waits = turn.transfer_of(session)
+    if waits and (agent or asked.get("to_team")) and (waits.to_agent, waits.to_team) == (agent, asked.get("to_team")):
+        return waits  # asked again
+    if waits:
         raise Conflict("A handover of this conversation waits for an answer; withdraw it first.", transfer_id=waits.pk)
     if agent is None and asked.get("to_team") is None:
         raise Malformed("Name the team or the agent to hand over to.")
@@ -138,6 +168,7 @@ def _recipients(turn: Turn, team_id: int | None, agent_id: int | None) -> dict[s
     return {"to_agent": agent, "to_team": team}
 
 
+@by_role
 def hand_over(
     *,
     actor: Actor,
@@ -243,10 +274,13 @@ def decline_transfer(*, actor: Actor, transfer_id: int, reason: str = "") -> Out
     access.must_be_agent(actor)
     with taking(actor, transfer_id=transfer_id) as turn:
         transfer = _pending(turn, transfer_id)
+        is_addressed = transfer.to_agent_id == actor.id or actor.is_supervisor
+        if is_addressed and transfer.status == TransferStatus.DECLINED:
+            return turn.outcome(turn.session(transfer.session_id), transfer_id=transfer.pk, is_repeat=True)
         _must_be_pending(transfer)
         if transfer.offered_to_id == actor.id:
             assignment.refuse(turn, transfer, reason=reason)
-        elif transfer.to_agent_id == actor.id or actor.is_supervisor:
+        elif is_addressed:
             unanswered(turn, transfer, TransferStatus.DECLINED, reason=reason)
         else:
             raise Forbidden("This transfer is not addressed to you.")
@@ -258,9 +292,12 @@ def withdraw_transfer(*, actor: Actor, transfer_id: int, reason: str = "") -> Ou
     """Take back what one asked for: the bot its escalation, the agent the handover, a supervisor either."""
     with taking(actor, transfer_id=transfer_id) as turn:
         transfer = _pending(turn, transfer_id)
-        _must_be_pending(transfer)
         is_sender = transfer.from_id == actor.id and transfer.from_kind == actor.kind
-        if not (is_sender or actor.is_supervisor or actor.is_system or actor.kind == ActorKind.INTEGRATOR):
+        may = is_sender or actor.is_supervisor or actor.is_system or actor.kind == ActorKind.INTEGRATOR
+        if may and transfer.status == TransferStatus.WITHDRAWN:
+            return turn.outcome(turn.session(transfer.session_id), transfer_id=transfer.pk, is_repeat=True)
+        _must_be_pending(transfer)
+        if not may:
             raise Forbidden("Only the one who asked for a transfer withdraws it.")
         unanswered(turn, transfer, TransferStatus.WITHDRAWN, reason=reason)
     return turn.outcome(turn.session(transfer.session_id), transfer_id=transfer.pk)
@@ -329,6 +366,8 @@ def release_to_bot(
     """
     with taking(actor, conversation_id, expected_epoch=expected_epoch) as turn:
         live = turn.live
+        if _released_already(turn):
+            return turn.outcome(live, is_repeat=True)
         if live and live.owner_kind == Owner.SHOP:
             access.must_be_agent(actor)
         else:
@@ -347,6 +386,15 @@ def release_to_bot(
         else:
             lifecycle.complete(turn, live, outcome="success", reason=summary)
     return turn.outcome(turn.live or live, transfer_id=transfer.pk)
+
+
+def _released_already(turn: Turn) -> bool:
+    """Whether the last move of the conversation was the actor's own release, and no human has had it since."""
+    if turn.live and turn.live.owner_kind != Owner.BOT:
+        return False
+    last = Transfer.objects.filter(conversation=turn.conversation).order_by("-pk").first()
+    by = (last.kind, last.from_kind, last.from_id) if last else None
+    return by == (TransferKind.RETURN, turn.actor.kind, turn.actor.id)
 
 
 def _bot_can_take(turn: Turn, live: ChatSession) -> bool:
@@ -377,11 +425,16 @@ def reassign(
     with taking(actor, conversation_id) as turn:
         turn.rule = "C5"
         live = turn.live
+        waits = turn.transfer_of(live) if live and live.owner_kind == Owner.NOBODY else None
+        if waits and waits.kind == TransferKind.REASSIGNMENT and from_agent_id is None:
+            return turn.outcome(live, transfer_id=waits.pk, is_repeat=True)
         if live is None or live.owner_kind != Owner.AGENT or from_agent_id not in (None, live.agent_id):
             raise NotServing
         if waits := turn.transfer_of(live):
             oplog.end_transfer(turn, waits, TransferStatus.WITHDRAWN, reason=reason)
         to = _recipients(turn, to_team_id, None)
-        transfer = oplog.ask(turn, live, TransferKind.REASSIGNMENT, reason=reason, trigger="absence", **to)
+        transfer = oplog.ask(
+            turn, live, TransferKind.REASSIGNMENT, reason=reason, reason_by=actor.kind, trigger="absence", **to
+        )
         oplog.change_owner(turn, live, Owner.NOBODY, transfer_id=transfer.pk)
     return turn.outcome(live, transfer_id=transfer.pk)

@@ -11,11 +11,14 @@ from rest_framework import serializers
 
 from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent, Team, Tenant
-from config.api import Id, Problem, problem_of
+from agents_app.scopes import Scope
+from config import wire_format
+from config.api import Facts, Id, Problem, problem_of
 from messaging_app import labels
 from messaging_app.attachments import rows as attachments
 from messaging_app.attachments.models import Attachment
 from messaging_app.desk_models import Label
+from messaging_app.events import plain
 from messaging_app.models import Controller, Conversation, Message, Operation, Tier
 from sessions_app import access, queries, waits
 from sessions_app.actions.bulk import Done
@@ -48,7 +51,7 @@ class OutcomeAnswer(serializers.Serializer):
     rule = serializers.CharField(help_text="The conflict rule that decided, C0 to C7; empty where none had to.")
     is_repeat = serializers.BooleanField(help_text="True when this had been done before and nothing was changed.")
     token = serializers.CharField(help_text="A secret that is shown once; empty otherwise.")
-    detail = serializers.DictField(
+    detail = Facts(
         help_text="More, by command: `queue_position`, `expected_wait`, `question`, `opens_at`, `after_hours`."
     )
 
@@ -173,6 +176,13 @@ class LabelAnswer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+def _tier_for_outsiders(conversation: Conversation) -> int:
+    """By whose turn it is alone: urgency and flags are the desk's."""
+    if conversation.controller == Controller.QUEUE:
+        return Tier.HAND_RAISED
+    return Tier.RESOLVED if conversation.controller == Controller.NONE else Tier.ACTIVE
+
+
 class ConversationAnswer(serializers.ModelSerializer):
     id = Id()
     tier = serializers.ChoiceField(Tier.choices)
@@ -189,6 +199,8 @@ class ConversationAnswer(serializers.ModelSerializer):
         kind = _reader(self).kind
         if kind in OUTSIDERS:  # the desk's own judgement and marks
             told |= {"need": {}, "is_vip": False, "is_urgent": False, "pinned_at": None, "todo_at": None, "labels": []}
+            told |= {"needs_human": False, "tier": _tier_for_outsiders(conversation)}
+            told |= {} if conversation.controller == Controller.QUEUE else {"waiting_since": None}
         if kind in (
             ActorKind.PARTICIPANT,
             ActorKind.BOT,
@@ -362,8 +374,19 @@ class OperationAnswer(serializers.ModelSerializer):
         read_only_fields = fields
 
     def to_representation(self, operation: Operation) -> dict[str, Any]:
-        told = super().to_representation(operation)
-        return for_outsiders(told) if _reader(self).kind in OUTSIDERS else told
+        told, reader = super().to_representation(operation), _reader(self)
+        if not reader.may(Scope.READ):
+            told |= {"actor_name": "", "data": plain(told["data"])}
+        told["data"] = wire_format.encode(told["data"])
+        return for_outsiders(told) if reader.kind in OUTSIDERS else told
+
+
+class Package(Facts):
+    """A context package; the task state is the bot's own, and stays as it is."""
+
+    def to_representation(self, value: Any) -> Any:
+        told = super().to_representation(value)
+        return told | {"task_state": value["task_state"]} if "task_state" in value else told
 
 
 class TransferAnswer(serializers.ModelSerializer):
@@ -376,9 +399,8 @@ class TransferAnswer(serializers.ModelSerializer):
     accepted_by_id = Id(allow_null=True)
     offered_to_id = Id(allow_null=True)
     needs = serializers.DictField(child=serializers.IntegerField(), help_text="Skills that are needed, with a level.")
-    context = serializers.DictField(  # type: ignore[assignment]
-        help_text="The context package: docs/schemas/context-package-1.json."
-    )
+    reason_by = serializers.SerializerMethodField(help_text="Whose words the reason is; empty without one.")
+    context: Any = Package(help_text="The context package: docs/schemas/context-package-1.json.")
 
     class Meta:
         model = Transfer
@@ -398,6 +420,7 @@ class TransferAnswer(serializers.ModelSerializer):
             "needs",
             "accepted_by_id",
             "reason",
+            "reason_by",
             "trigger",
             "context",
             "requested_at",
@@ -408,6 +431,10 @@ class TransferAnswer(serializers.ModelSerializer):
             "end_reason",
         )
         read_only_fields = fields
+
+    @extend_schema_field(serializers.ChoiceField([(kind.value, kind.value) for kind in ActorKind], allow_blank=True))
+    def get_reason_by(self, transfer: Transfer) -> str:
+        return str(transfer.context.get("reason_by", ""))
 
 
 class CandidateAnswer(serializers.Serializer):
@@ -499,6 +526,9 @@ class DepartmentsAnswer(serializers.Serializer):
 class FlowAnswer(serializers.ModelSerializer):
     id = Id()
     conversation_id = Id(allow_null=True)
+    is_repeat = serializers.BooleanField(
+        help_text="True when this had been done before and nothing was changed; false where a flow is only read."
+    )
     missing_info = serializers.ListField(child=serializers.CharField())
 
     class Meta:
@@ -519,8 +549,19 @@ class FlowAnswer(serializers.ModelSerializer):
             "expires_at",
             "created_at",
             "updated_at",
+            "is_repeat",
         )
         read_only_fields = fields
+
+    def to_representation(self, flow: GuidedFlow) -> dict[str, Any]:
+        """What a customer answered is for whoever may read words; what another program asked and found, likewise."""
+        told, reader = super().to_representation(flow), _reader(self)
+        if reader.may(Scope.READ):
+            return told
+        if flow.client_id == reader.pk:
+            return told | {"answer": ""}
+        words = ("pending_question", "answer", "last_candidate", "last_notification", "failed_reason")
+        return told | dict.fromkeys(words, "") | {"missing_info": []}
 
 
 class AgentAnswer(serializers.ModelSerializer):

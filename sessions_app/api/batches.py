@@ -9,7 +9,6 @@ from hashlib import sha256
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
-import orjson
 from django.conf import settings
 from django.db.models import QuerySet
 from django.urls import reverse
@@ -24,6 +23,7 @@ from agents_app.idempotency import Answer
 from agents_app.rest import Endpoints, answered, describes, number, reads
 from agents_app.scopes import Scope
 from config.api import Body, Id, TooLarge
+from messaging_app import incoming
 from sessions_app.actions import backlog
 from sessions_app.actions.batches import Report
 from sessions_app.api.bodies import BatchRow
@@ -80,12 +80,12 @@ class Rows(BaseParser):
         if len(body) > settings.BATCH_MAX_BYTES:
             raise TooLarge(f"A batch has at most {settings.BATCH_MAX_BYTES:,} bytes.")
         try:
-            sent = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
+            sent = incoming.load_json(body)
+        except ValueError as error:
             raise ParseError(f"JSON parse error - {error}") from None
         if not (isinstance(sent, dict) and list(sent) == ["rows"] and isinstance(sent["rows"], list)):
             raise ValidationError({"rows": ["Send the messages as a list under `rows`, and nothing else."]})
-        return received(orjson.dumps(row) + b"\n" for row in sent["rows"])
+        return received(incoming.dump_line(row) for row in sent["rows"])
 
 
 class BatchBody(Body):
@@ -94,7 +94,11 @@ class BatchBody(Body):
 
 class RejectionAnswer(serializers.Serializer):
     line = serializers.IntegerField(help_text="From 1; in JSON the place in `rows`.")
-    reason = serializers.CharField()
+    code = serializers.CharField(
+        help_text="`malformed`, `forbidden`, `stale_epoch` or `failed`: not stored. `message_id_taken`: its id names another"
+        " message, so it counts as duplicate and is not stored either."
+    )
+    reason = serializers.CharField(help_text="What is wrong with the row, for people; may change.")
 
 
 class ResultAnswer(serializers.Serializer):
@@ -102,7 +106,9 @@ class ResultAnswer(serializers.Serializer):
 
     lines = serializers.IntegerField(help_text="Without blank ones.")
     accepted = serializers.IntegerField()
-    duplicate = serializers.IntegerField(help_text="Known by their message_id, or twice in the batch.")
+    duplicate = serializers.IntegerField(
+        help_text="Known by their message_id, or twice in the batch. Those that were no repeats are among `rejections`."
+    )
     rejected = serializers.IntegerField()
     sessions_created = serializers.IntegerField()
     sessions_extended = serializers.IntegerField()

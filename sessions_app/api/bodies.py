@@ -7,15 +7,18 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from agents_app.models import Agent
+from agents_app.models import MAX_LOAD, Agent
 from agents_app.skills import HIGHEST, LOWEST
-from config.api import ID_SCHEMA, Body, Id
+from config.api import ID_SCHEMA, Body, FreeJson, Id
 from messaging_app.attachments import rows as attachments
+from messaging_app.fields import SentTime
+from messaging_app.incoming import DEFAULT_PLATFORM, MAX_PLATFORM
 from messaging_app.models import Message
-from messaging_app.thread import MAX_CONTENT, MAX_ID, Words
+from messaging_app.thread import Words
 from sessions_app.actions import bulk
 from sessions_app.actions.lifecycle import OUTCOMES
-from sessions_app.actions.presence import MAX_LOAD
+from sessions_app.api.fields import IdText, PersonName, Text
+from sessions_app.context import checked_extra
 from sessions_app.models import Participant
 from sessions_app.states import FlowStatus, HistoryMode, Kind, TaskType
 
@@ -58,9 +61,9 @@ class KeyBody(Body):
     """A conversation by its id, or by shop and account (and platform); the latter makes it if it is new."""
 
     conversation_id = Id(required=False)
-    shop_id = serializers.CharField(required=False, max_length=191)
-    account_id = serializers.CharField(required=False, max_length=191)
-    platform = serializers.CharField(required=False, max_length=64)
+    shop_id = IdText(required=False)
+    account_id = IdText(required=False)
+    platform = IdText(required=False, max_length=MAX_PLATFORM)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("conversation_id" in attrs) == ("shop_id" in attrs and "account_id" in attrs):
@@ -69,9 +72,9 @@ class KeyBody(Body):
 
 
 class PlaceQuery(serializers.Serializer):
-    shop_id = serializers.CharField(max_length=191)
-    account_id = serializers.CharField(max_length=191)
-    platform = serializers.CharField(max_length=64, default="default")
+    shop_id = IdText()
+    account_id = IdText()
+    platform = IdText(max_length=MAX_PLATFORM, default=DEFAULT_PLATFORM)
 
 
 class OpenBody(KeyBody):
@@ -84,9 +87,7 @@ class OpenBody(KeyBody):
     bot_id = Id(required=False, help_text="The bot that will work it; a bot's own key is enough.")
     previous_id = Id(required=False, help_text="The ended session that this one reopens.")
     reason = reason()
-    context = serializers.DictField(  # type: ignore[assignment]
-        required=False, help_text="Task state: kept with the session, sent with transfers."
-    )
+    context: Any = FreeJson(required=False, help_text="Task state: kept with the session, sent with transfers.")
 
 
 class PriorityBody(Body):
@@ -117,11 +118,12 @@ class AttachmentIds(serializers.ListField):
 class WordsBody(Body):
     """Text, files that were put up before, or both."""
 
-    content = serializers.CharField(
-        required=False, allow_blank=True, max_length=MAX_CONTENT, trim_whitespace=False, help_text=_BLANK_HELP
-    )
-    message_id = serializers.CharField(
-        required=False, max_length=MAX_ID, help_text="Yours; sent again, it is answered as the first time."
+    cleaned = ("content", "sender_name", "customer_name")
+
+    content = Text(required=False, allow_blank=True, help_text=_BLANK_HELP)
+    message_id = IdText(
+        required=False,
+        help_text="Yours, and one message's: sent again it is answered as the first time, with other words it is refused.",
     )
     attachments = AttachmentIds(
         required=False,
@@ -140,12 +142,19 @@ class InboundBody(WordsBody):
     """A customer's message. Empty text, with nothing attached, repeats a waiting flow's question."""
 
     conversation_id = Id(required=False)
-    shop_id = serializers.CharField(required=False, max_length=191)
-    account_id = serializers.CharField(required=False, max_length=191)
-    platform = serializers.CharField(required=False, max_length=64)
-    customer_name = serializers.CharField(required=False, allow_blank=True, max_length=200)
-    sender_name = serializers.CharField(required=False, allow_blank=True, max_length=200)
-    sent_at = serializers.DateTimeField(required=False)
+    shop_id = IdText(required=False)
+    account_id = IdText(required=False)
+    platform = IdText(required=False, max_length=MAX_PLATFORM)
+    customer_name = PersonName(
+        help_text="What the channel calls the customer; a later name replaces it, none erases it."
+    )
+    sender_name = PersonName(help_text="Who wrote, if it is not the customer: the customer's name when left out.")
+    sent_at = SentTime(
+        required=False,
+        help_text="When it was said; now when left out. ISO 8601 with date and time; UTC where no offset is given. Later than"
+        " now counts as now. What comes"
+        " more than 8 hours (`LATE_MESSAGE`) after it was said is history: nobody is asked to answer it.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return super().validate(KeyBody.validate(self, attrs))  # type: ignore[arg-type]
@@ -158,9 +167,12 @@ class MessageBody(WordsBody):
     epoch = serializers.IntegerField(required=False, min_value=0, max_value=2**53, help_text="Needed from bots.")
     echo = serializers.BooleanField(
         required=False,
-        help_text="A person answered in the shop's own app: an integrator reports it, the bot falls silent.",
+        help_text="A person answered in the shop's own app: an integrator reports it, the bot falls silent. What was just"
+        " said through this API and the channel tells back is recognised as that message.",
     )
-    sender_name = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    sender_name = PersonName(
+        help_text="Of a bot, or with `echo` of a person at the shop. Others are called by their credential."
+    )
 
 
 class NoteBody(WordsBody):
@@ -171,10 +183,9 @@ class AttachmentBody(Body):
     """One file, as `multipart/form-data`. Its name is that of the part; what it is, its content says."""
 
     file = serializers.FileField(help_text="At most 10 MiB, unless this installation says otherwise.")
-    client_id = serializers.CharField(
+    client_id = IdText(
         required=False,
         allow_blank=True,
-        max_length=MAX_ID,
         help_text="Yours; sent again, it is answered as the first time.",
     )
 
@@ -184,6 +195,27 @@ class ReadBody(Body):
 
 
 # --- Transfers and people ----------------------------------------------------------------------------------------
+
+
+class ContextBody(Body):
+    """What a bot adds to the context package."""
+
+    suggestion = serializers.CharField(required=False, allow_blank=True, help_text="What it suggests to do.")
+    promises = serializers.ListField(
+        child=serializers.CharField(allow_blank=True), required=False, help_text="What it promised the customer."
+    )
+    urgency = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=4, help_text="1 emergency … 4 low."
+    )
+    task_state = FreeJson(required=False, help_text="What it knows of its task; the session's own when left out.")
+
+
+@extend_schema_field(ContextBody)
+class ContextField(FreeJson):
+    """Checked by the verb's own function, so that what is stored fits the schema whoever brings it."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        return checked_extra(data, self.field_name or "")
 
 
 class EscalateBody(GuardedBody):
@@ -196,9 +228,7 @@ class EscalateBody(GuardedBody):
         required=False,
         help_text='Skills that whoever it is offered to must have, each with a level: `{"zh": 3}`.',
     )
-    context = serializers.DictField(  # type: ignore[assignment]
-        required=False, help_text="suggestion, promises, urgency, task_state: travels with the transfer."
-    )
+    context: Any = ContextField(required=False, help_text="What the bot knows; travels with the transfer.")
 
 
 class HandOverBody(GuardedBody):
@@ -255,8 +285,10 @@ class JoinBody(Body):
 
 
 class TokenBody(Body):
+    cleaned = ("customer_name",)
+
     conversation_id = Id()
-    customer_name = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    customer_name = PersonName()
 
 
 # --- Labels, many at once ----------------------------------------------------------------------------------------
@@ -277,8 +309,10 @@ class BulkBody(Body):
 
 
 class FlowBody(Body):
-    trigger_id = serializers.CharField(max_length=191, help_text="The same trigger is the same flow.")
-    question = serializers.CharField(max_length=MAX_CONTENT)
+    cleaned = ("question",)
+
+    trigger_id = IdText(help_text="The same trigger is the same flow.")
+    question = Text()
     conversation_id = Id(required=False)
     missing_info = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=50)
 
@@ -288,9 +322,11 @@ class BindBody(Body):
 
 
 class MoveFlowBody(Body):
+    cleaned = ("pending_question",)
+
     to = serializers.ChoiceField(_words(FlowStatus))
     version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, help_text="The version you read.")
-    pending_question = serializers.CharField(required=False, allow_blank=True, max_length=MAX_CONTENT)
+    pending_question = Text(required=False, allow_blank=True)
     missing_info = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=50)
     last_candidate = serializers.CharField(required=False, allow_blank=True, max_length=191)
     last_notification = serializers.CharField(required=False, allow_blank=True, max_length=191)
@@ -317,10 +353,15 @@ class BatchRow(serializers.Serializer):
     message_id = serializers.CharField()
     account_id = serializers.CharField()
     shop_id = serializers.CharField()
-    timestamp = serializers.CharField(help_text="ISO 8601; UTC where no offset is given.")
+    timestamp = serializers.CharField(
+        help_text="ISO 8601 with date and time, 2000 or later; UTC where no offset is given. Later than now counts as now."
+    )
     content = serializers.CharField()
     sender_type = serializers.ChoiceField([(word, word) for word in SENDERS])
     platform = serializers.CharField(required=False)
     sender_id = serializers.CharField(required=False)
     sender_name = serializers.CharField(required=False)
     is_robot = serializers.BooleanField(required=False)
+    epoch = serializers.IntegerField(
+        required=False, help_text="With what a bot says now: the turn it was given. History needs none."
+    )

@@ -14,11 +14,11 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from agents_app.actors import Actor
-from agents_app.authentication import principal_of
 from agents_app.rest import Endpoints, command, describes, number, reads
 from agents_app.scopes import Scope
-from config.api import FlagFilter, IdFilter, Multipart, Pages
+from config.api import FlagFilter, IdFilter, KeysetPages, Multipart, Pages
 from messaging_app import labels
+from messaging_app.incoming import MAX_PLATFORM
 from messaging_app.models import Controller, Conversation, Tier
 from sessions_app import filters, queries, saved_views, visible, waits
 from sessions_app.actions import bulk, departments, desk, people, talk, transfers
@@ -37,6 +37,8 @@ from sessions_app.api.answers import (
     ParticipantAnswer,
     QueueAnswer,
 )
+from sessions_app.api.fields import IdTextFilter
+from sessions_app.api.filtering import FilterByRole
 from sessions_app.models import ChatSession, Participant
 from sessions_app.queries import Place
 from sessions_app.states import LIVE, Owner
@@ -44,12 +46,14 @@ from sessions_app.turn import Outcome
 from sessions_app.waiting import waiting
 
 
-class ConversationFilter(django_filters.FilterSet):
+class ConversationFilter(FilterByRole):
+    list_name = "conversations"
+
     controller = django_filters.MultipleChoiceFilter(choices=Controller.choices, help_text="Whose turn it is.")
     tier = django_filters.MultipleChoiceFilter(choices=Tier.choices)
-    platform = django_filters.CharFilter(max_length=64)
-    shop_id = django_filters.CharFilter(max_length=191)
-    account_id = django_filters.CharFilter(max_length=191)
+    platform = IdTextFilter(max_length=MAX_PLATFORM)
+    shop_id = IdTextFilter()
+    account_id = IdTextFilter()
     owner_kind = django_filters.ChoiceFilter(
         choices=[(kind.value, kind.value) for kind in Owner if kind], method="of_kind", help_text="Who works it now."
     )
@@ -80,29 +84,23 @@ class ConversationFilter(django_filters.FilterSet):
         return rows.filter(pk__in=_live().filter(agent_id=value, owner_kind="agent").values("conversation_id"))
 
     def of_caller(self, rows: QuerySet[Conversation], name: str, value: bool) -> QuerySet[Conversation]:
-        actor = _asks(self)
+        actor = self.actor
         served = _live().filter(agent_id=actor.pk, owner_kind="agent").values("conversation_id")
         if not actor.is_agent:
             return rows.none() if value else rows
         return rows.filter(pk__in=served) if value else rows.exclude(pk__in=served)
 
     def of_service_level(self, rows: QuerySet[Conversation], name: str, value: str) -> QuerySet[Conversation]:
-        return waits.with_service_level(_asks(self), rows, value)
+        return waits.with_service_level(self.actor, rows, value)
 
     def with_label(self, rows: QuerySet[Conversation], name: str, value: int) -> QuerySet[Conversation]:
         return filters.labelled(rows, value)
 
     def of_view(self, rows: QuerySet[Conversation], name: str, value: int) -> QuerySet[Conversation]:
-        return rows.filter(pk__in=saved_views.within(_asks(self), value).values("pk"))
+        return rows.filter(pk__in=saved_views.within(self.actor, value).values("pk"))
 
     def that_say(self, rows: QuerySet[Conversation], name: str, value: str) -> QuerySet[Conversation]:
-        return queries.that_say(_asks(self), rows, value)
-
-
-def _asks(filters: django_filters.FilterSet) -> Actor:
-    caller = principal_of(filters.request)
-    assert caller
-    return caller.actor
+        return queries.that_say(self.actor, rows, value)
 
 
 def _live() -> QuerySet[ChatSession]:
@@ -127,7 +125,7 @@ class DeskPages(Pages):
         return None
 
 
-class MessagePages(Pages):
+class MessagePages(KeysetPages):
     """A thread, the newest first."""
 
     ordering = ("-sent_at", "-id")

@@ -14,19 +14,18 @@ from agents_app.actors import Actor
 from agents_app.models import Agent, Team
 from agents_app.rest import Endpoints, command, number, reads
 from agents_app.scopes import Scope
-from config.api import IdFilter, Pages
+from config.api import ByName, IdFilter
 from config.errors import Forbidden, NotFound
 from sessions_app import queries
 from sessions_app.actions import departments, presence
 from sessions_app.api import bodies
 from sessions_app.api.answers import AgentAnswer, DepartmentsAnswer, TeamAnswer
+from sessions_app.api.filtering import FilterByRole
 
 
-class ByName(Pages):
-    ordering = ("name", "id")
+class AgentFilter(FilterByRole):
+    list_name = "agents"
 
-
-class AgentFilter(django_filters.FilterSet):
     availability = django_filters.MultipleChoiceFilter(choices=Agent.Availability.choices)
     team_id = IdFilter(field_name="teams")
 
@@ -71,7 +70,6 @@ class AgentEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, Endpoints
     @command(body=bodies.PresenceBody, answer=AgentAnswer, scope=Scope.SESSIONS, detail=False, path="me/availability")
     def declare(self, actor: Actor, availability: str, reason: str = "") -> Agent:
         """Declare one's own availability."""
-        self._me()
         presence.declare_availability(actor=actor, availability=availability, reason=reason)
         return self._me()
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Iterator
 from typing import Any
 
+from config.api import Body
+from config.openapi import describe, describe_components, name_codes, name_enums
+from sessions_app.api import glossary, roles, webhooks_document
+from sessions_app.api.catalogue import CATALOGUE
 from sessions_app.api.examples import ANSWERS, BODIES, LINES, OUTCOMES, STREAMED
+from sessions_app.api.parts import name_parts
+from sessions_app.api.refusals import CODES
+from sessions_app.api.vocabulary import ENUMS
 
 DESCRIPTION = """\
 Tandem knows, for every conversation, **whose turn it is**, and moves that turn safely between bots and people.
-The guide with a bot in fifty lines is docs/integrators.md.
+The guide, with a bot to begin with, is docs/integrators.md.
 
 **Who calls.** Bots and integrators send an API key, customers and participants a conversation token, both as
 `Authorization: Bearer …`; agents have their login, and send its CSRF token as `X-CSRFToken` with whatever writes.
@@ -22,6 +31,9 @@ The guide with a bot in fifty lines is docs/integrators.md.
 first time. A message with a `message_id` is stored once, however often it comes.
 
 **Lists** come by cursor: follow `next` as it is.
+
+**Roles.** `x-roles` of an operation says who may call it, `x-field-roles` who may set each field of its body: customer,
+participant, bot, integrator, agent, supervisor, admin. Anybody else is answered 403, which names the field.
 
 **Rates** are counted by credential and told in `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`; beyond
 them the answer is 429 with `Retry-After`.
@@ -83,9 +95,34 @@ def completed(result: Any, **_: Any) -> Any:
     for path in result["paths"].values():
         for operation in path.values():
             _illustrate(operation)
+            if names := [name for _, name in _contents(operation.get("requestBody", {})) if name]:
+                roles.describe(operation, [*result["components"]["schemas"][names[0]]["properties"]])
     used = {tag for path in result["paths"].values() for operation in path.values() for tag in operation["tags"]}
     result["tags"] = [{"name": name, "description": told} for name, told in TAGS.items() if name in used]
+    _call_bodies_by_their_operations(result)
+    name_parts(result)
+    events = json.loads(
+        json.dumps(webhooks_document.components())
+    )  # its parts are shared, and each is described by itself
+    describe({"components": {"schemas": events}, "paths": {}}, webhooks_document.FIELDS, {})
+    result["components"]["schemas"] |= events
+    result["components"]["parameters"] = webhooks_document.parameters()
+    result["webhooks"] = webhooks_document.webhooks()
+    name_enums(result, ENUMS | webhooks_document.type_enums())
+    name_codes(result, _codes())
+    describe_components(result, glossary.COMPONENTS)
+    describe(result, glossary.FIELDS, glossary.PARAMETERS)
     return result
+
+
+def _codes() -> dict[str, dict[int, list[str]]]:
+    """`refusals.CODES` by the status that each code has in the catalogue."""
+    statuses = {code.code: code.status for code in CATALOGUE}
+    told: dict[str, dict[int, list[str]]] = {}
+    for operation, codes in CODES.items():
+        for code in codes:
+            told.setdefault(operation, {}).setdefault(statuses[code], []).append(code)
+    return told
 
 
 # --- Examples ----------------------------------------------------------------------------------------------------
@@ -98,7 +135,7 @@ def _illustrate(operation: dict[str, Any]) -> None:
     if lines := operation.get("requestBody", {}).get("content", {}).get("application/x-ndjson"):
         lines["examples"] = {"two-messages": {"summary": "two messages", "value": LINES}}
     for content, name in _contents(operation.get("requestBody", {})):
-        if bodies := BODIES.get(name.removeprefix("Patched").removesuffix("Request")):
+        if bodies := BODIES.get(name.removesuffix("Request")):
             content["examples"] = {
                 title.replace(" ", "-").replace("'", ""): {"summary": title, "value": body}
                 for title, body in bodies.items()
@@ -131,6 +168,19 @@ def _answer(name: str, operation_id: str) -> Any:
     return ANSWERS.get(name)
 
 
+def _call_bodies_by_their_operations(document: dict[str, Any]) -> None:
+    """A body that says nothing of itself is that of its operations."""
+    users: dict[str, list[str]] = {}
+    for path in document["paths"].values():
+        for operation in path.values():
+            for _, name in _contents(operation.get("requestBody", {})):
+                users.setdefault(name, []).append(f"`{operation['operationId']}`")
+    for name, operations in users.items():
+        schema = document["components"]["schemas"].get(name, {})
+        if schema.get("description") == inspect.getdoc(Body):
+            schema["description"] = f"The body of {', '.join(operations)}."
+
+
 # --- What is no endpoint of REST framework -----------------------------------------------------------------------
 
 
@@ -138,21 +188,7 @@ _TEXT = {"type": "string"}
 
 
 def _operations() -> dict[str, Any]:
-    ok = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string", "const": "ok"}}}
-    readiness = {
-        "type": "object",
-        "required": ["status", "checks"],
-        "properties": {
-            "status": {"type": "string", "enum": ["ok", "unavailable"]},
-            "checks": {
-                "type": "object",
-                "description": "`ok`, or the name of what went wrong, by what is needed.",
-                "additionalProperties": _TEXT,
-            },
-        },
-    }
-    built = ("version", "revision", "python", "django")
-    build = {"type": "object", "required": list(built), "properties": dict.fromkeys(built, _TEXT)}
+    ok, readiness, build = ({"$ref": f"#/components/schemas/{name}"} for name in ("Liveness", "Readiness", "Build"))
     checks = {"database": "ok", "migrations": "ok"}
     return {
         "/api/v1/health/live": _asked("live", "Is the process alive", {"200": _told("It is.", ok, {"status": "ok"})}),

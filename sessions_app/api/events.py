@@ -17,7 +17,6 @@ from agents_app import passes
 from agents_app.actors import Actor
 from agents_app.rest import Endpoints, command, reads
 from agents_app.scopes import Scope
-from config.api import PROBLEM, Problem
 from config.errors import Forbidden, Malformed
 from messaging_app.follow import start
 from sessions_app import following
@@ -26,15 +25,15 @@ from sessions_app.asyncapi import PAGE
 MOST = 500
 
 
-@extend_schema_field({"type": "array", "items": {"type": "object", "additionalProperties": True}})
+@extend_schema_field({"type": "array", "items": {"$ref": "#/components/schemas/Event"}})
 class Events(serializers.ListField):
-    """As they are: `/api/v1/asyncapi.yaml` has the schema of each type."""
+    """As they are: `webhooks_document` has the component of each type."""
 
 
 @extend_schema_serializer(many=False)
 class EventsAnswer(serializers.Serializer):
     events = Events(
-        help_text="In order; each type is described in /api/v1/asyncapi.yaml. What is the tenant's and no conversation's "
+        help_text="In order. What is the tenant's and no conversation's "
         "(`agent.presence`) has null as its `conversation_id`."
     )
     cursor = serializers.CharField(
@@ -69,7 +68,6 @@ _ASKED = [
 _ANSWERS: dict[Any, Any] = {
     (200, "application/json"): EventsAnswer,
     (200, "text/event-stream"): OpenApiTypes.STR,
-    (410, PROBLEM): Problem,
 }
 
 
@@ -77,7 +75,7 @@ class EventEndpoints(Endpoints):
     serializer_class = EventsAnswer
 
     @extend_schema(responses=_ANSWERS)
-    @reads(EventsAnswer, scope=Scope.EVENTS, parameters=_ASKED)
+    @reads(EventsAnswer, scope=Scope.EVENTS, parameters=_ASKED, also=(410,))
     def list(self, request: Request) -> Response:
         """The events behind a cursor; with `Accept: text/event-stream` they come as they happen, where ASGI serves."""
         asked = following.asked(request.query_params, request.headers.get("Last-Event-ID", ""))

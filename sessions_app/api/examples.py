@@ -80,7 +80,7 @@ OPERATION = {
     "actor_kind": "bot",
     "actor_id": "3",
     "actor_name": "bargain",
-    "data": {"transfer_id": 8, "kind": "escalation", "reason": "wants a refund"},
+    "data": {"transfer_id": "8", "kind": "escalation", "reason": "wants a refund"},
     "at": MORNING.format(5),
 }
 
@@ -94,7 +94,7 @@ EVENT = {
     "pos": 120,
     "at": MORNING.format(5),
     "actor": {"kind": "bot", "id": "3", "name": "bargain"},
-    "data": {"transfer_id": 8, "kind": "escalation", "reason": "wants a refund"},
+    "data": {"transfer_id": "8", "kind": "escalation", "reason": "wants a refund"},
 }
 STREAMED = f"id: 120\nevent: transfer.requested\ndata: {json.dumps(EVENT)}\n\n"
 
@@ -243,8 +243,9 @@ ANSWERS: dict[str, Any] = {
         "needs": {"zh": 3},
         "accepted_by_id": None,
         "reason": "wants a refund",
+        "reason_by": "bot",
         "trigger": "bot",
-        "context": {"version": 1, "reason": "wants a refund", "suggestion": "Refund the postage."},
+        "context": {"version": 1, "reason": "wants a refund", "reason_by": "bot", "suggestion": "Refund the postage."},
         "requested_at": MORNING.format(5),
         "waiting_since": MORNING.format(5),
         "opens_at": None,
@@ -285,6 +286,7 @@ ANSWERS: dict[str, Any] = {
         "expires_at": "2026-03-03T09:00:00Z",
         "created_at": MORNING.format(0),
         "updated_at": MORNING.format(0),
+        "is_repeat": False,
     },
     "InvitedAnswer": {
         "conversation_id": "17",
@@ -369,8 +371,12 @@ ANSWERS: dict[str, Any] = {
             "sessions_joined": 0,
             "transfers_raised": 0,
             "rejections": [
-                {"line": 7, "reason": "content is empty"},
-                {"line": 912, "reason": "timestamp 'yesterday' is no ISO 8601 time"},
+                {"line": 7, "code": "malformed", "reason": "content is empty"},
+                {
+                    "line": 912,
+                    "code": "message_id_taken",
+                    "reason": "message_id_taken: message_id 'm-1' names another message; this row is not stored",
+                },
             ],
         },
         "created_at": MORNING.format(20),

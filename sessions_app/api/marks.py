@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import django_filters
 from django.db.models import QuerySet
 from rest_framework import mixins, serializers
 from rest_framework.request import Request
@@ -14,17 +13,15 @@ from agents_app.actors import Actor
 from agents_app.rest import Endpoints, command, number, reads
 from agents_app.scopes import Scope
 from agents_app.shared import Sharing
-from config.api import Body, FlagFilter, Id, Pages
+from config.api import Body, ByName, FlagFilter, Id
 from messaging_app import labels, mentions
 from messaging_app.desk_models import Label, Mention, SavedView
+from messaging_app.incoming import MAX_PLATFORM
 from messaging_app.models import Controller, Tier
 from sessions_app import filters, saved_views
 from sessions_app.api.answers import LabelAnswer, MessageAnswer
-
-
-class ByName(Pages):
-    ordering = ("name", "id")
-
+from sessions_app.api.fields import IdText
+from sessions_app.api.filtering import FilterByRole
 
 # --- Labels ------------------------------------------------------------------------------------------------------
 
@@ -98,8 +95,8 @@ class ViewFilterBody(Body):
         r"^(me|none|[0-9]{1,18})$", required=False, help_text="`me`, `none` for nobody, or an agent's id."
     )
     team_id = Id(required=False, help_text="What waits for the team, or is served by one of its members.")
-    platform = serializers.CharField(required=False, max_length=64)
-    shop_id = serializers.CharField(required=False, max_length=191)
+    platform = IdText(required=False, max_length=MAX_PLATFORM)
+    shop_id = IdText(required=False)
     needs_human = serializers.BooleanField(required=False)
     waiting_over = serializers.IntegerField(
         required=False, min_value=0, max_value=filters.LONGEST_WAIT, help_text="Waits longer than so many seconds."
@@ -133,6 +130,10 @@ class SavedViewAnswer(serializers.ModelSerializer):
         model = SavedView
         fields = ("id", "scope", "team_id", "name", "filter", "changed_by", "changed_at")
         read_only_fields = fields
+
+    def to_representation(self, view: SavedView) -> dict[str, Any]:
+        view.filter = filters.stored(view.filter).as_dict()
+        return super().to_representation(view)
 
 
 class SavedViewEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, Endpoints):
@@ -203,7 +204,9 @@ class MentionAnswer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class MentionFilter(django_filters.FilterSet):
+class MentionFilter(FilterByRole):
+    list_name = "mentions"
+
     unread = FlagFilter(method="of_state", help_text="True: not read yet.")
 
     def of_state(self, rows: QuerySet[Mention], name: str, value: bool) -> QuerySet[Mention]:

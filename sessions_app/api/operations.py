@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils import translation
 from django.utils.crypto import constant_time_compare
 from django.utils.html import format_html, format_html_join
 from django.views.decorators.csrf import csrf_exempt
@@ -36,7 +37,8 @@ def only_read(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequ
     def ask(request: HttpRequest) -> HttpResponse:
         if request.method in ("GET", "HEAD"):
             return view(request)
-        return _refused(MethodNotAllowed(request.method or ""), Allow="GET, HEAD")
+        with translation.override("en"):
+            return _refused(MethodNotAllowed(request.method or ""), Allow="GET, HEAD")
 
     return ask
 
@@ -49,14 +51,18 @@ def live(request: HttpRequest) -> HttpResponse:
 
 @only_read
 def ready(request: HttpRequest) -> HttpResponse:
-    """Whether this process can serve, with each thing that it needs: 503 when one of them is not there."""
+    """Whether this process can serve, with each thing that it uses: 503 when one that it needs is not there.
+
+    Redis is none of these. Without it everything goes on, more slowly: `degraded`, and 200, else a balancer would take all
+    processes out at once.
+    """
     checks = {"database": _works(_database), "migrations": _works(_migrations)}
+    is_ready = all(state == "ok" for state in checks.values())
     if settings.REDIS_URL:
         checks["redis"] = _works(hints.check)
-    is_ready = all(state == "ok" for state in checks.values())
-    return JsonResponse(
-        {"status": "ok" if is_ready else "unavailable", "checks": checks}, status=200 if is_ready else 503
-    )
+    is_whole = all(state == "ok" for state in checks.values())
+    status = ("ok" if is_whole else "degraded") if is_ready else "unavailable"
+    return JsonResponse({"status": status, "checks": checks}, status=200 if is_ready else 503)
 
 
 def _works(check: Any) -> str:
@@ -100,11 +106,15 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 class Document(SpectacularAPIView):
-    """The OpenAPI document of this API."""
+    """The OpenAPI document of this API, in English."""
 
     authentication_classes = ()
     permission_classes = ()
     renderer_classes: Any = (OpenApiJsonRenderer,)
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        with translation.override("en"):
+            return super().dispatch(request, *args, **kwargs)
 
 
 @require_GET

@@ -19,6 +19,7 @@ from config.api import Body, Id, IdFilter, Pages
 from messaging_app import canned
 from messaging_app.desk_models import CannedReply
 from sessions_app import replies
+from sessions_app.api.filtering import FilterByRole
 
 VARIABLES = ", ".join(f"`{{{name}}}`" for name in canned.VARIABLES)
 
@@ -81,7 +82,9 @@ class RenderedAnswer(serializers.Serializer):
     text = serializers.CharField()
 
 
-class CannedReplyFilter(django_filters.FilterSet):
+class CannedReplyFilter(FilterByRole):
+    list_name = "canned_replies"
+
     q = django_filters.CharFilter(
         method="that_hold",
         max_length=200,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import aclosing, suppress
 from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -19,15 +19,18 @@ import orjson
 from django.conf import settings
 from rest_framework.exceptions import NotAuthenticated
 
-from agents_app import passes
+from agents_app import connections, cors, passes
 from agents_app.actors import Actor
+from agents_app.connections import Close, Connection
 from agents_app.passes import Pass
 from agents_app.rest import REFUSALS, refusals
 from agents_app.scopes import Scope
+from config import pace
 from config.api import PROBLEM, problem_of
 from config.errors import DomainError, Forbidden
 from messaging_app import live
 from messaging_app.follow import CursorGone, Page, follow, in_thread, start
+from messaging_app.live import Bell
 from sessions_app import following
 from sessions_app.following import Asked
 
@@ -38,14 +41,21 @@ type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 
 EVENT_STREAM = "text/event-stream"
-MALFORMED, NOT_ADMITTED, NOT_ALLOWED, NOT_THERE = 4400, 4401, 4403, 4404
-NOT_KEPT_UP, TRY_AGAIN = 4008, 1013
-_CLOSING = {400: MALFORMED, 401: NOT_ADMITTED, 403: NOT_ALLOWED, 404: NOT_THERE}
+NOBODYS = 0
+"""No tenant: of a request that was refused before it was known whose it is."""
+_CLOSING = {
+    400: Close.MALFORMED,
+    401: Close.NOT_AUTHENTICATED,
+    403: Close.FORBIDDEN,
+    404: Close.NOT_FOUND,
+    429: Close.TOO_MANY,
+}
 _HEADERS = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),  # nginx would keep events until it has a bufferful
     (b"x-content-type-options", b"nosniff"),
+    (b"connection", b"close"),  # nothing comes after it, and whoever reads it to the end need not wait to see that
 ]
 
 
@@ -84,38 +94,47 @@ class Visit:
             self.cursor, self.is_reset = int(gone.fields["cursor"]), True
 
     async def run(
-        self, send: Callable[[AsyncGenerator[Page]], Awaitable[None]], gone: Callable[[], Awaitable[None]]
+        self,
+        send: Callable[[AsyncGenerator[Page]], Awaitable[None]],
+        gone: Callable[[Connection], Awaitable[None]],
     ) -> bool:
-        """Send pages until the client is gone or the pass has lapsed; False for the latter. Raises `Slow`.
+        """Send pages until the client is gone or the pass is revoked; False for the latter.
 
-        It listens before it begins, so that nothing falls between the cursor and the first hint.
+        It listens before it begins, so that nothing falls between the cursor and the first hint. Raises `Slow`,
+        `TooManyConnections`.
         """
-        async with live.hub.following(
-            self.actor.tenant_id,
-            holder=self.holder,
-            lapsed=following.lapsed,
-            conversation_id=following.conversation_of(self.actor, self.asked),
-        ) as bell:
-            await in_thread(self.begin)
-            pages = follow(
-                partial(following.read, self.actor, self.asked),
-                after=self.cursor,
-                bell=bell,
-                audience=following.audience(self.actor, self.asked),
-            )
-            async with aclosing(pages):
-                sending, leaving = asyncio.ensure_future(send(pages)), asyncio.ensure_future(gone())
-                bell.when_lapsed = sending.cancel
-                try:
-                    await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-                    if sending.cancelled():
-                        return False
-                    await (leaving if leaving.done() else sending)
-                    return True
-                finally:
-                    sending.cancel()
-                    leaving.cancel()
-                    await asyncio.wait({sending, leaving})
+        conversation_id = following.conversation_of(self.actor, self.asked)
+        with connections.registry.keeping(self.holder) as connection:
+            async with live.hub.following(self.actor.tenant_id, conversation_id=conversation_id) as bell:
+                return await self._follow(connection, bell, send, gone)
+
+    async def _follow(
+        self,
+        connection: Connection,
+        bell: Bell,
+        send: Callable[[AsyncGenerator[Page]], Awaitable[None]],
+        gone: Callable[[Connection], Awaitable[None]],
+    ) -> bool:
+        await in_thread(self.begin)
+        pages = follow(
+            partial(following.read, self.actor, self.asked),
+            after=self.cursor,
+            bell=bell,
+            audience=following.audience(self.actor, self.asked),
+        )
+        async with aclosing(pages):
+            sending, leaving = asyncio.ensure_future(send(pages)), asyncio.ensure_future(gone(connection))
+            connection.end = sending.cancel
+            try:
+                await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                if sending.cancelled():
+                    return False
+                await (leaving if leaving.done() else sending)
+                return True
+            finally:
+                sending.cancel()
+                leaving.cancel()
+                await asyncio.wait({sending, leaving})
 
 
 async def _patiently(sent: Awaitable[None]) -> None:
@@ -130,13 +149,15 @@ async def _patiently(sent: Awaitable[None]) -> None:
 
 
 async def event_stream(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-    """GET /api/v1/events with `Accept: text/event-stream`. Ends when the pass lapses: the client's next try is refused."""
+    """GET /api/v1/events with `Accept: text/event-stream`. Ends when the pass is revoked: the client's next try is refused."""
 
     async def sent(text: str) -> None:
         await _patiently(send({"type": "http.response.body", "body": text.encode(), "more_body": True}))
 
     async def pages(found: AsyncGenerator[Page]) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        pace.as_stream(scope, settings.EVENT_PATIENCE)
+        headers = [*_HEADERS, *_encoded(await _for_other_origins(scope, tenant_id))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         # An id without data moves the client's Last-Event-ID, and is no event.
         reset = f'event: reset\ndata: {{"cursor":"{visit.cursor}"}}\n' if visit.is_reset else ""
         await sent(f"retry: 1000\nid: {visit.cursor}\n{reset}\n")
@@ -146,15 +167,22 @@ async def event_stream(scope: MutableMapping[str, Any], receive: Receive, send: 
             if not page.events:
                 await sent(f": heartbeat\nid: {page.cursor}\n\n")
 
+    tenant_id = NOBODYS
     try:
         visit = await in_thread(partial(_visit_by_header, scope))
+        tenant_id = visit.actor.tenant_id
         await visit.run(pages, partial(_disconnected, receive))
     except (DomainError, NotAuthenticated) as error:
-        await _refuse(send, *_told(error, scope))
+        status, body, headers = _told(error, scope)
+        opened = await _for_other_origins(scope, None if status == 401 else tenant_id)
+        await _refuse(send, status, body, headers | opened)
         return
     except Slow:
-        log.info("a stream of events was closed: its client does not read")
-    await send({"type": "http.response.body", "body": b""})
+        log.info("a stream of events was cut: its client does not read")
+        if pace.abort(scope):
+            return
+    with suppress(Slow):
+        await _patiently(send({"type": "http.response.body", "body": b""}))
 
 
 def _visit_by_header(scope: MutableMapping[str, Any]) -> Visit:
@@ -170,7 +198,18 @@ def _visit(holder: Pass | None, asked: Asked) -> Visit:
     return Visit(holder, asked)
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _for_other_origins(scope: MutableMapping[str, Any], tenant_id: int | None) -> dict[str, str]:
+    """What `agents_app.cors` adds to every other answer; this one does not come through it."""
+    origin, authorization = _header(scope, b"origin"), _header(scope, b"authorization")
+    opened = cors.headers(await cors.read(), origin, authorization, tenant_id) if origin else {}
+    return {"Vary": "Origin"} | opened
+
+
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+async def _disconnected(receive: Receive, _: Connection) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -179,8 +218,7 @@ async def _refuse(send: Send, status: int, body: dict[str, Any], headers: dict[s
     if status == 401:
         headers |= {"WWW-Authenticate": 'Bearer realm="tandem"'}
     headers |= {"Content-Type": PROBLEM}
-    named = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": named})
+    await send({"type": "http.response.start", "status": status, "headers": _encoded(headers)})
     await send({"type": "http.response.body", "body": orjson.dumps(body)})
 
 
@@ -194,9 +232,10 @@ async def event_socket(scope: MutableMapping[str, Any], receive: Receive, send: 
     """
     if (await receive())["type"] != "websocket.connect":
         return
+    pace.as_stream(scope, settings.EVENT_PATIENCE)
     await send({"type": "websocket.accept"})
     if code := await _serve(scope, receive, partial(_frame, send)):
-        await send({"type": "websocket.close", "code": code})
+        await send({"type": "websocket.close", "code": int(code), "reason": code.reason})
 
 
 async def _frame(send: Send, text: str) -> None:
@@ -205,7 +244,7 @@ async def _frame(send: Send, text: str) -> None:
 
 async def _serve(
     scope: MutableMapping[str, Any], receive: Receive, frame: Callable[[str], Awaitable[None]]
-) -> int | None:
+) -> Close | None:
     """Until it is over; answers the code to close with, None when the client has closed."""
 
     async def pages(found: AsyncGenerator[Page]) -> None:
@@ -218,18 +257,19 @@ async def _serve(
             if not page.events:
                 await frame(f'{{"type":"heartbeat","cursor":"{page.cursor}"}}')
 
-    async def gone() -> None:
+    async def gone(connection: Connection) -> None:
         while (message := await receive())["type"] != "websocket.disconnect":
-            if "ping" in (message.get("text") or "")[:40]:
+            is_ping = "ping" in (message.get("text") or "")[:40]
+            if is_ping and await connections.registry.verified(connection):
                 await frame('{"type":"pong"}')
 
     try:
         visit = await in_thread(partial(_visit_by_ticket_or_login, scope))
-        return None if await visit.run(pages, gone) else NOT_ADMITTED
+        return None if await visit.run(pages, gone) else Close.NOT_AUTHENTICATED
     except (DomainError, NotAuthenticated) as error:
-        return _CLOSING.get(_told(error, scope)[0], TRY_AGAIN)
+        return _CLOSING.get(_told(error, scope)[0], Close.TRY_AGAIN)
     except Slow:
-        return NOT_KEPT_UP
+        return Close.NOT_READING
 
 
 def _visit_by_ticket_or_login(scope: MutableMapping[str, Any]) -> Visit:
@@ -238,7 +278,7 @@ def _visit_by_ticket_or_login(scope: MutableMapping[str, Any]) -> Visit:
         holder = passes.use_ticket(query["ticket"])
     else:
         holder = passes.admit(session_key=_session_key(scope))
-    return _visit(holder if holder and not following.lapsed({holder}) else None, following.asked(query))
+    return _visit(holder if holder and not passes.lapsed({holder}) else None, following.asked(query))
 
 
 def _told(error: Exception, scope: MutableMapping[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:

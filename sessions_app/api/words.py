@@ -6,14 +6,12 @@ from typing import Any
 
 from django.conf import settings
 
-from agents_app.actors import Actor, ActorKind, customer_actor
+from agents_app.actors import Actor, ActorKind
 from agents_app.models import Tenant
 from agents_app.rest import Endpoints, command
 from agents_app.scopes import Scope
 from agents_app.tokens import issue_token
-from config.errors import Forbidden
-from sessions_app import visible
-from sessions_app.actions import intake, people, talk
+from sessions_app.actions import intake, people, talk, tokens
 from sessions_app.api import bodies
 from sessions_app.api.answers import JoinedAnswer, OutcomeAnswer, TokenAnswer
 from sessions_app.errors import LinkIsOver
@@ -22,7 +20,7 @@ from sessions_app.turn import Outcome
 
 
 class InboundEndpoint(Endpoints):
-    @command(body=bodies.InboundBody, answer=OutcomeAnswer, scope=Scope.MESSAGES, status=201, called="receive")
+    @command(body=bodies.InboundBody, answer=OutcomeAnswer, scope=Scope.INBOUND, status=201, called="receive")
     def create(self, actor: Actor, **body: Any) -> Outcome:
         """Bring in what a customer said. The answer's controller says who gets it; for `bot`, answer with its epoch."""
         return intake.receive_message(actor=actor, **body)
@@ -43,13 +41,8 @@ class TokenEndpoint(Endpoints):
     @command(body=bodies.TokenBody, answer=TokenAnswer, scope=Scope.TOKENS, status=201, called="issue")
     def create(self, actor: Actor, *, conversation_id: int, customer_name: str = "") -> dict[str, Any]:
         """A token with which one customer reads and writes in one conversation: for a chat in the shop's own page."""
-        if actor.kind != ActorKind.INTEGRATOR:
-            raise Forbidden("Only integrators issue customers' tokens.")
-        conversation = visible.conversation(actor, conversation_id)
-        customer = customer_actor(
-            Tenant.objects.get(pk=actor.tenant_id), conversation.pk, customer_name or conversation.customer_name
-        )
-        return {"token": issue_token(customer), "expires_in": settings.TOKEN_LIFETIME}
+        token = tokens.issue_customer_token(actor=actor, conversation_id=conversation_id, customer_name=customer_name)
+        return {"token": token, "expires_in": settings.TOKEN_LIFETIME}
 
 
 class JoinEndpoint(Endpoints):

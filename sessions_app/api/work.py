@@ -14,7 +14,7 @@ from agents_app.actors import Actor
 from agents_app.rest import Endpoints, command, number, reads
 from agents_app.scopes import Scope
 from config.api import IdFilter
-from sessions_app import access, visible
+from sessions_app import access, field_rights, visible
 from sessions_app.actions import flows, lifecycle, presence, recovery, transfers
 from sessions_app.api import bodies
 from sessions_app.api.answers import (
@@ -25,6 +25,8 @@ from sessions_app.api.answers import (
     TransferAnswer,
     TruthAnswer,
 )
+from sessions_app.api.fields import IdTextFilter
+from sessions_app.api.filtering import FilterByRole
 from sessions_app.assignment import explained
 from sessions_app.errors import NotFound
 from sessions_app.models import ChatSession, GuidedFlow, SlaClock, Transfer
@@ -48,7 +50,9 @@ class Found(mixins.ListModelMixin, mixins.RetrieveModelMixin, Endpoints):
         return row
 
 
-class SessionFilter(django_filters.FilterSet):
+class SessionFilter(FilterByRole):
+    list_name = "sessions"
+
     status = django_filters.MultipleChoiceFilter(choices=_choices(Status))
     kind = django_filters.MultipleChoiceFilter(choices=_choices(Kind))
     conversation_id = IdFilter()
@@ -80,10 +84,11 @@ class SessionEndpoints(Found):
         """One session, as it is now."""
         return super().retrieve(request, *args, **kwargs)
 
-    @command(body=bodies.OpenBody, answer=OutcomeAnswer, scope=Scope.SESSIONS, status=201, called="open")
+    @command(body=bodies.OpenBody, answer=OutcomeAnswer, scope=Scope.SESSIONS, status=201, repeated=200, called="open")
     def create(self, actor: Actor, **body: Any) -> Outcome:
         """Open a robot or human session under the conflict rules; the answer names the rule that decided."""
-        access.may_open(actor, robot=body["robot"])  # first: who may not must not make a conversation either
+        field_rights.ask(lifecycle.open_session, actor=actor, **body)  # before a conversation is made for it
+        access.may_open(actor, robot=body["robot"])
         key = {name: body.pop(name) for name in ("shop_id", "account_id", "platform") if name in body}
         if "conversation_id" not in body:
             body["conversation_id"] = lifecycle.conversation_for(actor=actor, **key).pk
@@ -130,7 +135,9 @@ class SessionEndpoints(Found):
         presence.heartbeat(actor=actor)
 
 
-class TransferFilter(django_filters.FilterSet):
+class TransferFilter(FilterByRole):
+    list_name = "transfers"
+
     status = django_filters.MultipleChoiceFilter(choices=_choices(TransferStatus))
     kind = django_filters.MultipleChoiceFilter(choices=_choices(TransferKind))
     conversation_id = IdFilter()
@@ -183,9 +190,11 @@ class TransferEndpoints(Found):
         return transfers.withdraw_transfer(actor=actor, transfer_id=pk, **body)
 
 
-class FlowFilter(django_filters.FilterSet):
+class FlowFilter(FilterByRole):
+    list_name = "flows"
+
     status = django_filters.MultipleChoiceFilter(choices=_choices(FlowStatus))
-    trigger_id = django_filters.CharFilter(max_length=191)
+    trigger_id = IdTextFilter()
     conversation_id = IdFilter()
 
     class Meta:
@@ -214,7 +223,7 @@ class FlowEndpoints(Found):
         """One flow, with the customer's last answer."""
         return super().retrieve(request, *args, **kwargs)
 
-    @command(body=bodies.FlowBody, answer=FlowAnswer, scope=Scope.FLOWS, status=201, called="open")
+    @command(body=bodies.FlowBody, answer=FlowAnswer, scope=Scope.FLOWS, status=201, repeated=200, called="open")
     def create(self, actor: Actor, **body: Any) -> GuidedFlow:
         """Begin a flow, or find the one this trigger began."""
         return flows.open_flow(actor=actor, **body)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from django.conf import settings
 from standardwebhooks import Webhook as Signer
 
+from config.clock import utc
 from config.http import Unanswered, ask
 from sessions_app.notices.notice import Notice, NotSent
 
@@ -23,7 +24,7 @@ class Webhook:
     def send(self, notice: Notice) -> None:
         """The id is the same whenever the same link is sent, so that a receiver can drop a repeat."""
         id, now = f"notice_{notice.key[:32]}", datetime.now(UTC)
-        body = json.dumps({"type": TYPE, "timestamp": now.isoformat(), "data": _data(notice)}, ensure_ascii=False)
+        body = json.dumps({"type": TYPE, "timestamp": utc(now), "data": _data(notice)}, ensure_ascii=False)
         try:
             signature = Signer(settings.NOTICE_WEBHOOK_SECRET).sign(id, now, body)
         except ValueError:

@@ -8,14 +8,14 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from django.db.models import Case, Exists, F, FilteredRelation, JSONField, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Case, Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, When
 
 from agents_app.actors import Actor
 from config.db import ids_beside, ids_in
 from messaging_app import labels
 from messaging_app.desk_models import Mention
 from messaging_app.models import Conversation, Message, ReadCursor
-from sessions_app.models import ChatSession, SlaClock, Transfer
+from sessions_app.models import ChatSession, PackageField, SlaClock, Transfer
 from sessions_app.states import LIVE, OPEN, Owner, TransferStatus
 
 AGENTS_KEPT = 128
@@ -130,7 +130,7 @@ def _lines(agent_id: int) -> QuerySet[Any]:
     rows = rows.annotate(
         **{f"asked_{name}": F(f"asked__{name}") for name in _OF_A_MOVE},
         asked_patience=F("asked__to_team__offer_timeout"),
-        asked_context=Case(decides, output_field=JSONField(null=True)),
+        asked_context=Case(decides, output_field=PackageField(null=True)),
     )
     return rows.select_related("open_session__agent", "open_session__bot", "pressing")
 

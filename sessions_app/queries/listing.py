@@ -130,17 +130,22 @@ def desk_page(
     """A page of the list in the order of domain.md, as this agent may see it; `within` is asked for instead of a view."""
     found = in_view(actor, view) if within is None else within
     by_wait = within is None and view in BY_WAIT
-    shown, last = page_of(narrowed(found, search, controller), after, limit, by_wait=by_wait)
+    shown, last = page_of(narrowed(actor, found, search, controller), after, limit, by_wait=by_wait)
     return DeskPage(rows(actor, shown, beside(actor, shown), labels.of_tenant(actor)), last)
 
 
-def narrowed(found: QuerySet[Conversation], search: str, controller: str) -> QuerySet[Conversation]:
+def narrowed(actor: Actor, found: QuerySet[Conversation], text: str, controller: str) -> QuerySet[Conversation]:
     """By what stands in the list's search, and by whose turn it is."""
-    if search:
-        found = found.filter(
-            Q(customer_name__icontains=search) | Q(account_id__icontains=search) | Q(shop_id__icontains=search)
-        )
+    if text:
+        everybody = Conversation.objects.filter(tenant_id=actor.tenant_id)
+        by_index = search.find_conversations(everybody, text, tenant_id=actor.tenant_id)
+        found = found.filter(named(text) | Q(pk__in=by_index.values("pk")))
     return found.filter(controller=controller) if controller else found
+
+
+def named(text: str) -> Q:
+    """A part of a name, account or shop as it stands: a conversation is found before the index has heard of it."""
+    return Q(customer_name__icontains=text) | Q(account_id__icontains=text) | Q(shop_id__icontains=text)
 
 
 def placed(

@@ -11,9 +11,10 @@ from agents_app import presence
 from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent, Team
 from config import clock
+from messaging_app import incoming
 from messaging_app.models import Conversation
-from sessions_app import access
-from sessions_app.errors import Forbidden, Malformed
+from sessions_app import access, visible
+from sessions_app.errors import Forbidden
 from sessions_app.queries.beside import live_sessions
 from sessions_app.states import LIVE, Owner
 
@@ -52,8 +53,7 @@ def availability(actor: Actor, *, shop_id: str, account_id: str, platform: str =
     """Of the conversation between an account and a shop. A reading, not a promise: `open_session` decides."""
     if actor.kind not in _SEE_THE_DESK:
         raise Forbidden("Only agents and programs ask for availability.")
-    if not (shop_id and account_id):
-        raise Malformed("Name shop_id and account_id.")
+    platform, shop_id, account_id = incoming.conversation_key(platform, shop_id, account_id)
     key = {"platform": platform, "shop_id": shop_id, "account_id": account_id}
     conversation = Conversation.objects.filter(tenant_id=actor.tenant_id, **key).first()
     if conversation is None:
@@ -66,6 +66,6 @@ def availability(actor: Actor, *, shop_id: str, account_id: str, platform: str =
         conversation_id=conversation.pk,
         conflicting_session_id=live.pk,
         owner_kind=live.owner_kind or "queue",
-        owner_name=access.owner_name(live),
+        owner_name=access.owner_name(live) if visible.conversations(actor).filter(pk=conversation.pk).exists() else "",
         may_end_at=live.expires_at,
     )

@@ -18,10 +18,12 @@ from agents_app import presence
 from agents_app.actors import Actor
 from agents_app.models import Agent
 from config import clock
+from config.api import is_id
 from config.db import ids_in
 from messaging_app import labels, mentions, thread
 from messaging_app.attachments.models import Attachment
 from messaging_app.desk_models import Draft, Label
+from messaging_app.events import message_ids
 from messaging_app.models import Controller, Conversation, Message, Operation
 from sessions_app import waiting
 from sessions_app.errors import Malformed, NotFound
@@ -44,6 +46,7 @@ _CARRIES = (TransferKind.ESCALATION, TransferKind.HANDOVER, TransferKind.REASSIG
 
 EVENTS = (
     "transfer.requested",
+    "transfer.changed",
     "transfer.accepted",
     "transfer.declined",
     "transfer.withdrawn",
@@ -225,7 +228,7 @@ def thread_news(*, actor: Actor, conversation_id: int, after: int, limit: int = 
     # A batch may put words anywhere in the past; so does a long absence leave a page better loaded anew.
     page.is_behind = len(operations) > limit or any(o.type == "messages.grouped" for o in operations)
     if not page.is_behind:
-        ids = [o.data["message"] for o in operations if o.type == "message.created"]
+        ids = message_ids(operations)
         said = _with_files(_said(conversation_id).filter(pk__in=ids))
         page.items = merged(said, [o for o in operations if o.type in EVENTS])
     return page
@@ -305,11 +308,13 @@ def before_place(said: QuerySet[Message], place: str) -> QuerySet[Message]:
 
 
 def _place(text: str) -> tuple[datetime, int]:
+    at, _, pk = text.rpartition("_")
     try:
-        at, pk = text.rsplit("_", 1)
-        return datetime.fromisoformat(at), int(pk)
-    except ValueError:
-        raise Malformed(f"{text!r} is no place in a thread.") from None
+        if is_id(pk):
+            return datetime.fromisoformat(at).astimezone(UTC), int(pk)
+    except (ValueError, OverflowError):  # no time, or one that an offset puts beyond the calendar
+        pass
+    raise Malformed(f"{text!r} is no place in a thread.")
 
 
 def merged(said: Iterable[Message], happened: Iterable[Operation]) -> list[Item]:

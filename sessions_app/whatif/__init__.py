@@ -9,6 +9,7 @@ from typing import Any
 
 from agents_app.models import Tenant
 from config import clock
+from messaging_app.incoming import EARLIEST
 from sessions_app.whatif.figures import Figures, figures
 from sessions_app.whatif.past import Happened, Past, between
 from sessions_app.whatif.reading import read
@@ -35,7 +36,8 @@ class Comparison:
 
 def compare(tenant: Tenant, start: datetime, end: datetime, changes: Mapping[str, Any]) -> Comparison:
     """Play a period with and without changes, as far as it is past. Raises `rules.BadChange`."""
-    end = min(end, clock.now())
+    start = max(start, EARLIEST)  # nothing happened before, and what the period began with is looked for before it
+    end = max(start, min(end, clock.now()))
     past = read(tenant, start, end)
     rules = changed(past, changes)
     then, again, other = between(past.story, start, end), played(past, Rules.of(past)), played(past, rules)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from datetime import datetime, timedelta
-from itertools import islice
 from operator import itemgetter
 
 from agents_app.models import Agent, Team
@@ -93,7 +92,8 @@ class Offers(Desk):
 
     def _is_expecting(self, seat: Seat) -> bool:
         """Whether the agent is kept free for what does not wait yet: a handover, or what comes in a moment."""
-        for offered_at, comes_at in islice(seat.ahead, bisect_left(seat.ahead, self.now, key=itemgetter(0)), None):
+        for place in range(bisect_left(seat.ahead, self.now, key=itemgetter(0)), len(seat.ahead)):
+            offered_at, comes_at = seat.ahead[place]
             if offered_at > self.now + LOOKS_WITHIN:
                 return False
             if self.now <= comes_at:

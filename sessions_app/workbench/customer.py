@@ -82,7 +82,6 @@ def say(request: HttpRequest, tenant: Tenant) -> HttpResponse:
             shop_id=SHOP,
             account_id=visitor["account_id"],
             platform="try-it",
-            customer_name=visitor["name"],
         )
     except DomainError as error:
         if is_fragment(request):

@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from agents_app.actors import agent_actor
 from agents_app.models import Agent
 from config.errors import DomainError, NotFound
+from config.failures import unavailable
 
 type DeskView = Callable[..., HttpResponseBase]
 
@@ -39,6 +40,8 @@ def for_agents(view: DeskView) -> Callable[..., HttpResponseBase]:
         except NotFound as error:
             raise Http404(str(error)) from error
         except DomainError as error:
+            if error.status == 503:
+                return unavailable(request, error)
             return render(request, "desk/refused.html", {"problem": error.detail}, status=error.status)
 
     return enter

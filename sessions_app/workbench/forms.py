@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from agents_app.models import Agent
 from agents_app.shared import Sharing
 from messaging_app.desk_models import Draft
+from messaging_app.incoming import MAX_CONTENT, MAX_ID, clean
 from messaging_app.models import Controller
-from messaging_app.thread import MAX_CONTENT, MAX_ID
 from sessions_app.actions.bulk import BulkAction
 from sessions_app.queries import LIST_MOST, LIST_PAGE, View
 
@@ -63,7 +63,7 @@ class Text(forms.CharField):
         super().__init__(max_length=MAX_CONTENT, required=False, strip=False)
 
     def to_python(self, value: Any) -> Any:
-        return (super().to_python(value) or "").replace("\r\n", "\n")
+        return clean((super().to_python(value) or "").replace("\r\n", "\n"))
 
 
 class Ids(forms.Field):

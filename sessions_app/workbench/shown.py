@@ -134,6 +134,8 @@ def row_shown(row: Row) -> RowShown:
 def why_asked(move: Move) -> str:
     """In the words of whoever asked; without any, what made them ask."""
     why = wording.trigger(move.trigger)
+    if move.reason and move.trigger == "customer":
+        return _("The customer says: %(reason)s") % {"reason": move.reason}
     return move.reason or why[:1].upper() + why[1:]
 
 

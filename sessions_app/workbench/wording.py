@@ -121,6 +121,7 @@ def priority(number: int | None) -> str:
 
 TRIGGERS = {
     "keyword": gettext_lazy("the customer asked"),
+    "customer": gettext_lazy("the customer asked"),
     "failure": gettext_lazy("the bot could not help"),
     "sentiment": gettext_lazy("the customer is angry"),
     "vip": gettext_lazy("VIP customer"),
@@ -160,7 +161,7 @@ def _says_why(type: str, data: dict[str, Any], who: str) -> bool:
         return kind != TransferKind.ESCALATION
     if type == "session.paused":
         return not data.get("preempted")
-    return type in ("transfer.declined", "session.completed", "session.cancelled")
+    return type in ("transfer.changed", "transfer.declined", "session.completed", "session.cancelled")
 
 
 def _event(type: str, data: dict[str, Any], who: str) -> str:
@@ -193,6 +194,7 @@ def _event(type: str, data: dict[str, Any], who: str) -> str:
     return {
         "mail.queued": _("Nobody is there: this goes to the team by e-mail"),
         "mail.failed": _("The e-mail to the team could not be sent"),
+        "transfer.changed": _("%(who)s asked again, with more to say"),
         "transfer.declined": _("%(who)s declined"),
         "transfer.withdrawn": _("The request was withdrawn"),
         "transfer.timed_out": _("Nobody accepted in time"),

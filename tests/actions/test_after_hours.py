@@ -457,7 +457,7 @@ def test_a_guided_flow_expires_after_a_day_of_elapsed_time(chat: Chat, later: La
     opened_at = berlin(FRIDAYS[season], "20:00") + timedelta(days=1)
     later.until(opened_at)
     with timezone.override(zone):
-        flow = flows.open_flow(actor=chat.cast.bargain, trigger_id="t", question="Which size?", conversation_id=chat.id)
+        flow = flows.open_flow(actor=chat.cast.channel, trigger_id="t", question="Which size?", conversation_id=chat.id)
         assert abs(flow.expires_at - opened_at - timedelta(hours=24)) < timedelta(seconds=5)
         later.until(opened_at, 24 * HOUR - MINUTE)
         sweep.sweep_due()

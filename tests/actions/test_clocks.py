@@ -83,6 +83,7 @@ def _urgent_waits(chat: Chat) -> None:
 
 
 def _flow_waits(chat: Chat) -> None:
+    chat.robot()
     flows.open_flow(actor=chat.cast.bargain, trigger_id="t", question="Which size?", conversation_id=chat.id)
 
 

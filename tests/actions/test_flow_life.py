@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agents_app.actors import Actor
 from sessions_app import sweep
 from sessions_app.actions import flows, lifecycle, recovery
 from sessions_app.models import GuidedFlow
@@ -11,10 +12,10 @@ from sessions_app.states import Kind
 from tests.cast import Chat, Later, refused
 
 
-def asks(chat: Chat) -> GuidedFlow:
+def asks(chat: Chat, bot: Actor | None = None) -> GuidedFlow:
     """The bot at work asks for a size."""
     return flows.open_flow(
-        actor=chat.cast.bargain,
+        actor=bot or chat.cast.bargain,
         trigger_id="size",
         question="Which size?",
         conversation_id=chat.id,
@@ -111,10 +112,10 @@ def test_a_human_who_takes_over_and_leaves_finds_the_flow_where_it_was(chat: Cha
 def test_a_bot_that_was_preempted_meanwhile_is_not_woken_by_its_flow(chat: Chat) -> None:
     """The flow's end moves the controller; whose session is live is another matter."""
     first = chat.robot(chat.cast.follow_up, Kind.AUTO_FOLLOW_UP)
-    flow = asks(chat)
+    flow = asks(chat, chat.cast.follow_up)
     chat.robot()  # of better rank
     flow.refresh_from_db()
-    flows.move_flow(actor=chat.cast.bargain, flow_id=flow.pk, to="ignored", version=flow.version)
+    flows.move_flow(actor=chat.cast.follow_up, flow_id=flow.pk, to="ignored", version=flow.version)
     assert chat.controller == "bot"
     assert chat.live.bot_id == chat.cast.bargain.pk
     assert chat.session(first).status == "PAUSED"

@@ -31,6 +31,8 @@ ALLOWED = {
 
 def opened(chat: Chat, trigger: str = "t-1", **more: Any) -> GuidedFlow:
     given = {"conversation_id": chat.id, "question": "Which size?"} | more
+    if given["conversation_id"] is not None and not chat.has_live:
+        chat.robot()  # a flow is bound where the bot's session is live
     return flows.open_flow(actor=chat.cast.bargain, trigger_id=trigger, **given)
 
 
@@ -121,8 +123,8 @@ def test_a_flow_that_does_not_block_leaves_the_customer_to_the_bot(chat: Chat) -
 
 
 def test_a_human_who_serves_goes_before_a_flow(chat: Chat) -> None:
-    chat.serve()
     flow = opened(chat)
+    chat.take()
     assert chat.says("Large.").controller == "human"
     flow.refresh_from_db()
     assert (flow.status, flow.answer) == (W, "")
@@ -162,15 +164,18 @@ def test_a_flow_may_be_bound_later_and_blocks_from_then_on(chat: Chat) -> None:
     seq = chat.row.seq
     flows.bind_flow(actor=bot, flow_id=flow.pk, conversation_id=chat.id)  # harmless
     assert chat.row.seq == seq
-    refused("conflict", flows.bind_flow, actor=bot, flow_id=flow.pk, conversation_id=chat.cast.chat().id)
+    other = chat.cast.chat()
+    other.robot()
+    refused("conflict", flows.bind_flow, actor=bot, flow_id=flow.pk, conversation_id=other.id)
     assert chat.says("Large").controller == "flow"
 
 
 def test_a_flow_that_has_ended_may_be_bound_and_does_not_block(chat: Chat) -> None:
     flow = opened(chat, conversation_id=None)
     moved(chat, flow, FlowStatus.IGNORED)
+    chat.robot()
     flows.bind_flow(actor=chat.cast.bargain, flow_id=flow.pk, conversation_id=chat.id)
-    assert chat.controller == "none"
+    assert chat.controller == "bot"
 
 
 def test_the_light_state_of_a_flow_is_kept(chat: Chat) -> None:
@@ -195,7 +200,7 @@ def test_what_is_no_move_is_refused(chat: Chat, wrong: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("trigger", "question"), [("", "Which?"), ("t" * 192, "Which?"), ("t", " ")])
 def test_what_is_no_flow_is_refused(chat: Chat, trigger: str, question: str) -> None:
-    refused("malformed", opened, chat, trigger, question=question)
+    refused("malformed", opened, chat, trigger, question=question, conversation_id=None)
 
 
 def test_a_crash_of_the_rerun_frees_the_conversation_when_the_lease_runs_out(chat: Chat, later: Later) -> None:

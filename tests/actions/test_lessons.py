@@ -208,7 +208,7 @@ def test_escalating_again_resets_the_waiting_clock(chat: Chat, later: Later) -> 
 def test_acting_on_a_closed_session_succeeds(chat: Chat) -> None:
     chat.queue()
     asked = chat.asked
-    lifecycle.cancel_session(actor=chat.cast.bargain, session_id=chat.live.pk)
+    lifecycle.cancel_session(actor=chat.cast.channel, session_id=chat.live.pk)
     refused("transfer_ended", transfers.accept_transfer, actor=chat.cast.ann, transfer_id=asked.pk)
     refused("illegal_transition", lifecycle.complete_session, actor=chat.cast.bargain, session_id=asked.session_id)
 

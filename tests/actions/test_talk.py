@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from config import clock
+from messaging_app.incoming import MAX_CONTENT, MAX_ID
 from messaging_app.models import Controller, Message
-from messaging_app.thread import MAX_CONTENT, MAX_ID, Words
+from messaging_app.thread import Words
 from sessions_app.actions import flows, intake, lifecycle, talk
 from sessions_app.states import Kind, Owner, Status, TransferStatus
 from tests.cast import Cast, Chat, Later, refused
@@ -92,10 +93,15 @@ def test_what_a_customer_says_is_stored_and_routed_in_every_state(chat: Chat, st
 
 @pytest.mark.parametrize("state", [state for state, (_, route) in ROUTES.items() if route != Controller.BOT])
 def test_no_bot_speaks_where_the_turn_is_not_the_bots(chat: Chat, state: str) -> None:
-    """Invariant 3, whatever epoch the bot names."""
+    """Invariant 3, whatever epoch the bot names. One that never worked here is not told that there is a conversation."""
     ROUTES[state][0](chat)
+    worked = {session.bot_id for session in chat.sessions}
     for bot in (chat.cast.bargain, chat.cast.faq):
-        for epoch in (chat.epoch, chat.epoch - 1, None):
+        if bot.id not in worked:
+            refused("not_found", chat.speaks, bot)
+            continue
+        refused("malformed", chat.speaks, bot, epoch=None)
+        for epoch in (chat.epoch, chat.epoch - 1):
             error = refused("stale_epoch", chat.speaks, bot, epoch=epoch)
             assert (error.status, error.fields["epoch"], error.fields["controller"]) == (
                 409,
@@ -126,10 +132,10 @@ def test_another_tenants_queue_does_not_count(chat: Chat, others: Cast) -> None:
 # --- The epoch ---
 
 
-@pytest.mark.parametrize("epoch", ["before", "after", "none"])
+@pytest.mark.parametrize("epoch", ["before", "after"])
 def test_a_bot_speaks_only_with_the_present_epoch(chat: Chat, epoch: str) -> None:
     chat.robot()
-    named = {"before": chat.epoch - 1, "after": chat.epoch + 1, "none": None}[epoch]
+    named = {"before": chat.epoch - 1, "after": chat.epoch + 1}[epoch]
     refused("stale_epoch", chat.speaks, chat.cast.bargain, epoch=named)
     assert chat.speaks(chat.cast.bargain).epoch == chat.epoch
 
@@ -149,7 +155,7 @@ def test_an_answer_the_bot_was_still_writing_does_not_go_out(chat: Chat) -> None
 @pytest.mark.parametrize("who", ["faq", "follow_up"])
 def test_only_the_bot_whose_session_it_is_speaks(chat: Chat, who: str) -> None:
     chat.robot(chat.cast.bargain)
-    refused("stale_epoch", chat.speaks, getattr(chat.cast, who))
+    refused("not_found", chat.speaks, getattr(chat.cast, who))
 
 
 def test_a_bot_of_a_waiting_session_does_not_speak_for_the_live_one(chat: Chat) -> None:
@@ -375,13 +381,12 @@ def test_an_id_of_another_conversation_is_refused(cast: Cast, speaker: str) -> N
     other.says("Mine.", "m-1")
     chat = cast.chat()
     chat.human() if speaker == "agent" else chat.robot()
-    error = refused("conflict", SPEAKERS[speaker], chat)
-    assert error.fields == {"reason": "message_id_taken"}
+    refused("message_id_taken", SPEAKERS[speaker], chat)
 
 
 def test_ids_are_compared_byte_by_byte_and_per_tenant_and_platform(cast: Cast, others: Cast) -> None:
     chat = cast.chat()
-    for message_id in ("abc", "ABC", "abc ", "äbc", "abc"):
+    for message_id in ("abc", "ABC", "äbc", "abc"):
         chat.says(f"<{message_id}>", message_id)
     others.chat().says("Theirs.", "abc")
     intake.receive_message(
@@ -391,8 +396,8 @@ def test_ids_are_compared_byte_by_byte_and_per_tenant_and_platform(cast: Cast, o
         platform="other",
         words=Words(content="There.", message_id="abc"),
     )
-    assert Message.objects.count() == 6
-    assert chat.said == ["<abc>", "<ABC>", "<abc >", "<äbc>"]
+    assert Message.objects.count() == 5
+    assert chat.said == ["<abc>", "<ABC>", "<äbc>"]
 
 
 def test_conversations_are_told_apart_by_their_full_key(cast: Cast) -> None:
@@ -401,7 +406,6 @@ def test_conversations_are_told_apart_by_their_full_key(cast: Cast) -> None:
         ("default", "s2", "carl"),
         ("web", "s1", "carl"),
         ("default", "s1", "Carl"),
-        ("default", "s1", "carl "),
     ]
     answers = [
         intake.receive_message(
@@ -422,11 +426,10 @@ def test_conversations_are_told_apart_by_their_full_key(cast: Cast) -> None:
         Words(content=""),
         Words(content=" \n\t"),
         Words(content="x" * (MAX_CONTENT + 1)),
-        Words(content="a\x00b"),
         Words(content="Hello", message_id="x" * (MAX_ID + 1)),
         Words(content="Hello", message_id="a\x00"),
     ],
-    ids=["empty", "blank", "too long", "NUL", "long id", "NUL in id"],
+    ids=["empty", "blank", "too long", "long id", "NUL in id"],
 )
 @pytest.mark.parametrize("by", ["customer", "bot", "agent", "note", "shop"])
 def test_what_is_not_a_message_is_refused(chat: Chat, words: Words, by: str) -> None:

@@ -78,9 +78,11 @@ def test_escalating_again_answers_with_what_waits_and_keeps_the_waiting_clock(
     first = chat.escalate(chat.cast.channel)
     since, seq = chat.row.waiting_since, chat.row.seq
     later(120)
-    again = chat.escalate(chat.cast.channel, reason="And again.")
-    assert (again.transfer_id, again.session_id) == (first.transfer_id, first.session_id)
+    again = chat.escalate(chat.cast.channel)
+    assert (again.transfer_id, again.session_id, again.is_repeat) == (first.transfer_id, first.session_id, True)
     assert (chat.row.waiting_since, chat.row.seq) == (since, seq)
+    more = chat.escalate(chat.cast.channel, reason="And again.")
+    assert (more.transfer_id, more.is_repeat, chat.row.waiting_since) == (first.transfer_id, False, since)
     assert Transfer.objects.count() == 1
 
 
@@ -210,8 +212,14 @@ def test_a_transfer_that_has_ended_is_not_accepted(chat: Chat, later: Later, end
         chat.sweep()
     error = refused("transfer_ended", transfers.accept_transfer, actor=cast.ann, transfer_id=asked.pk)
     assert error.fields == {"status": ended.upper().replace(" ", "_")}
-    refused("transfer_ended", transfers.decline_transfer, actor=cast.ann, transfer_id=asked.pk)
-    refused("transfer_ended", transfers.withdraw_transfer, actor=cast.bargain, transfer_id=asked.pk)
+    for end, verb, actor in (
+        ("declined", transfers.decline_transfer, cast.ann),
+        ("withdrawn", transfers.withdraw_transfer, cast.bargain),
+    ):
+        if end == ended:
+            assert verb(actor=actor, transfer_id=asked.pk).is_repeat
+        else:
+            refused("transfer_ended", verb, actor=actor, transfer_id=asked.pk)
 
 
 def test_a_late_accept_is_refused_with_no_sweeper_alive_and_the_timer_stays_applied(chat: Chat, later: Later) -> None:
@@ -405,7 +413,7 @@ def test_withdrawing_gives_the_bot_its_session_back(chat: Chat) -> None:
         ("escalation", "bargain", ""),
         ("escalation", "sue", ""),
         ("escalation", "channel", ""),
-        ("escalation", "faq", "forbidden"),
+        ("escalation", "faq", "not_found"),
         ("escalation", "ann", "forbidden"),
         ("handover", "ann", ""),
         ("handover", "sue", ""),
@@ -703,7 +711,7 @@ def test_an_override_is_a_supervisors_and_on_record(chat: Chat, way: str) -> Non
     cast.change("ben", max_load=1)
     cast.busy("ben", 1)
     prepare(chat)
-    refused("no_capacity", enter, chat, override=True)  # an agent asking for it gets none
+    refused("forbidden", enter, chat, override=True)
 
     cast.change("ben", role=Agent.Role.SUPERVISOR)
     from agents_app.actors import agent_actor
@@ -878,7 +886,7 @@ def test_recover_tells_a_bot_the_truth(chat: Chat, later: Later, happens: str, s
         "idle": lambda: later(1801),  # nobody has swept: asking applies what is due
     }.get(happens, lambda: None)()
     assert recovery.recover(actor=cast.bargain, session_id=session.session_id or 0).state == state
-    refused("forbidden", recovery.recover, actor=cast.faq, session_id=session.session_id)
+    refused("not_found", recovery.recover, actor=cast.faq, session_id=session.session_id)
 
 
 # --- Push: one agent at a time ---
@@ -1013,7 +1021,7 @@ def test_the_history_of_takeovers_is_a_query(chat: Chat) -> None:
 def test_a_participant_asks_for_nothing(chat: Chat) -> None:
     chat.serve()
     guest = chat.guest()
-    refused("human_serves", chat.escalate, guest)
+    refused("forbidden", chat.escalate, guest)
     people.leave(actor=guest, conversation_id=chat.id)
     chat.release()
     refused("forbidden", chat.escalate, guest)

@@ -48,15 +48,15 @@ def talk(cast: Cast, number: int) -> Chat:
     chat = cast.chat(f"{slug}-account-{number}")
     chat.robot()
     chat.says(f"{slug} words")
-    chat.escalate(reason=f"{slug} reason")
-    chat.accept(cast.ann, override=True) if number == 1 else chat.accept(cast.sue, override=True)
-    chat.guest(cast.ann if number == 1 else cast.sue, name=f"{slug} guest")
     flows.open_flow(
         actor=cast.bargain,
         trigger_id=f"{slug}-flow-{number}",
         question=f"{slug} question?",
         conversation_id=chat.id,
     )
+    chat.escalate(reason=f"{slug} reason")
+    chat.accept(cast.ann) if number == 1 else chat.accept(cast.sue, override=True)
+    chat.guest(cast.ann if number == 1 else cast.sue, name=f"{slug} guest")
     desk.mark_read(actor=cast.ann, conversation_id=chat.id, seq=1)
     hook = WebhookEndpoint.objects.create(
         tenant=cast.tenant, owner_id=cast.channel.id, url=f"https://{slug}.example/{number}", secret=f"{slug} secret"

@@ -166,7 +166,7 @@ def test_a_rule_is_written_one_phrase_a_line(supervisor: Client, here: Cast) -> 
 
 
 @pytest.mark.parametrize("field", ["phrases", "exceptions"])
-@pytest.mark.parametrize("phrase", ["/(/", "/(a+)+$/", "\u200b"])
+@pytest.mark.parametrize("phrase", ["/(/", "/(a)\\1/", "\u200b"])
 def test_a_phrase_that_cannot_work_is_refused(supervisor: Client, here: Cast, field: str, phrase: str) -> None:
     answer = supervisor.post(url(NeedRule, "add"), _rule(here, **{field: phrase}))
     assert answer.context["adminform"].form.errors[field]

@@ -70,7 +70,7 @@ def test_a_conversations_page_costs_the_same_however_long(operator: Client, here
             chat.robot()
             chat.says()
             chat.escalate()
-            chat.accept(here.ann, override=True)
+            chat.accept(here.ann)
             chat.resolve(here.ann)
         with _queries() as queries:
             assert operator.get(page).status_code == 200

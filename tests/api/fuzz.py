@@ -45,6 +45,10 @@ EXPECTED = (
     ("positive_data_acceptance", "GET /api/v1/events", "no events of type"),
     ("positive_data_acceptance", "GET", "cursor"),  # none of ours
     ("positive_data_acceptance", "", "ull characters"),  # no text holds the character NUL
+    ("positive_data_acceptance", "", "control character"),  # no id holds what nobody sees
+    ("positive_data_acceptance", "", "t is empty"),  # an id of spaces
+    ("positive_data_acceptance", "POST /api/v1/inbound", "is before 2000"),
+    ("positive_data_acceptance", "POST /api/v1/inbound", "is no ISO 8601 time"),  # leap seconds
     ("positive_data_acceptance", "POST /api/v1/sessions", "no type"),  # a robot's kind for a human session
     ("positive_data_acceptance", "POST /api/v1/batches", ""),  # lines that are none of ours
     ("positive_data_acceptance", "/conversations/bulk", "label"),  # goes with the actions that are about one
@@ -288,6 +292,8 @@ def own_database() -> Iterator[None]:
             "ALLOWED_HOSTS": "testserver,localhost",
             "API_RATE": "100000000/min",
             "ANONYMOUS_RATE": "100000000/min",
+            "LOGIN_RATE": "100000000/min",
+            "PAGE_RATE": "100000000/min",
             "REDIS_URL": "",
             "WEBHOOK_ALLOW_LOOPBACK": "true",
             "FILES": folder,

@@ -29,27 +29,27 @@ served   GET    conversations/{conversation}/messages                          k
 served   GET    conversations/{conversation}/timeline                          kkk    +00    +00    +00    ++0    ++0    ++0    ++0
 served   GET    conversations/{conversation}/participants                      kkk    +00    +00    +00    ++0    ++0    ++0    ++0
 queued   GET    conversations/{conversation}/queue                             kkk    +00    +00    +00    ++0    ++0    ++0    ++0
-with_bot POST   conversations/{conversation}/escalate                          kkk    +00    -00    +-0    ++0    ++0    ++0    ++0
-served   POST   conversations/{conversation}/escalate                          kkk    =00    =00    ==0    ==0    =-0    ==0    ==0
+with_bot POST   conversations/{conversation}/escalate                          kkk    +00    ---    +00    ++0    ++0    ++0    ++0
+served   POST   conversations/{conversation}/escalate                          kkk    +00    ---    =00    ==0    =-0    ==0    ==0
 with_bot POST   conversations/{conversation}/take-over                         kkk    ---    ---    ---    ---    ++0    ++0    ++0
 served   POST   conversations/{conversation}/take-over                         kkk    ---    ---    ---    ---    +=0    ==0    ==0
 queued   POST   conversations/{conversation}/take-over                         kkk    ---    ---    ---    ---    ==0    ==0    ==0
 served   POST   conversations/{conversation}/grab                              kkk    ---    ---    ---    ---    =+0    ++0    ++0
 queued   POST   conversations/{conversation}/grab                              kkk    ---    ---    ---    ---    ==0    ==0    ==0
-served   POST   conversations/{conversation}/transfer                          kkk    ---    ---    ---    ---    =-0    ==0    ==0
+served   POST   conversations/{conversation}/transfer                          kkk    ---    ---    ---    ---    +-0    ++0    ++0
 queued   POST   conversations/{conversation}/transfer                          kkk    ---    ---    ---    ---    ++0    ++0    ++0
-served   POST   conversations/{conversation}/release                           kkk    -00    -00    --0    --0    +-0    ++0    ++0
-queued   POST   conversations/{conversation}/release                           kkk    =00    =00    ==0    ==0    ==0    ==0    ==0
+served   POST   conversations/{conversation}/release                           kkk    ---    ---    ---    ---    +-0    ++0    ++0
+queued   POST   conversations/{conversation}/release                           kkk    ---    ---    ---    ---    ==0    ==0    ==0
 served   POST   conversations/{conversation}/resolve                           kkk    ---    ---    ---    ---    +-0    ++0    ++0
 queued   POST   conversations/{conversation}/resolve                           kkk    ---    ---    ---    ---    ==0    ==0    ==0
 served   POST   conversations/{conversation}/reassign                          kkk    ---    ---    ---    ---    ---    ++0    ++0
 queued   POST   conversations/{conversation}/reassign                          kkk    ---    ---    ---    ---    ---    ==0    ==0
-served   POST   conversations/{conversation}/invite-colleague                  kkk    -00    -00    --0    --0    +-0    --0    --0
-queued   POST   conversations/{conversation}/invite-colleague                  kkk    =00    =00    ==0    ==0    ==0    ==0    ==0
-served   POST   conversations/{conversation}/invite                            kkk    -00    -00    --0    --0    +-0    ++0    ++0
-queued   POST   conversations/{conversation}/invite                            kkk    =00    =00    ==0    ==0    ==0    ==0    ==0
-served   POST   conversations/{conversation}/invite-department                 kkk    -00    -00    --0    --0    +-0    ++0    ++0
-queued   POST   conversations/{conversation}/invite-department                 kkk    =00    =00    ==0    ==0    ==0    ==0    ==0
+served   POST   conversations/{conversation}/invite-colleague                  kkk    ---    ---    ---    ---    +-0    --0    --0
+queued   POST   conversations/{conversation}/invite-colleague                  kkk    ---    ---    ---    ---    ==0    ==0    ==0
+served   POST   conversations/{conversation}/invite                            kkk    ---    ---    ---    ---    +-0    ++0    ++0
+queued   POST   conversations/{conversation}/invite                            kkk    ---    ---    ---    ---    ==0    ==0    ==0
+served   POST   conversations/{conversation}/invite-department                 kkk    ---    ---    ---    ---    +-0    ++0    ++0
+queued   POST   conversations/{conversation}/invite-department                 kkk    ---    ---    ---    ---    ==0    ==0    ==0
 served   GET    departments                                                    k      -      -      -      -      +      +      +
 served   POST   conversations/{conversation}/pin                               kkk    ---    ---    ---    ---    ++0    ++0    ++0
 served   POST   conversations/{conversation}/unpin                             kkk    ---    ---    ---    ---    ++0    ++0    ++0
@@ -60,12 +60,12 @@ served   POST   conversations/{conversation}/not-urgent                        k
 served   POST   conversations/{conversation}/acknowledge                       kkk    ---    ---    ---    ---    ++0    ++0    ++0
 served   POST   conversations/{conversation}/read                              kkk    ---    ---    ---    ---    ++0    ++0    ++0
 served   POST   conversations/{conversation}/notes                             kkk    ---    ---    ---    ---    ++0    ++0    ++0
-served   POST   conversations/{conversation}/leave                             kkk    -00    +00    --0    --0    =00    000    000
-with_bot POST   conversations/{conversation}/raise-hand                        kkk    +00    -00    +-0    ++0    ++0    ++0    ++0
-served   POST   conversations/{conversation}/participants/{participant}/remove kkk    -00    -00    --0    --0    +-0    ++0    ++0
-served   POST   conversations/{conversation}/participants/{participant}/notify kkk    -00    -00    --0    --0    =-0    ==0    ==0
-served   POST   conversations/{conversation}/attachments                       kkk    +00    +00    --0    ++0    +-0    --0    --0
-with_bot POST   conversations/{conversation}/attachments                       kkk    +00    +00    +-0    ++0    ==0    ==0    ==0
+served   POST   conversations/{conversation}/leave                             kkk    ---    +00    ---    ---    =00    000    000
+with_bot POST   conversations/{conversation}/raise-hand                        kkk    +00    ---    +00    ++0    ++0    ++0    ++0
+served   POST   conversations/{conversation}/participants/{participant}/remove kkk    ---    ---    ---    ---    +-0    ++0    ++0
+served   POST   conversations/{conversation}/participants/{participant}/notify kkk    ---    ---    ---    ---    =-0    ==0    ==0
+served   POST   conversations/{conversation}/attachments                       kkk    +00    +00    -00    ++0    +-0    --0    --0
+with_bot POST   conversations/{conversation}/attachments                       kkk    +00    +00    +00    ++0    ==0    ==0    ==0
 served   GET    attachments/{attachment}                                       kkk    +00    +00    +00    ++0    ++0    ++0    ++0
 served   GET    attachments/{attachment}/content                               kkk    +00    +00    +00    ++0    ++0    ++0    ++0
 served   GET    attachments/{attachment}/preview                               kkk    +00    +00    +00    ++0    ++0    ++0    ++0
@@ -77,17 +77,19 @@ served   DELETE attachments/{unsent}                                           k
 served   GET    sessions                                                       k      +      +      +      +      +      +      +
 served   GET    sessions/{session}                                             kkk    000    000    +00    ++0    ++0    ++0    ++0
 with_bot POST   sessions                                                       kkk    +00    ---    ---    ++0    ++0    ++0    ++0
-with_bot POST   sessions?robot                                                 kkk    ---    ---    ++0    ++0    ---    ---    ---
-served   POST   sessions                                                       kkk    =00    ---    ---    ==0    ==0    ==0    ==0
-pending  POST   sessions/{session}/activate                                    kkk    -00    -00    +-0    ++0    --0    ++0    ++0
-with_bot POST   sessions/{session}/pause                                       kkk    -00    -00    +-0    ++0    --0    ++0    ++0
-paused   POST   sessions/{session}/resume                                      kkk    -00    -00    +-0    ++0    --0    ++0    ++0
-with_bot POST   sessions/{session}/complete                                    kkk    -00    -00    +-0    ++0    --0    ++0    ++0
-served   POST   sessions/{session}/complete                                    kkk    -00    -00    --0    ++0    +-0    ++0    ++0
-with_bot POST   sessions/{session}/cancel                                      kkk    -00    -00    +-0    ++0    --0    ++0    ++0
-served   POST   sessions/{session}/cancel                                      kkk    -00    -00    --0    ++0    +-0    ++0    ++0
-served   POST   sessions/{session}/priority                                    kkk    -00    -00    --0    ++0    +-0    ++0    ++0
-served   POST   sessions/{session}/recover                                     kkk    -00    -00    +-0    ++0    ++0    ++0    ++0
+with_bot POST   sessions?robot                                                 kkk    ---    ---    +-0    ++0    ---    ---    ---
+served   POST   sessions                                                       kkk    +00    ---    ---    ==0    ==0    ==0    ==0
+pending  POST   sessions/{session}/activate                                    kkk    ---    ---    +00    ++0    --0    ++0    ++0
+with_bot POST   sessions/{session}/pause                                       kkk    ---    ---    +00    ++0    --0    ++0    ++0
+paused   POST   sessions/{session}/resume                                      kkk    ---    ---    +00    ++0    --0    ++0    ++0
+with_bot POST   sessions/{session}/complete                                    kkk    ---    ---    +00    ++0    --0    ++0    ++0
+served   POST   sessions/{session}/complete                                    kkk    ---    ---    -00    ++0    +-0    ++0    ++0
+queued   POST   sessions/{session}/complete                                    kkk    ---    ---    =00    ++0    --0    ++0    ++0
+queued   POST   sessions/{session}/cancel                                      kkk    ---    ---    =00    ++0    --0    ++0    ++0
+with_bot POST   sessions/{session}/cancel                                      kkk    ---    ---    +00    ++0    --0    ++0    ++0
+served   POST   sessions/{session}/cancel                                      kkk    ---    ---    -00    ++0    +-0    ++0    ++0
+served   POST   sessions/{session}/priority                                    kkk    ---    ---    -00    ++0    +-0    ++0    ++0
+served   POST   sessions/{session}/recover                                     kkk    ---    ---    +00    ++0    ++0    ++0    ++0
 served   POST   sessions/heartbeat                                             k      -      -      +      +      +      +      +
 served   GET    transfers                                                      k      +      +      +      +      +      +      +
 served   GET    transfers/{transfer}                                           kkk    000    000    +00    ++0    ++0    ++0    ++0
@@ -96,16 +98,18 @@ queued   POST   transfers/{transfer}/accept                                    k
 served   POST   transfers/{transfer}/accept                                    kkk    ---    ---    ---    ---    --0    ++0    ++0
 queued   POST   transfers/{transfer}/decline                                   kkk    ---    ---    ---    ---    --0    ++0    ++0
 served   POST   transfers/{transfer}/decline                                   kkk    ---    ---    ---    ---    --0    ++0    ++0
-queued   POST   transfers/{transfer}/withdraw                                  kkk    -00    -00    +-0    ++0    --0    ++0    ++0
-served   POST   transfers/{transfer}/withdraw                                  kkk    -00    -00    --0    ++0    +-0    ++0    ++0
+queued   POST   transfers/{transfer}/withdraw                                  kkk    -00    ---    +00    ++0    --0    ++0    ++0
+served   POST   transfers/{transfer}/withdraw                                  kkk    -00    ---    -00    ++0    +-0    ++0    ++0
 served   GET    flows                                                          k      +      +      +      +      +      +      +
 served   GET    flows/{flow}                                                   kkk    000    000    +00    ++0    ++0    ++0    ++0
-served   POST   flows                                                          kkk    ---    ---    ++0    ++0    ---    ---    ---
-served   POST   flows/{flow}/bind                                              kkk    --0    --0    +-0    ++0    --0    --0    --0
-served   POST   flows/{flow}/move                                              kkk    --0    --0    +-0    ++0    --0    --0    --0
-with_bot POST   inbound                                                        kkk    +00    ---    ++0    ++0    ---    ---    ---
-with_bot POST   messages                                                       kkk    +00    +00    +=0    --0    ==0    ==0    ==0
-served   POST   messages                                                       kkk    +00    +00    ==0    --0    +-0    --0    --0
+served   POST   flows                                                          kkk    ---    ---    =00    ++0    ---    ---    ---
+with_bot POST   flows                                                          kkk    ---    ---    +00    ++0    ---    ---    ---
+served   POST   flows/{flow}/bind                                              kkk    ---    ---    =00    ++0    ---    ---    ---
+with_bot POST   flows/{flow}/bind                                              kkk    ---    ---    +00    ++0    ---    ---    ---
+served   POST   flows/{flow}/move                                              kkk    ---    ---    +00    ++0    ---    ---    ---
+with_bot POST   inbound                                                        kkk    +00    ---    ---    ++0    ---    ---    ---
+with_bot POST   messages                                                       kkk    +00    +00    +00    ---    ==0    ==0    ==0
+served   POST   messages                                                       kkk    +00    +00    =00    ---    +-0    --0    --0
 with_bot POST   messages?echo                                                  kkk    ---    ---    ---    ++0    ---    ---    ---
 served   POST   tokens                                                         kkk    ---    ---    ---    ++0    ---    ---    ---
 served   POST   join                                                           0      0      0      0      0      0      0      0
@@ -162,6 +166,8 @@ served   POST   webhooks/{webhook}/replay                                      k
 served   GET    webhooks/{webhook}/deliveries                                  kkk    ---    ---    ---    +00    ---    ---    ++0
 served   POST   webhooks/{webhook}/deliveries/{delivery}/replay                kkk    ---    ---    ---    +00    ---    ---    ++0
 served   POST   batches                                                        k      -      -      +      +      -      -      -
+served   POST   batches?customer                                               k      -      -      -      +      -      -      -
+served   POST   batches?agent                                                  k      -      -      -      +      -      -      -
 served   GET    batches/{batch}                                                kkk    ---    ---    +00    000    ---    ---    ---
 served   GET    health/live                                                    +      +      +      +      +      +      +      +
 served   GET    health/ready                                                   +      +      +      +      +      +      +      +
@@ -234,6 +240,11 @@ def picture() -> SimpleUploadedFile:
     return SimpleUploadedFile("photo.png", uploads.picture())
 
 
+def batch_row(sender: str) -> dict[str, str]:
+    key = {"shop_id": "shop-1", "account_id": "of-a-batch", "message_id": "of-a-batch"}
+    return {**key, "sender_type": sender, "content": "Hello.", "timestamp": "2025-01-01T00:00:00Z"}
+
+
 type Body = Callable[[Place], dict[str, Any]]
 BODIES: dict[str, Body] = {
     "conversations/{conversation}/grab": lambda p: {"reason": "Mine."},
@@ -285,6 +296,8 @@ BODIES: dict[str, Body] = {
     "webhooks/{webhook}": lambda p: {"description": "Orders."},
     "webhooks/{webhook}/replay": lambda p: {"after": 0},
     "batches": lambda p: {"rows": []},
+    "batches?customer": lambda p: {"rows": [batch_row("customer")]},
+    "batches?agent": lambda p: {"rows": [batch_row("agent")]},
     "/desk/presence/": lambda p: {"availability": "busy"},
     "/desk/c/{conversation}/say/": lambda p: {"mode": "note", "content": "Note."},
     "/desk/c/{conversation}/draft/": lambda p: {"mode": "reply", "content": "Half a sen"},

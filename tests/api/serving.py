@@ -7,9 +7,12 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+
+from tests import migrated
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGE = ROOT / "tests" / "browser" / "stage.py"
@@ -18,7 +21,10 @@ STAGE = ROOT / "tests" / "browser" / "stage.py"
 class Served:
     """`manage.py serve` on a free port, with the tenant `demo`, its agents `maya` and `jun`, and `sam` who supervises."""
 
-    def __init__(self, folder: Path, **env: str) -> None:
+    def __init__(
+        self, folder: Path, *, under: tuple[str, ...] = (), before: Callable[[Served], object] | None = None, **env: str
+    ) -> None:
+        """`under` is a program that runs the server, with its arguments; `before` is called with it when the database is made."""
         self.env = os.environ | {
             "DATABASE_URL": f"sqlite:///{folder / 'tandem.sqlite3'}",
             "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -31,10 +37,17 @@ class Served:
         for name in ("CELERY_BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS"):
             self.env.pop(name, None)
         self.env |= env
-        self.run("manage.py", "migrate", "--noinput", "--verbosity", "0")
+        migrated.lay(self.env["DATABASE_URL"], self.env)
         self.run(str(STAGE), "people")
+        if before:
+            before(self)
+        self._under = under
+        self.start()
+
+    def start(self) -> None:
+        """Serve, at a new address; after `crash` with what the database has."""
         self._process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve", "--port", "0"],
+            [*self._under, sys.executable, "manage.py", "serve", "--port", "0"],
             cwd=ROOT,
             env=self.env,
             stdout=subprocess.PIPE,
@@ -43,6 +56,10 @@ class Served:
         assert self._process.stdout
         told = (re.search(r"desk +(http://\S+)/desk/", line) for line in self._process.stdout)
         self.url = next(found.group(1) for found in told if found)
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
 
     def run(self, *arguments: str) -> str:
         """Something beside the server, on its database; returns what it prints."""
@@ -69,6 +86,13 @@ class Served:
             entered = browser.post("/login/", data={"username": name, "password": "demo", "csrfmiddlewaretoken": token})
             assert entered.status_code == 302
             return dict(browser.cookies)
+
+    def crash(self) -> None:
+        """End as by a power cut."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
 
     def stop(self) -> None:
         self._process.terminate()

@@ -36,7 +36,7 @@ def test_every_page_it_names_is_there() -> None:
 
 
 @pytest.mark.services
-@pytest.mark.own_database
+@pytest.mark.first_database
 def test_the_page_runs_as_it_is_printed(served: Served) -> None:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block("sh")],
@@ -107,7 +107,7 @@ class Program:
 
 
 @pytest.mark.services
-@pytest.mark.own_database
+@pytest.mark.first_database
 @pytest.mark.parametrize("comes_back", ["in time", "late"])
 def test_killed_in_the_middle_of_a_rerun_and_begun_again_it_comes_to_its_end(
     hasty: Served, tmp_path: Path, comes_back: str

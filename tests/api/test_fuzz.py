@@ -24,6 +24,7 @@ def fuzz(*arguments: str, seconds: int) -> None:
 
 
 @pytest.mark.services
+@pytest.mark.first_database
 def test_some_hundred_requests() -> None:
     fuzz(
         "--phases",

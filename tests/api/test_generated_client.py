@@ -13,7 +13,7 @@ import pytest
 
 from tests.api.serving import ROOT, Served
 
-pytestmark = [pytest.mark.services, pytest.mark.own_database, pytest.mark.xdist_group("generated-client")]
+pytestmark = [pytest.mark.services, pytest.mark.first_database, pytest.mark.xdist_group("generated-client")]
 
 
 UNKNOWN = (  # it knows no NDJSON, only JSON, and no files of other types than a stream of bytes
@@ -102,7 +102,7 @@ def test_a_conversation_from_its_opening_to_its_end(served: Served, generated: G
     begin = call("events_list", generated.program(served, served.key("watcher", "integrator"))).cursor
 
     said = body("InboundBody", shop_id="lamps", account_id="generated", content="Is 20 possible?", message_id="g-1")
-    heard = call("inbound_receive", bot, body=said)
+    heard = call("inbound_receive", generated.program(served, served.key("channel", "integrator")), body=said)
     opened = call(
         "sessions_open", bot, body=body("OpenBody", conversation_id=heard.conversation_id, task="negotiation")
     )
@@ -125,11 +125,13 @@ def test_a_conversation_from_its_opening_to_its_end(served: Served, generated: G
     assert (kept.status.value, kept.outcome, kept.message_count) == ("COMPLETED", "success", 2)
     timeline = [row.type_ for row in call("conversations_timeline", bot, heard.conversation_id).results]
     page = call("events_list", generated.program(served, served.key("reader", "integrator")), after=begin)
-    told = [event.additional_properties for event in page.events]
-    events = [event["type"] for event in told if str(event["conversation_id"]) == heard.conversation_id]
+    told = [event for event in page.events if event.conversation_id == heard.conversation_id]
+    events = [str(event.type_) for event in told]
     for type in ("session.opened", "transfer.requested", "transfer.accepted", "session.completed"):
         assert type in timeline
         assert type in events
+    (first, *_) = (event for event in told if event.type_ == "message.created")
+    assert (first.message.content, first.data.answer.controller.value) == ("Is 20 possible?", "none")
     assert call("conversations_messages", maya, heard.conversation_id, limit=2).next_
 
 
@@ -140,4 +142,4 @@ def test_what_is_not_well_is_told_as_an_object(served: Served, generated: Genera
     assert generated.refused("sessions_retrieve", bot, "999").code == "not_found"
     wrong = generated.refused("sessions_open", bot, body=generated.body("OpenBody", shop_id="lamps"))
     assert wrong.code == "malformed"
-    assert list(wrong.errors.additional_properties) == ["non_field_errors"]
+    assert list(wrong.errors.additional_properties) == ["body"]

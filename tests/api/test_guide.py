@@ -49,7 +49,7 @@ def test_every_page_the_guide_names_is_there() -> None:
 
 
 @pytest.mark.services
-@pytest.mark.own_database
+@pytest.mark.first_database
 def test_the_guide_runs_as_it_is_printed(ran: str) -> None:
     (printed,) = blocks("text")
     assert printed in ran
@@ -61,22 +61,24 @@ def test_the_guide_runs_as_it_is_printed(ran: str) -> None:
 
 
 @pytest.mark.services
-@pytest.mark.own_database
-def test_the_bot_has_made_a_deal(ran: str, served: Served) -> None:
+@pytest.mark.first_database
+def test_the_bot_has_made_a_deal_with_each_of_its_customers(ran: str, served: Served) -> None:
     told = served.run(
         "manage.py",
         "shell",
         "-c",
         "from sessions_app.models import ChatSession; from messaging_app.models import Message;"
-        "s = ChatSession.objects.get(conversation__account_id='li.wei');"
-        "print(s.status, s.outcome, sorted(Message.objects.filter(session_id=s.pk).values_list('content', flat=True)))",
+        "places = ('li.wei', 'noor');"
+        "ends = [(s.status, s.outcome) for s in ChatSession.objects.filter(conversation__account_id__in=places)];"
+        "said = Message.objects.filter(conversation__account_id__in=places).values_list('content', flat=True);"
+        "print(ends, sorted(said))",
     )
-    said = ["25 is my last word.", "25 then.", "Done: 25.", "Is 20 possible?"]
-    assert told.endswith(f"COMPLETED success {said}")
+    said = ["25 is my last word.", "27 then.", "30 for two?", "Done: 27.", "Done: 30.", "Is 20 possible?"]
+    assert told.endswith(f"{[('COMPLETED', 'success')] * 2} {said}")
 
 
 @pytest.mark.services
-@pytest.mark.own_database
+@pytest.mark.first_database
 def test_an_agent_of_the_guide_is_let_in(served: Served) -> None:
     (script,) = blocks("python agent")
     done = subprocess.run(
@@ -110,6 +112,8 @@ def test_apikey_makes_a_program_and_changes_its_key() -> None:
     other = apikey("bargain", "--new-key")
     assert find_client(key) is None
     assert find_client(other) == client
+    assert apikey("bargain", "--id") == str(client.pk)
+    assert find_client(other) == client
 
 
 @pytest.mark.django_db
@@ -122,6 +126,7 @@ def test_apikey_says_what_is_wrong() -> None:
     assert "no tenant yet" in refused("bargain")
     Tenant.objects.create(slug="demo", name="Demo")
     assert "no program 'bargain'" in refused("bargain", "--new-key")
+    assert "no program 'bargain'" in refused("bargain", "--id")
     apikey("bargain")
     assert "--new-key" in refused("bargain")
     assert "no scope 'all'" in refused("other", "--scopes", "all")

@@ -41,10 +41,10 @@ def test_the_same_request_again_is_answered_as_the_first_time(chat: Chat) -> Non
 
 @once
 def test_without_a_key_it_is_done_again(chat: Chat) -> None:
-    bot = program(chat.cast, "bargain")
+    channel = program(chat.cast, "channel")
     for _ in range(2):
-        _opens(bot, chat, "")
-    assert ChatSession.objects.count() == 2
+        assert channel.post("inbound", {"conversation_id": str(chat.id), "content": "Hello?"}).status_code == 201
+    assert Message.objects.count() == 2
 
 
 @once

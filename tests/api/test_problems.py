@@ -70,7 +70,7 @@ def test_what_is_wrong_with_a_body_is_said_field_by_field(cast: Cast) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("body", [b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"content": NaN}'])
 def test_what_is_no_object_is_malformed(cast: Cast, body: bytes) -> None:
-    answer = program(cast, "bargain").client.post("/api/v1/inbound", body, content_type="application/json")
+    answer = program(cast, "channel").client.post("/api/v1/inbound", body, content_type="application/json")
     _refused(answer, 400, "malformed")
 
 
@@ -79,7 +79,7 @@ def test_the_frameworks_own_refusals_speak_alike(cast: Cast) -> None:
     bot = program(cast, "bargain")
     _refused(bot.client.delete("/api/v1/inbound"), 405, "method_not_allowed")
     _refused(bot.client.get("/api/v1/sessions", headers={"Accept": "text/csv"}), 406, "not_acceptable")
-    _refused(bot.client.post("/api/v1/inbound", "a=b", content_type="text/plain"), 415, "unsupported_media_type")
+    _refused(bot.client.post("/api/v1/messages", "a=b", content_type="text/plain"), 415, "unsupported_media_type")
     _refused(bot.get("nowhere"), 404, "not_found")
     _refused(Caller().get("sessions"), 401, "not_authenticated")
 

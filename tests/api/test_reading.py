@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from messaging_app.models import Conversation
 from messaging_app.thread import Words
 from sessions_app.actions import desk, talk
 from tests.api.world import Caller, agent, bearer, program
@@ -30,9 +31,12 @@ def _ids(caller: Caller, path: str, **query: Any) -> list[str]:
 
 
 def _pages(caller: Caller, path: str) -> Iterator[list[str]]:
-    """Follow `next` to the end."""
+    """Follow `next` to the end, and never for a second time."""
     address: str | None = path
+    followed: set[str] = set()
     while address:
+        assert address not in followed, "the list goes in a circle"
+        followed.add(address)
         answer = caller.get(address).json()
         yield [row["id"] for row in answer["results"]]
         address = answer["next"]
@@ -181,6 +185,26 @@ def test_a_thread_is_paged_though_much_was_said_in_one_moment(chat: Chat) -> Non
     pages = list(_pages(agent(chat.cast, "ann"), f"conversations/{chat.id}/messages?limit=3"))
     assert [len(page) for page in pages] == [3, 3, 1]
     assert len({pk for page in pages for pk in page}) == 7
+
+
+def test_a_thread_is_paged_to_its_end_though_thousands_were_said_in_one_moment(cast: Cast) -> None:
+    """A day that a shop hands in without times of day is one moment."""
+    lines = [
+        {"message_id": f"m{n}", "shop_id": "lamps", "account_id": "li", "sender_type": "customer", "content": f"Word {n}",
+         "timestamp": "2026-03-01T00:00:00Z"}
+        for n in range(1_300)
+    ]  # fmt: skip
+    channel = program(cast, "channel")
+    for at in range(0, 1_300, 400):
+        told = channel.post("batches", {"rows": lines[at : at + 400]}).json()
+        assert told["result"]["rejected"] == 0, told
+    where = f"conversations/{Conversation.objects.get(account_id='li').pk}/messages?limit=200"
+    ann = agent(cast, "ann")
+    pages = list(_pages(ann, where))
+    assert [len(page) for page in pages] == [200] * 6 + [100]
+    assert len({pk for page in pages for pk in page}) == 1_300
+    last = ann.get(ann.get(where).json()["next"]).json()
+    assert [row["id"] for row in ann.get(last["previous"]).json()["results"]] == pages[0]
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "201", "many", "1.5", ""])

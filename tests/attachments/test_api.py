@@ -11,6 +11,7 @@ import pytest
 from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from config.body_rules import BodyRules
 from config.bounds import bounded
 from messaging_app import relay
 from messaging_app.attachments.models import Attachment
@@ -25,6 +26,16 @@ from tests.uploads import HTML, PDF, body_of, bomb, picture, upload
 @pytest.fixture(autouse=True)
 def _nobody_has_called_yet() -> None:
     cache.clear()
+
+
+HEADS_OF_PICTURES = (
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF89a",
+    b"GIF87a",
+    b"\xff\xd8\xff\xe0\x00\x10JFIF\x00",
+    b"RIFF\xd0\x00\x00\x00WEBPVP8 ",
+)
+"""Of what is none: nothing behind them opens as a picture."""
 
 
 def puts(caller: Caller, chat: Chat | int, data: bytes | None = None, name: str = "photo.png", **more: Any) -> Any:
@@ -127,6 +138,7 @@ def test_whatever_accept_asks_for_a_file_is_what_it_is(cast: Cast, chat: Chat) -
         (HTML, "photo.png", 415, "file_type_refused"),
         (bomb(), "photo.png", 422, "image_too_large"),
         (picture()[:-30], "photo.png", 422, "file_damaged"),
+        *((head + bytes(200), "photo.png", 422, "file_damaged") for head in HEADS_OF_PICTURES),
     ],
 )
 def test_a_refusal_is_a_problem_with_its_page(
@@ -185,7 +197,8 @@ def test_a_file_that_is_too_large_is_refused_while_it_comes(
     assert kept(folder) == []
 
 
-def test_a_body_that_is_longer_than_any_address_takes_does_not_reach_django() -> None:
+@pytest.mark.django_db  # whose credential it is decides how long a body may be
+def test_a_body_that_is_longer_than_its_address_takes_does_not_reach_django() -> None:
     async def application(scope: Any, receive: Callable[[], Any], send: Any) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -195,17 +208,18 @@ def test_a_body_that_is_longer_than_any_address_takes_does_not_reach_django() ->
 
         async def receive() -> dict[str, Any]:
             nonlocal read
-            read += 1000
-            return {"type": "http.request", "body": b"a" * 1000, "more_body": True}
+            read += 100_000
+            return {"type": "http.request", "body": b"a" * 100_000, "more_body": True}
 
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await bounded(application, 10_000)({"headers": headers}, receive, send)
+        scope = {"method": "POST", "path": "/api/v1/inbound", "headers": headers}
+        await bounded(application, BodyRules())(scope, receive, send)
         return sent[0]["status"], read
 
-    assert asyncio.run(ask([(b"content-length", b"10001")])) == (413, 0)
-    assert asyncio.run(ask([])) == (413, 11_000)
+    assert asyncio.run(ask([(b"content-length", b"1000001")])) == (413, 0)
+    assert asyncio.run(ask([])) == (413, 1_100_000)
 
 
 def test_what_is_no_file_is_told_what_to_send(cast: Cast, chat: Chat) -> None:
@@ -266,7 +280,7 @@ def test_an_event_tells_of_the_files(cast: Cast, chat: Chat) -> None:
         "url": f"/api/v1/attachments/{row.pk}/content",
         "preview_url": f"/api/v1/attachments/{row.pk}/preview",
     }
-    assert event["data"]["attachments"] == [{"id": row.pk, "digest": row.sha256}]
+    assert event["data"]["attachments"] == [{"id": str(row.pk), "digest": row.sha256}]
     assert Message.objects.get().content == ""
 
 

@@ -63,7 +63,7 @@ def test_whoever_may_not_speak_is_refused_and_nothing_is_kept(
 ) -> None:
     refused("not_serving", upload, cast.ann, chat.id)
     chat.robot()
-    refused("forbidden", upload, cast.faq, chat.id)
+    refused("not_found", upload, cast.faq, chat.id)
     chat.take(cast.ann)
     refused("forbidden", upload, cast.ben, chat.id)
     refused("forbidden", upload, cast.sue, chat.id)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from messaging_app.batch import Rejected, Row, Span, first_of_each, group, read_line, read_time
+from messaging_app import incoming
+from messaging_app.batch import Rejected, Row, Span, distinct, group, read_line
 
 GOOD: dict[str, Any] = {
     "message_id": "m1",
@@ -48,12 +49,15 @@ def test_a_good_row_is_read_with_its_time_in_utc() -> None:
         (line(account_id=7), "account_id must be text, not a number"),
         (line(shop_id=...), "shop_id is missing"),
         (line(content=["a"]), "content must be text, not a list"),
-        (line(content="a\x00b"), "content holds the character NUL"),
-        (line(content="x" * 20_001), "content is longer than 20000"),
+        (line(content="x" * 65_537), "content is longer than 65536"),
+        (line()[:-1] + b', "content": "other words"}', 'the name "content" stands twice in one object'),
+        (line()[:-1] + b', "more": {"a": 1, "a": 2}}', 'the name "a" stands twice in one object'),
+        (line(content='he said "x":')[:-1] + b', "content" : ""}', 'the name "content" stands twice in one object'),
         (line(timestamp="yesterday"), "timestamp 'yesterday' is no ISO 8601 time"),
         (line(timestamp="2018-02-30T10:00:00Z"), "is no ISO 8601 time"),
         (line(sender_type="robot"), "sender_type must be one of agent, bot, customer, shop"),
-        (line(platform=""), "platform must be a text of 1 to 64 characters"),
+        (line(platform=""), "platform is empty"),
+        (line(platform="x" * 65), "platform is longer than 64"),
     ],
 )
 def test_a_bad_row_is_rejected_with_its_line_and_reason(raw: bytes, reason: str) -> None:
@@ -63,19 +67,28 @@ def test_a_bad_row_is_rejected_with_its_line_and_reason(raw: bytes, reason: str)
     assert reason in rejected.reason
 
 
+@pytest.mark.parametrize("tail", ["1", r'"\ud800"', '{"a": 1, "a": 2}', "NaN"])
+@pytest.mark.parametrize("depth", [200, 500, 900, 1_020, 5_000, 100_000])
+@pytest.mark.parametrize("field", ["content", "sender_id", "sender_name", "epoch", "anything"])
+def test_however_deep_it_is_nested_a_row_is_taken_or_rejected(field: str, depth: int, tail: str) -> None:
+    deep = '[{"a":' * (depth // 2) + tail + "}]" * (depth // 2)
+    raw = json.dumps({**GOOD, field: "here"}).replace('"here"', deep)
+    assert isinstance(read_line(1, raw.encode()), Row | Rejected)
+
+
 def test_a_blank_line_is_no_row_and_no_mistake() -> None:
     assert read_line(1, b"  \n") is None
 
 
 def test_a_time_without_an_offset_is_taken_for_utc() -> None:
-    assert read_time("2026-03-01T08:00:00") == T0
+    assert incoming.read_time("2026-03-01T08:00:00") == T0
 
 
 def test_the_first_row_of_an_id_wins_in_its_platform() -> None:
     rows = [row("m", 0), row("m", 5), row("m", 9, platform="web")]
-    kept, repeats = first_of_each(rows)
+    kept, repeats, taken = distinct(rows)
     assert [(r.platform, r.sent_at) for r in kept] == [("default", T0), ("web", T0 + timedelta(seconds=9))]
-    assert repeats == 1
+    assert (repeats, taken) == (1, [])
 
 
 def row(message_id: str, seconds: float, *, platform: str = "default", sender: str = "customer") -> Row:

@@ -55,11 +55,10 @@ def hears(account: str, *texts: str, name: str = "", shop: str = "shop") -> int:
     bot = client_actor(ApiClient.objects.get(name=NAME))
     for text in texts:
         outcome = intake.receive_message(
-            actor=customer_actor(tenant),
+            actor=customer_actor(tenant, name=name),
             words=Words(content=text),
             shop_id=shop,
             account_id=account,
-            customer_name=name,
         )
         if outcome.controller == "none":
             outcome = lifecycle.open_session(actor=bot, conversation_id=outcome.conversation_id, robot=True)

@@ -165,7 +165,8 @@ def _faults(page: Page, name: str) -> list[str]:
     faults = list(page.evaluate(OUT_OF_SIGHT))
     if name in NOT_OURS:
         return [fault for fault in faults if not fault.startswith("cut off")]
-    page.evaluate(AXE.read_text(encoding="utf-8") if AXE else "")
+    assert AXE is not None
+    page.evaluate(AXE.read_text(encoding="utf-8"))
     return faults + list(page.evaluate(EXAMINE))
 
 

@@ -14,8 +14,9 @@ import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
-from django.db import connections
+from django.db import connections as databases
 
+from agents_app import connections
 from agents_app.credentials import issue_key
 from messaging_app import follow, live, relay
 from messaging_app.models import Operation
@@ -46,16 +47,20 @@ def stamped() -> Callable[[], None]:
 async def hub(transactional_db: None, monkeypatch: pytest.MonkeyPatch, settings: Any) -> AsyncIterator[live.Hub]:
     """A hub of the test's own event loop, which hears what this process says."""
     settings.REDIS_URL = ""
-    made, reading = live.Hub(), ThreadPoolExecutor(1)
+    made, registry, reading = live.Hub(), connections.Connections(), ThreadPoolExecutor(1)
     monkeypatch.setattr(live, "hub", made)
+    monkeypatch.setattr(connections, "registry", registry)
     monkeypatch.setattr(follow, "reading", reading)
+    monkeypatch.setattr(connections, "checking", reading)
     yield made
-    for task in made._tasks:
+    assert not len(registry), "a connection that is over is still in the registry"
+    tasks = [task for task in (*made._tasks, registry._clock, registry._next) if task]
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*made._tasks, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
     # The threads' connections too: the test's database is dropped later.
-    await sync_to_async(connections.close_all)()
-    await asyncio.get_running_loop().run_in_executor(reading, connections.close_all)
+    await sync_to_async(databases.close_all)()
+    await asyncio.get_running_loop().run_in_executor(reading, databases.close_all)
     reading.shutdown()
 
 
@@ -95,10 +100,12 @@ class Stream:
 
 
 @asynccontextmanager
-async def stream(secret: str = "", cookie: str = "", last_event_id: str = "", **query: Any) -> AsyncIterator[Stream]:
+async def stream(
+    secret: str = "", cookie: str = "", last_event_id: str = "", origin: str = "", **query: Any
+) -> AsyncIterator[Stream]:
     from config.asgi import application
 
-    headers = {"accept": "text/event-stream", "last-event-id": last_event_id, "cookie": cookie}
+    headers = {"accept": "text/event-stream", "last-event-id": last_event_id, "cookie": cookie, "origin": origin}
     headers |= {"authorization": f"Bearer {secret}"} if secret else {}
     scope = {
         "type": "http",

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests import migrated
 from tests.races.servers import Server as DatabaseServer
 from tests.races.servers import server_url
 
@@ -51,7 +52,7 @@ class Installation:
         for name in ("CELERY_BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS"):
             self.env.pop(name, None)
         self._processes: list[subprocess.Popen[str]] = []
-        self._run("manage.py", "migrate", "--noinput", "--verbosity", "0")
+        migrated.lay(database, self.env)
         self.people: dict[str, Any] = json.loads(self._run(str(WRITER), "people"))
 
     def _run(self, *arguments: str) -> str:
@@ -98,6 +99,10 @@ class Installation:
         """All that is in the stream (or of one conversation), in order, stamped to the last."""
         found: list[int] = json.loads(self._run(str(WRITER), "positions", str(conversation_id or 0)))
         return found
+
+    def run(self, code: str) -> str:
+        """Run a line of Python with the installation's settings; answers what it prints."""
+        return self._run("-c", f"import django; django.setup(); {code}")
 
     def stop(self) -> None:
         for process in self._processes:

@@ -19,7 +19,8 @@ from messaging_app.labels import create_label
 from messaging_app.models import Operation
 from messaging_app.thread import Words
 from sessions_app import asyncapi, oplog, visible
-from sessions_app.actions import batches, desk, flows, labels, lifecycle, people, presence, talk
+from sessions_app.actions import batches, desk, flows, intake, labels, lifecycle, people, presence, talk
+from sessions_app.api import webhooks_document
 from sessions_app.event_types import EVENT, EVENT_TYPES, for_outsiders, schema_of
 from sessions_app.following import Asked, read
 from sessions_app.states import TRANSITIONS, Kind, ParticipantStatus, TransferStatus
@@ -83,7 +84,8 @@ def everything(cast: Cast, later: Later) -> None:
     """As much as can happen in a few conversations."""
     chat = cast.chat()
     chat.robot()
-    chat.says("Hello")
+    hello = Words(content="Hello")
+    intake.receive_message(actor=cast.channel, conversation_id=chat.id, words=hello, customer_name="Carla")
     chat.speaks(cast.bargain, "Hi")
     flow = flows.open_flow(actor=cast.bargain, trigger_id="t-1", question="Size?", conversation_id=chat.id)
     chat.says("Large")
@@ -102,6 +104,7 @@ def everything(cast: Cast, later: Later) -> None:
     desk.acknowledge(actor=cast.ann, conversation_id=chat.id)
     cast.seen()
     chat.escalate()
+    chat.escalate(reason="asks again", needs={"zh": 1})
     chat.accept(cast.ann)
     people.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.agent("ben").pk)
     people.leave(actor=cast.ben, conversation_id=chat.id)
@@ -128,6 +131,8 @@ def everything(cast: Cast, later: Later) -> None:
     chat.guest(cast.ben)
     chat.release(cast.ben)
     lifecycle.set_priority(actor=cast.bargain, session_id=chat.live.pk, priority=2)
+    chat.speaks(cast.bargain, "As you wish.")
+    chat.echo("As you wish.", "wx-1")
     chat.echo()
     later(1801)
     chat.sweep()
@@ -196,6 +201,12 @@ def fits(event: dict[str, Any]) -> None:
     jsonschema.validate(event, strict(whole), format_checker=jsonschema.FormatChecker())
 
 
+def fits_the_api(event: dict[str, Any]) -> None:
+    """The OpenAPI document says of an event what everybody is told of it, people from outside too."""
+    whole = {"$ref": "#/components/schemas/Event", "components": {"schemas": webhooks_document.components()}}
+    jsonschema.validate(event, whole, format_checker=jsonschema.FormatChecker())
+
+
 def test_real_events_fit_their_schemas(cast: Cast, later: Later, stamped: Callable[[], None]) -> None:
     everything(cast, later)
     stamped()
@@ -203,6 +214,9 @@ def test_real_events_fit_their_schemas(cast: Cast, later: Later, stamped: Callab
     assert len(events) == Operation.objects.count() > 60
     for event in events:
         fits(event)
+        fits_the_api(event)
+        if event["type"] in visible.FOR_OUTSIDERS:
+            fits_the_api(for_outsiders(event))
     # The rest is told by the senders of notices and e-mails (tests/notices) and at a colleague's removal.
     assert set(EVENT_TYPES) - {event["type"] for event in events} == {
         "participant.notified",

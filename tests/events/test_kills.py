@@ -24,7 +24,7 @@ RATE = BY_POST + BY_VERB + BY_STREAM
 
 
 @pytest.mark.services
-@pytest.mark.own_database
+@pytest.mark.first_database
 @pytest.mark.timeout(300)
 async def test_ten_kills_embedded(tmp_path: Path) -> None:
     with embedded(tmp_path) as installation:
@@ -32,6 +32,7 @@ async def test_ten_kills_embedded(tmp_path: Path) -> None:
 
 
 @pytest.mark.services
+@pytest.mark.first_database
 @pytest.mark.timeout(300)
 async def test_ten_kills_with_redis() -> None:
     with with_redis() as installation:

@@ -58,7 +58,7 @@ SOCKET = (
 
 
 @pytest.mark.services
-@pytest.mark.own_database
+@pytest.mark.first_database
 @pytest.mark.timeout(300)
 async def test_clients_that_stand_still_fill_no_memory_are_closed_and_come_back(tmp_path: Path) -> None:
     with embedded(tmp_path, EVENT_PATIENCE=PATIENCE) as installation:

@@ -15,7 +15,6 @@ from agents_app.credentials import issue_key
 from agents_app.models import Agent, ApiClient, EventTicket
 from agents_app.passes import Pass, admit, issue_ticket, use_ticket
 from agents_app.tokens import issue_token
-from sessions_app import following
 from sessions_app.actions import people
 from tests.cast import Cast, Chat, Later
 
@@ -53,7 +52,7 @@ def by_login(browser: Client) -> Pass:
 def test_each_way_in_names_its_actor(cast: Cast, chat: Chat, by_key: Pass, by_login: Pass) -> None:
     assert (by_key.actor, by_login.actor) == (cast.channel, cast.ann)
     assert by_token(chat.customer).actor == chat.customer
-    assert following.lapsed({by_key, by_login, by_token(chat.customer)}) == set()
+    assert passes.lapsed({by_key, by_login, by_token(chat.customer)}) == set()
 
 
 @pytest.mark.parametrize("authorization", ["Bearer tdm_12345678_nothing", "Bearer x.y.z", "Bearer "])
@@ -77,7 +76,7 @@ def test_nobody_is_not_admitted(db: None) -> None:
 )
 def test_a_key_lapses(by_key: Pass, by_login: Pass, change: Callable[[], Any]) -> None:
     change()
-    assert following.lapsed({by_key, by_login}) == {by_key}
+    assert passes.lapsed({by_key, by_login}) == {by_key}
 
 
 def _new_password() -> None:
@@ -98,7 +97,7 @@ def _new_password() -> None:
 )
 def test_a_login_lapses(browser: Client, by_key: Pass, by_login: Pass, change: Callable[[Client], Any]) -> None:
     change(browser)
-    assert following.lapsed({by_key, by_login}) == {by_login}
+    assert passes.lapsed({by_key, by_login}) == {by_login}
 
 
 def test_a_token_lapses_at_its_end(chat: Chat, by_key: Pass, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
@@ -107,16 +106,16 @@ def test_a_token_lapses_at_its_end(chat: Chat, by_key: Pass, monkeypatch: pytest
     long = by_token(chat.customer)
     assert short.until
     monkeypatch.setattr(passes.time, "time", lambda: short.until)
-    assert following.lapsed({short, long, by_key}) == {short}
+    assert passes.lapsed({short, long, by_key}) == {short}
 
 
 def test_a_participants_pass_lapses_with_leaving(cast: Cast, chat: Chat) -> None:
     chat.serve()
     gus, gil = chat.guest(), chat.guest(name="Gil")
     held = {by_token(gus), by_token(gil)}
-    assert following.lapsed(held) == set()
+    assert passes.lapsed(held) == set()
     people.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=gus.pk)
-    assert {one.actor for one in following.lapsed(held)} == {gus}
+    assert {one.actor for one in passes.lapsed(held)} == {gus}
 
 
 def test_a_thousand_who_stay_cost_as_many_queries_as_one_of_each(
@@ -126,7 +125,7 @@ def test_a_thousand_who_stay_cost_as_many_queries_as_one_of_each(
     guests = {by_token(chat.guest(name=f"guest {number}")) for number in range(20)}
     customers = {by_token(cast.chat().customer) for _ in range(20)}
     with django_assert_max_num_queries(4):
-        assert following.lapsed(guests | customers | {by_key, by_login}) == set()
+        assert passes.lapsed(guests | customers | {by_key, by_login}) == set()
 
 
 # --- Tickets -----------------------------------------------------------------------------------------------------
@@ -162,7 +161,7 @@ def test_a_ticket_of_a_key_that_was_replaced_meanwhile_has_lapsed(by_key: Pass) 
     issue_key(ApiClient.objects.get(name="channel"))
     holder = use_ticket(ticket)
     assert holder
-    assert following.lapsed({holder}) == {holder}
+    assert passes.lapsed({holder}) == {holder}
 
 
 def test_the_api_gives_tickets_to_keys_tokens_and_logins(

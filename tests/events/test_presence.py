@@ -298,7 +298,7 @@ def test_agents_and_integrators_are_told_and_nobody_of_another_tenant(
 ) -> None:
     declare(cast.ann, "busy")
     for actor in (cast.ann, cast.ben, cast.sue, cast.channel):
-        assert [event["data"]["agent_id"] for event in told(actor)] == [cast.ann.id]
+        assert [event["data"]["agent_id"] for event in told(actor)] == [str(cast.ann.id)]
     assert told(others.ann) == told(others.channel) == []
 
 
@@ -351,7 +351,7 @@ def test_a_hint_of_it_wakes_who_follows_the_tenant_and_nobody_who_follows_a_conv
     assert hints == [live.Hint(noted.tenant.pk, None, 1)]
 
     hub, listener = live.Hub(), live.Listener()
-    bells = {where: live.Bell(where, "holder") for where in (None, 1)}
+    bells = {where: live.Bell(where) for where in (None, 1)}
     hub._listeners[noted.tenant.pk].add(listener)
     hub._bells = {(noted.tenant.pk, where): {bell: lambda held: ()} for where, bell in bells.items()}
     hub._deliver(hints)

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tests import migrated
 from tests.races.servers import Server
 
 ROOT = Path(__file__).parents[2]
@@ -163,7 +164,7 @@ def _environment(database: str, stack: ExitStack) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "PYTHONPATH": str(ROOT),
     }
-    _manage(environment, "migrate", "--verbosity", "0")
+    migrated.lay(url, environment)
     _manage(
         environment,
         "shell",

@@ -82,7 +82,7 @@ def api(served: Served) -> Iterator[Callable[..., Api]]:
 
 
 @pytest.mark.services
-@pytest.mark.own_database
+@pytest.mark.first_database
 @pytest.mark.timeout(170)
 def test_a_killed_agents_conversation_is_with_somebody_else_in_time_and_whole(
     served: Served, desk: Callable[[str], subprocess.Popen[str]], api: Callable[..., Api]

@@ -25,6 +25,7 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed() -> None:
 
 
 @pytest.mark.races
+@pytest.mark.first_database
 @pytest.mark.timeout(300)
 def test_a_server_that_acknowledges_before_it_commits_loses_something() -> None:
     report = command.run("tests.faults.kill", "--kills", 2, "--rate", 30, "--hasty", *_where())

@@ -12,6 +12,7 @@ from django.test import Client
 
 from agents_app.tokens import issue_token
 from config.logs import Discreet
+from messaging_app.incoming import MAX_CONTENT
 from messaging_app.models import Message
 from messaging_app.thread import Words
 from sessions_app.actions import people, talk
@@ -279,7 +280,7 @@ def test_words_go_out_once_as_the_participants(chat: Chat, invite: Invite, join:
 def test_words_that_were_refused_are_given_back(chat: Chat, invite: Invite, join: Join) -> None:
     chat.serve()
     guest = join(invite())
-    answer = guest.says("x" * 20_001)
+    answer = guest.says("x" * (MAX_CONTENT + 1))
     assert answer.status_code == 400
     assert "xxx</textarea>" in answer.text
     url = f"/joined/{guest.pk}/say/"

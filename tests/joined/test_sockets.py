@@ -53,7 +53,7 @@ async def test_removed_it_is_closed_within_a_second(hub: live.Hub, chat: Chat, i
             people.remove_participant, actor=chat.cast.ann, conversation_id=chat.id, participant_id=guest.pk or 0
         )
         removed = time.monotonic()
-        assert await line.frame() == {"closed": 4403}
+        assert await line.frame() == {"closed": 4401}
         assert time.monotonic() - removed < 1
 
 
@@ -63,7 +63,7 @@ async def test_removed_it_is_closed_although_the_hint_was_lost(hub: live.Hub, ch
         await opened(line)
         loop, hub._loop = hub._loop, None  # nothing is announced; what looks once a second still looks
         await in_thread(chat.resolve)
-        assert await line.frame() == {"closed": 4403}
+        assert await line.frame() == {"closed": 4401}
         hub._loop = loop
 
 
@@ -73,7 +73,7 @@ async def test_a_browser_that_forgets_who_it_was_hears_nothing_more(hub: live.Hu
         await opened(line)
         await in_thread(guest.client.session.flush)
         await line.say("ping")
-        assert await line.frame() == {"closed": 4403}
+        assert await line.frame() == {"closed": 4401}
 
 
 @pytest.mark.parametrize("who", ["nobody", "another guest", "removed"])
@@ -90,4 +90,4 @@ async def test_who_is_not_let_in(hub: live.Hub, chat: Chat, invite: Invite, who:
             people.remove_participant, actor=chat.cast.ann, conversation_id=chat.id, participant_id=guest.pk or 0
         )
     async with socket(**asked) as line:
-        assert await line.frame() == {"closed": 4403}
+        assert await line.frame() == {"closed": 4401}

@@ -94,7 +94,6 @@ def _say(tenant: Tenant, text: str) -> Any:
 @pytest.mark.services
 async def test_over_redis_a_hint_reaches_the_listeners_of_another_process(hub: Hub, settings: Any) -> None:
     settings.REDIS_URL = REDIS
-    live._redis.cache_clear()
     async with listening(hub, 1) as listener:
         # What another process does: it knows this hub only by way of Redis.
         for _ in range(50):
@@ -111,8 +110,6 @@ async def test_over_redis_a_hint_reaches_the_listeners_of_another_process(hub: H
 @pytest.mark.services
 async def test_without_redis_a_verb_goes_on_and_its_own_process_still_hears(hub: Hub, settings: Any) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    live._redis.cache_clear()
     async with listening(hub, 1) as listener:
         await asyncio.to_thread(live.announce, [Hint(1, 7, 4)])
         assert await heard(listener) == Hint(1, 7, 4)
-    live._redis.cache_clear()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.standins import HttpStandIn, MailStandIn, http_stand_in, mail_stand_in
 
-SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cyE="
+SECRET = "whsec_dGhlIHNlY3JldCBvZiBhbGwgdGhlIHRlc3Rz"
 
 
 @pytest.fixture(autouse=True)

@@ -27,6 +27,7 @@ CLOCKS = {
     "FLOW_LEASE": 1,
     "FLOW_EXPIRY": 2,
     "AGENT_AWAY_AFTER": 3600,
+    "AGENT_GONE_AFTER": 3600,
     "CONTEXT_MESSAGES": 3,
 }
 MAX_GIVEN_UP = 0.001
@@ -65,6 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
 def prepare(url: str) -> None:
     """Set Django up on a fresh database. Everything that reads settings is imported after this."""
     os.environ.update({name: str(value) for name, value in CLOCKS.items()})
+    # The players are forked, and a pool's threads do not come along: each process has connections of its own.
+    os.environ |= {"DATABASE_POOL_MAX": "0", "CONN_MAX_AGE": "600"}
     os.environ |= {"DATABASE_URL": url, "REDIS_URL": "", "CELERY_BROKER_URL": "", "LOG_LEVEL": "ERROR"}
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     import django

@@ -53,6 +53,7 @@ class Session:
     expires: int = 0
     on_hold: bool = False
     paused_from: Status | None = None
+    outcome: str = ""
 
     @property
     def rank(self) -> int:
@@ -119,6 +120,11 @@ class Model:
         if not robot and who.kind == "bot":
             raise Refused("forbidden")
         self.expire()
+        if who.kind == "customer" and self._is_asked():
+            return None
+        mine = (s for s in self.sessions if robot and s.status in OPEN and (s.kind, s.bot) == (kind, who.name))
+        if (own := next(mine, None)) and not (fail and own.status in (Status.PENDING, Status.PAUSED)):
+            return None
         priority = priority or PRIORITY[kind]
         live, wanted, by_agent = self.live, rank(kind, priority), who.kind == "agent"
         status, yields = Status.ACTIVE, False
@@ -158,7 +164,13 @@ class Model:
             self._ask("escalation", session)
         return self.settle()
 
+    def _is_asked(self) -> bool:
+        """A customer who asks for a human again has one, or waits for one."""
+        live = self.live
+        return bool(live and live.is_human) or any(self.asked(s) for s in [*([live] if live else []), *self.waiting])
+
     def pause(self, who: Who, session: Session) -> None:
+        self._knows(who, session)
         self.expire()
         self._drives(who, session)
         if session.status != Status.PAUSED:
@@ -170,8 +182,11 @@ class Model:
 
     def resume(self, who: Who, session: Session) -> None:
         """A robot comes back when it is its turn or over a lesser robot; a human over any robot."""
+        self._knows(who, session)
         self.expire()
         self._drives(who, session)
+        if session.is_live:
+            return
         if session.status != Status.PAUSED:
             raise Refused("illegal_transition")
         session.on_hold = False
@@ -183,30 +198,46 @@ class Model:
         self.settle()
 
     def complete(self, who: Who, session: Session, outcome: str) -> None:
+        self._knows(who, session)
         self.expire()
         self._drives(who, session)
-        if session.status == Status.COMPLETED:
+        if session.status == Status.COMPLETED and session.outcome == outcome:
             return
-        if outcome == "needs_human" and session.status == Status.TRANSFERRED and session.owner == NOBODY:
-            return
-        if outcome == "needs_human" and session.status == Status.ACTIVE and session.owner[0] == "bot":
+        if outcome == "needs_human" and session.status in OPEN:
+            if session.owner == NOBODY and self.asked(session):
+                return
+            if session.status != Status.ACTIVE or session.owner[0] != "bot":
+                raise Refused("illegal_transition")
             self._escalate(session)
         else:
+            self._must_not_wait_for_a_human(who, session)
             self._move(session, Status.COMPLETED)
+            session.outcome = outcome
         self.settle()
 
+    def _must_not_wait_for_a_human(self, who: Who, session: Session) -> None:
+        """A bot that was fenced out ends nothing, however the session waits: in the queue, or paused from there."""
+        status = session.paused_from if session.status == Status.PAUSED else session.status
+        if who.kind == "bot" and status == Status.TRANSFERRED:
+            raise Refused("illegal_transition")
+
     def cancel(self, who: Who, session: Session) -> None:
+        self._knows(who, session)
         self.expire()
         self._drives(who, session)
         if session.status != Status.CANCELLED:
+            self._must_not_wait_for_a_human(who, session)
             self._move(session, Status.CANCELLED)
         self.settle()
 
     # --- Moving ---
 
     def escalate(self, who: Who) -> None:
+        self._knows(who)
         self.expire()
         live = self.live
+        if who.kind == "customer" and live and live.is_human:
+            return None
         if live and live.is_human:
             self._hand_over(who, live, "")
             return self.settle()
@@ -230,9 +261,12 @@ class Model:
         self.expire()
         live = self.live
         if live is None or not live.is_human:
-            if live and live.owner[0] == "bot" and not any(self.asked(s) for s in self.waiting):
+            asked = next(filter(None, (self.asked(s) for s in [*([live] if live else []), *self.waiting])), None)
+            if asked:
+                asked.to = asked.to or to
+            elif live and live.owner[0] == "bot":
                 self._escalate(live, to)
-            elif live is None and not any(self.asked(s) for s in self.waiting):
+            elif live is None:
                 kind = Kind.MANUAL_CUSTOMER_SERVICE
                 session = Session(len(self.sessions), kind, PRIORITY[kind], Status.PENDING, NOBODY, "")
                 self.sessions.append(session)
@@ -249,14 +283,16 @@ class Model:
             raise Refused("forbidden")
         if live.owner == ("agent", to):
             raise Refused("conflict")
-        if self.asked(live):
+        if asked := self.asked(live):
+            if to and asked.to == to:
+                return
             raise Refused("conflict")
         if not to:
             raise Refused("malformed")
         self._ask("handover", live, to)
 
     def accept(self, who: Who, transfer: Transfer, *, override: bool = False) -> None:
-        if who.kind != "agent":
+        if who.kind != "agent" or (override and not who.supervises):
             raise Refused("forbidden")
         self.expire()
         if transfer.accepted_by == who.name:
@@ -286,6 +322,8 @@ class Model:
         if who.kind != "agent":
             raise Refused("forbidden")
         self.expire()
+        if transfer.status == "DECLINED" and (transfer.to == who.name or who.supervises):
+            return
         self._must_wait(transfer)
         if transfer.to != who.name and not who.supervises:
             raise Refused("forbidden")
@@ -293,15 +331,19 @@ class Model:
         self.settle()
 
     def withdraw(self, who: Who, transfer: Transfer) -> None:
+        self._knows(who, transfer.session)
         self.expire()
+        may = transfer.sender == who.party or who.supervises
+        if transfer.status == "WITHDRAWN" and may:
+            return
         self._must_wait(transfer)
-        if transfer.sender != who.party and not who.supervises:
+        if not may:
             raise Refused("forbidden")
         self._unanswered(transfer, "WITHDRAWN")
         self.settle()
 
     def take_over(self, who: Who, *, override: bool = False) -> None:
-        if who.kind != "agent":
+        if who.kind != "agent" or (override and not who.supervises):
             raise Refused("forbidden")
         self.expire()
         live = self.live
@@ -317,7 +359,7 @@ class Model:
         self.settle()
 
     def grab(self, who: Who, *, override: bool = False) -> None:
-        if who.kind != "agent":
+        if who.kind != "agent" or (override and not who.supervises):
             raise Refused("forbidden")
         self.expire()
         live = self.live
@@ -335,6 +377,9 @@ class Model:
     def release(self, who: Who, *, force: bool = False) -> None:
         self.expire()
         live = self.live
+        last = self.transfers[-1] if self.transfers else None
+        if last and (last.kind, last.sender) == ("return", who.party) and (live is None or live.owner[0] == "bot"):
+            return
         if live is None or not live.is_human:
             raise Refused("not_serving")
         if live.owner != who.party and not who.supervises:
@@ -348,11 +393,13 @@ class Model:
             self._move(live, Status.ACTIVE, ("bot", live.bot))
         else:
             self._move(live, Status.COMPLETED)
+            live.outcome = "success"
         self.settle()
 
     # --- Speaking ---
 
     def say(self, who: Who, epoch: int | None = None) -> None:
+        self._knows(who)
         self.expire()
         live = self.live
         if who.kind == "bot" and (
@@ -467,6 +514,11 @@ class Model:
         session.expires = self.now + CLOCKS[name]
 
     # --- Checks ---
+
+    def _knows(self, who: Who, session: Session | None = None) -> None:
+        """For a bot there is nothing but its own sessions, and the conversations in which it has or had one."""
+        if who.kind == "bot" and who.name not in [s.bot for s in ([session] if session else self.sessions)]:
+            raise Refused("not_found")
 
     def _drives(self, who: Who, session: Session) -> None:
         if who.kind == "bot":

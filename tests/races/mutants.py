@@ -15,6 +15,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from messaging_app import thread
+from messaging_app.detection import Detector
 from messaging_app.models import Conversation, Message, Operation
 from sessions_app import settle, shape, sweep, timers, turn
 from sessions_app.actions import presence, talk
@@ -83,14 +84,14 @@ def _no_lock_for_presence() -> None:
 def _no_epoch_check() -> None:
     as_bot = talk._as_bot
 
-    def unfenced(turn: Turn, words: thread.Words, epoch: int | None) -> tuple[Message, Operation]:
-        return as_bot(turn, words, turn.conversation.epoch)
+    def unfenced(turn: Turn, words: thread.Words, epoch: int | None, detector: Detector) -> tuple[Message, Operation]:
+        return as_bot(turn, words, turn.conversation.epoch, detector)
 
     talk._as_bot = unfenced
 
 
 def _no_fence() -> None:
-    def unfenced(turn: Turn, words: thread.Words, epoch: int | None) -> tuple[Message, Operation]:
+    def unfenced(turn: Turn, words: thread.Words, epoch: int | None, detector: Detector) -> tuple[Message, Operation]:
         return talk.say(turn, words, Message.Sender.BOT, session=turn.live, epoch=epoch)
 
     talk._as_bot = unfenced

@@ -134,7 +134,8 @@ class Player:
                 self.tally.unexpected.append(f"the same message again was refused: {error}")
             self.tally.refused[error.code] += 1
         except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
+            frames = traceback.extract_tb(error.__traceback__)
+            where = next((frame for frame in reversed(frames) if "site-packages" not in frame.filename), frames[-1])
             self.tally.unexpected.append(f"{type(error).__name__} at {where.name}: {str(error)[:300]}")
         else:
             self.tally.accepted[name] += 1
@@ -223,13 +224,13 @@ class Player:
         more = {
             "priority": self.random.choice([None] * 8 + [1, 2, 3, 4]),
             "on_conflict": self.random.choice(["wait", "wait", "fail"]),
-            "bot_id": self.random.choice(self.cast.bots).id,
+            "bot_id": actor.id if actor in self.cast.bots else self.random.choice(self.cast.bots).id,
         }
         return self._verb(lifecycle.open_session, actor=actor, conversation_id=view.id, robot=True, kind=kind, **more)
 
     def _open_human(self, view: View) -> Call:
         actor = self.random.choice([*self.cast.agents, self.cast.customer, self.cast.integrator])
-        urgent = self.random.random() < 0.15
+        urgent = actor is not self.cast.customer and self.random.random() < 0.15
         return self._verb(lifecycle.open_session, actor=actor, conversation_id=view.id, robot=False, urgent=urgent)
 
     def _activate(self, view: View) -> Call | None:
@@ -270,10 +271,8 @@ class Player:
         live = view.live
         actor = self.random.choice([self._owner(live) or self.cast.integrator, self.cast.customer, self._agent()])
         to = self.random.choice([{}, {}, {"to_team_id": self.cast.team_id}, {"to_agent_id": self._agent().id}])
-        urgent = self.random.random() < 0.1
-        return self._verb(
-            transfers.request_transfer, actor=actor, conversation_id=view.id, reason="asked", urgent=urgent, **to
-        )
+        more = {} if actor is self.cast.customer else {"urgent": self.random.random() < 0.1, **to}
+        return self._verb(transfers.request_transfer, actor=actor, conversation_id=view.id, reason="asked", **more)
 
     def _hand_over(self, view: View) -> Call | None:
         live = view.live
@@ -374,6 +373,7 @@ class Player:
         """No verb does that: a heartbeat does not come, and time passes."""
         agent = Agent.objects.filter(pk=self._agent().id)
 
+        @config.db.retried
         def fall_silent() -> str:
             agent.update(last_seen_at=clock.now() - timedelta(days=1))
             return "fall_silent"

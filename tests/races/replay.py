@@ -299,6 +299,9 @@ class Thread:
             self.marks[name] = value
         elif kind == "message.created":
             self._said(operation)
+        elif kind == "transfer.changed":
+            if self.transfers[data["transfer_id"]].status != "PENDING":
+                self._fault(5, f"transfer {data['transfer_id']} had ended, and was added to by {operation.seq}")
         elif kind.startswith(("mail.", "sla.")):
             pass  # they move no turn; tests/actions has theirs
         else:

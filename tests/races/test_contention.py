@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from agents_app.actors import Actor, agent_actor, customer_actor
-from agents_app.models import Agent, Tenant
+from agents_app.actors import Actor, agent_actor, client_actor, customer_actor
+from agents_app.models import Agent, ApiClient, Tenant
 from config import clock
 from config.db import locked
 from config.errors import DomainError
@@ -100,11 +100,21 @@ def test_of_rival_accepts_one_wins_and_the_others_are_told_who(cast: Cast, rival
 
 
 def test_of_rival_robots_one_is_live_and_the_others_wait(cast: Cast) -> None:
+    where, tenant = cast.conversations[0], Tenant.objects.get(pk=cast.tenant_id)
+    bots = [client_actor(ApiClient.objects.create(tenant=tenant, name=f"Bot {n}", kind="bot")) for n in range(RIVALS)]
+    answers = at_once(
+        [lambda bot=bot: lifecycle.open_session(actor=bot, conversation_id=where, robot=True) for bot in bots]
+    )
+    assert Counter(answer.status for answer in answers) == {"ACTIVE": 1, "PENDING": RIVALS - 1}
+
+
+def test_one_robot_that_opens_many_times_at_once_has_one_session(cast: Cast) -> None:
     where, bot = cast.conversations[0], cast.bots[0]
     answers = at_once(
         [lambda: lifecycle.open_session(actor=bot, conversation_id=where, robot=True) for _ in range(RIVALS)]
     )
-    assert Counter(answer.status for answer in answers) == {"ACTIVE": 1, "PENDING": RIVALS - 1}
+    assert len({answer.session_id for answer in answers}) == 1
+    assert Counter(answer.is_repeat for answer in answers) == {False: 1, True: RIVALS - 1}
 
 
 def test_one_agent_takes_no_more_than_fits(cast: Cast) -> None:

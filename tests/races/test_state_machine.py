@@ -90,12 +90,21 @@ class Verbs(RuleBasedStateMachine):
         self._open(who, kind, priority, fail=fail)
 
     @rule(
-        who=st.sampled_from([*AGENTS.values(), CUSTOMER, *BOTS.values()]),
+        who=anybody,
         kind=st.sampled_from([k for k in Kind if not k.is_robot]),
         fail=st.booleans(),
     )
     def open_human(self, who: Who, kind: Kind, fail: bool) -> None:
         self._open(who, kind, None, fail=fail)
+
+    @rule()
+    def customer_asks(self) -> None:
+        """For a human, and for nothing else: the kind is not the customer's to say."""
+        self._both(
+            CUSTOMER,
+            lambda: self.model.open(CUSTOMER, Kind.MANUAL_CUSTOMER_SERVICE, None),
+            lambda actor: lifecycle.open_session(actor=actor, conversation_id=self.conversation.pk, robot=False),
+        )
 
     def _open(self, who: Who, kind: Kind, priority: Priority | None, *, fail: bool) -> None:
         self._both(
@@ -351,9 +360,9 @@ def timed(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setitem(django_settings.TANDEM, name, value)
     lock = turns.lock
 
-    def later(*arguments: Any) -> Any:
+    def later(*arguments: Any, **options: Any) -> Any:
         clock.offset += timedelta(milliseconds=2)
-        return lock(*arguments)
+        return lock(*arguments, **options)
 
     monkeypatch.setattr(shape.turns, "lock", later)
     yield

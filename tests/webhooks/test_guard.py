@@ -162,7 +162,7 @@ def test_a_rebinding_resolver_has_no_second_chance(strict: None, wire: Wire, tar
 def test_without_the_guard_they_are_reached(wire: Wire, target: socket.socket) -> None:
     """The failing control: the same tests with the development setting find a connection."""
     port = target.getsockname()[1]
-    for url in (f"https://127.0.0.1:{port}/", f"https://127.1:{port}/", f"https://localhost:{port}/"):
+    for url in (f"https://127.0.0.1:{port}/", f"https://LOCALHOST:{port}/", f"https://localhost:{port}/"):
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(post, "SECONDS", 0.1)
             assert not post_to(url).is_success  # nothing there speaks TLS
@@ -278,13 +278,7 @@ def test_an_unknown_authority_is_not_trusted(wire: Wire, tls: ssl.SSLContext, mo
 
 
 def test_what_can_be_seen_is_refused_when_it_is_entered(strict: None, cast: Cast) -> None:
-    for url in [
-        *FORM,
-        "https://127.0.0.1/",
-        "https://[::1]/",
-        "https://10.0.0.1/",
-        f"https://example.com/{'x' * 2000}",
-    ]:
+    for url in [*FORM, *LITERAL, f"https://example.com/{'x' * 2000}"]:
         with pytest.raises(DomainError) as refusal:
             endpoints.create_endpoint(actor=cast.channel, url=url.replace("PORT", "8443"))
         assert refusal.value.code in {"address_refused", "malformed"}, url

@@ -53,11 +53,10 @@ class Desk:
     def hears(self, text: str, account: str = "", *, name: str = "", message_id: str = "") -> Outcome:
         """A customer writes."""
         return intake.receive_message(
-            actor=customer_actor(self.tenant),
+            actor=customer_actor(self.tenant, name=name),
             words=Words(content=text, message_id=message_id),
             shop_id="shop",
             account_id=account or f"account-{next(self._number)}",
-            customer_name=name,
         )
 
     def with_bot(self, account: str = "", *, name: str = "") -> Conversation:

@@ -306,4 +306,4 @@ def test_markup_in_what_agents_keep_is_only_text(desk: Desk, maya: Client) -> No
             "<details open ontoggle",
         ):
             assert sign not in body
-    assert Label.objects.count() > len(PAYLOADS)
+    assert Label.objects.count() >= len(PAYLOADS)

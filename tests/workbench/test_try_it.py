@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from agents_app.actors import client_actor
+from agents_app.models import ApiClient
+from messaging_app.incoming import MAX_CONTENT
 from messaging_app.models import Conversation, Message
 from sessions_app.actions import flows
 from sessions_app.waiting import queue_position
@@ -101,7 +104,7 @@ def test_one_visitor_does_not_see_another(desk: Desk) -> None:
 
 def test_words_that_were_refused_are_given_back(desk: Desk) -> None:
     visitor = Client()
-    answer = visitor.post("/try-it/say/", {"content": "x" * 20_001})
+    answer = visitor.post("/try-it/say/", {"content": "x" * (MAX_CONTENT + 1)})
     assert answer.status_code == 400
     assert "xxx</textarea>" in answer.content.decode()
 
@@ -132,6 +135,7 @@ def test_a_flows_question_stands_above_the_chat_until_it_is_answered(desk: Desk)
     visitor = Client()
     say(visitor, "hello")
     conversation = the_conversation()
-    flows.open_flow(actor=desk.bot, trigger_id="t", question="Which size?", conversation_id=conversation.pk)
+    bot = client_actor(ApiClient.objects.get(name=rule_bot.NAME))
+    flows.open_flow(actor=bot, trigger_id="t", question="Which size?", conversation_id=conversation.pk)
     assert "Which size?" in visitor.get("/try-it/").content.decode()
     assert "is looking at your answer" in say(visitor, "Large")

@@ -28,14 +28,22 @@ class Command(BaseCommand):
             "--new-key", action="store_true", help="give a program that is there a new key; the old one ends"
         )
 
-    def handle(self, *args: Any, name: str, tenant: str, kind: str, scopes: str, new_key: bool, **options: Any) -> None:
+        parser.add_argument(
+            "--id", action="store_true", help="print the id of a program that is there (a bot's `bot_id`), and no key"
+        )
+
+    def handle(self, *args: Any, name: str, tenant: str, kind: str, scopes: str, **options: Any) -> None:
         asked = [scope for scope in scopes.replace(" ", "").split(",") if scope]
         if unknown := sorted(set(asked) - set(Scope.values)):
             raise CommandError(f"There is no scope {unknown[0]!r}; there are {', '.join(Scope.values)}.")
         its_tenant = _tenant(tenant)
         client = ApiClient.objects.filter(tenant=its_tenant, name=name).first()
-        if client is None and new_key:
+        new_key = options["new_key"]
+        if client is None and (new_key or options["id"]):
             raise CommandError(f"There is no program {name!r}.")
+        if client is not None and options["id"]:
+            self.stdout.write(str(client.pk))
+            return
         if client is not None and not new_key:
             raise CommandError(f"There is a program {name!r} already. --new-key gives it a new key; the old one ends.")
         if client is None:

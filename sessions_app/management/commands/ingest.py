@@ -45,7 +45,7 @@ class Command(BaseCommand):
         name = options["file"]
         rejects = Path(options["rejects"] or ("ingest.rejected.ndjson" if name == "-" else f"{name}.rejected.ndjson"))
         console = Console(stderr=True, quiet=options["json"] and not sys.stderr.isatty())
-        total, interrupted = Report(), False
+        total, told, interrupted = Report(), 0, False
         with _opened(name) as (stream, size), _rejects(rejects) as write_reject, _bar(console, name, size) as advance:
             parts = ingest(actor=system_actor(tenant.pk, "ingest"), rows=_rows(stream), size=options["batch_size"])
             try:
@@ -53,22 +53,23 @@ class Command(BaseCommand):
                     total.add(part)
                     for rejected in part.rejections:
                         write_reject(rejected)
+                    told += len(part.rejections)
                     advance(_position(stream), total)
             except KeyboardInterrupt:
                 interrupted = True
-        self._summarise(total, rejects, interrupted, options["json"])
+        self._summarise(total, told, rejects, interrupted, options["json"])
         if interrupted:
             sys.exit(130)
 
-    def _summarise(self, total: Report, rejects: Path, interrupted: bool, as_json: bool) -> None:
+    def _summarise(self, total: Report, told: int, rejects: Path, interrupted: bool, as_json: bool) -> None:
         counts = total.counts()
         if as_json:
             self.stdout.write(json.dumps({**counts, "interrupted": interrupted}))
             return
         for name, value in counts.items():
             self.stdout.write(f"{name.replace('_', ' '):<18} {value:>12,}")
-        if total.rejected:
-            self.stdout.write(f"Rejected rows, with line and reason: {rejects}")
+        if told:
+            self.stdout.write(f"{told:,} rows that are not stored, with line and reason: {rejects}")
         if interrupted:
             self.stdout.write("Interrupted. What is counted above is stored; run the same command again for the rest.")
 
@@ -140,7 +141,7 @@ def _rejects(path: Path) -> Iterator[Any]:
                 raise CommandError(
                     f"Rejected rows cannot be written to {path} ({error}); name a file with --rejects."
                 ) from None
-        told = {"line": rejected.line, "reason": rejected.reason, "row": rejected.text}
+        told = {"line": rejected.line, "code": rejected.code, "reason": rejected.reason, "row": rejected.text}
         opened[0].write(json.dumps(told, ensure_ascii=False) + "\n")
 
     try:

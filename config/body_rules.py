@@ -1,0 +1,91 @@
+"""How many bytes a request's body may have, by its address and its credential.
+
+| | |
+|---|---|
+| a page, without a login | FORM_MAX_BYTES |
+| a page, with one; any address of the API | MAX_BODY_BYTES |
+| an upload, with a credential that may send messages | ATTACHMENT_MAX_BYTES, and what stands around the file |
+| a batch, likewise | BATCH_MAX_BYTES |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.http import parse_cookie
+from django.urls import Resolver404, resolve
+
+from agents_app import passes
+from agents_app.scopes import Scope
+from config.bounds import Head
+from config.uploads import AROUND
+
+type Check = Callable[[Head], bool]
+
+
+def small(head: Head) -> int:
+    """What is taken from anybody."""
+    return settings.MAX_BODY_BYTES if head.path.startswith("/api/") else settings.FORM_MAX_BYTES
+
+
+def large(head: Head) -> int:
+    """What is taken from whoever sends this; asks the database about the credential."""
+    try:
+        name = resolve(head.path).view_name
+    except Resolver404:
+        return small(head)
+    if name in _UPLOADS and _UPLOADS[name](head):
+        return settings.ATTACHMENT_MAX_BYTES + AROUND
+    if name == "api:batch-list" and _may_send(head):
+        return settings.BATCH_MAX_BYTES
+    if not head.path.startswith("/api/") and _has_session(head):
+        return settings.MAX_BODY_BYTES
+    return small(head)
+
+
+class BodyRules:
+    """`bounds.Rules`."""
+
+    def small(self, head: Head) -> int:
+        return small(head)
+
+    async def large(self, head: Head) -> int:
+        return int(await database_sync_to_async(large)(head))
+
+
+def _may_send(head: Head) -> bool:
+    held = passes.admit(authorization=head.authorization, session_key=_session_key(head))
+    return held is not None and held.principal.may(Scope.MESSAGES)
+
+
+def _has_login(head: Head) -> bool:
+    return passes.admit(session_key=_session_key(head)) is not None
+
+
+def _has_session(head: Head) -> bool:
+    """A login's, or a guest's: what a browser made up is in no row."""
+    key = _session_key(head)
+    if not key:
+        return False
+    store: Any = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    return bool(store.load())
+
+
+def _plays_the_customer(head: Head) -> bool:
+    return bool(settings.TRY_IT)
+
+
+def _session_key(head: Head) -> str | None:
+    return parse_cookie(head.cookie).get(settings.SESSION_COOKIE_NAME)
+
+
+_UPLOADS: dict[str, Check] = {
+    "api:conversation-attachments": _may_send,
+    "conversation-attach": _has_login,
+    "joined-attach": _has_session,
+    "try-it-attach": _plays_the_customer,
+}

@@ -1,0 +1,104 @@
+"""Redis as something that may be away: nothing waits long for it, and nothing depends on it.
+
+The first request that fails, or takes longer than REDIS_TIMEOUT, marks Redis as away. From then on nobody in this process
+asks it, so no commit is slowed; a thread of its own asks once a second whether it is back.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import cache
+from threading import Lock, Thread
+from typing import Any
+
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+log = logging.getLogger(__name__)
+
+PROBE_SECONDS = 1.0
+"""Between two questions whether Redis is back."""
+
+
+class Away(Exception):
+    """Redis is not asked at the moment."""
+
+
+def impatient(timeout: float) -> dict[str, Any]:
+    """Options of a connection that is given one try. The client's own default is four, with seconds between them."""
+    return {"socket_timeout": timeout, "socket_connect_timeout": timeout, "retry": Retry(NoBackoff(), 0)}
+
+
+def problem_of(url: str) -> str:
+    """What the client says of an address, without a connection; empty where it takes it."""
+    try:
+        redis.ConnectionPool.from_url(url).make_connection()
+    except (TypeError, ValueError, redis.RedisError) as error:
+        return str(error).removesuffix(".")
+    return ""
+
+
+class Link:
+    """One Redis server, as this process sees it: its client, and whether it is away (a circuit breaker)."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self.client = redis.Redis.from_url(url, **impatient(timeout))
+        self._lock = Lock()
+        self._is_away = False
+        self._watch: Thread | None = None
+
+    @property
+    def is_away(self) -> bool:
+        if self._is_away and not (self._watch and self._watch.is_alive()):
+            self._watch_for_it()  # this process was forked from one that waited
+        return self._is_away
+
+    def run[R](self, work: Callable[[redis.Redis], R]) -> R:
+        """Raises `Away`, at once when it is known."""
+        if self.is_away:
+            raise Away
+        try:
+            return work(self.client)
+        except (redis.RedisError, OSError) as error:
+            self.failed(error)
+            raise Away from error
+
+    def failed(self, error: Exception) -> None:
+        """Somebody has found that it does not answer."""
+        with self._lock:
+            if self._is_away:
+                return
+            self._is_away = True
+        log.warning("Redis is away (%s: %s); going on without it", type(error).__name__, error)
+        self._watch_for_it()
+
+    def _watch_for_it(self) -> None:
+        with self._lock:
+            if not (self._watch and self._watch.is_alive()):
+                self._watch = Thread(target=self._probe, name="redis-probe", daemon=True)
+                self._watch.start()
+
+    def _probe(self) -> None:
+        while True:
+            time.sleep(PROBE_SECONDS)
+            try:
+                self.client.ping()
+            except (redis.RedisError, OSError):
+                continue
+            self._is_away = False
+            log.warning("Redis is back")
+            return
+
+
+@cache
+def _link(url: str, timeout: float) -> Link:
+    return Link(url, timeout)
+
+
+def link() -> Link:
+    """The link to REDIS_URL."""
+    return _link(settings.REDIS_URL, settings.REDIS_TIMEOUT)

@@ -1,0 +1,26 @@
+"""Credentials for customers: what an integrator hands to a chat in the shop's own page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agents_app.actors import Actor, customer_actor
+from agents_app.models import Tenant
+from agents_app.scopes import OF_TOKENS, Scope
+from agents_app.tokens import issue_token
+from sessions_app import visible
+from sessions_app.field_rights import by_role
+
+
+@by_role
+def issue_customer_token(*, actor: Actor, conversation_id: int, customer_name: str = "") -> str:
+    """A token with which one customer reads and writes in one conversation, as far as its maker may.
+
+    It has the maker's scopes and no more, and is not told a name that the maker may not read. Raises `NotFound`,
+    `Forbidden`.
+    """
+    conversation = visible.conversation(actor, conversation_id)
+    name = customer_name or (conversation.customer_name if actor.may(Scope.READ) else "")
+    customer = customer_actor(Tenant.objects.get(pk=actor.tenant_id), conversation.pk, name)
+    scopes = None if actor.scopes is None else actor.scopes & OF_TOKENS
+    return issue_token(replace(customer, scopes=scopes))

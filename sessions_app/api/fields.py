@@ -1,0 +1,67 @@
+"""Fields of bodies and filters that read what senders bring as every other door does: `messaging_app.incoming`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django import forms
+from django.core.exceptions import ValidationError as NotValid
+from rest_framework import serializers
+
+from config.errors import Malformed
+from messaging_app import incoming
+from messaging_app.fields import read_as
+
+
+class IdText(serializers.CharField):
+    """An id of the sender's: trimmed, in NFC, without characters that nobody sees."""
+
+    def __init__(self, *, max_length: int = incoming.MAX_ID, **options: Any) -> None:
+        super().__init__(max_length=max_length, **options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        if isinstance(data, str) and data:
+            data = read_as(lambda: incoming.identifier(data, "it", self.max_length or incoming.MAX_ID))
+        return super().run_validation(data)
+
+
+class Text(serializers.CharField):
+    """Words, as they were written: what no database can hold in them becomes U+FFFD."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": incoming.MAX_CONTENT, "trim_whitespace": False} | options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return super().run_validation(incoming.clean(data) if isinstance(data, str) else data)
+
+
+class PersonName(serializers.CharField):
+    """What somebody is called, in one line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": incoming.MAX_NAME, "required": False, "allow_blank": True} | options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        if isinstance(data, str):
+            data = incoming.person_name(data, most=len(data))
+        return super().run_validation(data)
+
+
+class _IdTextField(forms.CharField):
+    def clean(self, value: Any) -> Any:
+        if value in (None, ""):
+            return ""
+        try:
+            return incoming.identifier(value, "it", self.max_length or incoming.MAX_ID)
+        except Malformed as error:
+            raise NotValid(error.detail) from None
+
+
+class IdTextFilter(django_filters.CharFilter):
+    """A sender's id, found however it was typed."""
+
+    field_class = _IdTextField
+
+    def __init__(self, *args: Any, max_length: int = incoming.MAX_ID, **options: Any) -> None:
+        super().__init__(*args, max_length=max_length, **options)

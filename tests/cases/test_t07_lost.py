@@ -1,0 +1,187 @@
+"""T7.2, T7.3: a connection lost within a verb, lost in its commit, a session that the server ends, a database that is full."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import psycopg_pool
+import pymysql
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from agents_app.models import Tenant
+from config.db import retried
+from config.errors import Busy, StorageFailed
+from config.faults import Fault, fault_of
+from messaging_app.models import Message
+from tests.api.world import program
+from tests.cast import Cast
+
+pytestmark = pytest.mark.django_db(transaction=True)
+REAL = pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has no connection to lose")
+SENT = {"platform": "shop", "shop_id": "s-1", "account_id": "carla", "content": "Hello?", "message_id": "m-1"}
+
+
+def elsewhere(statement: str) -> Any:
+    """Something said to the server by another connection."""
+    other = connection.copy()
+    other.settings_dict = other.settings_dict | {"CONN_MAX_AGE": 0}
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchone() if cursor.description else None
+    finally:
+        other.close()
+
+
+def my_id() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()" if connection.vendor == "postgresql" else "SELECT connection_id()")
+        return int(cursor.fetchone()[0])
+
+
+def end_my_session() -> None:
+    """The server ends this thread's connection, as an administrator or a failover does."""
+    mine = my_id()
+    elsewhere(f"SELECT pg_terminate_backend({mine})" if connection.vendor == "postgresql" else f"KILL {mine}")
+
+
+class Verb:
+    """Writes one row in one transaction, and has something happen on its first attempts."""
+
+    def __init__(self, before: Callable[[], object] = lambda: None, after: Callable[[], object] = lambda: None) -> None:
+        self.before, self.after, self.attempts = before, after, 0
+        self.run = retried(self._run)
+
+    def _run(self) -> None:
+        with transaction.atomic():
+            self.attempts += 1
+            if self.attempts == 1:
+                self.before()
+            Tenant.objects.create(slug="lost", name="Lost")
+            if self.attempts == 1:
+                self.after()
+
+
+@pytest.mark.services
+@REAL
+def test_t7_2_a_connection_lost_within_the_work_is_made_again_and_the_work_done_once() -> None:
+    verb = Verb(before=end_my_session)
+    verb.run()
+    assert verb.attempts == 2
+    assert Tenant.objects.filter(slug="lost").count() == 1
+
+
+@pytest.mark.services
+@REAL
+def test_t7_2_a_connection_lost_in_the_commit_is_not_tried_again() -> None:
+    """Nobody knows whether it was done: whoever asked sends it again, with the same id."""
+    verb = Verb(after=end_my_session)
+    with pytest.raises(Busy):
+        verb.run()
+    assert verb.attempts == 1
+    assert Tenant.objects.filter(slug="lost").count() == 0  # here it was not
+
+
+@pytest.mark.services
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="a time-out of PostgreSQL's")
+def test_t7_2_a_session_that_idled_in_its_transaction_is_lost_like_any_other() -> None:
+    def idle() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET idle_in_transaction_session_timeout = 1")
+        mine, ends = my_id(), time.monotonic() + 10
+        while elsewhere(f"SELECT 1 FROM pg_stat_activity WHERE pid = {mine}"):
+            assert time.monotonic() < ends
+
+    verb = Verb(before=idle)
+    verb.run()
+    assert verb.attempts == 2
+    assert Tenant.objects.filter(slug="lost").count() == 1
+
+
+@pytest.mark.services
+@REAL
+def test_t7_2_over_the_api_a_lost_connection_is_not_even_noticed(cast: Cast) -> None:
+    channel = program(cast, "channel")
+    channel.post("inbound", SENT)
+    end_my_session()
+    answers = [channel.post("inbound", SENT | {"message_id": f"n-{n}"}) for n in range(3)]
+    assert {answer.status_code for answer in answers} <= {201, 503}
+    assert answers[-1].status_code == 201
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="the bound is SQLite's own")
+def test_t7_3_a_full_database_is_storage_failed_and_whole_again_when_there_is_room(cast: Cast) -> None:
+    channel = program(cast, "channel")
+    assert channel.post("inbound", SENT).status_code == 201
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA page_count")
+        pages = cursor.fetchone()[0]
+        cursor.execute(f"PRAGMA max_page_count = {pages}")
+    # What tests before this one have given back is filled first.
+    full: list[Any] = []
+    while not full or full[-1].status_code == 201:
+        assert len(full) < 1_000
+        full.append(channel.post("inbound", SENT | {"message_id": f"f-{len(full)}", "content": "word " * 12_000}))
+    refused = full[-1]
+    assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (503, "storage_failed", "1")
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA max_page_count = {2**30}")
+    assert channel.post("inbound", SENT | {"message_id": f"f-{len(full)}"}).status_code == 201
+    taken = sum(answer.status_code == 201 for answer in full)
+    assert Message.objects.filter(message_id__startswith="f-").count() == taken + 1
+
+
+def _sqlite(code: int) -> Exception:
+    import sqlite3
+
+    error = sqlite3.OperationalError("…")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (psycopg.OperationalError("FATAL: sorry, too many clients already"), Fault.OVERLOADED),
+        (psycopg.OperationalError("server closed the connection unexpectedly"), Fault.LOST),
+        (psycopg.errors.IdleInTransactionSessionTimeout("terminating connection"), Fault.LOST),
+        (psycopg.errors.QueryCanceled("statement timeout"), Fault.OVERLOADED),
+        (psycopg.errors.DiskFull("could not extend file"), Fault.STORAGE),
+        (psycopg.errors.ReadOnlySqlTransaction("read-only"), Fault.STORAGE),
+        (psycopg.errors.AdminShutdown("terminating connection"), Fault.LOST),
+        (psycopg.errors.DeadlockDetected("deadlock"), Fault.CONFLICT),
+        (psycopg.errors.UndefinedTable("no such table"), None),
+        (psycopg_pool.PoolTimeout("couldn't get a connection"), Fault.OVERLOADED),
+        (pymysql.err.OperationalError(2013, "Lost connection"), Fault.LOST),
+        (pymysql.err.InterfaceError(0, ""), Fault.LOST),
+        (pymysql.err.OperationalError(1040, "Too many connections"), Fault.OVERLOADED),
+        (pymysql.err.OperationalError(1021, "Disk full"), Fault.STORAGE),
+        (pymysql.err.OperationalError(1114, "The table is full"), Fault.STORAGE),
+        (pymysql.err.ProgrammingError(1064, "syntax"), None),
+        (_sqlite(13), Fault.STORAGE),
+        (_sqlite(10 | 3 << 8), Fault.STORAGE),
+        (_sqlite(5), Fault.CONFLICT),
+        (_sqlite(1), None),
+        (OSError(28, "No space left on device"), Fault.STORAGE),
+        (OSError(24, "Too many open files"), Fault.OVERLOADED),
+        (FileNotFoundError(2, "No such file"), None),
+        (ZeroDivisionError(), None),
+    ],
+    ids=repr,
+)
+def test_t7_2_each_librarys_errors_are_told_apart(error: Exception, fault: Fault | None) -> None:
+    wrapped = OperationalError("as Django passes it on")
+    wrapped.__cause__ = error
+    assert fault_of(error) is fault
+    assert fault_of(wrapped) is fault
+
+
+def test_t7_3_a_full_disk_is_not_tried_again() -> None:
+    verb = Verb(before=lambda: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(StorageFailed):
+        verb.run()
+    assert verb.attempts == 1
