@@ -32,7 +32,7 @@ _fork = multiprocessing.get_context("fork")
 LIMIT = 900.0
 """Seconds that any one child may take."""
 PARTS = 20
-"""Into how many runs the hunt for one mutant is cut: most are missed in the first, `look-again` in every third."""
+"""Into how many runs the hunt for one mutant is cut: most are missed in the first, `epoch` and `agent-lock` in nine of ten."""
 QUIET = 2.5
 """Seconds for which only the sweeper works on at the end."""
 

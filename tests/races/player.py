@@ -509,3 +509,16 @@ DESK_MOVES = {
 
 PRESENCE_MOVES = {"declare": 6, "heartbeat": 3, "fall_silent": 2, "change_capacity": 6, "customer_says": 1}
 """The same few agents from all sides."""
+
+TAKING_MOVES = {
+    "open_robot": 4,
+    "open_human": 16,
+    "escalate": 6,
+    "accept": 16,
+    "grab": 8,
+    "take_over": 8,
+    "release": 12,
+    "resolve": 6,
+    "complete": 4,
+}
+"""Agents with room for one or two take what they can and give it back."""
