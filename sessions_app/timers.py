@@ -5,28 +5,47 @@ Deadlines are columns. Firing twice is nothing, because each effect ends what wa
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
 from agents_app.actors import ActorKind
 from sessions_app import assignment, oplog, sla
 from sessions_app.models import ChatSession, GuidedFlow, Transfer
 from sessions_app.states import FlowStatus, Origin, Owner, Status, TransferKind, TransferStatus
 from sessions_app.turn import Turn
 
+type _Effect = Callable[[Turn, Any], None]
+
 
 def apply_due(turn: Turn) -> bool:
-    """Apply every due timer of the conversation; True when there was one."""
-    due = [
-        *((_time_out_transfer, t) for t in turn.transfers if t.deadline and t.deadline <= turn.now),
-        *((_time_out_session, s) for s in turn.sessions if s.expires_at and s.expires_at <= turn.now),
-        *((_fail_flow, f) for f in turn.flows if f.lease_until and f.lease_until <= turn.now),
-        *((_expire_flow, f) for f in turn.flows if f.expires_at <= turn.now),
-        *((_time_out_reply, s) for s in turn.sessions if s.reply_due_at and s.reply_due_at <= turn.now),
-        *((sla.ring, c) for c in turn.clocks if c.wakes_at and c.wakes_at <= turn.now),
-        *((_next_offer, t) for t in turn.transfers if t.offer_expires_at and t.offer_expires_at <= turn.now),
-        *((_withdraw_offer, t) for t in turn.transfers if assignment.is_lapsed(turn, t)),
-    ]
-    for effect, row in due:
-        effect(turn, row)  # type: ignore[operator]
-    return bool(due)
+    """Apply every due timer of the conversation; True when there was one.
+
+    Each is looked at again just before it fires: an effect before it may have ended its row, or set its deadline anew. A
+    session whose transfer comes back to its bot has its whole time again, though nobody looked before both were over.
+    """
+    timers: tuple[tuple[_Effect, Sequence[Any], str], ...] = (
+        (_time_out_transfer, turn.transfers, "deadline"),
+        (_time_out_session, turn.sessions, "expires_at"),
+        (_fail_flow, turn.flows, "lease_until"),
+        (_expire_flow, turn.flows, "expires_at"),
+        (_time_out_reply, turn.sessions, "reply_due_at"),
+        (sla.ring, turn.clocks, "wakes_at"),
+        (_next_offer, turn.transfers, "offer_expires_at"),
+    )
+    due = [(effect, row, name) for effect, rows, name in timers for row in rows if _is_over(turn, row, name)]
+    lapsed = [transfer for transfer in turn.transfers if assignment.is_lapsed(turn, transfer)]
+    for effect, row, name in due:
+        if _is_over(turn, row, name):
+            effect(turn, row)
+    for transfer in lapsed:
+        _withdraw_offer(turn, transfer)
+    return bool(due or lapsed)
+
+
+def _is_over(turn: Turn, row: Any, name: str) -> bool:
+    deadline: datetime | None = getattr(row, name)
+    return deadline is not None and deadline <= turn.now
 
 
 def _time_out_transfer(turn: Turn, transfer: Transfer) -> None:

@@ -268,6 +268,24 @@ def test_deadlines_missed_for_hours_are_applied_one_after_the_other_by_the_next_
     assert [s.status for s in chat.sessions] == ["TIMEOUT", "ACTIVE"]
 
 
+@pytest.mark.parametrize("first", ["the sweeper", "a customer"])
+def test_what_comes_back_to_its_bot_after_a_day_without_sweeps_has_its_time_anew(
+    chat: Chat, later: Later, first: str
+) -> None:
+    """The transfer and the session that waited for it are both over; the session must not end as it comes back."""
+    chat.queue()
+    later(DAY + MARGIN)
+    if first == "the sweeper":
+        sweep.sweep_due()
+    else:
+        chat.says("Hello?")
+    assert [t.status for t in chat.transfers] == ["TIMED_OUT"]
+    assert (chat.controller, chat.live.status, chat.row.needs_human) == ("bot", Status.ACTIVE, True)
+    later(1800)
+    sweep.sweep_due()
+    assert not chat.has_live
+
+
 def test_sweeping_again_does_nothing(cast: Cast, later: Later) -> None:
     for _ in range(3):
         cast.chat().queue()

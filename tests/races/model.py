@@ -428,7 +428,7 @@ class Model:
             for transfer in transfers:
                 self._unanswered(transfer, "TIMED_OUT")
             for session in sessions:
-                if session.status in OPEN:
+                if session.status in OPEN and session.expires <= self.now:  # not what has just come back to its bot
                     self._move(session, Status.TIMEOUT)
             self.settle()
 

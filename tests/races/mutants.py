@@ -103,16 +103,18 @@ def _verbs_leave_timers_to_the_sweeper() -> None:
 
 def _sweeper_does_not_look_again() -> None:
     """It times out what is there when it comes, because something was due when it looked: now, or a while ago."""
-    due, looked = sweep.due, set[tuple[int, int]]()
+    due, apply_due, looked = sweep.due, shape.apply_due, set[tuple[int, int]]()
 
     def slow(*arguments: Any) -> set[tuple[int, int]]:
-        looked.update(due(*arguments))
-        time.sleep(0.2)
+        for _ in range(10):  # the players apply most of what is due before it is seen
+            looked.update(due(*arguments))
+            time.sleep(0.02)
         return set(looked)
 
     def blind(turn: Turn) -> bool:
         for transfer in list(turn.transfers):
             timers._time_out_transfer(turn, transfer)
+        apply_due(turn)
         return False
 
     sweep.due, shape.apply_due = slow, blind

@@ -515,7 +515,11 @@ class Thread:
                     )
         for session in self.sessions.values():
             if session.expires_at and session.expires_at <= at:
-                yield f"session {session.id}", lambda s=session: s.status == Status.TIMEOUT
+                ends = session.expires_at
+                yield (
+                    f"session {session.id}",  # a transfer that comes back to its bot gives it its time anew
+                    lambda s=session, ends=ends: s.status == Status.TIMEOUT or s.expires_at != ends,
+                )
         for flow in self.flows.values():
             if flow.blocks and min(flow.expires_at, flow.lease_until or flow.expires_at) <= at:
                 yield f"flow {flow.id}", lambda f=flow: not f.blocks
