@@ -83,16 +83,14 @@ def may_deliver(actor: Actor) -> None:
 def may_bring(actor: Actor, sender_type: str = "") -> None:
     """Bring messages in a batch; of one sender, if it is named.
 
-    An integrator brings whatever was said. A bot brings its own answers, and customers' words where it is the channel
-    too; what people of the shop said is not its to tell.
+    Customers' words need what they need one by one (`may_deliver`). Beside them an integrator brings whatever was said, a bot
+    its own answers; what people of the shop said is not its to tell.
     """
     if actor.kind not in _MACHINES:
         raise Forbidden("Only programs bring batches.")
-    if actor.kind != ActorKind.BOT or sender_type in ("", Message.Sender.BOT):
-        return
     if sender_type == Message.Sender.CUSTOMER:
         may_deliver(actor)
-    else:
+    elif actor.kind == ActorKind.BOT and sender_type not in ("", Message.Sender.BOT):
         raise Forbidden("What agents and the shop have said is brought by an integrator only.")
 
 

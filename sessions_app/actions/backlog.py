@@ -22,6 +22,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from agents_app.actors import Actor, ActorKind, client_actor
+from agents_app.scopes import Scope
 from config import clock
 from config.db import retried
 from config.errors import Busy, Forbidden
@@ -55,11 +56,12 @@ def may_bring(actor: Actor) -> None:
 
 
 def _must_be_its_own(actor: Actor, lines: Iterable[bytes]) -> None:
-    """A bot brings its own answers, not what is anybody else's to tell: else nothing of the batch is stored.
+    """A bot brings its own answers, not what is anybody else's to tell, and who is not the channel brings nothing that
+    customers said: else nothing of the batch is stored.
 
     What it says now is held against the turn once more under the lock, row by row. Raises `Forbidden` naming the line.
     """
-    if actor.kind != ActorKind.BOT:
+    if actor.kind != ActorKind.BOT and actor.may(Scope.INBOUND):
         return
     for row in _rows(lines, 1):
         if isinstance(row, Row):

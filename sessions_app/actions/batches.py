@@ -132,15 +132,19 @@ def _allowed(actor: Actor, part: Iterable[Row | Rejected | None], report: Report
             report.refuse([not_stored(row, f"{error.code}: {error}", error.code)])
             continue
         if actor.kind == ActorKind.BOT and row.sender_type == Message.Sender.BOT:
-            row.sender_id, row.sender_name = str(actor.pk), row.sender_name or actor.name
+            row.sender_id, row.sender_name = str(actor.pk), actor.name
         good.append(row)
     return good
 
 
 def must_be_allowed(actor: Actor, row: Row) -> None:
-    """Before a batch is taken: whether a bot may bring this row, as things stand. Raises `Forbidden`."""
+    """Before a batch is taken: whether a program may bring this row, as things stand. Raises `Forbidden`."""
     access.may_bring(actor, row.sender_type)
-    if row.sender_type != Message.Sender.BOT or row.sent_at <= clock.now() - seconds("DEFAULT_SESSION_TIMEOUT"):
+    if (
+        actor.kind != ActorKind.BOT
+        or row.sender_type != Message.Sender.BOT
+        or row.sent_at <= clock.now() - seconds("DEFAULT_SESSION_TIMEOUT")
+    ):
         return
     refusal = Forbidden(
         "It is not this bot's turn, or not in this epoch. What it says now needs both; history does not."

@@ -64,7 +64,7 @@ def test_t4_1_a_large_batch_of_a_bot_is_looked_through_before_it_is_kept(cast: C
 
 def test_t4_1_a_bots_history_is_its_own_answers_under_its_own_name(chat: Chat, cast: Cast, bot: Caller) -> None:
     chat.queue()
-    sent = row(chat, "bot", "It is 40.", timestamp=old(), sender_id="7")
+    sent = row(chat, "bot", "It is 40.", timestamp=old(), sender_id="7", sender_name="Ana")
     assert bot.post("batches", {"rows": [sent]}).json()["result"]["accepted"] == 1
     said = Message.objects.get()
     assert (said.sender_type, said.sender_id, said.sender_name) == ("bot", str(cast.bargain.id), "bargain")
@@ -98,6 +98,24 @@ def test_t4_1_the_turn_is_asked_for_once_more_under_the_lock(
 def test_t4_1_an_integrator_brings_whatever_was_said(chat: Chat, cast: Cast) -> None:
     rows = [row(chat, sender, sender, message_id=sender) for sender in ("agent", "shop", "bot", "customer")]
     assert program(cast, "channel").post("batches", {"rows": rows}).json()["result"]["accepted"] == 4
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_t4_1_an_integrator_that_is_not_the_channel_brings_no_customers_words(
+    chat: Chat, cast: Cast, small: bool
+) -> None:
+    """A key without `inbound:write` is refused at `inbound`; a batch is no way around that."""
+    cast.change("channel", scopes=["messages:write"])
+    channel = program(cast, "channel")
+    rows = [row(chat, "bot", f"{n}", message_id=f"m-{n}") for n in range(2 if small else backlog.SMALL)]
+    before = snapshot()
+    answer = channel.post("batches", {"rows": [*rows, row(chat, "customer", message_id="last")]})
+    assert (answer.status_code, answer.json()["code"], answer.json()["line"]) == (403, "forbidden", len(rows) + 1)
+    assert "inbound:write" in answer.json()["detail"]
+    assert (snapshot(), Batch.objects.exists()) == (before, False)
+    others = [*rows, row(chat, "agent", message_id="agent"), row(chat, "shop", message_id="shop")][-3:]
+    told = channel.post("batches", {"rows": others}).json()["result"]
+    assert (told["accepted"], told["rejected"]) == (3, 0)
 
 
 # --- T4.2: inbound ---------------------------------------------------------------------------------------------------
