@@ -51,6 +51,10 @@ from sessions_app.turn import Turn, seconds
 
 log = logging.getLogger(__name__)
 
+HELD = 1_000
+"""Rows of living conversations that are kept back at most while a batch or file is read: as many as a batch has that is
+answered at once, and as are stored in one transaction without making others wait."""
+
 
 @dataclass(slots=True)
 class Report:
@@ -98,6 +102,7 @@ def ingest_batch(
     total = Report()
     for part in ingest(actor=actor, rows=rows, size=size, since=since):
         total.include(part)
+    total.rejections.sort(key=lambda rejected: rejected.line)
     return total
 
 
@@ -109,14 +114,25 @@ def ingest(
     Rejected rows are reported and stop nothing; None is a blank line. `since` is the newest session before the batch,
     for one that goes on. Each conversation is stored by itself where something unforeseen happens in one: its rows are
     reported, the others are stored. Raises `Forbidden` for who brings no messages at all.
+
+    What belongs to a living conversation is kept back until all rows are read, `HELD` of them at most, and reported then:
+    whether somebody needs a human depends on what was said after it, and not on where a transaction ended.
     """
     access.may_bring(actor)
-    since = newest_session() if since is None else since
+    since, held = newest_session() if since is None else since, dict[int, list[Row]]()
     for part in batched(rows, size or settings.TANDEM["BATCH_SIZE"]):
         report = Report(since=since, lines=sum(row is not None for row in part))
         report.refuse(row for row in part if isinstance(row, Rejected))
-        _store(actor, _allowed(actor, part, report), report)
+        for conversation_id, said in _store_history_of(actor, _allowed(actor, part, report), report).items():
+            held.setdefault(conversation_id, []).extend(said)
+        if sum(map(len, held.values())) > HELD:
+            _store_living_of(actor, held, report)
+            held = {}
         report.rejections.sort(key=lambda rejected: rejected.line)
+        yield report
+    if held:
+        report = Report(since=since)
+        _store_living_of(actor, held, report)
         yield report
 
 
@@ -177,7 +193,8 @@ _PASSING = (Busy, TryAgain, OperationalError, InterfaceError, InternalError)
 """The database is busy or away: the batch is tried again as a whole, and no row is to blame."""
 
 
-def _store(actor: Actor, rows: list[Row], report: Report) -> None:
+def _store_history_of(actor: Actor, rows: list[Row], report: Report) -> dict[int, list[Row]]:
+    """Store what is history; returns the rows of conversations that are alive."""
     kept, report.duplicate, taken = distinct(rows)
     report.rejections += taken
     try:
@@ -188,7 +205,14 @@ def _store(actor: Actor, rows: list[Row], report: Report) -> None:
     except Exception:
         log.exception("tenant %s: rows of a batch are stored conversation by conversation", actor.tenant_id)
         later = _each_by_itself(actor, kept, report)
-    for conversation_id, said in later.items():
+    return later
+
+
+def _store_living_of(actor: Actor, held: dict[int, list[Row]], report: Report) -> None:
+    for conversation_id, rows in held.items():
+        said, repeats, taken = distinct(rows)
+        report.duplicate += repeats
+        report.rejections += taken
         with _reporting(report, said, conversation_id):
             report.include(_once_more(_store_living_rows, actor, conversation_id, said, report.since))
 
@@ -442,10 +466,12 @@ def _figures(session: ChatSession, stretch: Stretch, joined: list[ChatSession]) 
     if session.is_robot or any(s.is_robot for s in joined) or any(row.is_robot for row in rows):
         session.kind = Kind.AUTO_ASSISTANT
         session.set_priority()
-    human = [row.sent_at.isoformat() for row in rows if row.is_human_side]
-    human += [s.context["human_since"] for s in (session, *joined) if "human_since" in s.context]
+    human = [row.sent_at for row in rows if row.is_human_side]
+    human += [
+        datetime.fromisoformat(s.context["human_since"]) for s in (session, *joined) if "human_since" in s.context
+    ]
     if human:
-        session.context = {"human_since": min(human)}
+        session.context = {"human_since": clock.utc(min(human))}
     if session.status in TERMINAL:
         session.ended_at = stretch.end
         return

@@ -205,7 +205,7 @@ def test_a_person_of_the_shop_in_a_robots_stretch_is_a_takeover_inside_it(tenant
     ingest(tenant, rows_at(start, (0, "bot", "a"), (10, "customer", "b"), (20, "agent", "c")), 2)
     session = ChatSession.objects.get()
     assert session.kind == "AUTO_ASSISTANT"
-    assert session.context["human_since"] == (start + timedelta(seconds=20)).isoformat()
+    assert session.context["human_since"] == clock.utc(start + timedelta(seconds=20))
 
 
 @pytest.mark.parametrize(
@@ -245,6 +245,39 @@ def test_a_fresh_call_for_a_human_raises_a_transfer_and_an_old_one_does_not(tena
     transfer = Transfer.objects.get()
     assert (transfer.kind, transfer.status) == ("escalation", "PENDING")
     assert Conversation.objects.get(account_id="ben").controller == "queue"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5000])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_call_for_a_human_that_was_answered_raises_nothing_wherever_a_transaction_ends(
+    tenant: Tenant, size: int, order: tuple[int, ...]
+) -> None:
+    said = (
+        (0, "customer", "I want to talk to a human"),
+        (120, "agent", "Hello, I am Ana"),
+        (300, "customer", "Thanks"),
+    )
+    lines = rows_at(clock.now() - timedelta(minutes=20), *said)
+    report = ingest(tenant, [lines[n] for n in order], size)
+    assert (report.accepted, report.transfers_raised, report.sessions_created) == (3, 0, 1)
+    conversation = Conversation.objects.get()
+    assert (conversation.controller, conversation.needs_human) == ("human", False)
+    assert [(s.status, s.owner_kind, s.message_count) for s in ChatSession.objects.all()] == [("ACTIVE", "shop", 3)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5000])
+def test_what_is_kept_back_is_stored_once_and_told_by_its_line(
+    tenant: Tenant, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With more of it than is kept back, too: the same id twice, far apart, and one id for two things."""
+    monkeypatch.setattr(batches, "HELD", 2)
+    said = [(n, "customer", f"{n}") for n in range(6)]
+    lines = rows_at(clock.now() - timedelta(minutes=20), *said)
+    other = lines[1].replace(b'"1"', b'"something else"')
+    report = ingest(tenant, [*lines, lines[0], other, b"[]"], size)
+    assert (report.lines, report.accepted, report.duplicate, report.rejected) == (9, 6, 2, 1)
+    assert [one.line for one in report.rejections] == [8, 9]
+    assert Message.objects.count() == 6
 
 
 def test_a_row_inside_an_opened_session_belongs_to_it_and_leaves_it_as_it_was(tenant: Tenant) -> None:
