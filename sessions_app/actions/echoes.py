@@ -7,7 +7,7 @@ import unicodedata
 from datetime import timedelta
 
 from messaging_app.models import Message, Operation
-from messaging_app.thread import Words
+from messaging_app.thread import MessageIdTaken, Words
 from sessions_app.turn import Turn
 
 ECHO_WITHIN = timedelta(minutes=10)
@@ -23,12 +23,15 @@ def recognized(turn: Turn, words: Words) -> Message | None:
 
     It is one that a bot or an agent said by us within `ECHO_WITHIN` in the same words (composed alike, white space
     aside), that has not come back before; of several the oldest. The id under which it came back stays with the record:
-    the same id again is the same message, for ever.
+    the same id again is the same message, for ever, and with other words `MessageIdTaken`.
     """
     echoes = Operation.objects.filter(conversation=turn.conversation, type="message.echoed")
     if words.message_id:
         for pk in echoes.filter(data__echo_id=words.message_id).values_list("data__message", flat=True)[:1]:
-            return Message.objects.get(pk=pk)
+            message = Message.objects.get(pk=pk)
+            if words.attachments or _compared(words.content) != _compared(message.content):
+                raise MessageIdTaken
+            return message
     content, since = _compared(words.content), turn.now - ECHO_WITHIN
     if not content or words.attachments:
         return None

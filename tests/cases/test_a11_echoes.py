@@ -60,6 +60,17 @@ def test_a11_the_same_echo_again_is_the_same_message_however_late(channel: Calle
     assert len(chat.operations) == written
 
 
+def test_a11_an_echos_id_with_other_words_is_refused_and_not_dropped(channel: Caller, chat: Chat) -> None:
+    """A person edits what the channel has told as an echo: said to be stored, the words would be lost."""
+    chat.speaks(chat.cast.bargain, SAID, "bot-1")
+    echo(channel, chat, SAID, "wx-1")
+    written = len(chat.operations)
+    body = {"conversation_id": str(chat.id), "content": "It is 30, for you.", "message_id": "wx-1", "echo": True}
+    answer = channel.post("messages", body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "message_id_taken")
+    assert len(chat.operations) == written
+
+
 def test_a11_an_agents_words_come_back_too(channel: Caller, chat: Chat) -> None:
     chat.take()
     chat.speaks(chat.cast.ann, SAID, "ann-1")
