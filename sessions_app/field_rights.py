@@ -80,7 +80,7 @@ RIGHTS: dict[str, Rights] = {
     # --- Sessions. A customer asks for a human, may say why, and sets nothing else.
     "open_session": _rights(
         _ASKERS,
-        "robot reason",
+        "robot shop_id account_id platform reason",
         bot_id=PROGRAMS,  # a bot names itself, or nobody
         **dict.fromkeys(("kind", "task", "priority", "on_conflict", "urgent", "previous_id", "context"), STAFF),
     ),
@@ -231,13 +231,6 @@ def check(actor: Actor, verb: str, **fields: Any) -> None:
         may = rights.may_set(field)
         if role not in may and not _is_empty(value):
             raise Forbidden(f"Only {named(may)} may set {field} here.", field=field, roles=sorted(may))
-
-
-def ask(verb: Callable[..., Any], *, actor: Actor, **given: Any) -> None:
-    """What the verb would ask if it were called so, for a door that has something to make before. Raises `Forbidden`."""
-    defaults = {name: parameter.default for name, parameter in signature(verb).parameters.items()}
-    its = {name: value for name, value in given.items() if name in defaults}
-    check(actor, verb.__name__, **dict(_set_in(its, defaults, RIGHTS[verb.__name__].fields)))
 
 
 def check_filters(actor: Actor, of: str, names: Iterable[str]) -> None:

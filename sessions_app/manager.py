@@ -94,7 +94,7 @@ class AutoSessionManager:
         """Open a robot session; see `open_session` for the conflict rules."""
         outcome = lifecycle.open_session(
             actor=self._bot,
-            conversation_id=self._conversation(shop_id, user_id),
+            **self._key(shop_id, user_id),
             robot=True,
             kind=session_type,
             task=task_type,
@@ -118,7 +118,7 @@ class AutoSessionManager:
         actor = self._agent(human_user_id) if human_user_id is not None else self._system
         outcome = lifecycle.open_session(
             actor=actor,
-            conversation_id=self._conversation(shop_id, user_id),
+            **self._key(shop_id, user_id),
             robot=False,
             task=task_type,
             urgent=urgent,
@@ -191,11 +191,8 @@ class AutoSessionManager:
         """Whether something is live on the conversation now. A reading, not a promise: `create_…` decides."""
         return queries.availability(self._bot, shop_id=_id(shop_id), account_id=_id(user_id), platform=self.platform)
 
-    def _conversation(self, shop_id: object, user_id: object) -> int:
-        made = lifecycle.conversation_for(
-            actor=self._system, shop_id=_id(shop_id), account_id=_id(user_id), platform=self.platform
-        )
-        return made.pk
+    def _key(self, shop_id: object, user_id: object) -> dict[str, Any]:
+        return {"shop_id": _id(shop_id), "account_id": _id(user_id), "platform": self.platform}
 
     def _session(self, session_id: int) -> ChatSession:
         try:

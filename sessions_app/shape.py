@@ -102,20 +102,23 @@ def taking(
     *,
     session_id: int | None = None,
     transfer_id: int | None = None,
+    by_key: Callable[[], Conversation] | None = None,
     expected_epoch: int | None = None,
     known_only: bool = True,
 ) -> Iterator[Turn]:
     """Hold the conversation, named itself or by a session or transfer of it, for one verb.
 
+    Without any of them `by_key` finds it or makes it, in the verb's own transaction: what is refused makes none.
     Due timers are applied first, in a transaction of their own, so that they stay applied when the verb is refused.
     Raises `NotFound` for what does not exist, belongs to another tenant or is not the actor's to know of (`turn.lock`),
     `StaleEpoch` when the conversation is not at `expected_epoch`.
     """
-    if conversation_id is None:
+    if conversation_id is None and by_key is None:
         conversation_id = _conversation_id(actor, session_id=session_id, transfer_id=transfer_id)
     for left in range(MAX_TIMER_ROUNDS, -1, -1):
         with transaction.atomic():
-            turn = turns.lock(actor, conversation_id, known_only=known_only)
+            where = by_key().pk if conversation_id is None and by_key else conversation_id
+            turn = turns.lock(actor, where or 0, known_only=known_only)
             before = _values(turn.conversation)
             if left and apply_due(turn):
                 _close(turn, before)

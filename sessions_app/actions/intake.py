@@ -5,6 +5,8 @@ It fails closed: if the decision cannot be made, the transaction is undone and t
 
 from __future__ import annotations
 
+from functools import partial
+
 from agents_app import presence
 from agents_app.actors import Actor, ActorKind
 from messaging_app import stream, thread
@@ -38,20 +40,23 @@ def receive_message(
 ) -> Outcome:
     """A customer said something. The answer's controller says who gets it, with session, epoch, and place in the queue.
 
-    The conversation is named by its id, or by its key, and made if it is new. Empty text while a guided flow waits
-    repeats the flow's question. A message id sent again answers as the first time. What comes later than `LATE_MESSAGE`
-    after it was said is history, which nobody is asked to answer. Raises `Malformed`, `MessageIdTaken`.
+    The conversation is named by its id, or by its key, and made if it is new and the words are stored. Empty text while a
+    guided flow waits repeats the flow's question. A message id sent again answers as the first time. What comes later than
+    `LATE_MESSAGE` after it was said is history, which nobody is asked to answer. Raises `Malformed`, `MessageIdTaken`.
     """
     access.may_deliver(actor)
     customer_name = customer_name or (actor.name if actor.kind == ActorKind.CUSTOMER else "")
     words = thread.normalized(words)
-    if conversation_id is None:
-        made = conversation_for(
-            actor=actor, shop_id=shop_id, account_id=account_id, platform=platform, customer_name=customer_name
-        )
-        conversation_id = made.pk
     detector = detector_for(actor.tenant_id)
-    with taking(actor, conversation_id, known_only=False) as turn:
+    by_key = partial(
+        conversation_for,
+        actor=actor,
+        shop_id=shop_id,
+        account_id=account_id,
+        platform=platform,
+        customer_name=customer_name,
+    )
+    with taking(actor, conversation_id, by_key=by_key, known_only=False) as turn:
         if known := thread.find(turn.conversation, words, sender_type=Message.Sender.CUSTOMER, actor=actor):
             return again(turn, known)
         is_late = words.sent_at is not None and words.sent_at < turn.now - seconds("LATE_MESSAGE")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from agents_app.actors import Actor, ActorKind
@@ -78,8 +79,11 @@ def decide(
 def open_session(
     *,
     actor: Actor,
-    conversation_id: int,
     robot: bool,
+    conversation_id: int | None = None,
+    shop_id: str = "",
+    account_id: str = "",
+    platform: str = "default",
     kind: str | None = None,
     task: str = TaskType.CONSULTATION,
     priority: int | None = None,
@@ -92,6 +96,7 @@ def open_session(
 ) -> Outcome:
     """Open a robot or human session under the conflict rules; the answer names the rule that decided.
 
+    The conversation is named by its id, or by its key, and made if it is new and the session opens.
     An agent's human session is the agent's at once; anybody else's waits in the queue. `on_conflict="fail"` turns
     'waits' into `LiveSessionExists`. A human session asked for while a robot is live escalates that robot (C6). A
     customer who has asked for a human already is answered again with what was asked for, or with who serves.
@@ -101,7 +106,8 @@ def open_session(
     wanted, its_task, its_priority = _checked(robot, kind, task, priority, urgent)
     context = checked_object(context, "context")
     access.may_open(actor, robot=robot)
-    with taking(actor, conversation_id, known_only=False) as turn:
+    by_key = partial(conversation_for, actor=actor, shop_id=shop_id, account_id=account_id, platform=platform)
+    with taking(actor, conversation_id, by_key=by_key, known_only=False) as turn:
         if actor.kind == ActorKind.CUSTOMER and (asked := asked_already(turn)):
             waits = turn.transfer_of(asked) if asked.owner_kind == Owner.NOBODY else None
             if waits:
@@ -448,7 +454,8 @@ def conversation_for(
 ) -> Conversation:
     """Find or make the conversation between an account and a shop. Raises `Malformed` for a key that cannot be.
 
-    Who is bound to one conversation makes none, and finds no other.
+    A verb calls it under `taking`, so that what is refused makes none. Who is bound to one conversation makes none, and
+    finds no other.
     """
     platform, shop_id, account_id = incoming.conversation_key(platform, shop_id, account_id)
     if actor.conversation_id is not None:

@@ -60,16 +60,14 @@ VERBS: dict[str, tuple[str, ...]] = {
 }
 """The verbs behind each endpoint that takes a body; with several, a role is let in by any of them."""
 
-_KEY = ("shop_id", "account_id", "platform")
 _BESIDE: dict[str, dict[str, Roles]] = {
-    "sessions_open": dict.fromkeys(_KEY, RIGHTS["open_session"].callers),
     "conversations_bulk": {"ids": RIGHTS["act_on_many"].callers},
     "transfers_accept": {"reason": RIGHTS["accept_transfer"].callers},
     "messages_post": {"echo": INTEGRATORS, "epoch": EVERYBODY},  # who needs no epoch may send one
     "batches_bring": {"rows": PROGRAMS},
     "join_enter": {"tenant": EVERYBODY, "token": EVERYBODY},  # the token is the credential
 }
-"""Fields of a body that are not a verb's: what names the conversation, and what the endpoint itself reads."""
+"""Fields of a body that are not a verb's: what names things, and what the endpoint itself reads."""
 
 
 def rights_of(operation_id: str) -> Rights:

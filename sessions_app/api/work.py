@@ -14,7 +14,7 @@ from agents_app.actors import Actor
 from agents_app.rest import Endpoints, command, number, reads
 from agents_app.scopes import Scope
 from config.api import IdFilter
-from sessions_app import access, field_rights, visible
+from sessions_app import visible
 from sessions_app.actions import flows, lifecycle, presence, recovery, transfers
 from sessions_app.api import bodies
 from sessions_app.api.answers import (
@@ -87,11 +87,6 @@ class SessionEndpoints(Found):
     @command(body=bodies.OpenBody, answer=OutcomeAnswer, scope=Scope.SESSIONS, status=201, repeated=200, called="open")
     def create(self, actor: Actor, **body: Any) -> Outcome:
         """Open a robot or human session under the conflict rules; the answer names the rule that decided."""
-        field_rights.ask(lifecycle.open_session, actor=actor, **body)  # before a conversation is made for it
-        access.may_open(actor, robot=body["robot"])
-        key = {name: body.pop(name) for name in ("shop_id", "account_id", "platform") if name in body}
-        if "conversation_id" not in body:
-            body["conversation_id"] = lifecycle.conversation_for(actor=actor, **key).pk
         return lifecycle.open_session(actor=actor, **body)
 
     @command(answer=OutcomeAnswer, scope=Scope.SESSIONS)

@@ -199,6 +199,24 @@ def test_a_new_customer_who_writes_sixteen_times_at_once_has_one_conversation(ca
     assert sorted(answer.seq for answer in answers) == list(range(1, 17))
 
 
+def test_what_is_refused_beside_a_new_customers_first_words_takes_none_of_them_away(cast: Cast) -> None:
+    """Each of the refused takes back the conversation that it made; whoever waited for it makes it anew."""
+    tenant = Tenant.objects.get(pk=cast.tenant_id)
+
+    def say(number: int, attachments: tuple[int, ...]) -> Any:
+        words = Words(content=f"word {number}", attachments=attachments)
+        return intake.receive_message(actor=customer_actor(tenant), words=words, shop_id="s", account_id="newer")
+
+    made, unknown = Conversation.objects.filter(tenant=tenant, account_id="newer"), (2**40,)
+    lost = at_once([lambda n=n: say(n, unknown) for n in range(16)])
+    assert {refusal.code for refusal in lost} == {"attachment_not_found"}
+    assert not made.exists()
+    answers = at_once([lambda n=n: say(n, unknown if n % 2 else ()) for n in range(16)])
+    won, lost = _winners(answers)
+    assert (sorted(answer.seq for answer in won), len(lost)) == (list(range(1, 9)), 8)
+    assert made.get().seq == 8
+
+
 def test_who_waited_for_the_lock_reads_the_clock_after_the_wait(cast: Cast) -> None:
     """Else a transfer could be accepted by somebody who began to wait before its deadline and got the lock after it."""
     where = cast.conversations[0]
