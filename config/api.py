@@ -6,6 +6,7 @@ Nothing of the domain, and nobody's rights: those are `agents_app.rest` and the 
 from __future__ import annotations
 
 import logging
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
@@ -370,6 +371,20 @@ class Pages(CursorPagination):
     def page_of(self, queryset: Any, request: Request, view: Any) -> list[Any] | None:
         """The rows that the request asks for. What it raises for a cursor that is none, `paginate_queryset` tells."""
         return super().paginate_queryset(queryset, request, view)
+
+    def decode_cursor(self, request: Request) -> Any:
+        """None for the first page. Every cursor of ours names a place: raises `NotFound` or `ValueError` for one that names none.
+
+        REST framework makes the first page of it, and its client would read everything once more.
+        """
+        sent = request.query_params.get("cursor")
+        if not sent:
+            return None
+        b64decode(sent, validate=True)  # REST framework passes over letters that are none of its own
+        place = super().decode_cursor(request)
+        if place is None or place.position is None:
+            raise NotFound
+        return place
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         limit = {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size}

@@ -87,13 +87,28 @@ def test_a_limit_is_kept_to_and_not_guessed(cast: Cast, bot: Caller) -> None:
         assert list(wrong(bot.get("sessions", limit=limit))) == ["limit"]
 
 
-@pytest.mark.parametrize("inside", ["p=abc", "p=%00", "o=x", "r=x&p=1"])
+LISTS = ("sessions", "conversations", "conversations/{}/messages", "conversations/{}/timeline", "labels", "agents")
+
+
 @pytest.mark.parametrize(
-    "path", ["sessions", "conversations", "conversations/{}/messages", "conversations/{}/timeline"]
+    "inside", ["p=abc", "p=%00", "o=x", "r=x&p=1", "\0\0\0", "[]", "a", "o=1", "r=1", "p=", "o=1&p=abc"]
 )
+@pytest.mark.parametrize("path", LISTS)
 def test_a_cursor_of_nobodys_making_is_refused(cast: Cast, path: str, inside: str) -> None:
+    """Also one that says nothing of a place: who follows it would begin anew, and read everything twice."""
     cursor = b64encode(inside.encode()).decode()
     assert list(wrong(agent(cast, "ann").get(path.format(cast.chat().id), cursor=cursor))) == ["cursor"]
+
+
+@pytest.mark.parametrize("cursor", ["AAAA", "\0", "[]", "!", "=", "%", " ", "cD0x\n[]"])
+@pytest.mark.parametrize("path", LISTS)
+def test_a_damaged_cursor_is_refused(cast: Cast, path: str, cursor: str) -> None:
+    assert list(wrong(agent(cast, "ann").get(path.format(cast.chat().id), cursor=cursor))) == ["cursor"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_an_empty_cursor_is_the_first_page(cast: Cast, path: str) -> None:
+    assert agent(cast, "ann").get(path.format(cast.chat().id), cursor="").status_code == 200
 
 
 def test_a_cursor_beyond_all_rows_finds_none(cast: Cast, bot: Caller) -> None:
