@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -100,13 +101,14 @@ def _rendered(operation: Operation, said: dict[int, Message]) -> dict[str, Any]:
 
 
 def _message(message: Message) -> dict[str, Any]:
+    sent_at: datetime | None = message.sent_at  # what SQLite holds may be no time: one such row stops no reader
     return {
         "id": str(message.pk),
         "message_id": message.message_id,
         "sender_type": message.sender_type,
         "sender_name": message.sender_name,
         "content": message.content,
-        "sent_at": utc(message.sent_at),
+        "sent_at": utc(sent_at) if sent_at else None,
         "is_note": message.is_note,
         "attachments": [attachments.told(row) for row in message.attachments.all()],
     }

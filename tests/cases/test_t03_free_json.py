@@ -21,7 +21,7 @@ from config.errors import Malformed
 from config.http import Answer, Unanswered
 from messaging_app import stream
 from messaging_app.desk_models import SavedView
-from messaging_app.models import Conversation
+from messaging_app.models import Conversation, Message
 from sessions_app.actions import flows
 from sessions_app.manager import AutoSessionManager
 from sessions_app.models import ChatSession, Transfer
@@ -316,6 +316,19 @@ def test_t3_an_event_without_its_data_stops_no_reader(chat: Chat) -> None:
         assert [event["message"] and event["message"]["content"] for event in events] == ["one", None, "two"]
     assert ann.get(f"conversations/{chat.id}/timeline").status_code == 200
     assert ann.client.get(f"/desk/c/{chat.id}/").status_code == 200
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the others hold no text where a time is")
+def test_t3_a_message_whose_time_cannot_be_read_stops_no_reader(chat: Chat) -> None:
+    """Its event comes without a time, as the message does in the thread's list; all others come as ever."""
+    for words in ("one", "two", "three"):
+        chat.says(words)
+    assert plant("messaging_app_message", "sent_at", Message.objects.get(content="two").pk, "garbage")
+    ann = agent(chat.cast, "ann")
+    for reader in (ann, program(chat.cast, "channel")):
+        told = [event["message"] for event in reader.get("events?after=0").json()["events"]]
+        assert [(m["content"], bool(m["sent_at"])) for m in told] == [("one", True), ("two", False), ("three", True)]
+    assert_shown(ann.client, f"/api/v1/conversations/{chat.id}/messages")
 
 
 # --- The package -------------------------------------------------------------------------------------------------
