@@ -30,7 +30,7 @@ DEFAULT_PLATFORM = "default"
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
 _TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,30})?)?"
     r"(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
 _BAD_IN_IDS = ("Cc", "Cs", "Zl", "Zp")
@@ -47,9 +47,9 @@ _BOM = b"\xef\xbb\xbf"
 def read_time(value: object, name: str = "timestamp") -> datetime:
     """An ISO 8601 date with a time, in UTC; one without an offset is taken for UTC. Raises `Malformed`.
 
-    Date and time stand apart by `T` or a space; seconds, a fraction of them and the offset may be missing. Nothing else
-    that a parser happens to understand is a time here (week dates, a date alone, numbers). What lies before 2000 is
-    refused. What lies ahead is no mistake that could be mended by refusing it: see `not_later`.
+    Date and time stand apart by `T` or a space; seconds, a fraction of them and the offset may be missing. A fraction is
+    cut to microseconds. Nothing else that a parser happens to understand is a time here (week dates, a date alone,
+    numbers). What lies before 2000 is refused. What lies ahead is no mistake that could be mended by refusing it: see `not_later`.
     """
     if not isinstance(value, str):
         raise Malformed(f"{name} must be text such as 2026-03-01T08:30:00Z, not {named(value)}")

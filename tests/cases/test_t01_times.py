@@ -116,10 +116,24 @@ def test_t1_2_what_an_older_version_stored_does_not_stop_the_beat(chat: Chat, ca
     assert not Message.objects.filter(session_id=None).exists()
 
 
+@pytest.mark.parametrize("digits", [1, 6, 7, 9, 10, 12, 30])
+@pytest.mark.parametrize("offset", ["Z", "", "+00:00"])
+def test_t1_a_fraction_has_as_many_digits_as_its_sender_has(channel: Caller, digits: int, offset: str) -> None:
+    """Cut to microseconds, which all databases hold."""
+    fraction = ("987654" + "9" * 24)[:digits]
+    assert brings(channel, row("m", f"2026-03-01T08:00:00.{fraction}{offset}"))["accepted"] == 1
+    assert Message.objects.get().sent_at == datetime.fromisoformat(f"2026-03-01T08:00:00.{fraction[:6]}+00:00")
+    body = {"shop_id": "lamps", "account_id": "anna", "content": "hello"}
+    answer = channel.post("inbound", {**body, "sent_at": f"2026-03-01T08:00:00.{fraction}{offset}"})
+    assert answer.status_code == 201
+
+
 @pytest.mark.parametrize(
     "when",
     [
         "2026-W10-1T08:00:00Z",
+        f"2026-03-01T08:00:00.{'1' * 31}Z",
+        "2026-03-01T08:00:00.Z",
         "2026-060T08:00:00",
         "20260301T080000Z",
         "2026-03-01",
