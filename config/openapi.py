@@ -17,12 +17,20 @@ PROBLEMS = {
     404: ("NotFound", "not_found", "It does not exist, or is not yours to see."),
     405: ("MethodNotAllowed", "method_not_allowed", "The address does not take this method."),
     406: ("NotAcceptable", "not_acceptable", "The answer cannot be given in the form that `Accept` asks for."),
+    408: ("TooSlow", "too_slow", "The request came too slowly; the connection is closed."),
     409: ("Conflict", "conflict", "The present state forbids that; the code says why."),
     410: ("CursorGone", "cursor_gone", "The cursor is older than what is kept; `cursor` is where to go on."),
+    411: (
+        "LengthRequired",
+        "length_required",
+        "The body came in chunks; this server (WSGI) wants its `Content-Length`.",
+    ),
     413: ("TooLarge", "too_large", "The body is larger than this address takes."),
+    414: ("AddressTooLong", "address_too_long", "Path and query are longer than what is read."),
     415: ("UnsupportedMediaType", "unsupported_media_type", "The body is of a type that is not read here."),
     422: ("Unprocessable", "unprocessable", "This Idempotency-Key was used for another request."),
     429: ("Throttled", "throttled", "Too many requests with one credential."),
+    431: ("HeadersTooLarge", "headers_too_large", "The headers are longer than what is read."),
     502: ("BadGateway", "directory_failed", "Another server that has to be asked did not answer; nothing was done."),
     503: ("Busy", "busy", "The database or a disk cannot do it now; send the same again, with the same ids."),
 }
@@ -36,9 +44,11 @@ USUAL: dict[int, tuple[str, ...]] = {status: (code,) for status, (_, code, _) in
     502: (),
 }
 """The codes that any operation may refuse with, by status."""
+BEFORE_DJANGO = (408, 411, 414, 431)
+"""Refused by `config.bounds` and `config.wsgi` before anybody is known, so without the count of a credential's requests."""
 _SELDOM = (410, 502)
 """Told only by those that say so."""
-_OF_WRITING = (409, 413, 415, 422)
+_OF_WRITING = (409, 411, 413, 415, 422)
 _DONE = {"200": "Done, or what was asked for.", "201": "Made.", "202": "Taken on; it goes on by itself."}
 _LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 _WHOLE = {"type": "integer", "minimum": 0}
@@ -103,7 +113,7 @@ class Described(AutoSchema):
             and (status != 401 or self._asks_who())
             and (status not in _SELDOM or status in self._also())
         )
-        return bodies | {str(status): {"$ref": f"#/components/responses/{PROBLEMS[status][0]}"} for status in refused}
+        return bodies | refused_with(refused)
 
     def _also(self) -> tuple[int, ...]:
         told: tuple[int, ...] = getattr(getattr(self.view, getattr(self.view, "action", None) or "", None), "also", ())
@@ -111,6 +121,11 @@ class Described(AutoSchema):
 
     def _asks_who(self) -> bool:
         return bool(self.view.permission_classes)
+
+
+def refused_with(statuses: Iterable[int]) -> dict[str, Any]:
+    """The responses of an operation that any other has as well."""
+    return {str(status): {"$ref": f"#/components/responses/{PROBLEMS[status][0]}"} for status in statuses}
 
 
 def _refer(part: str, names: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -145,7 +160,7 @@ def refusal(status: int, codes: Iterable[str]) -> dict[str, Any]:
     }
     return {
         "description": meaning if len(named) == 1 else f"{meaning} Codes: {', '.join(f'`{one}`' for one in named)}.",
-        "headers": _refer("headers", _LIMITS + _MORE.get(status, ())),
+        "headers": _refer("headers", () if status in BEFORE_DJANGO else _LIMITS + _MORE.get(status, ())),
         "content": {PROBLEM: {"schema": schema, "example": example}},
     }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from config.api import Body
-from config.openapi import describe, describe_components, name_codes, name_enums
+from config.openapi import describe, describe_components, name_codes, name_enums, refused_with
 from sessions_app.api import glossary, roles, webhooks_document
 from sessions_app.api.catalogue import CATALOGUE
 from sessions_app.api.examples import ANSWERS, BODIES, LINES, OUTCOMES, STREAMED
@@ -185,6 +185,8 @@ def _call_bodies_by_their_operations(document: dict[str, Any]) -> None:
 
 
 _TEXT = {"type": "string"}
+_OF_ANY = (403, 405, 408, 414, 431)
+"""What an address that asks nobody for anything refuses: where the installation serves its own machine only, and what is not read."""
 
 
 def _operations() -> dict[str, Any]:
@@ -232,9 +234,8 @@ def _operations() -> dict[str, Any]:
 
 def _asked(name: str, summary: str, responses: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A GET that asks for no credential."""
-    refused = {"405": {"$ref": "#/components/responses/MethodNotAllowed"}}
     told = {"operationId": f"operations_{name}", "summary": summary, "tags": ["operations"], "security": [{}], **more}
-    return {"get": {**told, "responses": responses | refused}}
+    return {"get": {**told, "responses": responses | refused_with(_OF_ANY)}}
 
 
 def _told(description: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from rest_framework.serializers import FileField
 from agents_app.credentials import issue_key
 from agents_app.models import ApiClient, Tenant
 from agents_app.scopes import Scope
+from config import bounds
 from config.api import Body
 from config.errors import DomainError
-from config.openapi import PROBLEMS
+from config.openapi import BEFORE_DJANGO, PROBLEMS
 from sessions_app.api import glossary, parts, webhooks_document
 from sessions_app.api.catalogue import CATALOGUE
 from sessions_app.api.examples import ANSWERS, BODIES, OUTCOMES
@@ -147,9 +148,27 @@ def test_operations_say_what_they_refuse(document: dict[str, Any]) -> None:
         for status in wanted:
             response = operation["responses"][str(status)]
             assert "$ref" not in response or response == {"$ref": f"#/components/responses/{PROBLEMS[status][0]}"}, path
-    for response in document["components"]["responses"].values():
+    uncounted = {PROBLEMS[status][0] for status in BEFORE_DJANGO}
+    for name, response in document["components"]["responses"].items():
         assert list(response["content"]) == ["application/problem+json"]
-        assert "RateLimit-Remaining" in response["headers"]
+        assert ("RateLimit-Remaining" in response.get("headers", {})) == (name not in uncounted), name
+
+
+def test_what_is_refused_before_django_is_told_by_every_operation(document: dict[str, Any]) -> None:
+    """A length is a body's: what only reads has none."""
+    kinds = [kind for kind in vars(bounds).values() if isinstance(kind, type) and issubclass(kind, APIException)]
+    refusals = {(kind.status_code, kind.default_code) for kind in kinds if kind is not APIException}
+    assert {status for status, _ in refusals} >= set(BEFORE_DJANGO)
+    silent = []
+    for method, path, operation in operations(document):
+        for status, code in refusals:
+            response = operation["responses"].get(str(status), {})
+            if "$ref" in response:
+                response = document["components"]["responses"][response["$ref"].rsplit("/", 1)[-1]]
+            has_code = f"'{code}'" in str(response.get("content", {}))
+            if not has_code and (method != "get" or status not in (411, 413)):
+                silent.append(f"{method} {path}: {status} {code}")
+    assert silent == []
 
 
 def test_every_post_takes_an_idempotency_key(document: dict[str, Any]) -> None:
