@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from messaging_app.events import MESSAGE_CREATED
+from messaging_app.webhooks.outbox import PING
 from sessions_app.event_types import ATTACHMENT, EVENT, EVENT_TYPES, MESSAGE, Schema
 
 FIELDS: dict[str, str] = {
@@ -55,6 +56,9 @@ _SIGNED = {
     "webhook-timestamp": "When this attempt was made, in seconds since 1970.",
     "webhook-signature": "`v1,` and the base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`; several by blanks.",
 }
+_PING = "Sent when it is asked for, to try a webhook; it is no event of the stream, and is tried once."
+_OF_A_PING = ("id", "type", "tenant", "at")
+"""What `messaging_app.webhooks.delivery` sends of the fields of an event."""
 _RECEIVED = "Any 2xx, to its end and within 10 seconds: it has arrived. All else is tried again, but for 410."
 
 
@@ -103,6 +107,15 @@ def components() -> dict[str, Schema]:
     }
     for name, types in _families().items():
         made |= _family(name, types)
+    made["PingEvent"] = _object(
+        _PING,
+        list(_OF_A_PING),
+        {name: common[name] for name in _OF_A_PING}
+        | {
+            "id": {"type": "string", "description": "That of its delivery (`event_id`)."},
+            "type": {"type": "string", "const": PING, "description": "That it is a ping."},
+        },
+    )
     made["Event"] = {
         "description": "One event; `type` says which.",
         "oneOf": [_reference(f"{name}Event") for name in _families()],
@@ -148,17 +161,20 @@ def parameters() -> dict[str, Any]:
 
 def webhooks() -> dict[str, Any]:
     """What a receiver is sent: the event under `data`, signed (Standard Webhooks)."""
-    return {type: {"post": _delivery(type, one.meaning)} for type, one in EVENT_TYPES.items()}
+    told = {type: (one.meaning, f"{_name(type)}Event") for type, one in EVENT_TYPES.items()} | {
+        PING: (_PING, "PingEvent")
+    }
+    return {type: {"post": _delivery(type, meaning, event)} for type, (meaning, event) in told.items()}
 
 
-def _delivery(type: str, meaning: str) -> dict[str, Any]:
+def _delivery(type: str, meaning: str, event: str) -> dict[str, Any]:
     body = _object(
         "An event on its way to a webhook.",
         ["type", "timestamp", "data"],
         {
             "type": {"type": "string", "const": type, "description": "What happened."},
             "timestamp": {"type": "string", "format": "date-time", "description": "When it happened."},
-            "data": {"allOf": [_reference(f"{_name(type)}Event")], "description": "The event."},
+            "data": {"allOf": [_reference(event)], "description": "The event."},
         },
     )
     return {

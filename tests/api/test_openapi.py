@@ -24,6 +24,7 @@ from config import bounds
 from config.api import Body
 from config.errors import DomainError
 from config.openapi import BEFORE_DJANGO, PROBLEMS
+from messaging_app.webhooks.outbox import PING
 from sessions_app.api import glossary, parts, webhooks_document
 from sessions_app.api.catalogue import CATALOGUE
 from sessions_app.api.examples import ANSWERS, BODIES, OUTCOMES
@@ -205,11 +206,11 @@ def test_bodies_take_nothing_else(document: dict[str, Any]) -> None:
 # --- Events and webhooks ---------------------------------------------------------------------------------------------
 
 
-def test_webhooks_are_in_the_document_one_for_each_type_of_event(document: dict[str, Any]) -> None:
-    assert list(document["webhooks"]) == list(EVENT_TYPES)
+def test_webhooks_are_in_the_document_one_for_each_type_of_event_and_the_ping(document: dict[str, Any]) -> None:
+    assert list(document["webhooks"]) == [*EVENT_TYPES, PING]
     for type, path in document["webhooks"].items():
         sent = path["post"]
-        assert sent["summary"] == EVENT_TYPES[type].meaning
+        assert type == PING or sent["summary"] == EVENT_TYPES[type].meaning
         named = [parameter["$ref"].rsplit("/", 1)[-1] for parameter in sent["parameters"]]
         assert named == ["webhook-id", "webhook-timestamp", "webhook-signature"]
         assert set(sent["responses"]) == {"2XX", "410"}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator, FormatChecker
 
 from agents_app.actors import Actor
 from agents_app.models import Agent
@@ -14,6 +15,7 @@ from config import clock
 from messaging_app.models import WebhookDelivery
 from messaging_app.webhooks import endpoints
 from messaging_app.webhooks.endpoints import MOST_ENDPOINTS
+from sessions_app.management.commands import api_doc
 from tests.cast import Cast, Chat, Later, refused, refused_leaving, snapshot
 from tests.webhooks.conftest import Hook, dispatched, hooked, sent
 from tests.webhooks.receivers import Receiver, answers
@@ -193,6 +195,19 @@ def test_a_ping_goes_before_all_that_waits_and_shows_what_came_of_it(hook: Hook,
     made.refresh_from_db()
     assert (made.status, made.last_code, made.log[0]["answer"]) == ("delivered", 200, "pong")
     assert hook.receiver.got[1].json["type"] == "session.opened"
+
+
+def test_the_body_of_a_ping_is_that_of_the_document(hook: Hook) -> None:
+    """…and nothing is in it that the document does not tell of."""
+    endpoints.ping(actor=hook.actor, endpoint_id=hook.id)
+    sent()
+    (body,) = [one.json for one in hook.receiver.got]
+    document = api_doc.document()
+    told = document["webhooks"]["ping"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    whole = Draft202012Validator({**told, "components": document["components"]}, format_checker=FormatChecker())
+    assert [error.message for error in whole.iter_errors(body)] == []
+    assert set(body) == set(told["properties"])
+    assert set(body["data"]) == set(document["components"]["schemas"]["PingEvent"]["properties"])
 
 
 def test_a_ping_is_tried_once(hook: Hook, later: Later) -> None:
