@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 from django.conf import settings
+from django.http.request import MediaType
 from rest_framework.exceptions import NotAuthenticated
 
 from agents_app import connections, cors, passes
@@ -64,9 +65,34 @@ class Slow(Exception):
 
 
 def is_stream(scope: MutableMapping[str, Any]) -> bool:
-    """Whether a request wants the events as a stream; asked for JSON, the same address is answered by `events`."""
+    """Whether a request wants the events as a stream, rather than as JSON, which the same address answers by `events`."""
     path = scope["path"].removeprefix(scope.get("root_path", ""))
-    return path == "/api/v1/events" and scope["method"] == "GET" and EVENT_STREAM in _header(scope, b"accept")
+    return path == "/api/v1/events" and scope["method"] == "GET" and _prefers_stream(_header(scope, b"accept"))
+
+
+def _prefers_stream(accept: str) -> bool:
+    try:
+        ranges = [MediaType(text) for text in accept.split(",") if text.strip()]
+    except ValueError:  # longer than Django reads
+        return False
+    stream = _wanted(ranges, EVENT_STREAM)
+    return stream[0] > 0 and stream > _wanted(ranges, "application/json")
+
+
+def _wanted(ranges: list[MediaType], media_type: str) -> tuple[float, int, int]:
+    """How much `Accept` wants it, to compare: the quality of the most specific range that covers it; how specific that is; how
+    early it stands.
+
+    `HttpRequest.get_preferred_type` passes over ranges of quality 0, so that a wider one brings back what they exclude.
+    """
+    covering = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
+    found = (
+        (one.specificity, -place, one.quality)
+        for place, one in enumerate(ranges)
+        if f"{one.main_type}/{one.sub_type}" in covering
+    )
+    specificity, place, quality = max(found, default=(0, 0, 0.0))
+    return quality, specificity, place
 
 
 def has_ticket(scope: MutableMapping[str, Any]) -> bool:

@@ -206,6 +206,37 @@ async def test_an_address_asked_for_as_json_is_djangos(hub: Hub, shop: Shop) -> 
     assert not streams.is_stream(scope | {"method": "POST", "headers": [(b"accept", b"text/event-stream")]})
 
 
+@pytest.mark.parametrize(
+    ("accept", "is_stream"),
+    [
+        ("text/event-stream", True),
+        ("TEXT/EVENT-STREAM", True),
+        ("text/event-stream;charset=utf-8", True),
+        ("text/*", True),
+        ("text/event-stream, application/problem+json", True),
+        ("text/event-stream, application/json", True),  # as much wanted, and named first
+        ("application/json, text/event-stream", False),
+        ("application/json;q=0.5, text/event-stream", True),
+        ("application/json, text/event-stream;q=0.1", False),
+        ("application/json;Q=0.1, text/event-stream;Q=0.5", True),
+        ("text/event-stream;q=0.5, */*", False),
+        ("text/event-stream;q=0.5, */*;q=0.1", True),
+        ("text/event-stream;q=0", False),
+        ("text/event-stream;q=0, application/json", False),
+        ("text/event-stream;q=0, text/*", False),
+        ("application/json;q=0, */*", True),
+        ("application/json;q=0, text/event-stream;q=0", False),
+        ("text/event-stream-of-others", False),
+        ("", False),
+        ("text/event-stream;" + "a" * 12_000, False),
+        (",;=/q", False),
+    ],
+)
+async def test_accept_is_read_by_the_rules(accept: str, is_stream: bool) -> None:
+    scope = {"type": "http", "method": "GET", "path": "/api/v1/events", "headers": [(b"accept", accept.encode())]}
+    assert streams.is_stream(scope) is is_stream
+
+
 async def test_an_agents_presence_comes_in_its_place_among_what_is_said(hub: Hub, shop: Shop) -> None:
     async with stream(shop.secret) as client:
         await client.block()
