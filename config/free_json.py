@@ -138,7 +138,12 @@ def loads(text: str) -> Any:
 
     Numbers that are none (`NaN`, `1e999`) are left for `check`, which names their place.
     """
-    return json.loads(text, object_pairs_hook=once_each)
+    try:
+        return json.loads(text, object_pairs_hook=once_each)
+    except (json.JSONDecodeError, Twice):
+        raise
+    except ValueError:  # more digits than Python turns into a number
+        raise ValueError("a whole number has at most 64 bits") from None
 
 
 def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -130,6 +130,8 @@ def test_t3_2_what_fits_is_kept_as_it_was_sent(chat: Chat) -> None:
         ('{"reason": "a", "reason": "b"}', 'the name "reason" stands twice'),
         (r'{"context": {"task_state": {"\ud800": 1, "\ud800": 2}}}', r'the name "\ud800" stands twice'),
         ("{", "JSON parse error"),
+        (f'{{"context": {{"n": {"1" * 5_000}}}}}', "JSON parse error - a whole number has at most 64 bits"),
+        (f'{{"reason": -{"1" * 5_000}}}', "JSON parse error - a whole number has at most 64 bits"),
         ('{"reason": "\xff"}', "JSON parse error"),
     ],
 )
