@@ -18,7 +18,7 @@ class SentTime(serializers.Field):
     """A time of the caller's: when something was said, or from when on something is wanted."""
 
     def to_internal_value(self, data: Any) -> datetime:
-        return read_as(lambda: incoming.read_time(data, "it"))
+        return read_as(lambda: incoming.read_time(data, incoming.IT))
 
     def to_representation(self, value: Any) -> Any:
         return value.isoformat()

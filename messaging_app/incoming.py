@@ -27,6 +27,8 @@ MAX_ID = 191
 MAX_PLATFORM = 64
 MAX_NAME = 200
 DEFAULT_PLATFORM = "default"
+IT = "it"
+"""The name of what stands in a field, which says itself whose error it is."""
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
 _TIME = re.compile(
@@ -54,15 +56,15 @@ def read_time(value: object, name: str = "timestamp") -> datetime:
     if not isinstance(value, str):
         raise Malformed(f"{name} must be text such as 2026-03-01T08:30:00Z, not {named(value)}")
     if not _TIME.fullmatch(value):
-        raise Malformed(f"{name} {shown(value)} is no ISO 8601 time: 2026-03-01T08:30:00Z")
+        raise Malformed(f"{_quoted(value, name)} is no ISO 8601 time such as 2026-03-01T08:30:00Z")
     try:
         moment = datetime.fromisoformat(value.upper())
     except ValueError:
-        raise Malformed(f"{name} {shown(value)} is no ISO 8601 time: there is no such date or time") from None
+        raise Malformed(f"{_quoted(value, name)} is no ISO 8601 time: there is no such date or time") from None
     try:
         return sent_time(moment, name)
     except Malformed:
-        raise Malformed(f"{name} {shown(value)} is before {EARLIEST:%Y-%m-%d}") from None
+        raise Malformed(f"{_quoted(value, name)} is before {EARLIEST:%Y-%m-%d}") from None
 
 
 def sent_time(moment: datetime, name: str = "sent_at") -> datetime:
@@ -224,3 +226,8 @@ def named(value: object) -> str:
 def shown(value: object) -> str:
     """The beginning of what was sent, for people."""
     return repr(clean(value[:40])) if isinstance(value, str) else named(value)
+
+
+def _quoted(value: object, name: str) -> str:
+    """The beginning of a sentence about a value: its name and how it begins, or the latter alone."""
+    return shown(value) if name == IT else f"{name} {shown(value)}"

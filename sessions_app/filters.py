@@ -108,7 +108,7 @@ def _id_text(most: int) -> Callable[[Any], Any]:
 
     def check(value: Any) -> Any:
         try:
-            return value and incoming.identifier(value, "it", most)
+            return value and incoming.identifier(value, incoming.IT, most)
         except Malformed:
             raise ValueError(f"text of at most {most} characters") from None
 

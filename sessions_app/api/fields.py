@@ -22,7 +22,7 @@ class IdText(serializers.CharField):
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         if isinstance(data, str) and data:
-            data = read_as(lambda: incoming.identifier(data, "it", self.max_length or incoming.MAX_ID))
+            data = read_as(lambda: incoming.identifier(data, incoming.IT, self.max_length or incoming.MAX_ID))
         return super().run_validation(data)
 
 
@@ -53,7 +53,7 @@ class _IdTextField(forms.CharField):
         if value in (None, ""):
             return ""
         try:
-            return incoming.identifier(value, "it", self.max_length or incoming.MAX_ID)
+            return incoming.identifier(value, incoming.IT, self.max_length or incoming.MAX_ID)
         except Malformed as error:
             raise NotValid(error.detail) from None
 

@@ -94,6 +94,23 @@ def test_t1_1_a_large_batch_with_such_rows_is_done(channel: Caller, settings: An
     assert (told["state"], told["result"]["accepted"], told["result"]["rejected"]) == ("done", 550, 550)
 
 
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [
+        ("2026-11-29", "'2026-11-29' is no ISO 8601 time such as 2026-03-01T08:30:00Z."),
+        ("2026-02-30T08:30:00Z", "'2026-02-30T08:30:00Z' is no ISO 8601 time: there is no such date or time."),
+        ("1999-12-31T23:59:59Z", "'1999-12-31T23:59:59Z' is before 2000-01-01."),
+        (7, "It must be text such as 2026-03-01T08:30:00Z, not a number."),
+    ],
+)
+def test_t1_2_what_is_wrong_with_a_time_is_said_in_a_sentence(channel: Caller, when: object, told: str) -> None:
+    """The field is named beside it."""
+    said = {"shop_id": "lamps", "account_id": "anna", "content": "hello", "sent_at": when}
+    assert channel.post("inbound", said).json()["errors"] == {"sent_at": [told]}
+    webhook = channel.post("webhooks", {"url": "https://hooks.example.com/tandem"}).json()["id"]
+    assert channel.post(f"webhooks/{webhook}/replay", {"since": when}).json()["errors"] == {"since": [told]}
+
+
 def test_t1_2_a_live_message_of_year_1_is_refused_and_the_beat_goes_on(channel: Caller, later: Later) -> None:
     key = {"shop_id": "lamps", "account_id": "anna"}
     for when in EXTREMES[1:3]:
