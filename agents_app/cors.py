@@ -6,11 +6,12 @@ never let through: no answer has `Access-Control-Allow-Credentials`, and only wh
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
 from inspect import iscoroutinefunction, markcoroutinefunction
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
@@ -18,6 +19,12 @@ from django.utils.cache import patch_vary_headers
 from agents_app import origins
 from agents_app.authentication import Principal
 from agents_app.origins import Origins
+
+log = logging.getLogger(__name__)
+
+type Message = MutableMapping[str, Any]
+type Send = Callable[[Message], Awaitable[None]]
+type Application = Callable[..., Awaitable[None]]
 
 PATH = "/api/v1/"
 METHODS = "GET, POST, PATCH, DELETE"
@@ -80,7 +87,58 @@ class Cors:
 async def read() -> Origins:
     """`origins.read` for the event loop."""
     known = origins.known()
-    return await sync_to_async(origins.read)() if known is None else known
+    return await database_sync_to_async(origins.read)() if known is None else known
+
+
+# --- Outside of the middleware -----------------------------------------------------------------------------------
+
+
+async def unknown(path: str, origin: str, authorization: str) -> dict[str, str]:
+    """What an answer says that was given before it is known who asks, like the refusal of a long body.
+
+    It has nothing of anybody's, so any tenant's page may read it. While the list cannot be read no page may: the refusal
+    is given all the same.
+    """
+    if not path.startswith(PATH):
+        return {}
+    try:
+        known = await read() if origin else {}
+    except Exception:
+        log.exception("which origins may read could not be asked")
+        known = {}
+    return {"Vary": "Origin"} | headers(known, origin, authorization, None)
+
+
+def opened(application: Application) -> Application:
+    """The application, of which every answer under /api/v1/ says who may read it, whoever gave it.
+
+    An answer that varies by origin has been decided: by the middleware, or by the stream of events.
+    """
+
+    async def run(scope: Any, receive: Any, send: Send) -> None:
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start" and not _varies(message):
+                path = scope["path"].removeprefix(scope.get("root_path", ""))
+                told = await unknown(path, _header(scope, b"origin"), _header(scope, b"authorization"))
+                added = [(name.lower().encode(), value.encode()) for name, value in told.items()]
+                message = {**message, "headers": [*message.get("headers", ()), *added]}
+            await send(message)
+
+        await application(scope, receive, sent)
+
+    return run
+
+
+def _varies(message: Message) -> bool:
+    named = b",".join(value for name, value in message.get("headers", ()) if name.lower() == b"vary")
+    return b"origin" in named.lower()
+
+
+def _header(scope: Any, name: bytes) -> str:
+    return ",".join(value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name)
+
+
+# --- The middleware's answers ------------------------------------------------------------------------------------
 
 
 def _concerns(request: HttpRequest) -> bool:

@@ -20,6 +20,7 @@ from channels.security.websocket import OriginValidator  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
+from agents_app import cors  # noqa: E402
 from agents_app.connections import Close  # noqa: E402
 from config.body_rules import BodyRules  # noqa: E402
 from config.bounds import bounded  # noqa: E402
@@ -87,4 +88,4 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
     await way_in(scope, receive, send)
 
 
-application = paced(ProtocolTypeRouter({"http": caught(http), "websocket": caught_socket(websocket)}))
+application = paced(ProtocolTypeRouter({"http": cors.opened(caught(http)), "websocket": caught_socket(websocket)}))

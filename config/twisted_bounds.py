@@ -15,6 +15,7 @@ from daphne.http_protocol import HTTPFactory, WebRequest
 from rest_framework.exceptions import APIException
 from twisted.web.http import HTTPChannel
 
+from agents_app import cors
 from config.bounds import Head, HeadersTooLarge, Rules, TooLong, TooSlow, answer_to, seconds_for, too_large
 from config.errors import DomainError
 from config.failures import problem_for
@@ -61,13 +62,13 @@ class BoundedChannel(Channel):
         is_first = not self._receivedHeaderSize
         if is_first:
             self._first = line
-        self.refuse(self._target(), TooLong() if is_first else HeadersTooLarge())
+        self.refuse(TooLong() if is_first else HeadersTooLarge())
 
     def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802 – Twisted calls it for whatever it cannot read
         if self._receivedHeaderSize > self.totalHeadersSize or self._receivedHeaderCount > self.maxHeaders:
-            self.refuse(self._target(), HeadersTooLarge())
+            self.refuse(HeadersTooLarge())
         else:
-            self.refuse(self._target(), problem_for(400))
+            self.refuse(problem_for(400))
 
     def _target(self) -> str:
         """The path of the request that is being read, also where the rest of its first line cannot be."""
@@ -86,20 +87,30 @@ class BoundedChannel(Channel):
         self._stop()
         super().connectionLost(reason)
 
-    def refuse(self, path: str, error: DomainError | APIException) -> None:
+    def refuse(self, error: DomainError | APIException) -> None:
         """Answer, stop reading, close."""
         if self.is_refused:
             return
         self.is_refused = True
         self._stop()
         self.setTimeout(None)
+        asyncio.ensure_future(self._answer(error))  # noqa: RUF006 – as `_decide`
+
+    async def _answer(self, error: DomainError | APIException) -> None:
+        path = self._target()
         status, media_type, body = answer_to(path, error)
-        head = f"HTTP/1.1 {status} Refused\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n"
-        self.transport.write(f"{head}Cache-Control: no-store\r\nConnection: close\r\n\r\n".encode() + body)
+        lines = {"Content-Type": media_type, "Content-Length": str(len(body)), "Cache-Control": "no-store"}
+        lines |= await cors.unknown(path, self._read(b"origin"), self._read(b"authorization")) | {"Connection": "close"}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        self.transport.write(f"HTTP/1.1 {status} Refused\r\n{head}\r\n".encode() + body)
         if hasattr(self.transport, "loseWriteConnection"):
             self.transport.loseWriteConnection()
         self._networkProducer.resumeProducing()  # only to throw it away
         self._due = self.callLater(LINGER, self.transport.abortConnection)
+
+    def _read(self, name: bytes) -> str:
+        """A header of the request that is being read; empty where it has not come."""
+        return _value(self.requests[-1], name) if self.requests and self._receivedHeaderSize else ""
 
     def _wait(self, seconds: float) -> None:
         self._stop()
@@ -118,7 +129,7 @@ class BoundedChannel(Channel):
         if (more := seconds_for(size) - waited) > 0:
             self._due = self.callLater(more, self._look, waited + more)
         else:
-            self.refuse(self._target(), TooSlow())
+            self.refuse(TooSlow())
 
 
 class BoundedRequest(Request):
@@ -137,8 +148,10 @@ class BoundedRequest(Request):
 
     def basic_error(self, status: int, status_text: bytes, body: str) -> None:
         """What daphne refuses: a header or address that is no text, an application that failed."""
-        status, media_type, told = answer_to(_path_of(self.uri), problem_for(status))
+        path = _path_of(self.uri)
+        status, media_type, told = answer_to(path, problem_for(status))
         headers = [(b"Content-Type", media_type.encode()), (b"Cache-Control", b"no-store")]
+        headers += [(b"Vary", b"Origin")] if path.startswith(cors.PATH) else []
         self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
         self.handle_reply({"type": "http.response.body", "body": told})
 
@@ -186,7 +199,7 @@ class BoundedRequest(Request):
         if self.channel is None or self.channel.is_refused:
             return
         if max(self._announced, self.size) > most:
-            self.channel.refuse(self.head.path, too_large(most))
+            self.channel.refuse(too_large(most))
             return
         self._most, self._is_asking = most, False
         self.channel._networkProducer.resumeProducing()
@@ -194,11 +207,12 @@ class BoundedRequest(Request):
             super().process()
 
     def _head(self) -> Head:
-        def first(name: bytes) -> str:
-            return b"; ".join(self.requestHeaders.getRawHeaders(name) or []).decode("latin-1")
+        method, path = self.channel._command.decode("latin-1"), _path_of(self.channel._path)
+        return Head(method, path, _value(self, b"authorization"), _value(self, b"cookie"))
 
-        path = _path_of(self.channel._path)
-        return Head(self.channel._command.decode("latin-1"), path, first(b"authorization"), first(b"cookie"))
+
+def _value(request: Any, name: bytes) -> str:
+    return b"; ".join(request.requestHeaders.getRawHeaders(name) or []).decode("latin-1")
 
 
 def _path_of(target: bytes) -> str:

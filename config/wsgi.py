@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, cast
 
+from asgiref.sync import async_to_sync
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -17,6 +18,7 @@ django = get_wsgi_application()  # first: it loads the apps
 from django.conf import settings  # noqa: E402
 from rest_framework.exceptions import APIException  # noqa: E402
 
+from agents_app import cors  # noqa: E402
 from config import body_rules  # noqa: E402
 from config.bounds import Head, NoLength, Stranger, answer_to, too_large  # noqa: E402
 from config.consistency import is_stranger  # noqa: E402
@@ -30,18 +32,21 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         environ.get("HTTP_AUTHORIZATION", ""),
         environ.get("HTTP_COOKIE", ""),
     )
+    origin = environ.get("HTTP_ORIGIN", "")
     if is_stranger(environ.get("REMOTE_ADDR", ""), settings.SECRET_KEY):
-        return _refused(start_response, head.path, Stranger())
+        return _refused(start_response, head, origin, Stranger())
     announced = environ.get("CONTENT_LENGTH") or ""
     if not announced and environ.get("HTTP_TRANSFER_ENCODING"):
-        return _refused(start_response, head.path, NoLength())
+        return _refused(start_response, head, origin, NoLength())
     size = int(announced) if announced.isdecimal() else 0
     if size > body_rules.small(head) and size > (most := body_rules.large(head)):
-        return _refused(start_response, head.path, too_large(most))
+        return _refused(start_response, head, origin, too_large(most))
     return cast("Iterable[bytes]", django(environ, start_response))
 
 
-def _refused(start_response: Callable[..., Any], path: str, error: APIException) -> Iterable[bytes]:
-    status, media_type, body = answer_to(path, error)
-    start_response(f"{status} {HTTPStatus(status).phrase}", [("Content-Type", media_type), ("Connection", "close")])
+def _refused(start_response: Callable[..., Any], head: Head, origin: str, error: APIException) -> Iterable[bytes]:
+    status, media_type, body = answer_to(head.path, error)
+    headers = {"Content-Type": media_type, "Connection": "close", "Cache-Control": "no-store"}
+    headers |= async_to_sync(cors.unknown)(head.path, origin, head.authorization)
+    start_response(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
     return [body]

@@ -17,10 +17,13 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from django.db import OperationalError
 
+from agents_app import origins
 from config.bounds import MAX_TARGET
 from config.wsgi import application as wsgi
 from tests.api.serving import Served
+from tests.cast import Cast
 
 MB = 1_000_000
 
@@ -28,9 +31,19 @@ MB = 1_000_000
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that waits a second for headers, and for a body a second and what 1,000 bytes a second take."""
-    served = Served(tmp_path_factory.mktemp("bodies"), REQUEST_HEADER_TIMEOUT="1", REQUEST_MIN_RATE="1000")
+    patience = {"REQUEST_HEADER_TIMEOUT": "1", "REQUEST_MIN_RATE": "1000"}
+    served = Served(tmp_path_factory.mktemp("bodies"), before=_allow_the_shops_page, **patience)
     yield served
     served.stop()
+
+
+SHOP = "https://shop.example"
+"""The page of another origin that the tenant allows."""
+
+
+def _allow_the_shops_page(served: Served) -> None:
+    change = f"from agents_app.models import Tenant; Tenant.objects.update(allowed_origins={SHOP!r})"
+    served.run("manage.py", "shell", "-c", change)
 
 
 class Wire:
@@ -167,6 +180,42 @@ def test_t6_3_address_and_headers_are_bounded(wire: Wire, head: bytes, status: i
     wire.send(head.replace(b"/login/", path))
     told, headers, _ = wire.answer()
     assert (told, "application/problem+json" in headers) == (status, path.startswith(b"/api/"))
+
+
+REFUSED: dict[str, tuple[int, str, tuple[str, ...]]] = {
+    "a long body": (413, "/api/v1/inbound", (f"Content-Length: {5 * MB}",)),
+    "a slow body": (408, "/api/v1/inbound", ("Content-Length: 5000",)),
+    "a long address": (414, f"/api/v1/inbound?{'a' * MAX_TARGET}", ("Content-Length: 0", "Connection: close")),
+    "a long header": (431, "/api/v1/inbound", ("Accept: */*", f"X-Long: {'a' * 40_000}")),
+    "many headers": (431, "/api/v1/inbound", ("X: a",) * 600),
+    "two lengths": (400, "/api/v1/inbound", ("Content-Length: 7", "Content-Length: 8")),
+}
+
+
+@pytest.mark.parametrize("way", REFUSED)
+@pytest.mark.parametrize(("origin", "may_read"), [(SHOP, True), ("https://elsewhere.example", False)])
+def test_a9_a_page_can_read_why_it_was_refused_before_anybody_asked_who_it_is(
+    wire: Wire, way: str, origin: str, may_read: bool
+) -> None:
+    expected, path, more = REFUSED[way]
+    wire.head(path, f"Origin: {origin}", "Authorization: Bearer tdm_0_0", *more)
+    status, head, _ = wire.answer()
+    assert status == expected
+    assert "vary: origin" in head
+    assert (f"access-control-allow-origin: {origin}" in head) is may_read
+    assert ("retry-after" in head) is may_read  # by Access-Control-Expose-Headers
+
+
+def test_a9_what_is_refused_before_its_headers_came_says_at_least_that_it_varies(wire: Wire) -> None:
+    wire.send(b"GET /api/v1/inbound?" + b"a" * 40_000)
+    status, head, _ = wire.answer()
+    assert (status, "vary: origin" in head, "access-control" in head) == (414, True, False)
+
+
+def test_a9_a_refused_page_of_ours_says_nothing_of_other_origins(wire: Wire) -> None:
+    wire.head("/login/", f"Origin: {SHOP}", "Authorization: Bearer tdm_0_0", f"Content-Length: {400 * MB}")
+    status, head, _ = wire.answer()
+    assert (status, "access-control" in head) == (413, False)
 
 
 BOUNDARY = "multipart/form-data; boundary=b"
@@ -324,6 +373,49 @@ def test_t6_3_any_asgi_servers_address_and_headers_are_bounded() -> None:
     assert asked("/api/v1/inbound", [b""], headers=((b"x-long", b"a" * 40_000),))[0] == 431
 
 
+PAGE = ((b"origin", SHOP.encode()), (b"authorization", b"Bearer tdm_0_0"))
+
+
+@pytest.fixture
+def shops_page(cast: Cast) -> Iterator[None]:
+    """The tenant allows it, and it is in memory: the refusals below ask no database."""
+    cast.tenant.allowed_origins = SHOP
+    cast.tenant.save()
+    origins.forget()
+    origins.read()
+    yield
+    origins.forget()
+
+
+@pytest.mark.parametrize("pieces", [[b"a" * 100_000] * 100, [5.0, b"end"]], ids=["413", "408"])
+def test_a9_any_asgi_servers_refusals_can_be_read_by_the_shops_page(
+    shops_page: None, settings: Any, pieces: list[bytes | float]
+) -> None:
+    settings.REQUEST_HEADER_TIMEOUT = 0.3
+    status, headers, _, _ = asked("/api/v1/messages", pieces, headers=PAGE)
+    assert status in (413, 408)
+    assert (headers[b"access-control-allow-origin"], headers[b"vary"]) == (SHOP.encode(), b"Origin")
+    bare = asked("/api/v1/messages", pieces)[1]  # from no page, without a bearer
+    assert (b"access-control-allow-origin" in bare, bare[b"vary"]) == (False, b"Origin")
+
+
+def test_a9_any_asgi_servers_long_addresses_and_headers_too(shops_page: None) -> None:
+    long = ((b"x-long", b"a" * 40_000),)
+    for status, query, more in ((414, b"a" * MAX_TARGET, ()), (431, b"", long), (400, b"\xff", ())):
+        told, headers, _, _ = asked("/api/v1/inbound", [b""], query=query, headers=(*PAGE, *more))
+        assert (told, headers[b"access-control-allow-origin"]) == (status, SHOP.encode())
+
+
+def test_a9_a_refusal_is_given_while_the_origins_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise OperationalError
+
+    origins.forget()
+    monkeypatch.setattr(origins, "read", away)
+    status, headers, _, _ = asked("/api/v1/inbound", [b""], query=b"a" * MAX_TARGET, headers=PAGE)
+    assert (status, headers[b"vary"], b"access-control-allow-origin" in headers) == (414, b"Origin", False)
+
+
 @pytest.mark.parametrize(
     ("client", "status"), [("127.0.0.1", 401), ("::1", 401), ("::ffff:127.0.0.1", 401), ("10.0.0.7", 403)]
 )
@@ -358,13 +450,16 @@ def test_t6_3_wsgi_refuses_before_it_reads(db: None, path: str, length: int) -> 
     assert told[0][1]["Connection"] == "close"
 
 
-def test_wsgi_refuses_a_body_in_chunks_instead_of_taking_it_for_none(db: None) -> None:
+def test_wsgi_refuses_a_body_in_chunks_instead_of_taking_it_for_none(shops_page: None) -> None:
     told: list[Any] = []
     environ = {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": "/api/v1/inbound",
         "HTTP_TRANSFER_ENCODING": "chunked",
+        "HTTP_ORIGIN": SHOP,
+        "HTTP_AUTHORIZATION": "Bearer tdm_0_0",
         "REMOTE_ADDR": "127.0.0.1",
     }
     body = b"".join(wsgi(environ, lambda status, headers: told.append((status, dict(headers)))))
     assert (told[0][0], json.loads(body)["code"]) == ("411 Length Required", "length_required")
+    assert (told[0][1]["Access-Control-Allow-Origin"], told[0][1]["Vary"]) == (SHOP, "Origin")
