@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Mutabl
 from contextlib import aclosing, suppress
 from functools import partial
 from http.cookies import CookieError, SimpleCookie
+from math import ceil
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -22,7 +23,7 @@ from rest_framework.exceptions import NotAuthenticated
 
 from agents_app import connections, cors, passes
 from agents_app.actors import Actor
-from agents_app.connections import Close, Connection
+from agents_app.connections import Close, Connection, TooManyConnections
 from agents_app.passes import Pass
 from agents_app.rest import REFUSALS, refusals
 from agents_app.scopes import Scope
@@ -243,7 +244,7 @@ async def _disconnected(receive: Receive, _: Connection) -> None:
 async def _refuse(send: Send, status: int, body: dict[str, Any], headers: dict[str, str]) -> None:
     if status == 401:
         headers |= {"WWW-Authenticate": 'Bearer realm="tandem"'}
-    headers |= {"Content-Type": PROBLEM}
+    headers |= {"Content-Type": PROBLEM, "Cache-Control": "no-store"}
     await send({"type": "http.response.start", "status": status, "headers": _encoded(headers)})
     await send({"type": "http.response.body", "body": orjson.dumps(body)})
 
@@ -311,6 +312,8 @@ def _told(error: Exception, scope: MutableMapping[str, Any]) -> tuple[int, dict[
     """What is answered; attempts at what is not one's own are logged as those at any other address."""
     told = problem_of(error)
     assert told
+    if isinstance(error, TooManyConnections):
+        told[2]["Retry-After"] = str(ceil(settings.EVENT_PATIENCE))  # by then a client that is gone holds no place
     if told[0] in REFUSALS:
         address = (scope.get("client") or ["?"])[0]
         refusals.warning("%s %s by=%s %s %r", told[0], told[1]["code"], address, scope["type"], scope["path"])

@@ -372,6 +372,7 @@ async def test_t6_5_streams_and_sockets_of_a_key_are_bounded_and_the_open_ones_s
             assert refused.status == 429
             problem = await refused.problem()
             assert (problem["code"], problem["most"]) == ("too_many_connections", 2)
+            assert (refused.headers["retry-after"], refused.headers["cache-control"]) == ("20", "no-store")
         async with socket(ticket=await in_thread(shop.ticket, authorization=f"Bearer {shop.secret}")) as refused_too:
             assert await refused_too.frame() == {"closed": Close.TOO_MANY}
         customer = await shop.open("customer_stream", stack)  # somebody else's are not counted
