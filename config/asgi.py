@@ -40,11 +40,6 @@ if "daphne.server" in sys.modules:  # it writes bodies to disk before it calls a
     twisted_bounds.install(rules)
 nowhere = re_path(r"", NowhereConsumer.as_asgi())
 events = path("ws/events/", streams.event_socket)  # type: ignore[arg-type]
-desk = [
-    path("ws/desk/", DeskConsumer.as_asgi()),
-    path("ws/try-it/", TryItConsumer.as_asgi()),
-    path("ws/joined/<int:participant_id>/", JoinedConsumer.as_asgi()),
-]
 
 
 class FromOurPages(OriginValidator):
@@ -70,8 +65,22 @@ class FromOurPages(OriginValidator):
             return False
 
 
+def _by_login(address: str, socket: Any) -> Any:
+    """Asked for its origin behind the router: where there is no socket, nobody's login is of use."""
+    asked: Any = FromOurPages(AuthMiddlewareStack(socket), settings.ALLOWED_HOSTS)
+    return path(address, asked)
+
+
+by_login = URLRouter(
+    [
+        _by_login("ws/desk/", DeskConsumer.as_asgi()),
+        _by_login("ws/try-it/", TryItConsumer.as_asgi()),
+        _by_login("ws/joined/<int:participant_id>/", JoinedConsumer.as_asgi()),
+        _by_login("ws/events/", streams.event_socket),
+        nowhere,
+    ]
+)
 # Programs have no origin, and need none: a ticket is sent by nobody but its bearer, and opens nothing but the events.
-by_login = FromOurPages(AuthMiddlewareStack(URLRouter([*desk, events, nowhere])), settings.ALLOWED_HOSTS)
 by_ticket = URLRouter([events, nowhere])
 
 

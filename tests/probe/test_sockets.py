@@ -43,10 +43,12 @@ elsewhere /ws/desk/                                   -      -    -       -     
 elsewhere /ws/events/                                 -      -    -       -        -     -   -       -          -      -     -          -     -        -         -       -
 elsewhere /ws/joined/{joined}/                        ---    ---  ---     ---      ---   --- ---     ---        ---    ---   ---        ---   ---      ---       ---     ---
 elsewhere /ws/try-it/                                 -      -    -       -        -     -   -       -          -      -     -          -     -        -         -       -
+elsewhere /ws/nowhere/                                0      0    0       0        0     0   0       0          0      0     0          0     0        0         0       0
 program   /ws/desk/                                   k      k    k       k        k     k   k       k          k      k     k          k     k        k         k       k
 program   /ws/events/                                 k      k    k       k        k     k   k       k          k      k     k          k     k        k         k       k
 program   /ws/joined/{joined}/                        kkk    kkk  kkk     kkk      kkk   kkk kkk     kkk        kkk    kkk   kkk        kkk   kkk      kkk       kkk     kkk
 program   /ws/try-it/                                 k      k    k       k        k     k   k       k          k      k     k          k     k        k         k       k
+program   /ws/nowhere/                                0      0    0       0        0     0   0       0          0      0     0          0     0        0         0       0
 ticket    /ws/events/                                 k      k    k       +        +     +   +       +          k      +     +          +     k        k         k       k
 ticket    /ws/events/?conversation={conversation}     kkk    kkk  kkk     +00      +00   +00 +00     ++0        kkk    ++0   ++0        ++0   kkk      kkk       kkk     kkk
 ticket    /ws/desk/                                   0      0    0       0        0     0   0       0          0      0     0          0     0        0         0       0
@@ -76,6 +78,20 @@ def test_the_table_has_every_socket_and_everybody() -> None:
     tried = {path.partition("?")[0].removeprefix("/") for way, path in ROWS if way != "stream"}
     named = {path.replace("{joined}", "<int:participant_id>").replace("ws/nowhere/", "") for path in tried}
     assert named == routes == set(SOCKETS)
+
+
+@pytest.mark.parametrize("path", ["/ws/nope/", "/ws/events", "/ws/joined/anna/", "/"])
+@pytest.mark.parametrize("origin", ["", *ORIGINS.values()])
+async def test_where_there_is_no_socket_everybody_is_told_so(path: str, origin: str) -> None:
+    """A program that forgot the slash was told that its credential is not valid."""
+    headers = [(b"origin", origin.encode())] if origin else []
+    scope = {"type": "websocket", "path": path, "query_string": b"", "headers": headers}
+    talk = ApplicationCommunicator(asgi.application, scope)
+    await talk.send_input({"type": "websocket.connect"})
+    told = [await talk.receive_output(AT_MOST) for _ in range(2)]
+    assert [one.get("code") for one in told] == [None, 4404]
+    await talk.send_input({"type": "websocket.disconnect", "code": 1000})
+    await talk.wait(AT_MOST)
 
 
 def _routes(application: Any) -> list[Any]:
