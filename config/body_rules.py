@@ -21,7 +21,8 @@ from django.urls import Resolver404, resolve
 
 from agents_app import passes
 from agents_app.scopes import Scope
-from config.bounds import Head
+from config import uploads
+from config.bounds import Head, Limit, too_large
 from config.uploads import AROUND
 
 type Check = Callable[[Head], bool]
@@ -32,19 +33,26 @@ def small(head: Head) -> int:
     return settings.MAX_BODY_BYTES if head.path.startswith("/api/") else settings.FORM_MAX_BYTES
 
 
-def large(head: Head) -> int:
-    """What is taken from whoever sends this; asks the database about the credential."""
+def large(head: Head) -> Limit:
+    """What is taken from whoever sends this, and the refusal of more; asks the database about the credential."""
+    most = small(head)
     try:
         name = resolve(head.path).view_name
     except Resolver404:
-        return small(head)
-    if name in _UPLOADS and _UPLOADS[name](head):
-        return settings.ATTACHMENT_MAX_BYTES + AROUND
-    if name == "api:batch-list" and _may_send(head):
-        return settings.BATCH_MAX_BYTES
-    if not head.path.startswith("/api/") and _has_session(head):
-        return settings.MAX_BODY_BYTES
-    return small(head)
+        return Limit(most, too_large(most))
+    if name in _UPLOADS:
+        if _UPLOADS[name](head):
+            return Limit(settings.ATTACHMENT_MAX_BYTES + AROUND, uploads.too_large(settings.ATTACHMENT_MAX_BYTES))
+        return Limit(most, too_large(most, "with a credential that may send files, more"))
+    if name == "api:batch-list":
+        if _may_send(head):
+            return Limit(settings.BATCH_MAX_BYTES, too_large(settings.BATCH_MAX_BYTES))
+        return Limit(most, too_large(most, "with a credential that may send batches, more"))
+    if not head.path.startswith("/api/"):
+        if not _has_session(head):
+            return Limit(most, too_large(most, "with a login, more"))
+        most = settings.MAX_BODY_BYTES
+    return Limit(most, too_large(most))
 
 
 class BodyRules:
@@ -53,8 +61,9 @@ class BodyRules:
     def small(self, head: Head) -> int:
         return small(head)
 
-    async def large(self, head: Head) -> int:
-        return int(await database_sync_to_async(large)(head))
+    async def large(self, head: Head) -> Limit:
+        limit: Limit = await database_sync_to_async(large)(head)
+        return limit
 
 
 def _may_send(head: Head) -> bool:

@@ -42,12 +42,20 @@ class Head:
     cookie: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many bytes a body may have, and what is answered to one that has more."""
+
+    most: int
+    refusal: DomainError | APIException
+
+
 class Rules(Protocol):
     """How many bytes a request may have: without a look at its credential, and with one (which asks the database)."""
 
     def small(self, head: Head) -> int: ...
 
-    async def large(self, head: Head) -> int: ...
+    async def large(self, head: Head) -> Limit: ...
 
 
 class NoLength(APIException):
@@ -80,8 +88,9 @@ class HeadersTooLarge(APIException):
     default_detail = f"The headers of a request have at most {MAX_HEADERS:,} bytes."
 
 
-def too_large(most: int) -> TooLarge:
-    return TooLarge(f"A body has at most {most:,} bytes here; with a credential that may send files or batches, more.")
+def too_large(most: int, more: str = "") -> TooLarge:
+    """`more` names who may send more here."""
+    return TooLarge(f"A body has at most {most:,} bytes here{more and f'; {more}'}.")
 
 
 def seconds_for(size: int) -> float:
@@ -115,14 +124,14 @@ class _Body:
     """A body while it comes. What is `wrong` with it ends it, as if the client had gone."""
 
     def __init__(self, scope: Any, receive: Receive, rules: Rules) -> None:
-        self.wrong: APIException | None = None
+        self.wrong: DomainError | APIException | None = None
         self._receive, self._rules, self._head = receive, rules, head_of(scope)
         self._most = rules.small(self._head)
         lengths = [value for name, value in scope["headers"] if name == b"content-length" and value.isdigit()]
         self._announced = int(lengths[0]) if lengths else 0
         self._began, self._size, self._is_whole = time.monotonic(), 0, False
 
-    async def announced(self) -> APIException | None:
+    async def announced(self) -> DomainError | APIException | None:
         """What is wrong with the length that the request says it has."""
         return await self._longer_than_may_be(self._announced)
 
@@ -141,10 +150,12 @@ class _Body:
                 self.wrong = await self._longer_than_may_be(self._size)
         return {"type": "http.disconnect"} if self.wrong else message
 
-    async def _longer_than_may_be(self, size: int) -> APIException | None:
-        if size > self._most:
-            self._most = max(self._most, await self._rules.large(self._head))
-        return too_large(self._most) if size > self._most else None
+    async def _longer_than_may_be(self, size: int) -> DomainError | APIException | None:
+        if size <= self._most:
+            return None
+        limit = await self._rules.large(self._head)
+        self._most = max(self._most, limit.most)
+        return limit.refusal if size > self._most else None
 
 
 def head_of(scope: Any) -> Head:
@@ -165,7 +176,7 @@ def _wrong_head(scope: Any) -> APIException | None:
     return None
 
 
-async def _refuse(send: Send, path: str, error: APIException) -> None:
+async def _refuse(send: Send, path: str, error: DomainError | APIException) -> None:
     status, media_type, body = answer_to(path, error)
     headers = [(b"content-type", media_type.encode()), (b"connection", b"close"), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -16,7 +16,7 @@ from rest_framework.exceptions import APIException
 from twisted.web.http import HTTPChannel
 
 from agents_app import cors
-from config.bounds import Head, HeadersTooLarge, Rules, TooLong, TooSlow, answer_to, seconds_for, too_large
+from config.bounds import Head, HeadersTooLarge, Limit, Rules, TooLong, TooSlow, answer_to, seconds_for, too_large
 from config.errors import DomainError
 from config.failures import problem_for
 
@@ -189,19 +189,19 @@ class BoundedRequest(Request):
 
     async def _decide(self) -> None:
         try:
-            most = await self.rules.large(self.head)
+            limit = await self.rules.large(self.head)
         except Exception:
             log.exception("whether a long body may come could not be asked")
-            most = self._most  # the database is away: nobody can be let in
-        self._decided(most)
+            limit = Limit(self._most, too_large(self._most))  # the database is away: nobody can be let in
+        self._decided(limit)
 
-    def _decided(self, most: int) -> None:
+    def _decided(self, limit: Limit) -> None:
         if self.channel is None or self.channel.is_refused:
             return
-        if max(self._announced, self.size) > most:
-            self.channel.refuse(too_large(most))
+        if max(self._announced, self.size) > limit.most:
+            self.channel.refuse(limit.refusal)
             return
-        self._most, self._is_asking = most, False
+        self._most, self._is_asking = limit.most, False
         self.channel._networkProducer.resumeProducing()
         if self._is_held:
             super().process()

@@ -20,8 +20,9 @@ from rest_framework.exceptions import APIException  # noqa: E402
 
 from agents_app import cors  # noqa: E402
 from config import body_rules  # noqa: E402
-from config.bounds import Head, NoLength, Stranger, answer_to, too_large  # noqa: E402
+from config.bounds import Head, NoLength, Stranger, answer_to  # noqa: E402
 from config.consistency import is_stranger  # noqa: E402
+from config.errors import DomainError  # noqa: E402
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -39,12 +40,14 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     if not announced and environ.get("HTTP_TRANSFER_ENCODING"):
         return _refused(start_response, head, origin, NoLength())
     size = int(announced) if announced.isdecimal() else 0
-    if size > body_rules.small(head) and size > (most := body_rules.large(head)):
-        return _refused(start_response, head, origin, too_large(most))
+    if size > body_rules.small(head) and size > (limit := body_rules.large(head)).most:
+        return _refused(start_response, head, origin, limit.refusal)
     return cast("Iterable[bytes]", django(environ, start_response))
 
 
-def _refused(start_response: Callable[..., Any], head: Head, origin: str, error: APIException) -> Iterable[bytes]:
+def _refused(
+    start_response: Callable[..., Any], head: Head, origin: str, error: DomainError | APIException
+) -> Iterable[bytes]:
     status, media_type, body = answer_to(head.path, error)
     headers = {"Content-Type": media_type, "Connection": "close", "Cache-Control": "no-store"}
     headers |= async_to_sync(cors.unknown)(head.path, origin, head.authorization)

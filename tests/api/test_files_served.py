@@ -37,14 +37,22 @@ def test_a_large_file_comes_back_as_it_went(served: Served, shop: httpx.Client, 
     assert fetched.headers["Content-Disposition"] == 'attachment; filename="list.csv"'
 
 
-def test_one_that_is_too_large_is_refused_and_so_is_a_body_that_nothing_takes(
+def test_one_that_is_too_large_is_refused_as_a_file_and_a_body_of_words_as_a_body(
     shop: httpx.Client, conversation: str
 ) -> None:
     address = f"conversations/{conversation}/attachments"
     large = shop.post(address, files={"file": ("large.txt", b"a" * (10 * 1024 * 1024 + 1))})
     assert (large.status_code, large.json()["code"]) == (413, "file_too_large")
+    much = shop.post(
+        address, files={"file": ("large.txt", b"a" * (11 * 1024 * 1024))}
+    )  # more than may stand around one
     huge = shop.post(address, content=b"a" * 52_000_000)
-    assert (huge.status_code, huge.json()["code"]) == (413, "too_large")
+    for refused in (much, huge):
+        told = refused.json()
+        assert (refused.status_code, told["code"], told["most"]) == (413, "file_too_large", 10 * 1024 * 1024)
+        assert told["detail"] == "A file has at most 10,485,760 bytes."
+    words = shop.post("inbound", content=b"a" * 2_000_000).json()
+    assert (words["code"], words["detail"]) == ("too_large", "A body has at most 1,000,000 bytes here.")
     assert shop.get(f"conversations/{conversation}").status_code == 200
 
 
