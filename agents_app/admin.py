@@ -19,10 +19,10 @@ from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import DataError, transaction
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Count, Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -307,12 +307,33 @@ def _roles_are_fixed(request: HttpRequest) -> bool:
     return not (request.user.is_superuser or is_supervisor(request))
 
 
+def _may_more(user: User, request: HttpRequest) -> bool:
+    """Whether a login may something that who asks may not: with its password he would have it.
+
+    What it may is read from its rows, and not asked of it: who is deactivated may nothing until somebody lets him in again.
+    """
+    if request.user.is_superuser:
+        return False
+    if user.is_superuser or _leads(getattr(user, "agent", None), request):
+        return True
+    held = Permission.objects.filter(Q(user=user) | Q(group__user=user)).values_list(
+        "content_type__app_label", "codename"
+    )
+    own = request.user.get_all_permissions()
+    return any(f"{app}.{codename}" not in own for app, codename in held)
+
+
+def _leads(agent: Agent | None, request: HttpRequest) -> bool:
+    """Whether an agent is a supervisor, also one who left, and who asks is none."""
+    return agent is not None and agent_actor(agent).is_supervisor and _roles_are_fixed(request)
+
+
 @admin.register(Agent)
 class AgentAdmin(TandemAdmin):
     """Availability and presence are the agent's own to declare; logins are made on the login's page.
 
     A confined user never cuts an agent from its login, nor deletes one: what is left would be a login that no tenant
-    confines. Who leaves is marked as not employed.
+    confines. Who leaves is marked as not employed; not by those who may less, for it ends the login.
     """
 
     tenant_path = "tenant"
@@ -346,6 +367,8 @@ class AgentAdmin(TandemAdmin):
             fixed.append("user")
         if _roles_are_fixed(request):
             fixed.append("role")
+        if obj and (_leads(obj, request) or (obj.user and _may_more(obj.user, request))):
+            fixed.append("is_active")
         return fixed
 
     def has_delete_permission(self, request: HttpRequest, obj: Agent | None = None) -> bool:
@@ -584,7 +607,10 @@ class AgentInline(Isolated, StackedInline):  # type: ignore[misc]
 
 @admin.register(User)
 class UserAdmin(TandemAdmin, DjangoUserAdmin):
-    """Logins. Rights are given by superusers; groups, which tenants share, by those whom no tenant confines."""
+    """Logins. Rights are given by superusers; groups, which tenants share, by those whom no tenant confines.
+
+    A login that may more than who asks is only looked at: whoever sets its password, or takes its name, is it.
+    """
 
     tenant_path = "agent__tenant"
     form, add_form, change_password_form = UserChangeForm, UserCreationForm, AdminPasswordChangeForm
@@ -601,7 +627,12 @@ class UserAdmin(TandemAdmin, DjangoUserAdmin):
 
     @admin.action(description=_("Unlock the chosen logins"), permissions=["change"])
     def unlock(self, request: HttpRequest, users: QuerySet[User]) -> None:
-        """Forget the wrong passwords that were tried with these logins, and with them the lock."""
+        """Forget the wrong passwords that were tried with these logins, and with them the lock.
+
+        None is unlocked where one of them is not the user's to change, as none is deleted.
+        """
+        if not all(self.has_change_permission(request, user) for user in users):
+            raise PermissionDenied
         count = sum(lockout.unlock(user.get_username()) for user in users)
         for user in users:
             self.log_change(request, user, gettext("Unlocked."))
@@ -611,8 +642,10 @@ class UserAdmin(TandemAdmin, DjangoUserAdmin):
         if obj is None:
             return self.add_fieldsets
         rights = ("is_active", "is_staff", "is_superuser", *(() if agent_of(request) else ("groups",)))
+        # The theme shows who only looks the whole hash.
+        password = ("password",) if self.has_change_permission(request, obj) else ()
         return (
-            (None, {"fields": ("username", "password")}),
+            (None, {"fields": ("username", *password)}),
             (_("Personal info"), {"fields": ("first_name", "last_name", "email")}),
             (_("Permissions"), {"fields": rights}),
             (_("Important dates"), {"fields": ("last_login", "date_joined")}),
@@ -625,6 +658,14 @@ class UserAdmin(TandemAdmin, DjangoUserAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         may = super().has_add_permission(request)
         return bool(may and (agent_of(request) is None or request.user.has_perm("agents_app.add_agent")))
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Asked, too, by the page that sets a password."""
+        return bool(super().has_change_permission(request, obj)) and not (obj and _may_more(obj, request))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Asked of each of the chosen, too, by the action that deletes them."""
+        return bool(super().has_delete_permission(request, obj)) and not (obj and _may_more(obj, request))
 
     @display(description=_("agent"), ordering="agent__name")
     def agent_name(self, user: User) -> str:
