@@ -6,6 +6,7 @@ Errors end the process when the settings are imported (config/settings.py); warn
 from __future__ import annotations
 
 import ipaddress
+import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from email.errors import HeaderParseError, MessageError
@@ -20,6 +21,8 @@ MIN_SECRET = 50
 """Characters of SECRET_KEY in production, as Django's deployment check asks for (security.W009)."""
 MIN_TOKEN = 16
 """Characters of METRICS_TOKEN."""
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
+"""As what a file is found to be is written: in small letters, without parameters, and no pattern."""
 LEVELS = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
 
 
@@ -61,6 +64,22 @@ def database_problems(database: Mapping[str, Any]) -> Iterator[str]:
         yield "DATABASE_URL names no database: postgres://user:password@host:5432/tandem."
 
 
+def directory_problem(path: str) -> str | None:
+    """What is wrong with DIRECTORY, which is imported for it: not before the apps are there, whose models it may read."""
+    if not path:
+        return None
+    from django.utils.module_loading import import_string
+
+    try:
+        found = import_string(path)
+    except Exception as error:  # whatever a module of somebody else's raises
+        told = " ".join(str(error).split())[:200].removesuffix(".")
+        return f"DIRECTORY is {path[:100]!r}, which cannot be imported ({type(error).__name__}: {told})."
+    if not (isinstance(found, type) and all(callable(getattr(found, name, None)) for name in ("search", "members"))):
+        return f"DIRECTORY is {path[:100]!r}, but has to name a class with the methods search and members."
+    return None
+
+
 def errors(settings: Mapping[str, Any]) -> Iterator[str]:
     """What must not be, a sentence each."""
     yield from _secrets(settings)
@@ -72,6 +91,8 @@ def errors(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "AGENT_AWAY_AFTER is longer than AGENT_GONE_AFTER, so nobody would ever be away."
     if settings["CELERY_BROKER_URL"] == "memory://" and not settings["CELERY_TASK_ALWAYS_EAGER"]:
         yield "CELERY_BROKER_URL is memory://, which no other process can reach: leave it empty, or name a broker."
+    if settings["CELERY_BROKER_URL"]:
+        yield from _broker(settings["CELERY_BROKER_URL"])
 
 
 def warnings(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -140,11 +161,28 @@ def _addresses(settings: Mapping[str, Any]) -> Iterator[str]:
         yield 'EMAIL_FROM has to be one address, or a name and one: "Lamps, Inc." <desk@lamps.example>.'
 
 
+def _broker(urls: str) -> Iterator[str]:
+    """Several stand with semicolons between. What Celery would take for a host's name of RabbitMQ is refused too."""
+    from kombu.transport import TRANSPORT_ALIASES
+
+    for url in urls.split(";"):
+        scheme, separator, _ = url.strip().partition("://")
+        if not separator:
+            yield "CELERY_BROKER_URL has to be an address such as redis://host:6379/0 or amqp://host."
+        elif scheme.lower() == "unix":
+            yield "CELERY_BROKER_URL, or REDIS_URL in its place, begins with unix://: Celery's word is redis+socket://."
+        elif scheme.partition("+")[0].lower() not in TRANSPORT_ALIASES:
+            yield f"CELERY_BROKER_URL begins with {scheme[:50]}://, which Celery does not know: redis:// or amqp://."
+
+
 def _choices(settings: Mapping[str, Any]) -> Iterator[str]:
     if settings["TIME_ZONE"] not in available_timezones():
         yield f"TIME_ZONE is {settings['TIME_ZONE']!r}, which is no time zone such as UTC or Asia/Tokyo."
     if settings["LOG_LEVEL"] not in LEVELS:
         yield f"LOG_LEVEL is {settings['LOG_LEVEL']!r}, but has to be one of {', '.join(sorted(LEVELS))}."
+    for name in settings["ATTACHMENT_TYPES"]:
+        if not _MEDIA_TYPE.fullmatch(name):
+            yield f"ATTACHMENT_TYPES holds {name[:50]!r}, which is no media type in small letters such as image/png."
     for origin in settings["CSRF_TRUSTED_ORIGINS"]:
         if not _is_address(origin, {"http", "https"}):
             yield f"CSRF_TRUSTED_ORIGINS holds {origin!r}, which has to begin with https:// (or http://)."

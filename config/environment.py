@@ -6,7 +6,7 @@ with exit code 1. Pure: nothing of Django.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
@@ -19,6 +19,8 @@ MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 YEAR = 366 * DAY
+PERIODS = {"s", "sec", "second", "m", "min", "minute", "h", "hour", "d", "day"}
+"""What the period of a rate may be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,20 @@ class Environment(Env):
         return float(self._figure(Figure(name, default, minimum, maximum, unit, is_whole=False)))
 
     def rate(self, name: str, default: str) -> str:
-        """How often in which time: `60/min`. REST framework reads the period's first letter."""
+        """How often in which time: `60/min`. REST framework reads the period's first letter only, so that a moon or a month
+        would be a minute."""
         value = self.str(name, "") or default
         number, _, period = value.partition("/")
-        if not (number.isdecimal() and int(number) > 0 and period[:1] in {"s", "m", "h", "d"}):
+        if not (number.isdecimal() and int(number) > 0 and period in PERIODS):
             self.problems.append(f"{name} is {value[:50]!r}, but has to be a rate such as 60/min (s, min, h or day).")
+            return default
+        return value
+
+    def one_of(self, name: str, default: str, words: Sequence[str]) -> str:
+        """One of a few words."""
+        value = self.str(name, "") or default
+        if value not in words:
+            self.problems.append(f"{name} is {value[:50]!r}, but has to be {', '.join(words[:-1])} or {words[-1]}.")
             return default
         return value
 

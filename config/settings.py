@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
@@ -416,9 +415,10 @@ ATTACHMENT_TYPES = [
     )
 ]
 ATTACHMENT_S3_BUCKET = env.str("ATTACHMENT_S3_BUCKET", "")
-if ATTACHMENT_S3_BUCKET:
-    if not find_spec("storages"):
-        raise ImproperlyConfigured("ATTACHMENT_S3_BUCKET needs django-storages: install it with `make env-s3`.")
+_addressing = env.one_of("ATTACHMENT_S3_ADDRESSING", "auto", ("auto", "path", "virtual"))  # as botocore knows them
+if ATTACHMENT_S3_BUCKET and not find_spec("storages"):
+    env.problems.append("ATTACHMENT_S3_BUCKET needs django-storages: install it with `make env-s3`.")
+elif ATTACHMENT_S3_BUCKET:
     from botocore.config import Config as S3Config
 
     STORAGES["attachments"] = {
@@ -433,7 +433,7 @@ if ATTACHMENT_S3_BUCKET:
             "secret_key": env.str("ATTACHMENT_S3_SECRET_KEY", "") or None,
             "client_config": S3Config(
                 signature_version="s3v4",
-                s3={"addressing_style": env.str("ATTACHMENT_S3_ADDRESSING", "auto")},
+                s3={"addressing_style": _addressing},
                 connect_timeout=5,
                 read_timeout=20,
                 retries={"max_attempts": 2, "mode": "standard"},

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from django.core.checks import run_checks
+from rest_framework.throttling import SimpleRateThrottle
 
 from config import consistency
 from config.environment import Environment, Figure
+from messaging_app.attachments.content import WORD
 from sessions_app.models import Transfer
 from sessions_app.shape import MAX_TIMER_ROUNDS
 from tests.cast import Chat
@@ -27,6 +29,7 @@ NEEDS_KEY = (
 ASGI = ("-c", "import config.asgi")
 WSGI = ("-c", "import config.wsgi")
 CELERY = ("-m", "celery", "-A", "config", "inspect", "ping")
+WORKER = ("-m", "celery", "-A", "config", "worker", "--pool", "solo")
 DAPHNE = ("-m", "daphne", "-p", "0", "config.asgi:application")
 SERVE = ("manage.py", "serve", "--port", "0")
 MIGRATE = ("manage.py", "migrate", "--plan")
@@ -80,6 +83,52 @@ def test_an_address_of_mail_that_is_none_is_a_sentence(url: str) -> None:
     ended = starts(*ASGI, EMAIL_URL=url)
     assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1), ended.stderr
     assert "EMAIL_URL" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({"ATTACHMENT_S3_ADDRESSING": "foo"}, "is 'foo', but has to be auto, path or virtual."),
+        ({"ATTACHMENT_S3_ADDRESSING": "foo", "ATTACHMENT_S3_BUCKET": "b"}, "is 'foo', but has to be auto, path or"),
+        ({"ATTACHMENT_TYPES": "image/png,nonsense"}, "holds 'nonsense', which is no media type"),
+        ({"CELERY_BROKER_URL": "ftp://user:secret@host"}, "begins with ftp://, which Celery does not know"),
+        ({"LOGIN_RATE": "60/moon"}, "is '60/moon', but has to be a rate"),
+        ({"DIRECTORY": "nonsense"}, "is 'nonsense', which cannot be imported"),
+        ({"DIRECTORY": "nowhere.Directory"}, "cannot be imported (ModuleNotFoundError: No module named 'nowhere')."),
+        ({"DIRECTORY": "agents_app.directory.Raws"}, "cannot be imported (ImportError"),
+        ({"DIRECTORY": "os.system"}, "has to name a class with the methods search and members."),
+        ({"DIRECTORY": "agents_app.directory.Person"}, "has to name a class with the methods"),
+    ],
+    ids=lambda value: ",".join(value.values()) if isinstance(value, dict) else "",
+)
+def test_a_setting_that_nothing_could_be_done_with_is_one_sentence(env: dict[str, str], said: str) -> None:
+    """Not a traceback, and not silence until somebody needs it."""
+    ended = starts(*ASGI, **env)
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1), ended.stderr
+    assert ended.stderr.startswith(f"Tandem does not start: {next(iter(env))} ")
+    assert said in ended.stderr
+    assert "secret" not in ended.stderr
+
+
+@pytest.mark.parametrize("program", [DAPHNE, SERVE, WSGI, WORKER, MIGRATE], ids=lambda p: p[1])
+def test_no_program_starts_with_a_directory_that_is_none(program: tuple[str, ...]) -> None:
+    ended = starts(*program, DIRECTORY="nowhere.Directory")
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1), ended.stderr
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"DIRECTORY": "agents_app.directory.Rows", "ATTACHMENT_S3_ADDRESSING": ""},
+        {"DIRECTORY": "examples.http_directory.HttpDirectory", "ATTACHMENT_S3_ADDRESSING": "virtual"},
+        {"CELERY_BROKER_URL": "amqp://one;amqp://two", "ATTACHMENT_TYPES": f"image/png, {WORD}"},
+        {"CELERY_BROKER_URL": "redis+socket:///run/redis.sock", "ATTACHMENT_TYPES": "image/svg+xml"},
+    ],
+    ids=lambda env: ",".join(env.values()),
+)
+def test_what_can_be_used_starts(env: dict[str, str]) -> None:
+    ended = starts(*ASGI, **env)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_what_is_wrong_with_a_setting_is_said_once() -> None:
@@ -144,6 +193,27 @@ def test_a_figure_out_of_its_range_is_named_with_it(monkeypatch: pytest.MonkeyPa
 def test_a_number_with_a_point_is_bounded_too(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     assert len(read(monkeypatch, text, 30.0)[1]) == 1
     assert read(monkeypatch, "1.5", 30.0) == (1.5, [])
+
+
+@pytest.mark.parametrize("period", ["s", "sec", "second", "m", "min", "minute", "h", "hour", "d", "day"])
+def test_a_rate_is_taken_with_each_word_for_its_period(monkeypatch: pytest.MonkeyPatch, period: str) -> None:
+    monkeypatch.setenv("SOME_RATE", f"60/{period}")
+    env = Environment()
+    assert env.rate("SOME_RATE", "1/s") == f"60/{period}"
+    assert env.problems == []
+    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}[period[0]]
+    assert SimpleRateThrottle.parse_rate(None, f"60/{period}") == (60, seconds)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "rate", ["60/moon", "60/month", "60/", "60", "0/min", "-1/min", "1.5/min", "60/min/h", "60 / min"]
+)
+def test_a_rate_of_no_known_period_is_named(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
+    """REST framework itself reads the first letter: a month would be a minute."""
+    monkeypatch.setenv("SOME_RATE", rate)
+    env = Environment()
+    assert env.rate("SOME_RATE", "1/s") == "1/s"
+    assert env.problems == [f"SOME_RATE is {rate!r}, but has to be a rate such as 60/min (s, min, h or day)."]
 
 
 def test_every_default_lies_in_its_range(settings: Any) -> None:
@@ -226,6 +296,15 @@ def test_t6_2_the_development_key_serves_only_the_names_of_this_machine(hosts: l
         ({"REDIS_URL": "http://redis"}, "REDIS_URL has to be an address"),
         ({"ANALYSER_URL": "api.example"}, "ANALYSER_URL has to be"),
         ({"CELERY_BROKER_URL": "memory://", "CELERY_TASK_ALWAYS_EAGER": False}, "no other process can reach"),
+        ({"CELERY_BROKER_URL": "ftp://host"}, "begins with ftp://, which Celery does not know"),
+        ({"CELERY_BROKER_URL": "redis://a;ftp://b"}, "begins with ftp://"),
+        ({"CELERY_BROKER_URL": "rabbit"}, "CELERY_BROKER_URL has to be an address"),
+        ({"CELERY_BROKER_URL": "unix:///run/redis.sock"}, "Celery's word is redis+socket://"),
+        ({"ATTACHMENT_TYPES": ["image/png", "nonsense"]}, "ATTACHMENT_TYPES holds 'nonsense'"),
+        ({"ATTACHMENT_TYPES": ["image/*"]}, "ATTACHMENT_TYPES holds 'image/*'"),
+        ({"ATTACHMENT_TYPES": ["Image/PNG"]}, "ATTACHMENT_TYPES holds 'Image/PNG'"),
+        ({"ATTACHMENT_TYPES": ["text/plain; charset=utf-8"]}, "ATTACHMENT_TYPES holds"),
+        ({"ATTACHMENT_TYPES": [""]}, "ATTACHMENT_TYPES holds ''"),
         ({"SESSION_IDLE": 100, "SESSION_ABSOLUTE": 60}, "SESSION_IDLE is longer"),
         ({"TIME_ZONE": "Mars/Base"}, "TIME_ZONE is 'Mars/Base'"),
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL is 'LOUD'"),
