@@ -230,6 +230,21 @@ def test_every_figure_stands_in_the_example_with_its_default_and_its_range(setti
         assert f"{figure.minimum:,} to {figure.maximum:,}" in lines[here - 1], figure.name
 
 
+def test_every_setting_stands_in_the_example() -> None:
+    """Also what is no figure: a text, a list, a path, a yes or no, an address, whatever `env` reads, and wherever."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    written = {line.removeprefix("#").partition("=")[0] for line in lines if not line.startswith("# ")}
+    calls = [
+        call
+        for file in sorted((ROOT / "config").rglob("*.py"))
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "env"
+    ]
+    read = {argument.value for call in calls for argument in call.args[:1] if isinstance(argument, ast.Constant)}
+    assert len(read) >= 90
+    assert read - written == set()
+
+
 def test_settings_read_no_figure_without_a_range() -> None:
     calls = [
         node.func
