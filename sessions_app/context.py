@@ -16,6 +16,7 @@ from config import free_json
 from config.clock import utc
 from config.free_json import Unstorable, visible
 from messaging_app import thread
+from messaging_app.models import Message
 from sessions_app.states import Priority
 
 if TYPE_CHECKING:
@@ -115,6 +116,12 @@ def _is_message(said: Any) -> bool:
     return True
 
 
+def _is_dated(message: Message) -> bool:
+    """What SQLite holds may be no time: such a message stays out of the package, and no escalation fails for it."""
+    sent_at: object = message.sent_at
+    return isinstance(sent_at, datetime)
+
+
 def _file(row: Attachment) -> dict[str, Any]:
     return {"id": str(row.pk), "name": row.name, "media_type": row.media_type, "size": row.size}
 
@@ -135,6 +142,7 @@ def package(
             "attachments": [_file(row) for row in m.attachments.all()],
         }
         for m in reversed(newest)
+        if _is_dated(m)
     ]
     made: dict[str, Any] = {
         "version": VERSION,

@@ -331,6 +331,11 @@ def test_t3_a_message_whose_time_cannot_be_read_stops_no_reader(chat: Chat) -> N
         told = [event["message"] for event in reader.get("events?after=0").json()["events"]]
         assert [(m["content"], bool(m["sent_at"])) for m in told] == [("one", True), ("two", False), ("three", True)]
     assert_shown(ann.client, f"/api/v1/conversations/{chat.id}/messages")
+    chat.robot()
+    chat.escalate()
+    package = chat.asked.context
+    FITS.validate(package)
+    assert [said["content"] for said in package["messages"]] == ["one", "three"]
 
 
 # --- The package -------------------------------------------------------------------------------------------------
