@@ -308,9 +308,9 @@ def _roles_are_fixed(request: HttpRequest) -> bool:
 
 
 def _may_more(user: User, request: HttpRequest) -> bool:
-    """Whether a login may something that who asks may not: with its password he would have it.
+    """Whether a login may do something that whoever asks may not: with its password they could.
 
-    What it may is read from its rows, and not asked of it: who is deactivated may nothing until somebody lets him in again.
+    What it may do is read from its rows, and not asked of it: a deactivated login may do nothing until somebody lets it in again.
     """
     if request.user.is_superuser:
         return False
@@ -333,7 +333,7 @@ class AgentAdmin(TandemAdmin):
     """Availability and presence are the agent's own to declare; logins are made on the login's page.
 
     A confined user never cuts an agent from its login, nor deletes one: what is left would be a login that no tenant
-    confines. Who leaves is marked as not employed; not by those who may less, for it ends the login.
+    confines. Who leaves is marked as not employed; not by those who may do less, for it ends the login.
     """
 
     tenant_path = "tenant"
@@ -609,7 +609,7 @@ class AgentInline(Isolated, StackedInline):  # type: ignore[misc]
 class UserAdmin(TandemAdmin, DjangoUserAdmin):
     """Logins. Rights are given by superusers; groups, which tenants share, by those whom no tenant confines.
 
-    A login that may more than who asks is only looked at: whoever sets its password, or takes its name, is it.
+    A login that may do more than whoever asks is only looked at: whoever sets its password, or takes its name, is it.
     """
 
     tenant_path = "agent__tenant"
