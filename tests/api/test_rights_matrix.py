@@ -164,7 +164,7 @@ def test_no_address_takes_a_method_that_is_not_in_the_table(cast: Cast, others: 
 
 
 def test_every_socket_stands_in_the_table() -> None:
-    routes = [str(route.pattern) for route in (*asgi.desk, asgi.events, asgi.nowhere)]
+    routes = [str(route.pattern) for route in asgi.by_login.routes]
     assert set(routes) == set(matrix.SOCKETS)
 
 

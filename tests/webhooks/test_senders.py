@@ -86,8 +86,9 @@ def test_a_receiver_that_hangs_holds_up_no_other(
     until(lambda: all(len(hook.receiver.got) == 6 for hook in quick))
     for hook in quick:
         assert hook.receiver.positions == sorted(hook.receiver.positions)
-    assert [len(hook.receiver.got) for hook in slow] == [1, 1, 1]
-    assert sum(len(hook.receiver.got) for hook in known) == 2
+    # What was sent to them may still be on its way, as long as the others took.
+    until(lambda: [len(hook.receiver.got) for hook in slow] == [1, 1, 1])
+    until(lambda: sum(len(hook.receiver.got) for hook in known) == 2)
     assert (
         not WebhookDelivery.objects.filter(endpoint_id__in=[hook.id for hook in slow + known]).exclude(log=[]).exists()
     )
