@@ -112,6 +112,7 @@ bench: env-bench ## measure beside a baseline; BENCH=ingest ARGS=FILE for anothe
 .PHONY: docs
 docs: env-dev ## make the generated pages of docs/ again
 	$(MANAGE) states_doc
+	$(MANAGE) clocks_doc
 	$(MANAGE) api_doc
 	$(MANAGE) asyncapi_doc
 

@@ -19,10 +19,10 @@ from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import DataError, transaction
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import Count, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -40,7 +40,7 @@ from unfold.forms import (
 )
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from agents_app import lockout, skills
+from agents_app import lockout, logins, skills
 from agents_app.actors import agent_actor
 from agents_app.credentials import issue_key
 from agents_app.models import (
@@ -308,19 +308,10 @@ def _roles_are_fixed(request: HttpRequest) -> bool:
 
 
 def _may_more(user: User, request: HttpRequest) -> bool:
-    """Whether a login may do something that whoever asks may not: with its password they could.
-
-    What it may do is read from its rows, and not asked of it: a deactivated login may do nothing until somebody lets it in again.
-    """
+    """Whether a login may do something that whoever asks may not: with its password they could."""
     if request.user.is_superuser:
         return False
-    if user.is_superuser or _leads(getattr(user, "agent", None), request):
-        return True
-    held = Permission.objects.filter(Q(user=user) | Q(group__user=user)).values_list(
-        "content_type__app_label", "codename"
-    )
-    own = request.user.get_all_permissions()
-    return any(f"{app}.{codename}" not in own for app, codename in held)
+    return _leads(getattr(user, "agent", None), request) or logins.may_more(user, request.user)
 
 
 def _leads(agent: Agent | None, request: HttpRequest) -> bool:
@@ -328,9 +319,20 @@ def _leads(agent: Agent | None, request: HttpRequest) -> bool:
     return agent is not None and agent_actor(agent).is_supervisor and _roles_are_fixed(request)
 
 
-@admin.register(Agent)
+def may_dismiss(request: HttpRequest, agent: Agent) -> bool:
+    """Supervisors, and superusers: nobody themselves, nor somebody who may do more."""
+    own = agent_of(request)
+    if own == agent or _roles_are_fixed(request):
+        return False
+    if agent.user is not None and _may_more(agent.user, request):
+        return False
+    return bool(own is None or request.user.is_superuser or not logins.is_stronger(agent, own))
+
+
 class AgentAdmin(TandemAdmin):
-    """Availability and presence are the agent's own to declare; logins are made on the login's page.
+    """Registered by sessions_app, whose verb ends an employment.
+
+    Availability and presence are the agent's own to declare; logins are made on the login's page.
 
     A confined user never cuts an agent from its login, nor deletes one: what is left would be a login that no tenant
     confines. Who leaves is marked as not employed; not by those who may do less, for it ends the login.
@@ -346,10 +348,18 @@ class AgentAdmin(TandemAdmin):
         "availability_label",
         "last_seen_at",
         "max_load",
+        "is_drained",
         "user",
         "is_active",
     )
-    list_filter = (("tenant", OwnRelatedFilter), ("teams", OwnRelatedFilter), "role", "availability", "is_active")
+    list_filter = (
+        ("tenant", OwnRelatedFilter),
+        ("teams", OwnRelatedFilter),
+        "role",
+        "availability",
+        "is_drained",
+        "is_active",
+    )
     list_select_related = ("tenant", "user")
     search_fields = ("name", "user__username")
     fieldsets = (
@@ -357,17 +367,33 @@ class AgentAdmin(TandemAdmin):
         (_("Work"), {"fields": ("max_load", "skills")}),
         (
             _("Presence"),
-            {"fields": ("availability", "availability_reason", "availability_since", "last_seen_at", "created_at")},
+            {
+                "fields": (
+                    "availability",
+                    "availability_reason",
+                    "availability_since",
+                    "last_seen_at",
+                    "is_drained",
+                    "created_at",
+                )
+            },
         ),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Agent | None = None) -> list[str]:
-        fixed = ["availability", "availability_reason", "availability_since", "last_seen_at", "created_at"]
+        fixed = [
+            "availability",
+            "availability_reason",
+            "availability_since",
+            "last_seen_at",
+            "created_at",
+            "is_drained",
+        ]
         if agent_of(request):
             fixed.append("user")
         if _roles_are_fixed(request):
             fixed.append("role")
-        if obj and (_leads(obj, request) or (obj.user and _may_more(obj.user, request))):
+        if obj and not may_dismiss(request, obj):
             fixed.append("is_active")
         return fixed
 
@@ -387,6 +413,7 @@ class AgentAdmin(TandemAdmin):
             "break": "warning",
             "training": "warning",
             "away": "warning",
+            "not_responding": "danger",
             "offline": "",
         },
     )
@@ -571,7 +598,7 @@ class PresenceChangeAdmin(ReadOnly, TandemAdmin):
 
     tenant_path = "tenant"
     changed = moment("at", _("from"))
-    list_display = ("changed", "agent", "tenant", "availability", "reason", "is_heard", "max_load", "by")
+    list_display = ("changed", "agent", "tenant", "availability", "reason", "is_heard", "max_load", "is_drained", "by")
     list_filter = (("tenant", OwnRelatedFilter), ("agent", OwnRelatedFilter), "availability", "is_heard")
     list_select_related = ("tenant", "agent")
     search_fields = ("agent__name", "reason")
@@ -691,4 +718,4 @@ class GroupAdmin(TandemAdmin, DjangoGroupAdmin):  # type: ignore[misc]
         return agent_of(request) is None and bool(super().has_delete_permission(request, obj))
 
 
-from agents_app import hours_admin  # noqa: E402, F401 – registers its models; it is built on what stands above
+from agents_app import hours_admin, loops_admin  # noqa: E402, F401 – register their models; built on what stands above

@@ -144,12 +144,14 @@ class Connections:
             return
         gone = await database_sync_to_async(lapsed, thread_sensitive=False, executor=checking)({c.holder for c in held})
         for connection in held:
-            if connection in self._held and (connection.holder in gone or not connection.is_allowed()):
-                connection.is_revoked = True
-                try:
+            if connection not in self._held:
+                continue
+            try:
+                if connection.holder in gone or not connection.is_allowed():
+                    connection.is_revoked = True
                     connection.end()
-                except Exception:
-                    log.exception("a connection could not be ended; trying again")
+            except Exception:  # the others are looked at all the same
+                log.exception("a connection could not be ended; trying again")
 
     def _start(self) -> None:
         """Begin to check at the first connection: the loop is known only then."""

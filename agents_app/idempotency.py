@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from agents_app import loops
 from agents_app.models import KeptAnswer
 from config import clock
 from config.db import retried
@@ -83,4 +84,4 @@ def _opened(kept: KeptAnswer) -> Any:
 
 def forget() -> int:
     """Drop the answers that nobody will ask for again; returns how many."""
-    return KeptAnswer.objects.filter(created_at__lt=clock.now() - KEPT_FOR).delete()[0]
+    return loops.delete_in_pieces(KeptAnswer.objects.filter(created_at__lt=clock.now() - KEPT_FOR))

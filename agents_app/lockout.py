@@ -26,6 +26,7 @@ from django.utils import timezone
 from rest_framework.exceptions import Throttled
 from rest_framework.throttling import SimpleRateThrottle
 
+from agents_app import loops
 from agents_app.throttles import address_of
 from config.api import PROBLEM, problem_of
 
@@ -87,7 +88,7 @@ def unlock(username: str) -> int:
 def forget() -> int:
     """Remove failures that do not count any more; returns how many rows."""
     old = timezone.now() - settings.AXES_COOLOFF_TIME
-    return AccessAttempt.objects.filter(attempt_time__lte=old).delete()[0]
+    return loops.delete_in_pieces(AccessAttempt.objects.filter(attempt_time__lte=old))
 
 
 def response(

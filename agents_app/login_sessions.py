@@ -15,6 +15,8 @@ from django.contrib.sessions.models import Session
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 
+from agents_app import loops
+
 LOGIN_AT = "login_at"
 SEEN_AT = "seen_at"
 WRITES = 20
@@ -62,4 +64,4 @@ def _left(session: Any) -> float:
 
 def forget() -> int:
     """Remove the sessions that are over; returns how many."""
-    return Session.objects.filter(expire_date__lt=timezone.now()).delete()[0]
+    return loops.delete_in_pieces(Session.objects.filter(expire_date__lt=timezone.now()))

@@ -112,6 +112,10 @@ class Tenant(HasHours):
         PULL = "pull", _("agents take from the queue")
         PUSH = "push", _("the queue is offered to one agent at a time")
 
+    class Unanswered(models.TextChoices):
+        FLAG = "flag", _("flag the conversation until somebody has it")
+        LEAVE = "leave", _("leave it")
+
     slug = models.SlugField(_("short name"), max_length=64, unique=True)
     name = models.CharField(_("name"), max_length=200)
     transfer_policy = models.CharField(
@@ -119,6 +123,16 @@ class Tenant(HasHours):
         max_length=8,
         choices=TransferPolicy,
         default=TransferPolicy.RETURN,
+    )
+    unanswered = models.CharField(
+        _("when a customer waits for an answer and nobody has the turn"),
+        max_length=8,
+        choices=Unanswered,
+        default=Unanswered.FLAG,
+        help_text=_(
+            "A bot or agent stopped before it had answered, or nobody has taken what the customer wrote. Flagged, it waits "
+            "in sight of every agent. Left, nobody is called: for a shop whose answers Tandem does not see."
+        ),
     )
     assignment = models.CharField(
         _("assignment"),
@@ -186,6 +200,7 @@ class Agent(models.Model):
         TRAINING = "training", _("in training")
         AWAY = "away", _("away")
         OFFLINE = "offline", _("offline")
+        NOT_RESPONDING = "not_responding", _("not responding")
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="agents", verbose_name=_("tenant"))
     user = models.OneToOneField(
@@ -220,8 +235,14 @@ class Agent(models.Model):
     availability_since = models.DateTimeField(_("since"), null=True, blank=True)
     # What was last noted of the heartbeat; whether the agent is heard now is asked of `last_seen_at`.
     is_heard = models.BooleanField(_("heard of"), default=False, editable=False)
+    offers_ignored = models.PositiveSmallIntegerField(_("offers ignored in a row"), default=0, editable=False)
     last_offer_at = models.DateTimeField(_("last offer"), null=True, blank=True, editable=False)
     last_seen_at = models.DateTimeField(_("last heard of"), null=True, blank=True, db_index=True)
+    is_drained = models.BooleanField(
+        _("gets nothing new"),
+        default=False,
+        help_text=_("Keeps what they serve; is offered nothing new, and takes nothing new."),
+    )
     is_active = models.BooleanField(_("employed"), default=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -232,12 +253,18 @@ class Agent(models.Model):
         constraints = (
             models.CheckConstraint(
                 name="agent_availability_known",
-                condition=Q(availability__in=["available", "busy", "break", "training", "away", "offline"]),
+                condition=Q(
+                    availability__in=["available", "busy", "break", "training", "away", "offline", "not_responding"]
+                ),
             ),
         )
 
     def __str__(self) -> str:
         return self.name
+
+
+DECLARABLE = tuple(choice for choice in Agent.Availability.choices if choice[0] != Agent.Availability.NOT_RESPONDING)
+"""What people say of themselves or of others. That somebody does not respond, Tandem finds."""
 
 
 class Team(HasHours):
@@ -341,6 +368,7 @@ class PresenceChange(models.Model):
     reason = models.CharField(_("reason"), max_length=200, blank=True)
     is_heard = models.BooleanField(_("heard of"))
     max_load = models.PositiveSmallIntegerField(_("capacity"))
+    is_drained = models.BooleanField(_("gets nothing new"), default=False)
     by = models.CharField(_("by"), max_length=200, blank=True)
 
     class Meta:
@@ -616,3 +644,44 @@ class EventTicket(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pk} until {self.expires_at}"
+
+
+class Backoff(models.Model):
+    """An item that failed in one of the loops over many (`agents_app.loops`), and when it is tried again."""
+
+    MOST_ERROR = 500
+
+    loop = ExactCharField(_("loop"), max_length=40)
+    key = models.BigIntegerField(
+        _("number"), help_text=_("Of the conversation, agent, webhook or whatever the loop is about.")
+    )
+    tenant = models.ForeignKey(
+        Tenant, models.CASCADE, related_name="+", null=True, blank=True, verbose_name=_("tenant")
+    )
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    first_failed_at = models.DateTimeField(_("first failed"))
+    retry_at = models.DateTimeField(_("next try"), db_index=True)
+    error = models.CharField(_("error"), max_length=MOST_ERROR, blank=True)
+
+    class Meta:
+        verbose_name = _("item that is put off")
+        verbose_name_plural = _("items that are put off")
+        ordering = ("retry_at",)
+        constraints = (models.UniqueConstraint(fields=["loop", "key"], name="backoff_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.loop} {self.key}"
+
+
+class LoopFailures(models.Model):
+    """How often an item of a loop has failed, for the metrics: counted in a row, so that every process tells the same."""
+
+    loop = ExactCharField(_("loop"), max_length=40, unique=True)
+    failures = models.PositiveBigIntegerField(_("failures"), default=0)
+
+    class Meta:
+        verbose_name = _("failures of a loop")
+        verbose_name_plural = _("failures of loops")
+
+    def __str__(self) -> str:
+        return f"{self.loop}: {self.failures}"

@@ -60,26 +60,31 @@ def note(agent: Agent, at: datetime, *, by: str) -> Change | None:
         reason=agent.availability_reason,
         is_heard=agent.is_heard,
         max_load=agent.max_load,
+        is_drained=agent.is_drained,
         by=by[:200],
     )
     return Change(line, last)
 
 
-def _facts(row: Agent | PresenceChange) -> tuple[str, str, bool, int]:
+def _facts(row: Agent | PresenceChange) -> tuple[str, str, bool, int, bool]:
     reason = row.availability_reason if isinstance(row, Agent) else row.reason
-    return row.availability, reason, row.is_heard, row.max_load
+    return row.availability, reason, row.is_heard, row.max_load, row.is_drained
 
 
 def unnoted(now: datetime) -> QuerySet[Agent]:
     """Who has fallen silent, and whose facts were changed past the verbs: those whose time sheet lacks a line."""
     newest = PresenceChange.objects.filter(agent=OuterRef("pk")).order_by("-at", "-pk")
-    known = {name: Subquery(newest.values(name)[:1]) for name in ("availability", "reason", "is_heard", "max_load")}
+    known = {
+        name: Subquery(newest.values(name)[:1])
+        for name in ("availability", "reason", "is_heard", "max_load", "is_drained")
+    }
     noted = Agent.objects.annotate(**{f"noted_{name}": value for name, value in known.items()})
     same = Q(
         availability=F("noted_availability"),
         availability_reason=F("noted_reason"),
         is_heard=F("noted_is_heard"),
         max_load=F("noted_max_load"),
+        is_drained=F("noted_is_drained"),
     )
     seen = Q(last_seen_at__gte=_heard_since(now))
     silent = Q(last_seen_at=None) | Q(last_seen_at__lt=_heard_since(now))
@@ -114,12 +119,21 @@ def reachable(now: datetime) -> QuerySet[Agent]:
     )
 
 
+def takes_work(now: datetime) -> QuerySet[Agent]:
+    """Of the reachable, those who may be offered something new."""
+    return reachable(now).filter(is_drained=False)
+
+
 def is_reachable(agent: Agent, now: datetime) -> bool:
     """The same of one whose row is at hand."""
     return agent.is_active and agent.availability == Agent.Availability.AVAILABLE and _is_heard(agent, now)
 
 
-def silent(now: datetime) -> QuerySet[Agent]:
-    """Agents not heard of for so long that their sessions must go to somebody else (rule C5)."""
-    gone = now - timedelta(seconds=settings.TANDEM["AGENT_GONE_AFTER"])
-    return Agent.objects.filter(last_seen_at__lt=gone)
+def gone_since(now: datetime) -> datetime:
+    """Whoever was not heard of since then is silent: their sessions must go to somebody else (rule C5)."""
+    return now - timedelta(seconds=settings.TANDEM["AGENT_GONE_AFTER"])
+
+
+def is_silent(agent: Agent, now: datetime) -> bool:
+    """Somebody never heard of is silent from when they own something on; when that was, their sessions know."""
+    return agent.last_seen_at is not None and agent.last_seen_at < gone_since(now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from agents_app import idempotency, lockout, login_sessions
+from agents_app import idempotency, lockout, login_sessions, loops
 
 
 @shared_task
@@ -14,4 +14,10 @@ def forget_answers() -> int:
 
 @shared_task
 def forget_logins() -> int:
-    return login_sessions.forget() + lockout.forget()
+    jobs = ((None, 1, login_sessions.forget), (None, 2, lockout.forget))
+    return sum(loops.each("forget-logins", jobs, lambda _tenant, _number, forget: forget()))
+
+
+@shared_task
+def forget_put_off() -> int:
+    return loops.forget()

@@ -265,6 +265,7 @@ def lengthen(pk: int, times: int) -> None:
 
     from messaging_app import stream
     from messaging_app.models import Conversation, Message, Operation, StreamHead
+    from tests.unguarded import delete_operations
 
     row = Conversation.objects.get(pk=pk)
     operations = list(Operation.objects.filter(conversation=row).order_by("seq"))
@@ -290,7 +291,7 @@ def lengthen(pk: int, times: int) -> None:
     head.save()
     row.seq, row.chain = len(told), ""
     stream.seal(row, told)
-    Operation.objects.filter(conversation=row).delete()
+    delete_operations(conversation=row)
     Operation.objects.bulk_create(told, batch_size=500)
     Message.objects.bulk_create(words, batch_size=500)
     row.save()

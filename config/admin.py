@@ -72,6 +72,7 @@ NAVIGATION: tuple[tuple[Any, dict[str, str]], ...] = (
             "agents_app.DepartmentMember": "badge",
             "agents_app.ApiClient": "smart_toy",
             "agents_app.Tenant": "storefront",
+            "agents_app.Backoff": "restart_alt",
             "auth.User": "person",
             "auth.Group": "shield_person",
         },

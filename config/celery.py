@@ -20,6 +20,7 @@ app.autodiscover_tasks()
 BEAT = {
     "sweep-due": ("sessions_app.tasks.sweep_due", 1),
     "move-on-from-silent-agents": ("sessions_app.tasks.move_on_from_silent_agents", 1),
+    "finish-departures": ("sessions_app.tasks.finish_departures", 1),
     "escalate-from-dead-bots": ("sessions_app.tasks.escalate_from_dead_bots", 1),
     "note-presence": ("sessions_app.tasks.note_presence", 5),
     "forget-decisions": ("sessions_app.tasks.forget_decisions", 3600),
@@ -34,6 +35,9 @@ BEAT = {
     "forget-webhooks": ("messaging_app.tasks.forget_webhooks", 3600),
     "forget-answers": ("agents_app.tasks.forget_answers", 3600),
     "forget-logins": ("agents_app.tasks.forget_logins", 3600),
+    "checkpoint": ("messaging_app.tasks.checkpoint", 3600),
+    "check-rules": ("messaging_app.tasks.check_rules", 60),
+    "forget-put-off": ("agents_app.tasks.forget_put_off", 3600),
     "index-search": ("messaging_app.tasks.index_search", 1),
 }
 app.conf.beat_schedule = {

@@ -16,11 +16,14 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
+from config import audit_keys
+
 DEVELOPMENT_KEY = "tandem-development-only-do-not-use-this-key-where-anybody-else-can-reach-it"
 MIN_SECRET = 50
 """Characters of SECRET_KEY in production, as Django's deployment check asks for (security.W009)."""
 MIN_TOKEN = 16
 """Characters of METRICS_TOKEN."""
+_PREFIX = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
 """As what a file is found to be is written: in small letters, without parameters, and no pattern."""
 LEVELS = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
@@ -126,6 +129,7 @@ def _secrets(settings: Mapping[str, Any]) -> Iterator[str]:
         yield f"{why}, but TRY_IT is on, which lets anybody play a customer and shows the demo's password."
     if production and settings["DEBUG"]:
         yield f"{why}, but DEBUG is on, which shows settings and source to whoever meets an error."
+    yield from audit_keys.problems(settings["AUDIT_KEYS"])
     if 0 < len(settings["METRICS_TOKEN"]) < MIN_TOKEN:
         yield f"METRICS_TOKEN needs {MIN_TOKEN} or more characters."
     if secret := settings["NOTICE_WEBHOOK_SECRET"]:
@@ -143,6 +147,8 @@ def _addresses(settings: Mapping[str, Any]) -> Iterator[str]:
     for host in settings["ALLOWED_HOSTS"]:
         if "/" in host or not host.strip():
             yield f"ALLOWED_HOSTS holds {host!r}, which is no host's name: write desk.example.org, without https://."
+    if not _PREFIX.fullmatch(settings["REDIS_PREFIX"]):
+        yield "REDIS_PREFIX has to be 1 to 64 letters, digits and . _ - :, such as tandem or tandem-test."
     if settings["REDIS_URL"] and (problem := _redis_problem(settings["REDIS_URL"])):
         yield f"REDIS_URL cannot be used: {problem}."
     for name, schemes in (

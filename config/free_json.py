@@ -100,9 +100,18 @@ def check_bounds(value: Any, place: str) -> None:
         raise Unstorable(place, f"At most {MAX_KEYS} names.")
     if long := next((name for name in names if len(name) > MAX_KEY), None):
         raise Unstorable(f"{place}.{visible(long)}", f"A name has at most {MAX_KEY} characters.")
-    size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
-    if size > MAX_BYTES:
-        raise Unstorable(place, f"At most {MAX_BYTES:,} bytes as JSON; these are {size:,}.")
+    if (bytes_ := size(value)) > MAX_BYTES:
+        raise Unstorable(place, f"At most {MAX_BYTES:,} bytes as JSON; these are {bytes_:,}.")
+
+
+def size(value: Any) -> int:
+    """In bytes, as JSON without spaces."""
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def count_names(value: Any) -> int:
+    """Of all objects in it."""
+    return sum(1 for _ in _names(value))
 
 
 def _names(value: Any) -> Iterator[str]:

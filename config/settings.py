@@ -28,6 +28,9 @@ DEBUG = env.bool("DEBUG", False)
 DEVELOPMENT_KEY = consistency.DEVELOPMENT_KEY
 SECRET_KEY = env.str("SECRET_KEY", DEVELOPMENT_KEY)
 SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])  # keys before, while a new one is brought in
+# What signs the record, as number:hex; the highest number signs. None: key 0, derived from SECRET_KEY (config/audit_keys.py).
+AUDIT_KEYS: list[str] = env.list("AUDIT_KEYS", [])
+AUDIT_CHECKPOINT_FILE = env.str("AUDIT_CHECKPOINT_FILE", "")  # gets a signed line a day; empty: none is written
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
@@ -41,14 +44,21 @@ TANDEM = {
     # A customer's words that come later than that are history
     "LATE_MESSAGE": env.whole("LATE_MESSAGE", 8 * HOUR, MINUTE, 30 * DAY, "seconds"),
     "HUMAN_SESSION_TIMEOUT": env.whole("HUMAN_SESSION_TIMEOUT", 8 * HOUR, 1, 30 * DAY, "seconds"),  # from activation
+    # Its owner is told so long before its end
+    "HUMAN_SESSION_WARNING": env.whole("HUMAN_SESSION_WARNING", 15 * MINUTE, 1, DAY, "seconds"),
     # PENDING or PAUSED: nothing waits for ever
     "WAITING_SESSION_TIMEOUT": env.whole("WAITING_SESSION_TIMEOUT", DAY, 1, 30 * DAY, "seconds"),
     "TRANSFER_TIMEOUT": env.whole("TRANSFER_TIMEOUT", 300, 1, 7 * DAY, "seconds"),
     "OFFER_TIMEOUT": env.whole("OFFER_TIMEOUT", 30, 1, DAY, "seconds"),
+    # After everybody who fits has refused or ignored it; twice as long after each further round, an hour at most
+    "OFFER_ROUND_PAUSE": env.whole("OFFER_ROUND_PAUSE", MINUTE, 1, HOUR, "seconds"),
+    # In a row, before an agent is set to 'not responding'; 0 for never
+    "OFFERS_IGNORED": env.whole("OFFERS_IGNORED", 3, 0, 100, "offers"),
     "AGENT_AWAY_AFTER": env.whole("AGENT_AWAY_AFTER", 60, 1, 7 * DAY, "seconds"),
     "AGENT_GONE_AFTER": env.whole("AGENT_GONE_AFTER", 300, 1, 7 * DAY, "seconds"),
     "FLOW_LEASE": env.whole("FLOW_LEASE", 120, 1, DAY, "seconds"),
     "FLOW_EXPIRY": env.whole("FLOW_EXPIRY", DAY, 1, 30 * DAY, "seconds"),
+    "FLOW_PREVIEW_EXPIRY": env.whole("FLOW_PREVIEW_EXPIRY", DAY, 1, 30 * DAY, "seconds"),
     "MAX_CONCURRENT_SESSIONS": env.whole("MAX_CONCURRENT_SESSIONS", 10, 1, 1_000, "sessions"),
     "BATCH_SIZE": env.whole("BATCH_SIZE", 100, 1, 10_000, "rows"),  # per transaction, for API and task
     "INGEST_CHUNK": env.whole("INGEST_CHUNK", 5_000, 1, 100_000, "rows"),  # per transaction, for files of history
@@ -189,12 +199,8 @@ REDIS_URL = env.str("REDIS_URL", "")
 REDIS_TIMEOUT = env.number(
     "REDIS_TIMEOUT", 0.25, 0.01, 10, "seconds"
 )  # seconds; what does not answer so soon counts as away
-if REDIS_URL:
-    CHANNEL_LAYERS = {
-        "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
-    }
-else:
-    CHANNEL_LAYERS = {}
+REDIS_PREFIX = env.str("REDIS_PREFIX", "tandem")  # of all names there: installations that share a server differ in it
+CHANNEL_LAYERS: dict[str, Any] = {}  # messaging_app/live.py has one for the process; a socket needs none
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL or "memory://")
 CELERY_TASK_ALWAYS_EAGER = not env.str("CELERY_BROKER_URL", REDIS_URL)  # embedded: run where it was called
 CELERY_TASK_ACKS_LATE = True
@@ -210,6 +216,7 @@ if CELERY_BROKER_URL.startswith("redis"):
         "socket_connect_timeout": 2.0,
         "socket_keepalive": True,
         "health_check_interval": 10,
+        "global_keyprefix": f"{REDIS_PREFIX}:",
     }
 
 # --- The API -----------------------------------------------------------------------------------------------------
@@ -257,7 +264,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 CACHES = {
-    "default": {"BACKEND": "config.cache.SharedCache", "LOCATION": REDIS_URL}
+    "default": {"BACKEND": "config.cache.SharedCache", "LOCATION": REDIS_URL, "KEY_PREFIX": REDIS_PREFIX}
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }

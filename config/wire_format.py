@@ -15,7 +15,7 @@ from config.clock import utc
 
 _IDS = frozenset({"id", "message", "mentions", "joined"})
 """Names of ids that do not end in `_id`; whole numbers under them, and in lists under them, are ids."""
-_TIMES = frozenset({"at", "from", "to"})
+_TIMES = frozenset({"at", "from", "to", "deadline"})
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)")
 
 
@@ -35,4 +35,4 @@ def encode(value: Any, name: str = "") -> Any:
 
 
 def _is_time(name: str) -> bool:
-    return name in _TIMES or name.endswith(("_at", "_until"))
+    return name in _TIMES or name.endswith(("_at", "_until", "_since"))

@@ -4,7 +4,6 @@ import os
 import re
 import sys
 import time
-from itertools import takewhile
 
 import httpx
 
@@ -32,35 +31,38 @@ def begin() -> tuple[str, set[str]]:
     return cursor, todo
 
 
-def words_for(offer: int | None) -> str:
+def words_for(offer: int | None, *, is_agreed: bool) -> str:
+    if is_agreed:
+        return "Thank you."
     if offer is None:
         return f"It is {PRICE}. Your offer?"
     return f"Done: {offer}." if offer >= LOWEST else f"{LOWEST} is my last word."
 
 
-def is_said_in(session: dict, message: dict) -> bool:
-    """By us, in this piece of work: whatever people, or work before it, have said is answered or was not ours."""
-    return message["sender_type"] == "bot" and message["session_id"] == session["id"]
+def has_agreed(session: str, message: dict) -> bool:
+    """By us, in this piece of work, before we were killed perhaps."""
+    return (message["sender_type"], message["session_id"]) == ("bot", session) and "Done" in message["content"]
 
 
 def serve(conversation: str) -> None:
     """Say what the customer is still owed. An answer's id is made of the message's, so that none is said twice."""
     now = call("GET", f"/conversations/{conversation}")
-    session = now and now["controller"] == "bot" and call("GET", f"/sessions/{now['live_session_id']}")
-    if not session:
+    session = now and now["controller"] == "bot" and now["live_session_id"]
+    truth = session and call("POST", f"/sessions/{session}/recover", {"limit": 1})
+    if not truth or truth["state"] != "yours":
         return  # somebody else's turn
-    thread = call("GET", f"/conversations/{conversation}/messages", limit="200")["results"]  # the newest first
-    said = {message["message_id"] for message in thread}
-    work = takewhile(lambda m: m["sender_type"] == "customer" or is_said_in(session, m), thread)
-    for message in reversed([m for m in work if m["sender_type"] == "customer"]):
+    thread = call("GET", f"/conversations/{conversation}/messages", limit="200")["results"]
+    is_agreed = any(has_agreed(session, message) for message in thread)
+    for message in truth["unanswered"]:  # neither history nor what a person has answered, and by when it came
         number = re.search(r"\d{1,6}", message["content"])
         offer = int(number[0]) if number else None
-        reply = {"conversation_id": conversation, "message_id": "re-" + message["id"], "content": words_for(offer)}
-        if reply["message_id"] not in said and not call("POST", "/messages", reply | {"epoch": now["epoch"]}):
+        words = words_for(offer, is_agreed=is_agreed)
+        reply = {"conversation_id": conversation, "message_id": "re-" + message["id"], "content": words}
+        if not call("POST", "/messages", reply | {"epoch": truth["epoch"]}):
             return  # the turn has moved; an event tells when it is ours again
-        if offer and offer >= LOWEST:
-            call("POST", f"/sessions/{session['id']}/complete", {"outcome": "success"})
-            return
+        is_agreed = is_agreed or (offer is not None and offer >= LOWEST)
+    if is_agreed:
+        call("POST", f"/sessions/{session}/complete", {"outcome": "success"})
 
 
 def pause(error: Exception, tries: int) -> float:

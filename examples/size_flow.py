@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 
 import httpx
 
@@ -36,35 +37,58 @@ def ask(missing: list[str]) -> str:
     return question
 
 
-def begin(conversation: str, trigger: str) -> tuple[dict, str]:
-    """The flow of this trigger, or the one after it where that failed or ran out; and since when we have been asking."""
-    since, number = "", 0
+def open_session(place: dict[str, str]) -> dict:
+    """Ours, if we have one open there; else a new one: it idles out long before the customer's time to answer is over."""
+    session = call("POST", "/sessions", place | {"task": "follow_up"})
+    return session or sys.exit("Somebody else has the conversation now; the flow has to wait.")
+
+
+def begin(conversation: str, trigger: str) -> tuple[dict, dict]:
+    """The first flow of this trigger, and the one that goes on: another, where those before it failed or ran out."""
+    first, number = None, 0
     while True:
         number += 1
         named = {"trigger_id": f"{trigger}-{number}", "conversation_id": conversation}
         flow = call("POST", "/flows", named | {"question": ask(list(WANTED)), "missing_info": list(WANTED)})
         if flow is None:
             sys.exit("Somebody else has the conversation now; the flow has to wait.")
-        since = since or flow["created_at"]
+        first = first or flow
         if flow["status"] not in ("failed", "expired"):
-            return flow, since
+            return first, flow
 
 
-def known(conversation: str, since: str) -> dict[str, str]:
+def told_since(session: str, seq: int) -> Iterator[tuple[dict, str]]:
+    """What happened behind an operation, in the order in which it came, whatever the senders' clocks say; with the words."""
+    has_more = True
+    while has_more:
+        page = call("POST", f"/sessions/{session}/recover", {"after_seq": seq})
+        said = {m["seq"]: m["content"] for m in page["messages"] if m["sender_type"] == "customer"}
+        yield from ((operation, said.get(operation["seq"], "")) for operation in page["missed"])
+        has_more, seq = page["has_more"], page["next_after_seq"]
+
+
+def asked_at(session: str, flow: dict) -> int:
+    """The operation with which we began to ask."""
+    opened = (o for o, _ in told_since(session, 0) if o["type"] == "flow.opened")
+    return next(o["seq"] for o in opened if o["data"]["flow_id"] == flow["id"])
+
+
+def known(session: str, since: int) -> dict[str, str]:
     """What the customer has told us: the thread is the truth, the flow has the right to the answer."""
-    page = call("GET", f"/conversations/{conversation}/messages")["results"]
-    said = " ".join(m["content"] for m in page if m["sender_type"] == "customer" and m["sent_at"] >= since)
+    said = " ".join(words for _, words in told_since(session, since) if words)
     found = {name: re.search(pattern, said, re.IGNORECASE) for name, pattern in WANTED.items()}
     return {name: match[0].upper() for name, match in found.items() if match}
 
 
 def main(shop: str, account: str, trigger: str) -> None:
     cursor = call("GET", "/events")["cursor"]
-    session = call("POST", "/sessions", {"shop_id": shop, "account_id": account, "task": "follow_up"}, f"for-{trigger}")
+    place = {"shop_id": shop, "account_id": account}
+    session = open_session(place)
     conversation = session["conversation_id"]
-    flow, since = begin(conversation, trigger)
+    first, flow = begin(conversation, trigger)
+    since = asked_at(session["session_id"], first)
     while flow["status"] in ("waiting_user_reply", "rerunning"):
-        facts = known(conversation, since)
+        facts = known(session["session_id"], since)
         missing = [name for name in WANTED if name not in facts]
         if flow["status"] == "waiting_user_reply" and missing:
             page = call("GET", "/events", after=cursor, conversation=conversation, types="flow.*")
@@ -79,17 +103,18 @@ def main(shop: str, account: str, trigger: str) -> None:
             change = {"to": "ready_preview", "last_candidate": " ".join(facts.values())}
         path = f"/flows/{flow['id']}"
         flow = (change and call("POST", path + "/move", change | {"version": flow["version"]})) or call("GET", path)
-    if flow["status"] != "ready_preview":
+    if flow["status"] not in ("ready_preview", "applied"):
         sys.exit(f"The flow is {flow['status']}. {flow['failed_reason']}")
-    # It blocks no more: the turn is the bot's again, and `recover` tells it the epoch and what it missed.
-    truth = call("POST", f"/sessions/{session['session_id']}/recover", {})
-    turn = {"conversation_id": conversation, "epoch": truth["epoch"], "message_id": f"flow-{flow['id']}"}
     words = "Noted: order {}.".format(flow["last_candidate"].replace(" ", " in size "))
-    if call("POST", "/messages", turn | {"content": words}) is None:
-        sys.exit(f"{truth['owner_name']} has the conversation now; the preview waits.")
-    call("POST", f"/flows/{flow['id']}/move", {"to": "applied", "version": flow["version"]})
+    session = open_session(place)
+    if flow["status"] == "ready_preview":  # it blocks no more: the turn is the bot's, and `recover` tells the epoch
+        truth = call("POST", f"/sessions/{session['session_id']}/recover", {"limit": 1})
+        turn = {"conversation_id": conversation, "epoch": truth["epoch"], "message_id": f"flow-{flow['id']}"}
+        if call("POST", "/messages", turn | {"content": words}) is None:
+            sys.exit(f"{truth['owner_name']} has the conversation now; the preview waits.")
+        call("POST", f"/flows/{flow['id']}/move", {"to": "applied", "version": flow["version"]})
+    print("said:", words, flush=True)
     call("POST", f"/sessions/{session['session_id']}/complete", {"outcome": "success"})
-    print("said:", words)
 
 
 if __name__ == "__main__":

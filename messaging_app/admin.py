@@ -153,7 +153,13 @@ class ConversationAdmin(ReadOnly, TandemAdmin):
         ),
         (
             _("Whose turn"),
-            {"fields": (("controller", "tier", "epoch"), ("needs_human", "waiting_since", "is_urgent"), "why")},
+            {
+                "fields": (
+                    ("controller", "tier", "epoch"),
+                    ("needs_human", "waiting_since", "unanswered_since", "is_urgent"),
+                    "why",
+                )
+            },
         ),
         (
             _("Record"),

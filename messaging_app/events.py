@@ -37,6 +37,7 @@ PLAIN = frozenset(
         ),
         *("before", "after", "owner_kind", "was_kind", "role", "notice", "channel", "strategy", "availability"),
         *("effect", "severity", "reason_by", "by_kind", "opened_at", "expires_at", "opens_at", "due_at", "lease_until"),
+        *("waiting_since", "unanswered_since", "deadline", "override_why"),
     }
 )
 """The texts in an event's data that are ids, fixed words or times. All others may be somebody's words."""

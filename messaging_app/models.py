@@ -64,6 +64,8 @@ class Conversation(models.Model):
     needs_human = models.BooleanField(_("needs a human"), default=False)
     need = CheckedJSONField(_("why"), default=dict, blank=True)
     waiting_since = models.DateTimeField(_("waiting for a human since"), null=True, blank=True)
+    # When the first of the customer's words came in that nobody has answered or set aside (`sessions_app.unanswered`).
+    unanswered_since = models.DateTimeField(_("unanswered since"), null=True, blank=True)
     is_urgent = models.BooleanField(_("urgent"), default=False)
     pinned_at = models.DateTimeField(_("pinned"), null=True, blank=True)
     todo_at = models.DateTimeField(_("to do"), null=True, blank=True)
@@ -91,6 +93,9 @@ class Conversation(models.Model):
             models.Index(fields=["tenant", "controller", "tier", "desk_order", "id"], name="conversation_turn"),
             models.Index(fields=["tenant", "waiting_since", "id"], name="conversation_waiting"),
             models.Index(fields=["tenant", "todo_at"], name="conversation_todo"),
+            models.Index(
+                fields=["tenant", "controller", "needs_human", "unanswered_since"], name="conversation_unanswered"
+            ),
         )
 
     def __str__(self) -> str:
@@ -143,6 +148,7 @@ class Message(models.Model):
         )
         indexes = (
             models.Index(fields=["conversation", "sent_at", "id"], name="message_thread"),
+            models.Index(fields=["conversation", "seq", "id"], name="message_arrival"),
             models.Index(fields=["session_id", "sent_at"], name="message_session"),
         )
 
@@ -214,6 +220,42 @@ class StreamHead(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant_id} at {self.pos}"
+
+
+class RecordMark(models.Model):
+    """A signed statement about operations that cannot speak for themselves (messaging_app/marks.py).
+
+    `unkeyed`: how many operations the conversations of a tenant had, and the hash over their heads, on the day from which
+    they are signed; `unkeyed_head` has the same of those that belong to none.
+    `forgotten`: up to which `seq` the operations of a conversation are gone, with the chain at the cut; without a
+    conversation, up to which id those that belong to none are. Triggers let nothing be deleted that no such row covers.
+    """
+
+    class Kind(models.TextChoices):
+        UNKEYED = "unkeyed", _("written before they were signed")
+        FORGOTTEN = "forgotten", _("forgotten")
+
+    tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, verbose_name=_("tenant"))
+    kind = ExactCharField(_("kind"), max_length=16, choices=Kind)
+    conversation_id = models.BigIntegerField(_("conversation"), null=True, blank=True)
+    seq = models.PositiveBigIntegerField(_("up to number"), default=0)
+    pos = models.PositiveBigIntegerField(_("up to position"), default=0)
+    count = models.PositiveBigIntegerField(_("operations"), default=0)
+    chain = models.CharField(_("hash"), max_length=64)
+    unkeyed_head = models.CharField(_("unsigned ones, number:hash"), max_length=96, blank=True)
+    at = models.DateTimeField(_("when"))
+    signature = models.CharField(_("signature"), max_length=80)
+
+    class Meta:
+        verbose_name = _("mark of the record")
+        verbose_name_plural = _("marks of the record")
+        constraints = (
+            models.UniqueConstraint(fields=["tenant", "kind", "conversation_id"], name="record_mark_once"),
+            models.CheckConstraint(name="record_mark_kind_known", condition=Q(kind__in=["unkeyed", "forgotten"])),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.conversation_id or ''} up to {self.seq or self.pos}"
 
 
 class ReadCursor(models.Model):

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from django.db import connection, transaction
 
+from agents_app import loops
 from config.db import locked, retried
 from messaging_app.models import Operation, StreamHead
 
+LOOP = "relay"
 BATCH = 1000
+MOST_BATCHES = 100
+"""Of one tenant in one pass, so that one that brings a million rows does not hold up the others."""
 
 
 @retried
@@ -37,12 +41,26 @@ def stamp(tenant_id: int) -> int:
 
 
 def stamp_all() -> int:
-    """Stamp all that waits, tenant by tenant; returns how many. Nothing to do on SQLite: see `stream.write`."""
+    """Stamp what waits, tenant by tenant; returns how many. Nothing to do on SQLite: see `stream.write`."""
     if connection.vendor == "sqlite":
         return 0
-    waiting = Operation.objects.filter(pos__isnull=True).values_list("tenant_id", flat=True).distinct()
+    unstamped = Operation.objects.filter(loops.not_put_off(LOOP, "tenant_id"), pos__isnull=True)
+    tenants = unstamped.values_list("tenant_id", flat=True).distinct()
+    return sum(loops.each(LOOP, ((tenant_id, tenant_id) for tenant_id in tenants), _stamp_tenant))
+
+
+def _stamp_tenant(tenant_id: int, _: int) -> int:
     total = 0
-    for tenant_id in waiting:
-        while done := stamp(tenant_id):
-            total += done
+    for _batch in range(MOST_BATCHES):
+        total += (done := stamp(tenant_id))
+        if done < BATCH:
+            break
+    return total
+
+
+def stamp_whole(tenant_id: int) -> int:
+    """Stamp a tenant's operations to the last one, in the caller's transaction, in which no more come; returns how many."""
+    total = done = stamp(tenant_id)
+    while done == BATCH:
+        total += (done := stamp(tenant_id))
     return total

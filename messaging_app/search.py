@@ -24,6 +24,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
+from agents_app import loops
 from config.db import locked, retried
 from messaging_app import stream
 from messaging_app.attachments.models import Attachment
@@ -39,6 +40,7 @@ from messaging_app.models import (
     StreamHead,
 )
 
+LOOP = "search"
 BATCH = 500
 """Messages indexed in one transaction. On SQLite nobody else writes meanwhile, so it is short."""
 PER_TICK = 1000
@@ -248,10 +250,19 @@ def behind() -> dict[int, int]:
 
 def index_some(most: int = PER_TICK) -> int:
     """Index up to about `most` messages; returns how many. Who lacks little comes first: nobody waits for a million."""
+    lacking = ((tenant_id, tenant_id) for tenant_id in behind())
+    done: list[int] = []
+    for count in loops.each(LOOP, lacking, lambda tenant_id, _: _index_tenant(tenant_id, most - sum(done))):
+        done.append(count)
+        if sum(done) >= most:
+            break
+    return sum(done)
+
+
+def _index_tenant(tenant_id: int, most: int) -> int:
     done = 0
-    for tenant_id in behind():
-        while done < most and (more := index(tenant_id)):
-            done += more
+    while done < most and (more := index(tenant_id)):
+        done += more
     return done
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from celery import shared_task
+from datetime import timedelta
+from pathlib import Path
 
-from messaging_app import relay, search
+from celery import shared_task
+from django.conf import settings
+
+from messaging_app import checkpoints, relay, search
 from messaging_app.attachments import rows as attachments
+from messaging_app.detection import upkeep
 from messaging_app.webhooks import outbox
 from messaging_app.webhooks.senders import senders
 
@@ -28,8 +33,21 @@ def forget_webhooks() -> int:
 
 
 @shared_task
+def checkpoint() -> bool:
+    """Asked every hour, so that a day is not lost with a restart; writes once a day."""
+    if not settings.AUDIT_CHECKPOINT_FILE:
+        return False
+    return checkpoints.append(Path(settings.AUDIT_CHECKPOINT_FILE), older_than=timedelta(hours=23, minutes=30))
+
+
+@shared_task
 def index_search() -> int:
     return search.index_some()
+
+
+@shared_task
+def check_rules() -> int:
+    return upkeep.note_unknown()
 
 
 @shared_task

@@ -174,9 +174,16 @@ def messages(conversation_id: int, *, notes: bool) -> QuerySet[Message]:
     return said if notes else said.filter(is_note=False)
 
 
-def mark_read(*, actor: Actor, conversation_id: int, seq: int) -> None:
-    """Move an agent's read cursor forward, never back. Raises `NotFound`, also for another tenant's conversation."""
-    if not Conversation.objects.filter(pk=conversation_id, tenant_id=actor.tenant_id).exists():
+def mark_read(*, actor: Actor, conversation_id: int, seq: int) -> int:
+    """Move an agent's read cursor forward, never back, and never beyond what there is: nobody has read what is to come.
+
+    Returns how far was read. Raises `NotFound`, also for another tenant's conversation.
+    """
+    here = Conversation.objects.filter(pk=conversation_id, tenant_id=actor.tenant_id)
+    newest = here.values_list("seq", flat=True).first()
+    if newest is None:
         raise NotFound("There is no such conversation.")
+    read = min(seq, newest)
     cursor, _ = ReadCursor.objects.get_or_create(agent_id=actor.pk, conversation_id=conversation_id)
-    ReadCursor.objects.filter(pk=cursor.pk, seq__lt=seq).update(seq=seq)
+    ReadCursor.objects.filter(pk=cursor.pk, seq__lt=read).update(seq=read)
+    return read

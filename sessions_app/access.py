@@ -9,10 +9,10 @@ from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent
 from agents_app.scopes import Scope
 from messaging_app.models import Message
-from sessions_app.errors import AlreadyTaken, Forbidden, NoCapacity, NotAvailable, NotFound, NotServing
+from sessions_app.errors import AlreadyTaken, Forbidden, GetsNothingNew, NoCapacity, NotAvailable, NotFound, NotServing
 from sessions_app.models import ChatSession, Participant
 from sessions_app.settle import load
-from sessions_app.states import Owner, ParticipantStatus
+from sessions_app.states import Override, Owner, ParticipantStatus
 from sessions_app.turn import Turn
 
 _MACHINES = (ActorKind.BOT, ActorKind.INTEGRATOR, ActorKind.SYSTEM)
@@ -40,7 +40,7 @@ def must_own(actor: Actor, session: ChatSession | None) -> None:
         raise Forbidden(
             "Only the agent who serves this conversation may do that.",
             legacy_code=3027,
-            owner_name=owner_name(session),
+            owner_name=told_owner(actor, session),
         )
 
 
@@ -53,11 +53,11 @@ def may_drive(actor: Actor, session: ChatSession) -> None:
         if session.bot_id != actor.id:
             raise Forbidden("This session belongs to another bot.")
         if session.owner_kind not in (Owner.BOT, Owner.NOBODY):
-            raise Forbidden("A human serves this session now.", owner_name=owner_name(session))
+            raise Forbidden("A human serves this session now.", owner_name=told_owner(actor, session))
         return
     if actor.kind in (ActorKind.INTEGRATOR, ActorKind.SYSTEM) or actor.is_supervisor or owns(actor, session):
         return
-    raise Forbidden("Only the one who works this session may do that.", owner_name=owner_name(session))
+    raise Forbidden("Only the one who works this session may do that.", owner_name=told_owner(actor, session))
 
 
 def may_open(actor: Actor, *, robot: bool) -> None:
@@ -113,7 +113,7 @@ def may_speak(turn: Turn) -> None:
     if live is None or not live.is_human_served:
         raise NotServing("Take the conversation first, then reply.")
     if not (owns(turn.actor, live) or collaborates(turn)):
-        raise Forbidden("You are not in this conversation.", owner_name=owner_name(live))
+        raise Forbidden("You are not in this conversation.", owner_name=told_owner(turn.actor, live))
 
 
 def may_attach(turn: Turn) -> None:
@@ -139,29 +139,39 @@ def collaborates(turn: Turn) -> bool:
     return (
         turn.actor.is_agent
         and Participant.objects.filter(
-            conversation=turn.conversation, agent_id=turn.actor.pk, status=ParticipantStatus.JOINED
+            Participant.IS_IN, conversation=turn.conversation, agent_id=turn.actor.pk
         ).exists()
     )
 
 
-def room(turn: Turn, agent: Agent, *, override: bool = False) -> bool:
-    """Check the capacity of an agent whose row is locked. True when a supervisor's override was needed.
+def room(turn: Turn, agent: Agent, *, override: bool = False) -> Override:
+    """Check the capacity of an agent whose row is locked. Says which override of a supervisor's was needed, if any.
 
-    Every way in passes here: accept, take, grab, hand over, automatic assignment. Raises `NoCapacity`.
+    Every way in passes here: accept, take, grab, hand over, automatic assignment. Raises `NoCapacity`,
+    `GetsNothingNew`, `NotAvailable`.
     """
     if not agent.is_active:
         raise NotAvailable(f"{agent.name} does not work here any more.")
-    now = load(agent)
+    now, may_exceed = load(agent), override and (turn.actor.is_supervisor or turn.actor.is_system)
+    if agent.is_drained:
+        if not may_exceed:
+            raise GetsNothingNew(f"{agent.name} gets nothing new for now.")
+        return Override.DRAINED
     if now < agent.max_load:
-        return False
-    if override and (turn.actor.is_supervisor or turn.actor.is_system):
-        return True
+        return Override.NONE
+    if may_exceed:
+        return Override.FULL
     raise NoCapacity(f"{agent.name} serves {now} of at most {agent.max_load} conversations.", load=now)
 
 
 def lost_to(session: ChatSession) -> AlreadyTaken:
     """The loser of a race is told who won."""
     return AlreadyTaken(f"{owner_name(session)} has taken this conversation.", owner_name=owner_name(session))
+
+
+def told_owner(actor: Actor, session: ChatSession) -> str:
+    """The owner's name, for whoever may read names elsewhere; empty for a credential without the scope to read."""
+    return owner_name(session) if actor.may(Scope.READ) else ""
 
 
 def owner_name(session: ChatSession) -> str:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminTextInputWidget
 
-from agents_app.actors import Actor, agent_actor
-from agents_app.admin import OwnRelatedFilter, ReadOnly, TandemAdmin, agent_of, is_supervisor, json_field, moment
+from agents_app.actors import Actor
+from agents_app.admin import OwnRelatedFilter, ReadOnly, TandemAdmin, json_field, moment
 from config.errors import DomainError
 from messaging_app.admin import ConversationAdmin, MessageInline, NewestInline, OperationInline
 from messaging_app.models import Conversation
-from sessions_app import assignment_admin, desk_admin, hours_admin  # noqa: F401 – register their models
+from sessions_app import agents_admin, assignment_admin, desk_admin, hours_admin  # noqa: F401 – register their models
 from sessions_app.actions import lifecycle, people, transfers
 from sessions_app.errors import NotServing
 from sessions_app.models import (
@@ -33,6 +28,7 @@ from sessions_app.models import (
     SlaClock,
     Transfer,
 )
+from sessions_app.reasons_admin import BySupervisors, WithReason, acting
 from sessions_app.states import Derived
 
 STATUS_COLOURS = {
@@ -64,30 +60,11 @@ class StatusLabel:
         return row.status, row.get_status_display()
 
 
-class BySupervisors:
-    """Supervisors act in their own name; a superuser without an agent has none to act in."""
-
-    def has_supervise_permission(self, request: HttpRequest) -> bool:
-        return is_supervisor(request)
-
-
-def _actor(request: HttpRequest) -> Actor:
-    agent = agent_of(request)
-    assert agent is not None
-    return agent_actor(agent)
-
-
 # --- Sessions ----------------------------------------------------------------------------------------------------
 
 
-class ReasonForm(forms.Form):
-    reason = forms.CharField(
-        label=_("Reason"), max_length=500, help_text=_("It goes on record."), widget=UnfoldAdminTextInputWidget
-    )
-
-
 @admin.register(ChatSession)
-class ChatSessionAdmin(StatusLabel, BySupervisors, ReadOnly, TandemAdmin):
+class ChatSessionAdmin(StatusLabel, WithReason, BySupervisors, ReadOnly, TandemAdmin):
     tenant_path = "tenant"
     opened = moment("opened_at", _("opened"))
     list_display = (
@@ -112,6 +89,7 @@ class ChatSessionAdmin(StatusLabel, BySupervisors, ReadOnly, TandemAdmin):
     show_full_result_count = False
     actions = ("cancel", "put_back")
     task_state = json_field("context", _("task state"))
+    told = json_field("said", _("said about the work"))
     fieldsets = (
         (None, {"fields": (("conversation", "tenant", "previous"), ("kind", "task", "origin"), ("priority", "rank"))}),
         (
@@ -129,14 +107,14 @@ class ChatSessionAdmin(StatusLabel, BySupervisors, ReadOnly, TandemAdmin):
             {
                 "fields": (
                     ("opened_at", "activated_at", "last_activity_at"),
-                    ("expires_at", "ended_at"),
+                    ("expires_at", "human_until", "ended_at"),
                     ("message_count", "first_message_at", "last_message_at"),
                 )
             },
         ),
-        (_("How it went"), {"fields": (("outcome", "reason"), "task_state")}),
+        (_("How it went"), {"fields": (("outcome", "reason"), "task_state", "told")}),
     )
-    readonly_fields = ("rank", "state", "task_state")
+    readonly_fields = ("rank", "state", "task_state", "told")
 
     @display(description=_("state"), label=STATE_COLOURS)
     def state_label(self, session: ChatSession) -> tuple[str, Any]:
@@ -156,7 +134,7 @@ class ChatSessionAdmin(StatusLabel, BySupervisors, ReadOnly, TandemAdmin):
         def verb(actor: Actor, session: ChatSession, reason: str) -> None:
             lifecycle.cancel_session(actor=actor, session_id=session.pk, reason=reason)
 
-        return self._with_reason(request, queryset, verb, "cancel", _("Cancel these sessions"))
+        return self.with_reason(request, queryset, verb, "cancel", _("Cancel these sessions"))
 
     @action(description=_("Put back in the queue"), permissions=["supervise"])
     def put_back(self, request: HttpRequest, queryset: QuerySet[ChatSession]) -> HttpResponse | None:
@@ -171,43 +149,7 @@ class ChatSessionAdmin(StatusLabel, BySupervisors, ReadOnly, TandemAdmin):
                 from_agent_id=session.agent_id or 0,
             )
 
-        return self._with_reason(request, queryset, verb, "put_back", _("Put these sessions back in the queue"))
-
-    def _with_reason(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[ChatSession],
-        verb: Callable[[Actor, ChatSession, str], None],
-        action_name: str,
-        title: Any,
-    ) -> HttpResponse | None:
-        """Ask for the reason on a page of its own, then call the verb for each session. Each stands for itself."""
-        form = ReasonForm(request.POST if "reason" in request.POST else None)
-        sessions = list(queryset)
-        if not form.is_valid():
-            context = {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "title": title,
-                "form": form,
-                "sessions": sessions,
-                "action_name": action_name,
-                "checkbox_name": ACTION_CHECKBOX_NAME,
-            }
-            return TemplateResponse(request, "admin/sessions_app/chatsession/reason.html", context)
-        done = 0
-        for session in sessions:
-            try:
-                verb(_actor(request), session, form.cleaned_data["reason"])
-            except DomainError as error:
-                said = gettext("Session %(number)s: %(why)s") % {"number": session.pk, "why": error}
-                self.message_user(request, said, messages.WARNING)
-            else:
-                done += 1
-        if done:
-            said = ngettext("Done for %(count)s session.", "Done for %(count)s sessions.", done) % {"count": done}
-            self.message_user(request, said, messages.SUCCESS)
-        return None
+        return self.with_reason(request, queryset, verb, "put_back", _("Put these sessions back in the queue"))
 
 
 @admin.register(Transfer)
@@ -247,12 +189,16 @@ class TransferAdmin(StatusLabel, ReadOnly, TandemAdmin):
                     ("from_kind", "from_name", "from_id"),
                     ("to_team", "to_agent", "accepted_by"),
                     ("offered_to", "offer_expires_at"),
+                    ("offer_round", "next_round_at"),
                     "refusals",
                 )
             },
         ),
         (_("Why"), {"fields": (("trigger", "reason"), "end_reason", "package")}),
-        (_("Times"), {"fields": (("requested_at", "waiting_since"), ("opens_at", "deadline", "ended_at"))}),
+        (
+            _("Times"),
+            {"fields": (("requested_at", "waiting_since", "asked_again"), ("opens_at", "deadline", "ended_at"))},
+        ),
     )
     readonly_fields = ("package", "refusals")
 
@@ -292,7 +238,7 @@ class ParticipantAdmin(BySupervisors, ReadOnly, TandemAdmin):
             _("Notice"),
             {"fields": (("notice_status", "notice_error"), ("notice_attempts", "notice_sent_at", "notice_due_at"))},
         ),
-        (_("History shared"), {"fields": (("history", "history_count", "history_from"),)}),
+        (_("History shared"), {"fields": (("history", "history_count", "history_from_seq"),)}),
         (_("Times"), {"fields": (("invited_by", "invited_at"), ("joined_at", "ended_at"))}),
     )
 
@@ -319,7 +265,7 @@ class ParticipantAdmin(BySupervisors, ReadOnly, TandemAdmin):
         for participant in queryset:
             try:
                 people.send_notice_again(
-                    actor=_actor(request), conversation_id=participant.conversation_id, participant_id=participant.pk
+                    actor=acting(request), conversation_id=participant.conversation_id, participant_id=participant.pk
                 )
             except DomainError as error:
                 said = gettext("%(name)s: %(why)s") % {"name": participant.name, "why": error}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from django.db.models import Q
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
@@ -41,6 +42,17 @@ def tell(turn: Turn, transfer: Transfer, closing: Closing) -> None:
         _say(turn, transfer.session, closing)
 
 
+def is_promised(transfer: Transfer) -> bool:
+    """Whether the customer was told that a human will answer, and none has taken the session since.
+
+    The promise is the session's: what is asked for anew after a pause has it still, whatever the hours are by then.
+    """
+    moves = Transfer.objects.filter(session=transfer.session_id).order_by("-pk")
+    told_or_taken = moves.filter(Q(opens_at__isnull=False) | Q(accepted_by__isnull=False))
+    newest = told_or_taken.values_list("accepted_by", flat=True)[:1]
+    return list(newest) == [None]
+
+
 def _was_told(transfer: Transfer) -> bool:
     before = Transfer.objects.filter(conversation=transfer.conversation, opens_at=transfer.opens_at)
     return before.filter(pk__lt=transfer.pk).exists()
@@ -64,6 +76,7 @@ def _say(turn: Turn, session: ChatSession, closing: Closing) -> None:
         sender_type=message.sender_type,
         is_note=False,
         digest=stream.content_digest(message.content),
+        proof=stream.message_proof(message),
         answer={},
     )
     session.message_count += 1

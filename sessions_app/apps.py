@@ -9,8 +9,9 @@ class SessionsConfig(AppConfig):
     verbose_name = _("Turns")
 
     def ready(self) -> None:
-        """Participants' tokens and sockets end with the participation."""
+        """Participants' tokens and sockets end with the participation; whoever makes room wakes the drain."""
         from agents_app import tokens
-        from sessions_app import guests
+        from sessions_app import guests, sweep, wake
 
         tokens.revokes(guests.ended)
+        wake.calls(sweep.look)

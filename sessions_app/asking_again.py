@@ -1,7 +1,7 @@
 """Asking again for what waits already: what is new is added to the transfer that waits, and recorded.
 
-Urgency only rises. Needs are merged, each at the highest level; promises and reasons are added; an addressee is named if
-there was none. Nothing that somebody asked for is lost in silence, and what says nothing new changes nothing.
+Urgency only rises. Needs are merged, each at the highest level; promises and reasons are added, to the session as to what
+waits (`sessions_app.context`); an addressee is named if there was none. Nothing that somebody asked for is lost in silence, and what says nothing new changes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from agents_app import skills
 from agents_app.actors import ActorKind
 from agents_app.models import Agent, Team
 from sessions_app import assignment
-from sessions_app.context import added_to
+from sessions_app.context import asked_again, say
 from sessions_app.errors import Malformed
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import Priority
@@ -37,7 +37,7 @@ class Request:
 def merge(turn: Turn, session: ChatSession, transfer: Transfer, request: Request) -> bool:
     """Add what is new to a transfer that waits; True when anything was. An addressee that there is stays."""
     is_raised = request.urgent and _raise(turn, session)
-    told = {**_addressed(transfer, request), **_needed(transfer, request), **_said(turn, transfer, request)}
+    told = {**_addressed(transfer, request), **_needed(transfer, request), **_said(turn, session, transfer, request)}
     if not told:
         return is_raised
     transfer.save(update_fields=["to_agent", "to_team", "needs", "context"])
@@ -77,15 +77,15 @@ def _needed(transfer: Transfer, request: Request) -> dict[str, Any]:
     return {"needs": needs}
 
 
-def _said(turn: Turn, transfer: Transfer, request: Request) -> dict[str, Any]:
+def _said(turn: Turn, session: ChatSession, transfer: Transfer, request: Request) -> dict[str, Any]:
     """A reason that is not there yet, and what the context adds. The reasons of others stay theirs: each names its actor."""
+    package = transfer.context
     reason = request.reason.strip()[:500]
-    known = {transfer.reason, *(more["reason"] for more in transfer.context.get("reasons", []))}
-    reason = "" if reason in known else reason
-    changed = added_to(transfer.context, request.extra, reason=reason, reason_by=request.reason_by, at=turn.now)
-    if changed == transfer.context:
+    reason = "" if reason in {transfer.reason, *(more["reason"] for more in package.get("reasons", []))} else reason
+    is_new = say(turn, session, request.extra, urgency=package.get("urgency"))
+    if not (is_new or reason):
         return {}
-    transfer.context = changed
+    transfer.context = asked_again(package, session, reason=reason, reason_by=request.reason_by, at=turn.now)
     return {"reason": reason, "reason_by": str(request.reason_by) if reason else ""}
 
 

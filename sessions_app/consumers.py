@@ -40,7 +40,7 @@ SIGN_SECONDS = 0.2
 class HintConsumer(AsyncWebsocketConsumer):
     """A socket with tasks that forward the tenant's hints and signs. `pong` answers a page's `ping`."""
 
-    channel_layer_alias = "none"  # hints come by the hub: a socket needs no channel of its own, and no Redis
+    channel_layer_alias = "none"  # hints and signs come by the hub: a socket needs no channel of its own, and no Redis
 
     gives: ClassVar[frozenset[str]] = frozenset({REPLIES, GONE})
     """The signs that this page's person may give."""
@@ -177,7 +177,7 @@ class HintConsumer(AsyncWebsocketConsumer):
         if self.actor is None or self.at is None:
             return
         sign = Sign(self.actor.tenant_id, self.at, _who(self.actor), self.actor.name, does)
-        await asyncio.to_thread(live.tell, sign)
+        await live.tell(sign)
 
 
 def _who(actor: Actor | None) -> str:

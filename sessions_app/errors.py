@@ -39,6 +39,12 @@ class TransferEnded(Conflict):
     code, message = "transfer_ended", "This transfer has ended."
 
 
+class NoWayBack(Conflict):
+    """Of a request that is to be withdrawn or declined: it would leave a customer who waits with nobody."""
+
+    code, message = "no_way_back", "There is nobody whom this could go back to: the customer waits for a human."
+
+
 class StaleEpoch(Conflict):
     """The conversation moved on since the caller looked. Nothing was stored. `fields`: epoch, controller, owner_name."""
 
@@ -54,6 +60,12 @@ class NoCapacity(Conflict):
 
 class NotAvailable(Conflict):
     code, message = "not_available", "This agent is not available."
+
+
+class GetsNothingNew(Conflict):
+    """The agent is drained: keeps what they serve, and gets nothing more."""
+
+    code, message = "gets_nothing_new", "This agent gets nothing new for now."
 
 
 class NoBot(Conflict):

@@ -20,6 +20,7 @@ from sessions_app.states import (
     FlowStatus,
     Kind,
     NoticeStatus,
+    Override,
     Owner,
     ParticipantStatus,
     Priority,
@@ -76,7 +77,11 @@ _MOVED = {"before": _STATUS, "after": _STATUS, "reason": TEXT, **_OWNER}
 _MISSED = _maybe(NUMBER) | {"description": "The conversation's operation since which things were said without it."}
 _MOVED_SHARED = ("before", "after", "owner_kind")
 _TRANSFER = {"transfer_id": ID, "kind": _one_of(TransferKind), "reason": TEXT}
-_ANSWERED = {**_TRANSFER, "agent_id": _maybe(ID), "override": YES_NO}
+_OVERRIDE = {
+    "override": YES_NO,
+    "override_why": _one_of(Override) | {"description": "Why it was let through; empty where nothing had to be."},
+}
+_ANSWERED = {**_TRANSFER, "agent_id": _maybe(ID), "override": _OVERRIDE["override"]}
 _PERSON = {
     "participant_id": ID,
     "agent_id": _maybe(ID),
@@ -97,6 +102,7 @@ _PRESENCE = {
     "reason": TEXT,
     "is_heard": YES_NO | {"description": "Whether there was a heartbeat lately (AGENT_AWAY_AFTER, 60 s)."},
     "max_load": NUMBER,
+    "is_drained": YES_NO | {"description": "Whether the agent gets nothing new, and keeps what they serve."},
 }
 _ANSWER: Schema = {
     "type": "object",
@@ -109,7 +115,12 @@ _ANSWER: Schema = {
         "status": TEXT | {"description": "The session's status; empty where there is none."},
     },
 }
+_SET_ASIDE = YES_NO | {"description": "Present where an agent decided that the customer's words want no answer."}
 _LABEL = {"label_id": ID, "label": TEXT | {"description": "Its name at that time."}}
+_UNANSWERED = _maybe(MOMENT) | {
+    "description": "Since when the customer waits for an answer after this, null for no longer; absent where it follows "
+    "from the event's type, or nothing changes."
+}
 _GROUPED = {
     "session_id": ID,
     "kind": _one_of(Kind),
@@ -127,6 +138,11 @@ def _person(meaning: str, **has: Schema) -> EventType:
     return EventType(meaning=meaning, has={**_PERSON, **has}, shared=_PERSON_SHARED, family="ParticipantChanged")
 
 
+def _ended(meaning: str) -> EventType:
+    may = {"reason": TEXT | {"description": "Why it ended, where nobody ended it."}}
+    return EventType(meaning=meaning, has=_PERSON, may=may, shared=_PERSON_SHARED, family="ParticipantChanged")
+
+
 EVENT_TYPES: dict[str, EventType] = {
     # --- What is said
     MESSAGE_CREATED: EventType(
@@ -140,9 +156,15 @@ EVENT_TYPES: dict[str, EventType] = {
             "answer": _ANSWER | {"description": "What the sender was answered; empty for what came in a batch."},
         },
         may={
+            "proof": TEXT
+            | {
+                "description": "A digest of the message as it was stored: who said it, when, the words. Older ones have none."
+            },
             "epoch": NUMBER | {"description": "The turn in which a bot spoke."},
             "is_history": YES_NO
             | {"description": "It came long after it was said (LATE_MESSAGE); nobody is asked to answer."},
+            "answers_id": ID | {"description": "The one message of the customer's that it answers, by its id `re-…`."},
+            "unanswered_since": _UNANSWERED,
             "mentions": _list(ID) | {"description": "The agents whom a private note names."},
             "attachments": _list(
                 {"type": "object", "required": ["id", "digest"], "properties": {"id": ID, "digest": TEXT}}
@@ -160,6 +182,14 @@ EVENT_TYPES: dict[str, EventType] = {
             "extended": _list({"type": "object", "required": list(_GROUPED), "properties": _GROUPED}),
             "joined": _list(_list(ID)) | {"description": "Pairs: a session that went, and the one it went into."},
         },
+        may={
+            "stored": NUMBER
+            | {"description": "How many of them were new; the rest waited for a session. Older ones have none."},
+            "proof": TEXT | {"description": "A digest of those as they were stored."},
+            "unanswered_since": _UNANSWERED,
+            "awaits_answer": YES_NO
+            | {"description": "Older ones have it for that: whether the customer awaits an answer after this."},
+        },
     ),
     # --- Sessions
     "session.opened": EventType(
@@ -169,12 +199,16 @@ EVENT_TYPES: dict[str, EventType] = {
     ),
     "session.activated": _moved("A session that waited got its turn.", missed_from_seq=_MISSED),
     "session.paused": _moved("A session yields: it was preempted, or paused on request.", preempted=YES_NO),
-    "session.resumed": _moved("A paused session has the turn again.", missed_from_seq=_MISSED, override=YES_NO),
+    "session.resumed": _moved("A paused session has the turn again.", missed_from_seq=_MISSED, **_OVERRIDE),
     "session.transferred": _moved("A robot session goes to a human, or to the queue."),
     "session.returned": _moved("A session goes back to its bot.", missed_from_seq=_MISSED),
-    "session.completed": _moved("A session ended well, or was ended on purpose.", outcome=TEXT),
+    "session.completed": _moved("A session ended well, or was ended on purpose.", outcome=TEXT, set_aside=_SET_ASIDE),
     "session.cancelled": _moved("A session was given up.", outcome=TEXT),
     "session.timed_out": _moved("Nothing happened in time; the clock ended the session."),
+    "session.ending_soon": EventType(
+        meaning="The session of an agent ends soon by itself, at `expires_at` (HUMAN_SESSION_WARNING before it).",
+        has={"expires_at": MOMENT, **_OWNER},
+    ),
     "session.held": EventType(
         meaning="A preempted session waits for `resume` from now on, not for its turn.", family="SessionHold"
     ),
@@ -186,7 +220,7 @@ EVENT_TYPES: dict[str, EventType] = {
         has={"priority": NUMBER | {"enum": [p.value for p in Priority]}, "rank": NUMBER},
     ),
     "ownership.changed": EventType(
-        meaning="A live session has another owner, or none, without a change of status.",
+        meaning="A session has another owner, or none, without a change of status.",
         has={"was_kind": _one_of(Owner), "was_id": _maybe(ID), **_OWNER},
         may={"transfer_id": ID},
     ),
@@ -201,7 +235,20 @@ EVENT_TYPES: dict[str, EventType] = {
             "to_team_id": _maybe(ID),
             "opens_at": _maybe(MOMENT) | {"description": "When there is somebody; null when there is now."},
         },
+        may={"deadline": MOMENT | {"description": "Until when it waits for an answer."}},
         shared=("transfer_id", "kind"),
+    ),
+    "transfer.asked_again": EventType(
+        meaning="Nobody answered, and it waits on: the same request, for everybody, with a new deadline.",
+        has={
+            **_TRANSFER,
+            "times": NUMBER | {"description": "How often it has been asked again by now."},
+            "waiting_since": MOMENT,
+            "deadline": MOMENT | {"description": "The pauses grow: 1, 2, 4 … times TRANSFER_TIMEOUT, at most an hour."},
+            "opens_at": _maybe(MOMENT) | {"description": "When there is somebody; null, or past, when there is now."},
+            "declined_by": _maybe(ID) | {"description": "The agent it was addressed to, who said no."},
+            "to_team_id": _maybe(ID),
+        },
     ),
     "transfer.changed": EventType(
         meaning="What waits was asked for again, and more was said: who is wanted, what is needed, why.",
@@ -218,17 +265,41 @@ EVENT_TYPES: dict[str, EventType] = {
             "reason_by": _one_of(["", *ActorKind]) | {"description": "Whose words the reason is; empty without one."},
         },
     ),
+    "transfer.readdressed": EventType(
+        meaning="The one agent who was asked cannot answer; a team is asked, or the queue.",
+        has={
+            "transfer_id": ID,
+            "kind": _one_of(TransferKind),
+            "reason": TEXT,
+            "to_team_id": _maybe(ID),
+            "deadline": MOMENT,
+        },
+    ),
     "transfer.accepted": EventType(
         meaning="A move was accepted, or made at once.",
         has=_ANSWERED,
+        may={"override_why": _OVERRIDE["override_why"]},
         shared=("transfer_id", "kind"),
         family="TransferEnded",
     ),
     "transfer.declined": EventType(
-        meaning="The one it was addressed to said no.", has=_ANSWERED, family="TransferEnded"
+        meaning="The one it was addressed to said no.",
+        has=_ANSWERED,
+        may={"override_why": _OVERRIDE["override_why"]},
+        family="TransferEnded",
     ),
-    "transfer.withdrawn": EventType(meaning="A move is not asked for any more.", has=_ANSWERED, family="TransferEnded"),
-    "transfer.timed_out": EventType(meaning="Nobody answered in time.", has=_ANSWERED, family="TransferEnded"),
+    "transfer.withdrawn": EventType(
+        meaning="A move is not asked for any more.",
+        has=_ANSWERED,
+        may={"override_why": _OVERRIDE["override_why"]},
+        family="TransferEnded",
+    ),
+    "transfer.timed_out": EventType(
+        meaning="Nobody answered in time.",
+        has=_ANSWERED,
+        may={"override_why": _OVERRIDE["override_why"]},
+        family="TransferEnded",
+    ),
     "transfer.offered": EventType(
         meaning="What waits in the queue was offered to one agent, who has until `expires_at`.",
         has={
@@ -243,6 +314,10 @@ EVENT_TYPES: dict[str, EventType] = {
         meaning="The agent it was offered to is passed over.",
         has={"transfer_id": ID, "agent_id": ID, "reason": TEXT},
         family="TransferOfferEnded",
+    ),
+    "transfer.offers_renewed": EventType(
+        meaning="Everybody who could have had it refused or ignored it; after a pause all are asked anew.",
+        has={"transfer_id": ID, "round": NUMBER | {"description": "2 for the second time that everybody is asked."}},
     ),
     "transfer.offer_withdrawn": EventType(
         meaning="The agent it was offered to has gone or is full, and may be asked again.",
@@ -273,11 +348,14 @@ EVENT_TYPES: dict[str, EventType] = {
     "collaborator.joined": _person("A colleague came in beside the owner."),
     "collaborator.left": _person("A colleague left."),
     "collaborator.removed": _person("A colleague was taken out."),
-    "participant.ended": _person("The last open session ended, and with it the participation."),
-    "collaborator.ended": _person("The last open session ended, and with it the collaboration."),
+    "participant.ended": _ended("The last open session ended, and with it the participation."),
+    "collaborator.ended": _ended(
+        "A colleague is beside the owner no longer: the last open session ended, they own the conversation themselves, or"
+        " they have left the desk."
+    ),
     # --- Agents
     "agent.presence": EventType(
-        meaning="An agent declared another availability, came, went, or takes on more or less.",
+        meaning="An agent declared another availability, came, went, takes on more or less, or does not respond to offers.",
         has={
             "agent_id": ID,
             "name": TEXT,
@@ -290,6 +368,20 @@ EVENT_TYPES: dict[str, EventType] = {
                 "properties": _PRESENCE,
             },
         },
+    ),
+    "agent.dismissed": EventType(
+        meaning="An agent does not work here any more; what was theirs goes on elsewhere.",
+        has={"agent_id": ID, "name": TEXT, "reason": TEXT},
+    ),
+    "agent.drained": EventType(
+        meaning="An agent gets nothing new from now on, and keeps what they serve.",
+        has={"agent_id": ID, "name": TEXT, "reason": TEXT},
+        family="AgentDrained",
+    ),
+    "agent.undrained": EventType(
+        meaning="An agent gets new work again.",
+        has={"agent_id": ID, "name": TEXT, "reason": TEXT},
+        family="AgentDrained",
     ),
     # --- Guided flows
     "flow.opened": EventType(
@@ -309,6 +401,10 @@ EVENT_TYPES: dict[str, EventType] = {
             "version": NUMBER,
         },
     ),
+    "flow.renewed": EventType(
+        meaning="A flow that works on an answer has more time for it.",
+        has={"flow_id": ID, "version": NUMBER, "lease_until": MOMENT},
+    ),
     "message.echoed": EventType(
         meaning="The channel told back what a bot or an agent had said here: nobody else has spoken.",
         has={"message": ID, "message_id": TEXT, "echo_id": TEXT},
@@ -317,9 +413,22 @@ EVENT_TYPES: dict[str, EventType] = {
     "attention.raised": EventType(
         meaning="Somebody should look at this conversation.",
         has={"effect": _one_of(["flag", "escalate"]), "kind": TEXT},
-        may={"severity": TEXT, "reason": TEXT, "by": TEXT, "by_kind": _one_of(["", *ActorKind])},
+        may={
+            "severity": TEXT,
+            "reason": TEXT,
+            "by": TEXT,
+            "by_kind": _one_of(["", *ActorKind]),
+            "waiting_since": MOMENT
+            | {
+                "description": "Since when the customer waits: of the kind `no_answer`, for an answer that is nobody's to give; of the kind `unanswered`, where the session ended by its clock, for the human who was asked for."
+            },
+        },
     ),
-    "attention.cleared": EventType(meaning="A human has looked at it.", has={"reason": TEXT}),
+    "attention.cleared": EventType(
+        meaning="A human has looked at it, or nobody has to any more.",
+        has={"reason": TEXT},
+        may={"set_aside": _SET_ASIDE},
+    ),
     "customer.renamed": EventType(
         meaning="The channel told the customer's name, or another one. The conversation has it.",
         has={

@@ -90,7 +90,7 @@ RIGHTS: dict[str, Rights] = {
     "complete_session": _rights(STAFF, "outcome reason expected_epoch"),
     "cancel_session": _rights(STAFF, "reason"),
     "set_priority": _rights(STAFF, "priority"),
-    "recover": _rights(STAFF, "after_seq"),
+    "recover": _rights(STAFF, "after_seq limit"),
     "expire_due": _rights(NOBODY),
     # --- Transfers
     "request_transfer": _rights(
@@ -146,9 +146,11 @@ RIGHTS: dict[str, Rights] = {
     "move_flow": _rights(
         PROGRAMS, "to version pending_question missing_info last_candidate last_notification failed_reason"
     ),
+    "renew_flow": _rights(PROGRAMS, "version"),
     # --- Agents
     "declare_availability": _rights(AGENTS, "availability reason agent_id"),
     "change_capacity": _rights(SUPERVISORS, "max_load"),
+    **dict.fromkeys(("dismiss_agent", "drain_agent", "undrain_agent"), _rights(SUPERVISORS, "reason")),
     # --- What the desk keeps. `agents_app.shared` asks beside it for whom something is kept.
     "create_view": _rights(AGENTS, "name filter scope team_id"),
     "change_view": _rights(AGENTS, "name filter"),
@@ -159,7 +161,7 @@ RIGHTS: dict[str, Rights] = {
     "end_mail": _rights(NOBODY, "attempt error for_good"),
     "send_mail_again": _rights(SUPERVISORS),
     "take_notice": _rights(NOBODY),
-    "end_notice": _rights(NOBODY, "key channel error"),
+    "end_notice": _rights(NOBODY, "key channel error is_passing"),
     # --- Verbs of `messaging_app`, which hold their callers to the same by predicates of their own.
     "create_reply": _rights(AGENTS, "shortcut title text scope team_id language"),
     "change_reply": _rights(AGENTS, "shortcut title text language"),

@@ -83,6 +83,6 @@ def read(actor: Actor, asked: Asked, after: int, limit: int = LIMIT) -> Page:
         end = found[-1].pos or end
     events = rendered(found, visible.messages(actor), reads=actor.may(Scope.READ))
     if actor.kind in _OUTSIDERS:
-        # Words that a participant may not read were said before the history that was shared, and came in late.
+        # Who may not read the words is not told that something was said.
         events = [for_outsiders(e) for e in events if e["type"] != MESSAGE_CREATED or e["message"]]
     return Page(events, cursor=end, has_more=end < now or not is_all)

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.db.models import Count, Max, Min
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from agents_app import loops
 from config import clock
 from messaging_app.models import Controller, Conversation, Operation, StreamHead
+from sessions_app import unanswered
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import OPEN, TransferStatus
+
+
+def _by_loop(
+    kind: type[CounterMetricFamily | GaugeMetricFamily], name: str, meaning: str, figures: dict[str, int]
+) -> Metric:
+    family = kind(name, meaning, labels=["loop"])
+    for loop, count in figures.items():
+        family.add_metric([loop], count)
+    return family
 
 
 class Figures(Collector):
@@ -34,11 +45,23 @@ class Figures(Collector):
         yield waiting
         yield longest
 
-        unanswered = Transfer.objects.filter(status=TransferStatus.PENDING).count()
-        yield GaugeMetricFamily("tandem_transfers_pending", "Transfers that wait for an answer.", value=unanswered)
+        forgotten = GaugeMetricFamily(
+            "tandem_unanswered", "Conversations whose customer waits for nobody's answer.", labels=["tenant"]
+        )
+        lain = Conversation.objects.filter(unanswered.nobodys(), unanswered_since__isnull=False)
+        for slug, count in lain.values_list("tenant__slug").annotate(Count("pk")):
+            forgotten.add_metric([slug], count)
+        yield forgotten
+
+        pending = Transfer.objects.filter(status=TransferStatus.PENDING).count()
+        yield GaugeMetricFamily("tandem_transfers_pending", "Transfers that wait for an answer.", value=pending)
         unstamped = Operation.objects.filter(pos__isnull=True).count()
         yield GaugeMetricFamily(
             "tandem_stream_unstamped", "Operations the relay has not numbered yet.", value=unstamped
         )
+        yield _by_loop(
+            CounterMetricFamily, "tandem_loop_failures", "Items that failed in a loop over many.", loops.failures()
+        )
+        yield _by_loop(GaugeMetricFamily, "tandem_loop_put_off", "Items that failed and are put off.", loops.put_off())
         newest = StreamHead.objects.aggregate(newest=Max("pos"))["newest"] or 0
         yield GaugeMetricFamily("tandem_stream_position", "The furthest position of any tenant's stream.", value=newest)

@@ -125,6 +125,6 @@ def _people(me: Participant, conversation: Conversation) -> list[Person]:
     people = [Person(conversation.title, "customer")]
     if live and live.owner_kind != Owner.NOBODY:
         people.append(Person(owner_of(live), live.owner_kind))
-    inside = Participant.objects.filter(conversation=conversation, status=ParticipantStatus.JOINED).order_by("pk")
+    inside = Participant.objects.filter(Participant.IS_IN, conversation=conversation).order_by("pk")
     people += [Person(p.name, p.role, is_me=p.pk == me.pk) for p in inside]
     return people

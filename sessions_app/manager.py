@@ -25,10 +25,10 @@ from config.free_json import checked_text
 from messaging_app import incoming
 from messaging_app.batch import Rejected, Row, read_object
 from sessions_app import queries
-from sessions_app.actions import batches, lifecycle, transfers
+from sessions_app.actions import batches, lifecycle, recovery, transfers
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.queries import Availability
-from sessions_app.states import Priority, TaskType
+from sessions_app.states import OPEN, Priority, TaskType
 from sessions_app.turn import Outcome
 
 
@@ -186,6 +186,25 @@ class AutoSessionManager:
 
     def cancel_session(self, *, session_id: int, reason: str = "") -> SessionResult:
         return _session(lifecycle.cancel_session(actor=self._system, session_id=session_id, reason=reason))
+
+    def recover(self, *, session_id: int, after_seq: int = 0, limit: int = recovery.MOST) -> recovery.Truth:
+        """What has become of one of this bot's sessions, page by page what was missed, and what has to be answered."""
+        return recovery.recover(actor=self._bot, session_id=session_id, after_seq=after_seq, limit=limit)
+
+    def open_sessions(self) -> list[SessionResult]:
+        """The sessions of this bot that have not ended, the oldest first: where to begin again after a restart."""
+        own = ChatSession.objects.filter(tenant=self.tenant, bot_id=self._bot.id, status__in=sorted(OPEN))
+        rows = own.select_related("conversation").order_by("opened_at", "pk")
+        return [
+            SessionResult(
+                session_id=row.pk,
+                conversation_id=row.conversation_id,
+                status=row.status,
+                rule="",
+                epoch=row.conversation.epoch,
+            )
+            for row in rows
+        ]
 
     def check_availability(self, *, shop_id: object, user_id: object) -> Availability:
         """Whether something is live on the conversation now. A reading, not a promise: `create_…` decides."""

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from agents_app.models import Agent, ApiClient, Calendar, SkillsField, SlaPolicy, Team, Tenant
 from config.db import CheckedJSONField, ExactCharField
 from messaging_app.models import Conversation
-from sessions_app.context import readable
+from sessions_app.context import readable, sound
 from sessions_app.states import (
     LIVE,
     PRIORITY,
@@ -51,6 +51,13 @@ class PackageField(CheckedJSONField):
         return readable(found)
 
 
+class SaidField(CheckedJSONField):
+    """What was said about the work of a session: what cannot be read of it is left out."""
+
+    def as_expected(self, found: Any) -> dict[str, Any]:
+        return sound(found)
+
+
 class ChatSession(models.Model):
     """One piece of work on a conversation, from opening to end.
 
@@ -82,6 +89,9 @@ class ChatSession(models.Model):
     last_activity_at = models.DateTimeField(_("last activity"))
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    # An agent's: when the fixed time ends, whatever pauses are in between; and when its owner is told that it ends soon.
+    human_until = models.DateTimeField(_("ends for the agent"), null=True, blank=True)
+    warns_at = models.DateTimeField(_("warns of its end"), null=True, blank=True)
     # When whoever has the turn, bot or agent, must have said something; NULL while nobody is waited for.
     reply_due_at = models.DateTimeField(_("reply due"), null=True, blank=True)
     first_message_at = models.DateTimeField(_("first message"), null=True, blank=True)
@@ -91,7 +101,8 @@ class ChatSession(models.Model):
     failed_answers = models.PositiveSmallIntegerField(_("failed answers in a row"), default=0)
     outcome = models.CharField(_("outcome"), max_length=32, blank=True)
     reason = models.CharField(_("reason"), max_length=500, blank=True)
-    context = CheckedJSONField(_("task state"), default=dict, blank=True)
+    context = CheckedJSONField(_("task state"), default=dict, blank=True)  # as it was opened with
+    said = SaidField(_("said about the work"), default=dict, blank=True)  # by whom and when: sessions_app/context.py
     live_key = models.GeneratedField(
         expression=Case(When(status__in=sorted(LIVE), then=F("conversation_id")), default=None),
         output_field=models.BigIntegerField(null=True),
@@ -117,6 +128,7 @@ class ChatSession(models.Model):
             models.Index(fields=["conversation", "status"], name="session_conversation"),
             models.Index(fields=["expires_at"], name="session_expiry"),
             models.Index(fields=["reply_due_at"], name="session_reply"),
+            models.Index(fields=["warns_at"], name="session_warning"),
             models.Index(fields=["team", "owner_kind", "status"], name="session_team"),
             models.Index(fields=["agent", "owner_kind", "status"], name="session_load"),
             models.Index(fields=["tenant", "status", "opened_at"], name="session_tenant"),
@@ -180,7 +192,9 @@ class Transfer(models.Model):
         Agent, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("offered to")
     )
     offer_expires_at = models.DateTimeField(_("offer expires"), null=True, blank=True)
-    refused_by = CheckedJSONField(_("refused by"), default=list, blank=True)
+    refused_by = CheckedJSONField(_("refused by"), default=list, blank=True)  # in this round
+    offer_round = models.PositiveSmallIntegerField(_("round of offers"), default=1)
+    next_round_at = models.DateTimeField(_("next round of offers"), null=True, blank=True)
     needs = SkillsField(_("skills needed"), default=dict, blank=True)
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     trigger = models.CharField(_("trigger"), max_length=32, blank=True)
@@ -189,6 +203,7 @@ class Transfer(models.Model):
     waiting_since = models.DateTimeField(_("waiting since"))
     opens_at = models.DateTimeField(_("opens"), null=True, blank=True)  # NULL: it was open when it was asked for
     deadline = models.DateTimeField(_("deadline"), null=True, blank=True)
+    asked_again = models.PositiveIntegerField(_("asked again"), default=0)  # times that nobody had answered in time
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     end_reason = models.CharField(_("how it ended"), max_length=500, blank=True)
     served_until = models.DateTimeField(_("served until"), null=True, blank=True)  # the service that began with it
@@ -228,7 +243,7 @@ class Transfer(models.Model):
 class AssignmentDecision(models.Model):
     """Why a conversation was offered to whom, or to nobody: every candidate with the reason, as it was looked at then.
 
-    A decision for nobody is kept once, and again when its reasons have changed.
+    A decision for nobody is kept once, and again when its reasons have changed and somebody is free at all.
     """
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, verbose_name=_("tenant"))
@@ -253,9 +268,16 @@ class AssignmentDecision(models.Model):
 class Participant(models.Model):
     """Somebody in a conversation beside its owner: a collaborating agent, or an invited employee, department, guest.
 
+    Who came in sees what the conversation's operations recorded from `history_from_seq` on (NULL: all of it), by arrival
+    and whatever the time that a sender claims. Of that one operation only messages from the row `history_from_id` on, where
+    it is set: a batch records many at once.
+
     The link's token is kept as a digest, and made again from `link_seed` by whoever sends the notice (notices/link.py).
     `notice_due_at` is when a waiting notice may be sent, or be taken for lost and sent again; NULL unless one waits.
     """
+
+    IS_IN = Q(status=ParticipantStatus.JOINED) & (Q(agent=None) | Q(agent__is_active=True))
+    """Who is in the conversation now. An agent who has left the desk is in none, whatever the row says as yet."""
 
     class Role(models.TextChoices):
         COLLABORATOR = "collaborator", _("collaborator")
@@ -276,7 +298,8 @@ class Participant(models.Model):
         _("history shared"), max_length=16, choices=_choices(HistoryMode), default=HistoryMode.NONE
     )
     history_count = models.PositiveIntegerField(_("last messages shared"), default=0)
-    history_from = models.DateTimeField(_("sees what was said since"), null=True, blank=True)
+    history_from_seq = models.PositiveBigIntegerField(_("sees what came from operation"), null=True, blank=True)
+    history_from_id = models.BigIntegerField(_("and of its messages from"), null=True, blank=True)
     token_hash = models.CharField(_("token"), max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001 – unique, NULL once used
     link_seed = models.CharField(_("seed of the link"), max_length=64, blank=True, editable=False)
     notice_status = ExactCharField(_("notice"), max_length=8, choices=_choices(NoticeStatus), blank=True)
@@ -308,8 +331,9 @@ class Participant(models.Model):
 class GuidedFlow(models.Model):
     """An upstream flow that asked the customer something and, for a while, has the right to the answer.
 
-    A trigger is its program's own. Moves are compare-and-set on `version`. A lease bounds each rerun and `expires_at` each blocking state, so a crash
-    of the flow's program cannot block a conversation for ever.
+    A trigger is its program's own. Moves are compare-and-set on `version`. A lease bounds each rerun and `expires_at` each
+    state before the end, so a crash of the flow's program cannot block a conversation for ever. `last_move` is the digest of
+    what a program last asked for, by which the same move sent again is told from another one.
     """
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, verbose_name=_("tenant"))
@@ -328,6 +352,7 @@ class GuidedFlow(models.Model):
     failed_reason = models.CharField(_("why it failed"), max_length=500, blank=True)
     lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires"))
+    last_move = ExactCharField(_("last move"), max_length=64, blank=True, default="", editable=False)
     created_at = models.DateTimeField(_("created"))
     updated_at = models.DateTimeField(_("changed"))
 

@@ -7,7 +7,7 @@ syntax tree proves that nobody else assigns a status.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from agents_app import office
@@ -15,7 +15,7 @@ from agents_app.actors import ActorKind
 from agents_app.models import Agent, ApiClient, Team
 from agents_app.skills import Skills
 from messaging_app.models import Conversation
-from sessions_app.context import package
+from sessions_app.context import opening, package, say, taken_over
 from sessions_app.errors import FlowMoved, IllegalTransition
 from sessions_app.models import ChatSession, GuidedFlow, Mail, Participant, Transfer
 from sessions_app.states import (
@@ -31,6 +31,7 @@ from sessions_app.states import (
     MailStatus,
     NoticeStatus,
     Origin,
+    Override,
     Owner,
     ParticipantStatus,
     Priority,
@@ -40,7 +41,7 @@ from sessions_app.states import (
     TransferStatus,
     allowed,
 )
-from sessions_app.turn import Turn, seconds
+from sessions_app.turn import Turn, pause_after, seconds
 
 _BROUGHT = (TransferKind.ESCALATION, TransferKind.TAKEOVER, TransferKind.REASSIGNMENT)
 """The moves that bring a conversation to an agent from somebody who is none."""
@@ -54,19 +55,35 @@ def owner_fields(session: ChatSession) -> dict[str, Any]:
 def deadline(session: ChatSession, now: datetime, transfer: Transfer | None = None) -> datetime | None:
     """When a session times out, if nothing more happens: the table of clocks in domain.md.
 
-    A robot's, and one that the shop's own app serves, when it has been idle; an agent's, a fixed time after activation;
-    one that waits, after a day, so that nothing waits for ever. The day begins when whoever it was asked of opens.
+    A robot's, and one that the shop's own app serves, when it has been idle; an agent's, a fixed time after the agents got
+    it, whatever pauses are in between, but never sooner than its warning; one that waits, after a day, so that nothing waits for ever. The day begins when whoever it was asked of opens.
     """
     if session.status in TERMINAL:
         return None
     if session.status not in LIVE:
         return now + seconds("WAITING_SESSION_TIMEOUT")
     if session.owner_kind == Owner.AGENT:
-        return now + seconds("HUMAN_SESSION_TIMEOUT")
+        return max(session.human_until or now + seconds("HUMAN_SESSION_TIMEOUT"), now + _warning())
     if session.owner_kind == Owner.NOBODY and (session.status == Status.TRANSFERRED or session.origin == Origin.OPENED):
         opens_at = transfer.opens_at if transfer else None
         return (opens_at or now) + seconds("WAITING_SESSION_TIMEOUT")  # its transfer's deadline comes first
     return now + seconds("DEFAULT_SESSION_TIMEOUT")
+
+
+def _warning() -> timedelta:
+    """How long before the end of an agent's session its owner is told."""
+    return min(seconds("HUMAN_SESSION_WARNING"), seconds("HUMAN_SESSION_TIMEOUT"))
+
+
+def _set_deadline(turn: Turn, session: ChatSession) -> None:
+    """When it ends by itself, and when its owner is told so."""
+    session.expires_at = deadline(session, turn.now, turn.transfer_of(session))
+    _set_warning(session)
+
+
+def _set_warning(session: ChatSession) -> None:
+    serves = session.is_live and session.owner_kind == Owner.AGENT
+    session.warns_at = session.expires_at - _warning() if serves and session.expires_at else None
 
 
 def open_row(
@@ -83,7 +100,7 @@ def open_row(
     reason: str = "",
     context: dict[str, Any] | None = None,
 ) -> ChatSession:
-    """Open a session in `status` (ACTIVE or PENDING)."""
+    """Open a session in `status` (ACTIVE or PENDING). A human's takes over what was said about the work that yields to it."""
     if status not in OPENING:
         raise IllegalTransition(f"A session cannot open as {status}.")
     session = ChatSession(
@@ -103,9 +120,12 @@ def open_row(
         missed_from_seq=None if status == Status.ACTIVE else turn.conversation.seq,
         reason=reason[:500],
         context=context or {},
+        said=taken_over(opening(context or {}, by=turn.actor, at=turn.now), *_said_before(turn, kind)),
     )
+    if agent:
+        session.human_until = turn.now + seconds("HUMAN_SESSION_TIMEOUT")
     session.set_priority(priority)
-    session.expires_at = deadline(session, turn.now)
+    _set_deadline(turn, session)
     session.save(force_insert=True)
     turn.sessions.append(session)
     turn.record(
@@ -118,6 +138,12 @@ def open_row(
         **owner_fields(session),
     )
     return session
+
+
+def _said_before(turn: Turn, kind: Kind) -> list[dict[str, Any]]:
+    """In the sessions that are at work when a human's opens, which then pause or wait behind it. A robot has its own."""
+    at_work = (s for s in turn.sessions if s.is_live or s.status == Status.PAUSED)
+    return [] if kind.is_robot else [s.said for s in at_work]
 
 
 def grouped_row(
@@ -180,7 +206,7 @@ def transition(
         _measure(turn, session)
     session.status = to
     if owner is not None:
-        _own(session, owner, agent)
+        _own(turn, session, owner, agent)
     if to == Status.PAUSED:
         session.paused_from = before
         session.missed_from_seq = turn.conversation.seq
@@ -191,7 +217,7 @@ def transition(
         session.ended_at = turn.now
         session.reason = reason[:500] or session.reason
         turn.sessions.remove(session)
-    session.expires_at = deadline(session, turn.now, turn.transfer_of(session))
+    _set_deadline(turn, session)
     session.save()
     turn.record(
         f"session.{_word(before, to)}",
@@ -220,9 +246,11 @@ def change_owner(turn: Turn, session: ChatSession, owner: Owner, agent: Agent | 
     was_agents = session.owner_kind == Owner.AGENT
     if owner != Owner.AGENT:
         _measure(turn, session)
-    _own(session, owner, agent)
-    if not (was_agents and owner == Owner.AGENT):  # between agents the time since activation goes on
-        session.expires_at = deadline(session, turn.now, turn.transfer_of(session))
+    _own(turn, session, owner, agent)
+    if was_agents and owner == Owner.AGENT:  # the time goes on; who is new to it is told of its end, too
+        _set_warning(session)
+    else:
+        _set_deadline(turn, session)
     session.save()
     turn.record(
         "ownership.changed",
@@ -248,12 +276,22 @@ def _measure(turn: Turn, session: ChatSession) -> None:
         transfer.save(update_fields=["served_until"])
 
 
-def _own(session: ChatSession, owner: Owner, agent: Agent | None) -> None:
-    session.owner_kind = owner
-    if owner == Owner.AGENT:
-        session.agent = agent
+def _own(turn: Turn, session: ChatSession, owner: Owner, agent: Agent | None) -> None:
+    if owner != Owner.AGENT:
+        session.agent, session.human_until = None, None
     else:
-        session.agent = None
+        session.agent = agent
+        if session.owner_kind != Owner.AGENT:
+            session.human_until = turn.now + seconds("HUMAN_SESSION_TIMEOUT")
+    session.owner_kind = owner
+
+
+def warn_of_end(turn: Turn, session: ChatSession) -> None:
+    """Tell the owner, once, that the session ends soon by itself."""
+    session.warns_at = None
+    session.save(update_fields=["warns_at"])
+    expires_at = session.expires_at.isoformat(timespec="microseconds") if session.expires_at else ""
+    turn.record("session.ending_soon", session, expires_at=expires_at, **owner_fields(session))
 
 
 def ask(
@@ -269,24 +307,28 @@ def ask(
     refused_by: Sequence[int | None] = (),
     extra: dict[str, Any] | None = None,
     reason_by: str = ActorKind.SYSTEM,
+    reasons: Sequence[dict[str, str]] = (),
 ) -> Transfer:
     """Ask for a move: a PENDING transfer with its deadline and context package. The waiting clock is the original one.
 
-    `reason_by` is the kind of actor whose words the reason is: a customer's are shown as the customer's.
+    `reason_by` is the kind of actor whose words the reason is: a customer's are shown as the customer's. `extra` is what
+    the actor says about the work; it stays with the session. `reasons` are those of before, where it is asked for once more
+    (`asked_before`). Raises `Malformed` where what is said is too much.
 
     What names neither agent nor team stays with the session's team, or goes to the tenant's default team. Where nobody
     is there now the deadline counts from the opening, and `afterhours` does the rest when the verb closes.
     """
     _announce(session)
-    transfer = _new(turn, session, kind, TransferStatus.PENDING, reason=reason, trigger=trigger)
+    say(turn, session, extra or {})
+    told: dict[str, Any] = {"reason": reason, "reason_by": reason_by, "trigger": trigger, "reasons": reasons}
+    transfer = _new(turn, session, kind, TransferStatus.PENDING, **told)
     if to_agent is None and to_team is None:
         to_team = session.team or turn.tenant.default_team
     transfer.to_agent, transfer.to_team = to_agent, to_team
     transfer.needs, transfer.refused_by = dict(needs or {}), list(refused_by)
     if kind != TransferKind.HANDOVER:  # between agents: who asks is there
         _mind_the_hours(turn, session, transfer)
-    transfer.deadline = (transfer.opens_at or turn.now) + seconds("TRANSFER_TIMEOUT")
-    transfer.context = package(turn, session, reason=reason, reason_by=reason_by, trigger=trigger, extra=extra or {})
+    transfer.deadline = _after_opening(transfer) or turn.now + seconds("TRANSFER_TIMEOUT")
     transfer.save(force_insert=True)
     turn.transfers.append(transfer)
     turn.record(
@@ -299,15 +341,79 @@ def ask(
         trigger=trigger,
         to_agent_id=to_agent.pk if to_agent else None,
         to_team_id=to_team.pk if to_team else None,
-        opens_at=transfer.opens_at.isoformat() if transfer.opens_at else None,
+        **_clocks(transfer),
     )
     return transfer
 
 
+def readdress(turn: Turn, transfer: Transfer, *, reason: str) -> None:
+    """The one agent whom a transfer asked cannot answer it: it asks the team, or the tenant's queue, with its whole time."""
+    session = _to_everybody(turn, transfer)
+    transfer.deadline = max(transfer.deadline or turn.now, turn.now + seconds("TRANSFER_TIMEOUT"))
+    transfer.save(update_fields=["to_agent", "to_team", "deadline"])
+    turn.record(
+        "transfer.readdressed",
+        session,
+        transfer_id=transfer.pk,
+        kind=transfer.kind,
+        reason=reason,
+        to_team_id=transfer.to_team_id,
+        deadline=transfer.deadline.isoformat(timespec="microseconds"),
+    )
+
+
+def ask_again(turn: Turn, transfer: Transfer, *, reason: str, declined_by: int | None = None) -> None:
+    """What nobody answered waits on, as the same transfer: for everybody, with its original waiting clock and package.
+
+    Its deadline is set anew (`pause_after`), and whoever let it pass is asked once more, except who has just declined it. An
+    offer that is open stays.
+    """
+    session = _to_everybody(turn, transfer)
+    transfer.asked_again += 1
+    transfer.refused_by, transfer.next_round_at = [declined_by] if declined_by else [], None
+    _mind_the_hours(turn, session, transfer)
+    is_closed = not transfer.is_open_at(turn.now)
+    pause = pause_after(transfer.asked_again, seconds("TRANSFER_TIMEOUT"))
+    transfer.deadline = (_after_opening(transfer) if is_closed else None) or turn.now + pause
+    transfer.save(
+        update_fields=["asked_again", "to_agent", "to_team", "refused_by", "next_round_at", "opens_at", "deadline"]
+    )
+    turn.record(
+        "transfer.asked_again",
+        session,
+        transfer_id=transfer.pk,
+        kind=transfer.kind,
+        reason=reason,
+        times=transfer.asked_again,
+        waiting_since=transfer.waiting_since.isoformat(),
+        declined_by=declined_by,
+        to_team_id=transfer.to_team_id,
+        **_clocks(transfer),
+    )
+
+
+def _to_everybody(turn: Turn, transfer: Transfer) -> ChatSession:
+    """Of its team, else of the session's, else of whatever names none. Returns its session."""
+    session = turn.session(transfer.session_id)
+    transfer.to_agent = None
+    transfer.to_team = transfer.to_team or session.team or turn.tenant.default_team
+    return session
+
+
+def _clocks(transfer: Transfer) -> dict[str, str | None]:
+    return {
+        "opens_at": transfer.opens_at.isoformat() if transfer.opens_at else None,
+        "deadline": transfer.deadline.isoformat(timespec="microseconds") if transfer.deadline else None,
+    }
+
+
 def _mind_the_hours(turn: Turn, session: ChatSession, transfer: Transfer) -> None:
-    """A session that waits already does not use up its time while it is closed."""
+    """A session that waits already does not use up its time while it is closed.
+
+    Who is asked again in the closing in which they were asked is neither told again nor given more time.
+    """
     closing = office.closing(office.office_of(turn.tenant, transfer.to_team), turn.now)
-    if closing is None:
+    if closing is None or (closing.opens_at == transfer.opens_at and not closing.becomes_email):
         return
     turn.closed.append((transfer, closing))
     transfer.opens_at = closing.opens_at
@@ -317,6 +423,23 @@ def _mind_the_hours(turn: Turn, session: ChatSession, transfer: Transfer) -> Non
         session.save(update_fields=["expires_at"])
 
 
+def _after_opening(transfer: Transfer) -> datetime | None:
+    """The deadline of what is asked for while it is closed: one time-out after the opening for it, and for each before it.
+
+    None where it is open. Nobody waits for longer than a session does, so that no more than so many are counted.
+    """
+    if transfer.opens_at is None:
+        return None
+    each = seconds("TRANSFER_TIMEOUT")
+    most = max(1, seconds("WAITING_SESSION_TIMEOUT") // each) if each else 1
+    before = Transfer.objects.filter(
+        tenant_id=transfer.tenant_id, status=TransferStatus.PENDING, to_team=transfer.to_team
+    ).exclude(kind=TransferKind.HANDOVER)
+    if transfer.pk:
+        before = before.filter(pk__lt=transfer.pk)
+    return transfer.opens_at + each * min(before[:most].count() + 1, most)
+
+
 def move(
     turn: Turn,
     session: ChatSession,
@@ -324,14 +447,14 @@ def move(
     *,
     reason: str = "",
     agent: Agent | None = None,
-    is_override: bool = False,
+    override: Override = Override.NONE,
 ) -> Transfer:
     """Put an immediate move on record: asked for and ACCEPTED at once."""
     _announce(session)
-    transfer = _new(turn, session, kind, TransferStatus.ACCEPTED, reason=reason)
+    transfer = _new(turn, session, kind, TransferStatus.ACCEPTED, reason=reason, reason_by=turn.actor.kind)
     transfer.to_agent = transfer.accepted_by = agent
     transfer.ended_at = turn.now
-    transfer.is_override = is_override
+    transfer.is_override = bool(override)
     transfer.save(force_insert=True)
     turn.record(
         "transfer.accepted",
@@ -340,7 +463,8 @@ def move(
         kind=kind.value,
         reason=reason,
         agent_id=agent.pk if agent else None,
-        override=is_override,
+        override=bool(override),
+        override_why=override.value,
     )
     return transfer
 
@@ -353,7 +477,15 @@ def _announce(session: ChatSession) -> None:
 
 
 def _new(
-    turn: Turn, session: ChatSession, kind: TransferKind, status: TransferStatus, *, reason: str, trigger: str = ""
+    turn: Turn,
+    session: ChatSession,
+    kind: TransferKind,
+    status: TransferStatus,
+    *,
+    reason: str,
+    reason_by: str,
+    trigger: str = "",
+    reasons: Sequence[dict[str, str]] = (),
 ) -> Transfer:
     sender = session.agent if session.owner_kind == Owner.AGENT else session.bot
     return Transfer(
@@ -367,6 +499,7 @@ def _new(
         from_name=(sender.name if sender else turn.actor.name)[:200],
         reason=reason[:500],
         trigger=trigger[:32],
+        context=package(turn, session, reason=reason, reason_by=reason_by, trigger=trigger, reasons=reasons),
         requested_at=turn.now,
         waiting_since=turn.conversation.waiting_since or turn.now,
     )
@@ -379,7 +512,7 @@ def end_transfer(
     *,
     reason: str = "",
     agent: Agent | None = None,
-    is_override: bool = False,
+    override: Override = Override.NONE,
 ) -> None:
     """End an unanswered transfer, exactly once. Raises `IllegalTransition` when it has ended."""
     if transfer.status != TransferStatus.PENDING or status == TransferStatus.PENDING:
@@ -388,7 +521,7 @@ def end_transfer(
     transfer.accepted_by = agent
     transfer.ended_at = turn.now
     transfer.end_reason = reason[:500]
-    transfer.is_override = is_override
+    transfer.is_override = bool(override)
     transfer.offered_to = transfer.offer_expires_at = None
     transfer.save()
     turn.transfers.remove(transfer)
@@ -399,7 +532,8 @@ def end_transfer(
         kind=transfer.kind,
         reason=reason,
         agent_id=agent.pk if agent else None,
-        override=is_override,
+        override=bool(override),
+        override_why=override.value,
     )
 
 
@@ -409,7 +543,7 @@ def open_flow(turn: Turn | None, flow: GuidedFlow, now: datetime) -> None:
     flow.created_at = flow.updated_at = now
     flow.save(force_insert=True)
     if turn:
-        turn.flows.append(flow)
+        turn.place(flow)
         turn.record("flow.opened", flow_id=flow.pk, status=flow.status, trigger_id=flow.trigger_id)
 
 
@@ -423,6 +557,27 @@ def move_flow(turn: Turn | None, flow: GuidedFlow, to: FlowStatus, now: datetime
         values["lease_until"] = now + seconds("FLOW_LEASE")
     if to in FLOW_BLOCKING:
         values["expires_at"] = now + seconds("FLOW_EXPIRY")
+    elif to == FlowStatus.READY:
+        values["expires_at"] = now + seconds("FLOW_PREVIEW_EXPIRY")
+    _change_flow(flow, **values)
+    if turn:
+        turn.place(flow)
+        turn.record("flow.moved", flow_id=flow.pk, before=before.value, after=to.value, version=flow.version)
+
+
+def renew_lease(turn: Turn | None, flow: GuidedFlow, now: datetime) -> None:
+    """Give a rerun its whole lease again, never beyond its expiry. No move: the version stays. Raises as `move_flow`."""
+    if flow.status != FlowStatus.RERUNNING:
+        raise IllegalTransition(f"Only a rerun has a lease; this flow is {flow.status}.", status=flow.status)
+    until = min(now + seconds("FLOW_LEASE"), flow.expires_at)
+    _change_flow(flow, lease_until=until, updated_at=now)
+    if turn:
+        turn.place(flow)
+        turn.record("flow.renewed", flow_id=flow.pk, version=flow.version, lease_until=until.isoformat())
+
+
+def _change_flow(flow: GuidedFlow, **values: Any) -> None:
+    """Compare-and-set on the version. Raises `FlowMoved`."""
     found = GuidedFlow.objects.filter(pk=flow.pk, version=flow.version)
     # Where it is bound, too: a flow without a conversation moves without a lock, and may be bound meanwhile.
     found = found.filter(conversation=flow.conversation_id) if flow.conversation_id else found.filter(conversation=None)
@@ -431,10 +586,6 @@ def move_flow(turn: Turn | None, flow: GuidedFlow, to: FlowStatus, now: datetime
         raise FlowMoved(version=flow.version, status=flow.status)
     for name, value in values.items():
         setattr(flow, name, value)
-    if turn:
-        turn.flows = [f for f in turn.flows if f.status in FLOW_BLOCKING and f.pk != flow.pk]
-        turn.flows += [flow] if to in FLOW_BLOCKING else []
-        turn.record("flow.moved", flow_id=flow.pk, before=before.value, after=to.value, version=flow.version)
 
 
 def add_participant(turn: Turn, participant: Participant, status: ParticipantStatus) -> None:
@@ -448,12 +599,12 @@ def add_participant(turn: Turn, participant: Participant, status: ParticipantSta
     elif participant.contact:
         _await_notice(turn, participant)
     if participant.history == HistoryMode.FROM_NOW:
-        participant.history_from = turn.now
+        participant.history_from_seq = turn.conversation.seq + 1
     participant.save(force_insert=True)
     _record_participant(turn, participant, participant.status)
 
 
-def move_participant(turn: Turn, participant: Participant, status: ParticipantStatus) -> None:
+def move_participant(turn: Turn, participant: Participant, status: ParticipantStatus, **data: Any) -> None:
     participant.status = status
     if status == ParticipantStatus.JOINED:
         participant.joined_at = turn.now
@@ -464,7 +615,7 @@ def move_participant(turn: Turn, participant: Participant, status: ParticipantSt
         participant.notice_status = NoticeStatus.NONE
     participant.notice_due_at = None
     participant.save()
-    _record_participant(turn, participant, participant.status)
+    _record_participant(turn, participant, participant.status, **data)
 
 
 def end_participations(turn: Turn) -> None:
@@ -473,7 +624,15 @@ def end_participations(turn: Turn) -> None:
         conversation=turn.conversation, status__in=(ParticipantStatus.INVITED, ParticipantStatus.JOINED)
     )
     for participant in inside.order_by("pk"):
-        move_participant(turn, participant, ParticipantStatus.ENDED)
+        move_participant(turn, participant, ParticipantStatus.ENDED, reason="the work has ended")
+
+
+def end_collaboration(turn: Turn, *agent_ids: int, reason: str) -> None:
+    """These agents are in the conversation beside its owner no longer: they own it now, or have left the desk."""
+    inside = (ParticipantStatus.INVITED, ParticipantStatus.JOINED)
+    beside = Participant.objects.filter(conversation=turn.conversation, agent_id__in=agent_ids, status__in=inside)
+    for participant in beside.order_by("pk"):
+        move_participant(turn, participant, ParticipantStatus.ENDED, reason=reason)
 
 
 def invite_again(turn: Turn, participant: Participant) -> None:
@@ -548,17 +707,37 @@ def end_mail(turn: Turn, mail: Mail, *, error: str = "") -> None:
         turn.record("mail.sent", mail.session, mail_id=mail.pk, transfer_id=mail.transfer_id)
 
 
-def flag(turn: Turn, need: dict[str, Any]) -> None:
-    """Mark the conversation as needing a human, with the evidence."""
+SERVED, TAKEN_UP, ANSWERED = "a human serves", "somebody has the turn again", "the customer was answered"
+"""Why a flag went by itself."""
+
+
+def flag(turn: Turn, need: dict[str, Any], *, waiting_since: datetime | None = None) -> None:
+    """Mark the conversation as needing a human, with the evidence. Where a human serves nobody has to be called.
+
+    With `waiting_since` its waiting clock goes on from then, unless it runs for longer already.
+    """
     conversation: Conversation = turn.conversation
     if conversation.needs_human and conversation.need == need:
         return
+    if turn.live and turn.live.is_human_served:
+        return
     conversation.needs_human, conversation.need = True, need
-    turn.record("attention.raised", turn.live, **{k: v for k, v in need.items() if k != "evidence"})
+    told = {k: v for k, v in need.items() if k != "evidence"}
+    if waiting_since:
+        since = conversation.waiting_since = min(conversation.waiting_since or waiting_since, waiting_since)
+        told["waiting_since"] = since.isoformat(timespec="microseconds")
+    turn.record("attention.raised", turn.live, **told)
 
 
 def unflag(turn: Turn, reason: str) -> None:
-    """A human has looked at it."""
+    """A human has looked at it, or nobody has to any more."""
     if turn.conversation.needs_human:
         turn.conversation.needs_human, turn.conversation.need = False, {}
         turn.record("attention.cleared", turn.live, reason=reason)
+
+
+def set_aside(turn: Turn, reason: str) -> None:
+    """Somebody has decided that the customer's words want no answer; the flag goes with them."""
+    if turn.conversation.needs_human or turn.conversation.unanswered_since:
+        turn.conversation.needs_human, turn.conversation.need = False, {}
+        turn.record("attention.cleared", turn.live, reason=reason, set_aside=True)

@@ -20,7 +20,7 @@ from config.db import retried
 from config.free_json import checked_text
 from messaging_app import stream
 from messaging_app.models import Conversation
-from sessions_app import access, assignment, reply_times, sla
+from sessions_app import access, assignment, reply_times, sla, wake
 from sessions_app import turn as turns
 from sessions_app.errors import NotFound, StaleEpoch
 from sessions_app.field_rights import by_role
@@ -84,6 +84,7 @@ _WRITTEN = [
     "needs_human",
     "need",
     "waiting_since",
+    "unanswered_since",
     "is_urgent",
     "pinned_at",
     "todo_at",
@@ -127,7 +128,7 @@ def taking(
                 raise StaleEpoch(
                     epoch=turn.conversation.epoch,
                     controller=turn.conversation.controller,
-                    owner_name=access.owner_name(turn.live) if turn.live else "nobody",
+                    owner_name=access.told_owner(actor, turn.live) if turn.live else "nobody",
                 )
             yield turn
             _close(turn, before)
@@ -144,14 +145,7 @@ def _close(turn: Turn, before: tuple[object, ...]) -> None:
         turn.conversation.save(update_fields=_WRITTEN)
     stream.write(turn.operations)
     if is_left or any(operation.type in FREES for operation in turn.operations):
-        transaction.on_commit(partial(_drain, turn.conversation.tenant_id), robust=True)
-
-
-def _drain(tenant_id: int) -> None:
-    """Somebody may have room now for what waits elsewhere."""
-    from sessions_app import sweep  # it takes conversations by verbs, which have this shape
-
-    sweep.drain(tenant_id)
+        transaction.on_commit(partial(wake.wake, turn.conversation.tenant_id), robust=True)
 
 
 def _values(conversation: Conversation) -> tuple[object, ...]:

@@ -132,6 +132,15 @@ class Origin(StrEnum):
     GROUPED = "grouped"  # found afterwards in messages that nobody announced
 
 
+class Override(StrEnum):
+    """Why an agent has more than they take on: what an operation's `override_why` says beside `override`."""
+
+    NONE = ""
+    FULL = "full"  # a supervisor took it all the same, and had no room
+    DRAINED = "drained"  # a supervisor took it all the same, who gets nothing new
+    CAME_BACK = "came_back"  # after a pause it is theirs again, whatever they have taken meanwhile
+
+
 class TransferKind(StrEnum):
     ESCALATION = "escalation"
     HANDOVER = "handover"
@@ -160,6 +169,8 @@ class FlowStatus(StrEnum):
 
 
 FLOW_BLOCKING = frozenset({FlowStatus.WAITING, FlowStatus.RERUNNING})
+FLOW_OPEN = FLOW_BLOCKING | {FlowStatus.READY}
+"""Those that have not ended; each of them expires."""
 FLOW_TRANSITIONS: dict[FlowStatus, frozenset[FlowStatus]] = {
     FlowStatus.WAITING: frozenset({FlowStatus.RERUNNING, FlowStatus.EXPIRED, FlowStatus.IGNORED, FlowStatus.FAILED}),
     FlowStatus.RERUNNING: frozenset(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from sessions_app import assignment, sweep
-from sessions_app.actions import backlog, batches, mails, notices, presence, recovery
+from sessions_app.actions import backlog, batches, departure, mails, notices, presence, recovery
 
 
 @shared_task
@@ -16,6 +16,11 @@ def sweep_due() -> int:
 @shared_task
 def move_on_from_silent_agents() -> int:
     return recovery.move_on_from_silent_agents()
+
+
+@shared_task
+def finish_departures() -> int:
+    return departure.finish_departures()
 
 
 @shared_task

@@ -22,12 +22,20 @@ from messaging_app import stream
 from messaging_app.models import Conversation, Operation
 from sessions_app.errors import NotFound
 from sessions_app.models import ChatSession, GuidedFlow, SlaClock, Transfer
-from sessions_app.states import FLOW_BLOCKING, OPEN, Owner, Status, TransferStatus
+from sessions_app.states import FLOW_BLOCKING, FLOW_OPEN, OPEN, FlowStatus, Owner, Status, TransferStatus
+
+LONGEST_PAUSE = timedelta(hours=1)
+"""Between two times that the same transfer is asked again; longer only where `TRANSFER_TIMEOUT` is."""
 
 
 def seconds(name: str) -> timedelta:
     """A time span of the domain, by its name in settings.TANDEM."""
     return timedelta(seconds=settings.TANDEM[name])
+
+
+def pause_after(times: int, patience: timedelta) -> timedelta:
+    """How long what has been asked again so many times waits for the next: 1, 2, 4 … times its `patience`. Pure."""
+    return max(patience, min(patience * 2 ** min(times - 1, 20), LONGEST_PAUSE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +65,13 @@ class Turn:
     sessions: list[ChatSession]  # open ones, oldest first
     transfers: list[Transfer]  # unanswered ones
     flows: list[GuidedFlow]  # those that block
+    previews: list[GuidedFlow]  # those that do not, and have not ended
     clocks: list[SlaClock] = field(default_factory=list)  # those that have not ended
     rule: str = ""
     operations: list[Operation] = field(default_factory=list)
     agents: dict[int, Agent] = field(default_factory=dict)  # locked
     closed: list[tuple[Transfer, Closing]] = field(default_factory=list)  # asked for in this verb while nobody is there
+    followed: int = 0  # how many of the operations `unanswered` has seen
     told: dict[str, Any] = field(default_factory=dict)  # what the answer's detail says, whichever the verb
     _tenant: Tenant | None = None
 
@@ -90,6 +100,11 @@ class Turn:
             return ChatSession.objects.get(pk=session_id, conversation=self.conversation)
         except ChatSession.DoesNotExist:
             raise NotFound("There is no such session.") from None
+
+    def place(self, flow: GuidedFlow) -> None:
+        """A flow that began, was bound or has moved: among those that block, the previews, or neither."""
+        self.flows = [f for f in self.flows if f.pk != flow.pk] + [flow] * (flow.status in FLOW_BLOCKING)
+        self.previews = [f for f in self.previews if f.pk != flow.pk] + [flow] * (flow.status == FlowStatus.READY)
 
     def transfer_of(self, session: ChatSession) -> Transfer | None:
         return next((t for t in self.transfers if t.session_id == session.pk and t.is_pending), None)
@@ -165,19 +180,20 @@ def lock(actor: Actor, conversation_id: int, *, known_only: bool = True) -> Turn
     if conversation is None or (actor.conversation_id or conversation.pk) != conversation.pk:
         raise NotFound("There is no such conversation.")
     sessions = ChatSession.objects.filter(conversation=conversation, status__in=sorted(OPEN))
-    flows = GuidedFlow.objects.filter(conversation=conversation, status__in=sorted(FLOW_BLOCKING))
+    flows = GuidedFlow.objects.filter(conversation=conversation, status__in=sorted(FLOW_OPEN))
     open_sessions: list[ChatSession] = list(sessions.annotate(db_now=clock.DbNow()).order_by("opened_at", "pk"))
     if known_only and actor.kind == ActorKind.BOT and not _has_worked(actor, conversation, open_sessions):
         raise NotFound("There is no such conversation.")
-    blocking: list[GuidedFlow] = list(flows.annotate(db_now=clock.DbNow()).order_by("pk"))
-    read: list[Any] = [conversation, *open_sessions, *blocking]
+    open_flows: list[GuidedFlow] = list(flows.annotate(db_now=clock.DbNow()).order_by("pk"))
+    read: list[Any] = [conversation, *open_sessions, *open_flows]
     return Turn(
         conversation=conversation,
         actor=actor,
         now=max(row.db_now for row in read) + clock.offset,
         sessions=open_sessions,
         transfers=_unanswered(open_sessions),
-        flows=blocking,
+        flows=[flow for flow in open_flows if flow.status in FLOW_BLOCKING],
+        previews=[flow for flow in open_flows if flow.status == FlowStatus.READY],
         clocks=_clocks(open_sessions),
     )
 

@@ -1,14 +1,16 @@
 """Who may read what (design: reliability.md). Every read of the API, the events and the sockets goes through here.
 
 Agents read the whole tenant, notes included: the desk is shared. An integrator reads the tenant without the notes. A
-bot reads the sessions it works or worked, and what is said around them while one is open. Customers and participants
-read one conversation, as far as it was shared with them. So an operation of no conversation (an agent's presence) is
-for agents and integrators: who hears of some conversations only does not hear of it.
+bot reads the sessions it works or worked, up to their ends, and what is said around them while one is open or a guided
+flow of its own is: who asks the customer something hears the answer. Customers and participants read one conversation,
+as far as it was shared with them. What came before an end or a question is decided by arrival, never by a sender's
+clock. An operation of no conversation (an agent's presence) is for agents and integrators: who hears of some
+conversations only does not hear of it.
 """
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from agents_app.actors import Actor, ActorKind
 from agents_app.scopes import Scope
@@ -18,7 +20,7 @@ from messaging_app.models import Conversation, Message, Operation
 from sessions_app.actions.people import visible_to
 from sessions_app.errors import NotFound
 from sessions_app.models import ChatSession, GuidedFlow, Participant, Transfer
-from sessions_app.states import OPEN, ParticipantStatus
+from sessions_app.states import FLOW_OPEN, OPEN, ParticipantStatus
 
 _WHOLE_TENANT = (ActorKind.AGENT, ActorKind.INTEGRATOR, ActorKind.SYSTEM)
 FOR_OUTSIDERS = (
@@ -38,6 +40,7 @@ FOR_OUTSIDERS = (
     "participant.removed",
 )
 """The events that a customer or participant hears of."""
+_ENDS = ("session.completed", "session.cancelled", "session.timed_out")
 
 
 def conversations(actor: Actor) -> QuerySet[Conversation]:
@@ -87,7 +90,7 @@ def messages(actor: Actor) -> QuerySet[Message]:
     if actor.kind == ActorKind.INTEGRATOR:
         return rows
     if actor.kind == ActorKind.BOT:
-        return rows.filter(_near(actor))
+        return rows.filter(_heard(actor))
     if actor.kind == ActorKind.PARTICIPANT:
         participant = _participant(actor)
         return visible_to(participant) if participant else rows.none()
@@ -125,7 +128,8 @@ def operations(actor: Actor) -> QuerySet[Operation]:
     participant = _participant(actor)
     if participant is None:
         return rows.none()
-    return rows.filter(at__gte=participant.history_from) if participant.history_from else rows
+    since = participant.history_from_seq
+    return rows if since is None else rows.filter(seq__gte=since)
 
 
 def conversation(actor: Actor, conversation_id: int) -> Conversation:
@@ -141,11 +145,29 @@ def _of_bot(actor: Actor) -> QuerySet[ChatSession]:
 
 
 def _near(actor: Actor) -> Q:
-    """In a session of the bot's, or in a conversation where it has one open: it is told what it missed."""
+    """In a session of the bot's, in a conversation where it has one open, or while a flow of its own asked there."""
     own = _of_bot(actor)
-    return Q(session_id__in=own.values("pk")) | Q(
-        conversation_id__in=own.filter(status__in=sorted(OPEN)).values("conversation_id")
+    here = own.filter(status__in=sorted(OPEN)).values("conversation_id")
+    return Q(session_id__in=own.values("pk")) | Q(conversation_id__in=here) | Q(Exists(_asking(actor, OuterRef("at"))))
+
+
+def _heard(actor: Actor) -> Q:
+    """The same of messages. What was put into a session after its end, by when it was said, came to somebody else."""
+    own = _of_bot(actor)
+    here = own.filter(status__in=sorted(OPEN)).values("conversation_id")
+    ended = Operation.objects.filter(session_id=OuterRef("session_id"), type__in=_ENDS, seq__lt=OuterRef("seq"))
+    came = Operation.objects.filter(
+        Exists(_asking(actor, OuterRef("at"))), conversation_id=OuterRef("conversation_id"), seq=OuterRef("seq")
     )
+    in_time = Q(session_id__in=own.values("pk")) & ~Q(Exists(ended))
+    return in_time | Q(conversation_id__in=here) | Q(Exists(came))
+
+
+def _asking(actor: Actor, moment: OuterRef) -> QuerySet[GuidedFlow]:
+    """The bot's flows of a conversation that were open at a moment: from the question to their end."""
+    own = GuidedFlow.objects.filter(tenant_id=actor.tenant_id, client_id=actor.pk)
+    here = own.filter(conversation_id=OuterRef("conversation_id"), created_at__lte=moment)
+    return here.filter(Q(status__in=sorted(FLOW_OPEN)) | Q(updated_at__gte=moment))
 
 
 def _participant(actor: Actor) -> Participant | None:

@@ -21,10 +21,12 @@ from agents_app.models import Agent, ApiClient, PresenceChange, Team, Tenant
 from config import clock
 from config.errors import DomainError
 from messaging_app import stream
+from messaging_app.batch import Row
 from messaging_app.models import Conversation, Message, NeedRule, Operation
 from messaging_app.thread import Words
-from sessions_app.actions import desk, intake, lifecycle, people, talk, transfers
+from sessions_app.actions import batches, desk, intake, lifecycle, people, shop, talk, transfers
 from sessions_app.models import ChatSession, Participant, Transfer
+from sessions_app.record.check import Check
 from sessions_app.states import LIVE, Kind, Owner, Status, TransferStatus
 from sessions_app.turn import Outcome
 
@@ -62,6 +64,10 @@ class Cast:
 
     def agent(self, name: str) -> Agent:
         return Agent.objects.get(pk=self._agents[name].pk)
+
+    def pk(self, name: str) -> int:
+        """Of an agent or a program."""
+        return (self._agents.get(name) or self._clients[name]).pk
 
     def bot_row(self, name: str) -> ApiClient:
         return ApiClient.objects.get(pk=self._clients[name].pk)
@@ -194,10 +200,24 @@ class Chat:
             actor=actor, conversation_id=self.id, words=words, epoch=self.epoch if epoch == -1 else epoch
         )
 
-    def echo(self, content: str = "I am here myself.", message_id: str = "") -> Outcome:
+    def echo(self, content: str = "I am here myself.", message_id: str = "", **more: Any) -> Outcome:
         """A person answers from the shop's own app."""
-        words = Words(content=content, message_id=message_id)
-        return talk.echo_message(actor=self.cast.channel, conversation_id=self.id, words=words)
+        words = Words(content=content, message_id=message_id, **more)
+        return shop.echo_message(actor=self.cast.channel, conversation_id=self.id, words=words)
+
+    def brings(self, *rows: tuple[str, float, str], actor: Actor | None = None) -> None:
+        """A batch, in one operation: who said it, how many seconds ago, and the words."""
+        place = self.row
+        batch = (
+            Row(
+                line=number, platform=place.platform, shop_id=place.shop_id, account_id=place.account_id,
+                message_id=f"row-{place.pk}-{place.seq}-{number}", sender_type=sender, content=content,
+                sent_at=clock.now() - timedelta(seconds=age), is_robot=sender == "bot",
+            )
+            for number, (sender, age, content) in enumerate(rows, 1)
+        )  # fmt: skip
+        report = batches.ingest_batch(actor=actor or self.cast.channel, rows=batch)
+        assert report.accepted == len(rows), report
 
     def escalate(self, actor: Actor | None = None, **more: Any) -> Outcome:
         return transfers.request_transfer(actor=actor or self.cast.bargain, conversation_id=self.id, **more)
@@ -313,9 +333,15 @@ def broken_invariants() -> Iterable[str]:
     yield from _untold_presence()
 
 
+def wrong_in_the_record() -> Iterable[str]:
+    """What `check_stream` would tell."""
+    for tenant in Tenant.objects.order_by("pk"):
+        yield from map(str, Check(tenant).run())
+
+
 def _untold_presence() -> Iterable[str]:
     """Each line of a time sheet has its event and each event its line, with the same facts in the same order."""
-    facts = ("availability", "reason", "is_heard", "max_load")
+    facts = ("availability", "reason", "is_heard", "max_load", "is_drained")
     sheets, told = defaultdict(list), defaultdict(list)
     for agent_id, *line in PresenceChange.objects.order_by("at", "pk").values_list("agent_id", "at", *facts):
         sheets[agent_id].append(line)
@@ -382,4 +408,13 @@ def _replayed(operations: list[Operation]) -> dict[int, tuple[str, str]]:
     return states
 
 
-__all__ = ["Cast", "Chat", "Later", "broken_invariants", "refused", "refused_leaving", "snapshot"]
+__all__ = [
+    "Cast",
+    "Chat",
+    "Later",
+    "broken_invariants",
+    "refused",
+    "refused_leaving",
+    "snapshot",
+    "wrong_in_the_record",
+]

@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection, connections
 
+from agents_app import loops
+from agents_app.models import Backoff
 from config import clock
-from tests.cast import Cast, Chat, Later, broken_invariants
+from sessions_app import sweep, wake
+from tests import packages
+from tests.cast import Cast, Chat, Later, broken_invariants, wrong_in_the_record
+from tests.unguarded import let_tests_empty_the_record
 
+let_tests_empty_the_record()
 HERE = Path(__file__).parent
 CORE = (
     "actions",
@@ -20,6 +27,7 @@ CORE = (
     "cases/test_a10_marks.py",
     "cases/test_a11_echoes.py",
     "cases/test_t01_times.py",
+    "cases/test_t02_one_row.py",
     "cases/test_t03_free_json.py",
     "cases/test_t03_texts_of_programs.py",
     "cases/test_t04_who_brings.py",
@@ -29,7 +37,26 @@ CORE = (
     "cases/test_t06_rules.py",
     "cases/test_t06_sessions.py",
     "cases/test_t07_admin.py",
+    "cases/test_t09_forgetting.py",
+    "cases/test_t09_held_against_the_rows.py",
+    "cases/test_t09_keys_that_were_replaced.py",
+    "cases/test_t09_the_record.py",
+    "cases/test_t10_overnight.py",
+    "cases/test_t10_the_drain.py",
+    "cases/test_t10_waiting_without_growth.py",
+    "cases/test_t11_capacity.py",
+    "cases/test_t11_departure.py",
+    "cases/test_t11_offers.py",
     "cases/test_t12_what_was_said.py",
+    "cases/test_t15_lost_requests.py",
+    "cases/test_t15_nameless_bots.py",
+    "cases/test_t15_nobody_forgotten.py",
+    "cases/test_t15_withdrawn.py",
+    "cases/test_t16_seen_by_arrival.py",
+    "cases/test_t17_the_package.py",
+    "cases/test_t18_bots_that_come_back.py",
+    "cases/test_t18_flows.py",
+    "cases/test_t19_collaborators.py",
     "joined",
     "live",
     "notices",
@@ -109,10 +136,44 @@ def _keep_groups_together(items: list[pytest.Item]) -> None:
             assert item.nodeid.endswith(its)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """When a test is over, each transfer that it stored has a context package that fits its published schema (T17)."""
+    yield
+    asked = {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
+    if not (asked or item.get_closest_marker("django_db")) or item.get_closest_marker("damaged"):
+        return
+    from django.db import connection
+
+    if connection.connection is None or connection.needs_rollback:
+        return  # it asked the database nothing, or broke its transaction on purpose
+    if rows := packages.stored():
+        _validated[item.nodeid] = len(rows)
+        assert packages.invalid(rows) == []
+
+
+_validated: dict[str, int] = {}
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _validated:
+        told = f"{sum(_validated.values())} transfers of {len(_validated)} tests have a package that fits its schema"
+        terminalreporter.write_line(told)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Say why a test is run once more; pytest-rerunfailures only says that it is. Workers have no say: their leader has."""
     if report.outcome == "rerun" and not os.environ.get("PYTEST_XDIST_WORKER"):  # type: ignore[comparison-overlap]
         print(f"\n{report.nodeid} is run once more, because of:\n{report.longreprtext}\n")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leave_the_server_its_connections() -> Iterator[None]:
+    """A file's pool keeps what its rivals held, fifty of the hundred that a server has, and the next files race beside it."""
+    yield
+    if connection.vendor == "postgresql":
+        connections.close_all()
+        connection.close_pool()
 
 
 @pytest.fixture
@@ -122,11 +183,41 @@ def later() -> Iterator[Later]:
     clock.offset = timedelta(0)
 
 
+@pytest.fixture(autouse=True)
+def _woken_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its commit, whatever wakes the drain of a queue runs it there and then, in the test's own thread and connection.
+
+    A test of the thread that does it in production asks for `the_real_waker`.
+    """
+    if "the_real_waker" not in request.fixturenames:
+        monkeypatch.setattr(wake, "wake", sweep.look)
+
+
 @pytest.fixture
-def cast(db: None, later: Later) -> Iterator[Cast]:
-    """One shop's desk. When the test is over, what it left in the database breaks no invariant of the domain."""
+def the_real_waker() -> Iterator[None]:
+    """The queue is drained by a thread, which needs commits that are seen elsewhere (`transactional_db`)."""
+    yield
+    wake.stop(10)
+    wake.begin_anew()
+
+
+@pytest.fixture
+def cast(db: None, later: Later, request: pytest.FixtureRequest) -> Iterator[Cast]:
+    """One shop's desk. When the test is over, what it left in the database breaks no invariant of the domain, and of the
+    verbs' own tests agrees with the record (T9); and nothing has failed in a loop, whose guard would hide it. A test in which
+    something is meant to fail asks for `failures_are_meant`.
+    """
     yield Cast()
     assert list(broken_invariants()) == []
+    if request.path.parent.name in ("actions", "batches", "joined"):
+        assert list(wrong_in_the_record()) == []
+    if "failures_are_meant" not in request.fixturenames:
+        assert (loops.failures(), list(Backoff.objects.values_list("loop", "key", "error"))) == ({}, [])
+
+
+@pytest.fixture
+def failures_are_meant() -> None:
+    """Items fail in this test on purpose."""
 
 
 @pytest.fixture

@@ -93,6 +93,7 @@ class MailStandIn:
     port: int = 0
     mails: list[str] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
+    refusal: str = "550 no such mailbox here"
     is_silent: bool = False
     _over: Event = field(default_factory=Event)
 
@@ -115,7 +116,7 @@ def mail_stand_in() -> Iterator[MailStandIn]:
                     stand_in.mails.append("".join(lines).replace("\r\n", "\n"))
                     self._say("250 taken")
                 elif verb == "RCPT" and any(address in line for address in stand_in.refused):
-                    self._say("550 no such mailbox here")
+                    self._say(stand_in.refusal)
                 else:
                     self._say("221 bye" if verb == "QUIT" else "250 well")
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tests.cast import APPS
+
 PACKAGES = ("config", "agents_app", "messaging_app", "sessions_app")
 ACTIONS = "sessions_app/actions"
 WITH_STATUS = {"ChatSession", "Transfer", "GuidedFlow", "Participant"}
@@ -63,6 +65,7 @@ def writes_of_status(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 MAY_SET_STATUS = {
     "sessions_app/oplog.py",
+    "sessions_app/record/replay.py",  # of what is replayed, which is no row: the test below
     "sessions_app/workbench/design/props.py",  # of rows that are drawn and never stored: the test below
 }
 
@@ -79,6 +82,16 @@ def test_the_design_page_stores_nothing(path: str) -> None:
     called = {_name(node.func) for node in ast.walk(TREES[path]) if isinstance(node, ast.Call)}
     assert called & {"save", "create", "bulk_create", "update", "get_or_create", "update_or_create"} == set()
     assert not any(isinstance(node, ast.Attribute) and node.attr == "objects" for node in ast.walk(TREES[path]))
+
+
+def test_the_replay_of_the_record_knows_no_row() -> None:
+    """It has sessions and transfers of its own."""
+    imported = {
+        node.module for node in ast.walk(TREES["sessions_app/record/replay.py"]) if isinstance(node, ast.ImportFrom)
+    }
+    assert {name for name in imported if name and name.partition(".")[0] in {"django", "config", *APPS}} == {
+        "sessions_app.states"
+    }
 
 
 def test_oplog_is_where_it_is_written() -> None:
@@ -158,8 +171,12 @@ def test_a_verb_takes_ids_and_not_rows(verb: str) -> None:
 NO_CONVERSATION = {
     "flows.open_flow",
     "flows.move_flow",
+    "flows.renew_flow",
     "presence.declare_availability",
     "presence.change_capacity",
+    "departure.dismiss_agent",
+    "departure.drain_agent",
+    "departure.undrain_agent",
 }
 """What these change may belong to none: an unbound flow, an agent's own row."""
 

@@ -16,10 +16,12 @@ from django.db.migrations.executor import MigrationExecutor
 from agents_app.models import Agent, ApiClient, Team, Tenant
 from config import clock
 from messaging_app import stream
-from messaging_app.models import Conversation, Message, Operation, ReadCursor
+from messaging_app.models import Conversation, Message, Operation, ReadCursor, RecordMark
 from sessions_app.models import ChatSession, GuidedFlow, Participant, Transfer
 from sessions_app.states import LIVE, Kind, Status, TransferStatus
+from tests import packages
 from tests.cast import APPS, Cast, Chat
+from tests.unguarded import delete_operations
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def session(chat: Chat, **fields: Any) -> ChatSession:
 
 def transfer(chat: Chat, of: ChatSession, **fields: Any) -> Transfer:
     now = clock.now()
-    given = {"kind": "escalation", "status": TransferStatus.PENDING} | fields
+    given = {"kind": "escalation", "status": TransferStatus.PENDING, "context": packages.plain()} | fields
     return Transfer.objects.create(
         tenant=chat.cast.tenant, conversation_id=chat.id, session=of, requested_at=now, waiting_since=now, **given
     )
@@ -52,21 +54,21 @@ def transfer(chat: Chat, of: ChatSession, **fields: Any) -> Transfer:
 def message(chat: Chat, message_id: str = "m-1", **fields: Any) -> Message:
     given = {"sender_type": "customer", "content": "Hello", "seq": 1, "platform": "default"} | fields
     return Message.objects.create(
-        tenant_id=chat.row.tenant_id, conversation_id=chat.id, message_id=message_id, sent_at=clock.now(), **given
+        tenant_id=chat.cast.tenant.pk, conversation_id=chat.id, message_id=message_id, sent_at=clock.now(), **given
     )
 
 
 def operation(chat: Chat, seq: int, **fields: Any) -> Operation:
     given = {"type": "tested", "actor_kind": "system", "chain": "x" * 64} | fields
     return Operation.objects.create(
-        tenant_id=chat.row.tenant_id, conversation_id=chat.id, seq=seq, at=clock.now(), **given
+        tenant_id=chat.cast.tenant.pk, conversation_id=chat.id, seq=seq, at=clock.now(), **given
     )
 
 
 def alone(chat: Chat, **fields: Any) -> Operation:
     """Of no conversation."""
     given = {"seq": 1, "type": "tested", "actor_kind": "system", "chain": "x" * 64} | fields
-    return Operation.objects.create(tenant_id=chat.row.tenant_id, at=clock.now(), **given)
+    return Operation.objects.create(tenant_id=chat.cast.tenant.pk, at=clock.now(), **given)
 
 
 # --- One live session ---
@@ -265,6 +267,28 @@ def test_an_operation_of_no_conversation_is_number_one_and_not_rewritten(chat: C
     refuses(lambda: Operation.objects.filter(pk=made.pk).update(pos=2))
 
 
+def test_an_operation_is_not_deleted(chat: Chat) -> None:
+    made, other = operation(chat, 1), alone(chat)
+    refuses(lambda: Operation.objects.filter(pk=made.pk).delete())
+    refuses(lambda: Operation.objects.filter(pk=other.pk).delete())
+    refuses(lambda: Operation.objects.all().delete())
+    assert Operation.objects.count() == 2
+
+
+def test_what_a_mark_covers_may_go_and_no_more(chat: Chat) -> None:
+    operation(chat, 1), operation(chat, 2)
+    first, second = alone(chat), alone(chat)
+    tenant, rest = chat.cast.tenant, {"kind": "forgotten", "chain": "x", "at": clock.now(), "signature": "x"}
+    RecordMark.objects.create(tenant=tenant, conversation_id=chat.id, seq=1, **rest)
+    RecordMark.objects.create(tenant=tenant, seq=first.pk, **rest)
+    RecordMark.objects.create(tenant=Cast("else").tenant, conversation_id=chat.id, seq=9, **rest)
+    refuses(lambda: Operation.objects.filter(seq=2).delete())
+    refuses(lambda: Operation.objects.filter(pk=second.pk).delete())
+    Operation.objects.filter(conversation=chat.id, seq=1).delete()
+    Operation.objects.filter(pk=first.pk).delete()
+    assert set(Operation.objects.values_list("seq", "conversation_id")) == {(2, chat.id), (1, None)}
+
+
 def test_an_operation_gets_its_position_once(chat: Chat) -> None:
     first, second = operation(chat, 1), operation(chat, 2)
     Operation.objects.filter(pk=first.pk).update(pos=1)
@@ -393,6 +417,7 @@ def test_the_migrations_go_back_and_forth_and_the_rules_are_there_again(transact
     refuses(lambda: Operation.objects.update(type="rewritten"))
     session(chat, status=Status.ACTIVE)
     refuses(lambda: session(chat, status=Status.ACTIVE))
-    Operation.objects.all().delete()  # events are kept for a while, not for ever
+    refuses(lambda: Operation.objects.all().delete())
+    delete_operations()
     chat.cast.chat().serve()
     assert stream.first_broken_link(Operation.objects.order_by("seq")) is None

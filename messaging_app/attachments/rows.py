@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
 
+from agents_app import loops
 from agents_app.actors import Actor
 from config import clock
 from config.db import TryAgain
@@ -19,6 +20,7 @@ from messaging_app.attachments.errors import AttachmentNotFound, AttachmentSent,
 from messaging_app.attachments.models import Attachment
 from messaging_app.models import Conversation, Message
 
+LOOP = "forget-attachments"
 MOST = 10
 """Attachments of one message."""
 MOST_UNSENT = 50
@@ -106,12 +108,15 @@ def forget(most: int = 1000) -> int:
     """
     before = clock.now() - timedelta(seconds=settings.TANDEM["ATTACHMENT_UNSENT"])
     old = Attachment.objects.filter(message=None, created_at__lt=before).order_by("created_at")
-    gone = 0
-    for pk, key in old.values_list("pk", "storage_key")[:most]:
-        if Attachment.objects.filter(pk=pk, message=None).delete()[0]:
-            files.drop(key)
-            gone += 1
-    return gone
+    tried = old.filter(loops.not_put_off(LOOP, "pk"))
+    return sum(loops.each(LOOP, tried.values_list("tenant_id", "pk", "storage_key")[:most], _forget_one))
+
+
+def _forget_one(tenant_id: int, pk: int, key: str) -> bool:
+    if not Attachment.objects.filter(pk=pk, message=None).delete()[0]:
+        return False
+    files.drop(key)
+    return True
 
 
 def erase(*, tenant_id: int, messages: Iterable[int] = (), conversations: Iterable[int] = ()) -> int:

@@ -202,7 +202,7 @@ class _Group:
     """Rules that look at the same texts, and the one pass that says which of them need to look closer."""
 
     def __init__(self, rows: Iterable[RuleLike]) -> None:
-        self.rules = [_Rule(row) for row in rows]
+        self.rules = list(filter(None, map(_built, rows)))
         owned = [(pattern, number) for number, rule in enumerate(self.rules) for pattern in rule.phrases]
         self._owners = [number for _, number in owned]
         self._patterns = Patterns([pattern for pattern, _ in owned])
@@ -212,8 +212,17 @@ class _Group:
         return {self._owners[number] for number in self._patterns.occurring(text)}
 
 
+def _built(row: RuleLike) -> _Rule | None:
+    """None for a row that cannot be a rule for a reason that nobody has thought of: it alone is left out."""
+    try:
+        return _Rule(row)
+    except Exception:
+        logger.exception("Rule of need %r (%s) is passed over.", row.name, row.kind)
+        return None
+
+
 def _rank(row: RuleLike) -> tuple[int, bool, int, str]:
-    return ORDER.index(row.kind), row.effect != ESCALATE, SEVERITIES.index(row.severity), row.name
+    return ORDER.index(row.kind), row.effect != ESCALATE, SEVERITIES.index(row.severity), str(row.name)
 
 
 def _is_known(row: RuleLike) -> bool:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -18,6 +20,7 @@ import orjson
 from django.db import DatabaseError, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
+from agents_app import loops
 from agents_app.scopes import Scope, scopes_of
 from config import clock
 from config.db import locked, retried
@@ -28,6 +31,7 @@ from messaging_app.webhooks.post import Answer, Post, signed
 
 log = logging.getLogger(__name__)
 
+SENDERS, DELIVERIES = "webhook-senders", "webhook-deliveries"
 LEASE = timedelta(seconds=90)
 """Longer than any request: its own seconds, and the resolver's, which cannot be cut short."""
 SCHEDULE = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -51,9 +55,11 @@ def due(endpoint_id: int | None = None) -> list[tuple[int, bool]]:
     """The endpoints (or this one) that something is due to and nobody serves, each with whether it is failing."""
     now = clock.now()
     waiting = WebhookDelivery.objects.filter(endpoint=OuterRef("pk"), next_attempt_at__lte=now)
+    waiting = waiting.filter(loops.not_put_off(DELIVERIES, "pk"))
     free = Q(lease_until=None) | Q(lease_until__lte=now)
     asked = Q(not_before=None) | Q(not_before__lte=now)
-    endpoints = serving().filter(free, asked, Exists(waiting)).order_by("pk")
+    tried = loops.not_put_off(SENDERS, "pk")
+    endpoints = serving().filter(free, asked, tried, Exists(waiting)).order_by("pk")
     if endpoint_id is not None:
         endpoints = endpoints.filter(pk=endpoint_id)
     return [(pk, since is not None) for pk, since in endpoints.values_list("pk", "failing_since")]
@@ -64,34 +70,55 @@ def serve(endpoint_id: int, *, is_stopped: Callable[[], bool] = lambda: False) -
 
     Ends at the first failure, or when its time is over: the caller asks `due` again, and lets others go first.
     """
-    lease = _claim(endpoint_id)
+    claimed = _claim(endpoint_id)
     attempts, start = 0, monotonic()
-    if lease is None:
+    if claimed is None:
         return attempts
+    lease = _Lease(endpoint_id, claimed)
     try:
         with Post() as post:
-            for delivery_id in _next(endpoint_id):
-                if is_stopped() or (renewed := _renew(endpoint_id, lease)) is None:
-                    break
-                lease = renewed
-                delivery = _still_due(delivery_id)
-                if delivery is None:
-                    continue
-                answer = _attempt(post, delivery)
-                if answer is None:
-                    _end(delivery, "The event is no longer kept")
-                    continue
-                attempts += 1
-                _record(delivery, answer)
-                if not answer.is_success or monotonic() - start > SLICE_SECONDS:
+            for answer in loops.each(DELIVERIES, _next(endpoint_id), partial(_sent, post, lease, is_stopped)):
+                attempts += answer is not None
+                is_slow = monotonic() - start > SLICE_SECONDS
+                if lease.is_lost or is_stopped() or (answer and (is_slow or not answer.is_success)):
                     break
     finally:
-        _release(endpoint_id, lease)
+        _release(endpoint_id, lease.until)
     return attempts
+
+
+def _sent(post: Post, lease: _Lease, is_stopped: Callable[[], bool], tenant_id: int, delivery_id: int) -> Answer | None:
+    """Make one attempt and record it; None where there was none to make."""
+    if is_stopped() or not lease.renew():
+        return None
+    delivery = _still_due(delivery_id)
+    if delivery is None:
+        return None
+    answer = _attempt(post, delivery)
+    if answer is None:
+        _end(delivery, "The event is no longer kept")
+        return None
+    _record(delivery, answer)
+    return answer
 
 
 # --- The lease ---------------------------------------------------------------------------------------------------
 # Each is one conditional UPDATE without a join, which is atomic on every database. The time in the column is the token.
+
+
+@dataclass(slots=True)
+class _Lease:
+    endpoint_id: int
+    until: datetime
+    is_lost: bool = False
+
+    def renew(self) -> bool:
+        """False when it was lost, or when the endpoint is not to be sent to any more."""
+        if (until := _renew(self.endpoint_id, self.until)) is None:
+            self.is_lost = True
+            return False
+        self.until = until
+        return True
 
 
 def _claim(endpoint_id: int) -> datetime | None:
@@ -119,10 +146,11 @@ def _release(endpoint_id: int, lease: datetime) -> None:
 # --- One attempt -------------------------------------------------------------------------------------------------
 
 
-def _next(endpoint_id: int) -> list[int]:
-    """What is due, pings first, then in the order of the stream."""
+def _next(endpoint_id: int) -> list[tuple[int, int]]:
+    """What is due, with its tenant: pings first, then in the order of the stream."""
     waiting = WebhookDelivery.objects.filter(endpoint=endpoint_id, next_attempt_at__lte=clock.now())
-    return list(waiting.order_by(F("pos").asc(nulls_first=True), "pk").values_list("pk", flat=True)[:SLICE])
+    tried = waiting.filter(loops.not_put_off(DELIVERIES, "pk"))
+    return list(tried.order_by(F("pos").asc(nulls_first=True), "pk").values_list("tenant_id", "pk")[:SLICE])
 
 
 def _still_due(delivery_id: int) -> WebhookDelivery | None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
+from agents_app import loops
 from config import clock
 from config.db import locked, retried
-from config.errors import DomainError
 from messaging_app import stream
 from messaging_app.models import WebhookDelivery, WebhookEndpoint
 
-log = logging.getLogger(__name__)
+LOOP = "webhook-dispatch"
 
 BATCH = 500
 MOST_BATCHES = 4
@@ -42,16 +41,17 @@ def again(now: datetime) -> dict[str, Any]:
 
 
 def dispatch() -> int:
-    """Make the deliveries of all that is new; returns how many events were looked at. One failure stops no other."""
+    """Make the deliveries of all that is new; returns how many events were looked at. One endpoint's failure stops no other."""
+    behind = serving().filter(loops.not_put_off(LOOP, "pk"), tenant__streamhead__pos__gt=F("pos"))
+    return sum(loops.each(LOOP, behind.values_list("tenant_id", "pk"), _follow))
+
+
+def _follow(tenant_id: int, endpoint_id: int) -> int:
     looked = 0
-    for endpoint_id in serving().filter(tenant__streamhead__pos__gt=F("pos")).values_list("pk", flat=True):
-        try:
-            for _ in range(MOST_BATCHES):
-                looked += (read := _dispatch(endpoint_id))
-                if read < BATCH:
-                    break
-        except DomainError as error:
-            log.warning("webhook %s is behind: %s; the next pass tries again", endpoint_id, error)
+    for _ in range(MOST_BATCHES):
+        looked += (read := _dispatch(endpoint_id))
+        if read < BATCH:
+            break
     return looked
 
 
@@ -90,5 +90,4 @@ def _dispatch(endpoint_id: int) -> int:
 def forget() -> int:
     """Take old deliveries out of the log; returns how many. What is still to be sent stays."""
     old = WebhookDelivery.objects.filter(next_attempt_at=None, created_at__lt=clock.now() - KEPT)
-    ids = list(old.order_by("pk").values_list("pk", flat=True)[:5000])
-    return WebhookDelivery.objects.filter(pk__in=ids).delete()[0]
+    return loops.delete_in_pieces(old)

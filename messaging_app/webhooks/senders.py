@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event, Lock
 from time import monotonic
 
 from django.db import connections
 
+from agents_app import loops
 from messaging_app.webhooks import delivery
 
 log = logging.getLogger(__name__)
@@ -57,7 +59,7 @@ class Senders:
         """One slice; what is left goes to the end of the line."""
         start = monotonic()
         try:
-            made = delivery.serve(endpoint_id, is_stopped=self._stopped.is_set)
+            made = loops.one(delivery.SENDERS, None, endpoint_id, partial(self._slice, endpoint_id)) or 0
         except Exception:
             made = 0
             log.exception("webhook %s could not be served; it is tried again at the next wake", endpoint_id)
@@ -72,6 +74,9 @@ class Senders:
         finally:
             # A thread may wait for hours until it is needed again.
             connections.close_all()
+
+    def _slice(self, endpoint_id: int) -> int:
+        return delivery.serve(endpoint_id, is_stopped=self._stopped.is_set)
 
 
 senders = Senders()

@@ -21,6 +21,7 @@ from config.threads import Threads
 from messaging_app.detection import Need, analyser_for
 from messaging_app.detection.rules import ESCALATE
 from messaging_app.models import Controller, Message, Operation
+from sessions_app import oplog
 from sessions_app.actions.talk import act_on
 from sessions_app.settle import controller_of
 from sessions_app.shape import taking, verb
@@ -79,7 +80,8 @@ def _passed_over(turn: Turn, seq: int, need: Need) -> str:
         return "a human has it, or will"
     since = Operation.objects.filter(conversation=turn.conversation, seq__gt=seq)
     served = Q(data__owner_kind=Owner.AGENT.value) | Q(data__owner_kind=Owner.SHOP.value)
-    if since.filter(served | Q(type="attention.cleared")).exists():
+    by_itself = Q(data__reason__in=(oplog.TAKEN_UP, oplog.ANSWERED))
+    if since.filter(served | (Q(type="attention.cleared") & ~by_itself)).exists():
         return "a human has seen it since"
     said = Operation.objects.get(conversation=turn.conversation, seq=seq)
     went_on = since.filter(type="message.created", data__sender_type=Message.Sender.CUSTOMER.value)

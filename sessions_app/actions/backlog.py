@@ -8,6 +8,7 @@ apart; that of one that died ends by itself.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,6 +22,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import F, Q
 
+from agents_app import loops
 from agents_app.actors import Actor, ActorKind, client_actor
 from agents_app.scopes import Scope
 from config import clock
@@ -33,6 +35,7 @@ from sessions_app.models import Batch
 
 log = logging.getLogger(__name__)
 
+LOOP, FORGETTING = "batches", "forget-batches"
 SMALL = 1000
 """Lines. A batch of so many is stored while its sender waits."""
 SHOWN = 100
@@ -95,7 +98,10 @@ def keep(*, actor: Actor, file: IO[bytes], size: int) -> Batch:
 
 def wake() -> int:
     """Hand the batches that wait for a worker to this process's threads; returns how many were taken."""
-    return sum(_threads.take(pk, partial(work_off, pk)) for pk in _due().values_list("pk", flat=True)[:100])
+    tried = _due().filter(loops.not_put_off(LOOP, "pk")).values_list("tenant_id", "pk")[:100]
+    return sum(
+        _threads.take(pk, partial(loops.one, LOOP, tenant_id, pk, partial(work_off, pk))) for tenant_id, pk in tried
+    )
 
 
 def work_off(batch_id: int) -> None:
@@ -121,14 +127,20 @@ def work_off(batch_id: int) -> None:
 
 def forget() -> int:
     """Drop batches that ended long ago, and files that a worker had no time to drop; returns how many batches."""
-    ended = Batch.objects.filter(ended_at__isnull=False)
-    for batch in ended.filter(state=State.DONE).exclude(file="")[:1000]:
-        _drop_file(batch)
-    old = list(ended.filter(ended_at__lt=clock.now() - KEPT)[:1000])
-    for batch in old:
-        _drop_file(batch)
-        batch.delete()
-    return len(old)
+    ended = Batch.objects.filter(loops.not_put_off(FORGETTING, "pk"), ended_at__isnull=False)
+    left = ended.filter(state=State.DONE).exclude(file="").values_list("tenant_id", "pk")[:1000]
+    deque(loops.each(FORGETTING, left, _forget_file), maxlen=0)
+    old = ended.filter(ended_at__lt=clock.now() - KEPT).values_list("tenant_id", "pk")[:1000]
+    return sum(loops.each(FORGETTING, old, _forget_batch))
+
+
+def _forget_file(tenant_id: int, batch_id: int) -> None:
+    _drop_file(Batch.objects.get(pk=batch_id))
+
+
+def _forget_batch(tenant_id: int, batch_id: int) -> bool:
+    _forget_file(tenant_id, batch_id)
+    return bool(Batch.objects.filter(pk=batch_id).delete()[0])
 
 
 # --- The parts ---------------------------------------------------------------------------------------------------

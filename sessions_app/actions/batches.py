@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from itertools import batched
 from typing import Any
@@ -20,6 +21,7 @@ from django.conf import settings
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, connection, transaction
 from django.db.models import Max, Q
 
+from agents_app import loops
 from agents_app.actors import Actor, ActorKind, system_actor
 from config import clock
 from config.db import TryAgain, locked, retried
@@ -51,6 +53,7 @@ from sessions_app.turn import Turn, seconds
 
 log = logging.getLogger(__name__)
 
+GROUPING = "grouping"
 HELD = 1_000
 """Rows of living conversations that are kept back at most while a batch or file is read: as many as a batch has that is
 answered at once, and as are stored in one transaction without making others wait."""
@@ -307,7 +310,7 @@ def _history(actor: Actor, rows: list[Row], report: Report) -> dict[int, list[Ro
     work: list[tuple[Conversation, list[Row]]] = []
     for key, new in unknown.items():
         conversation = conversations[key]
-        if conversation.pk in alive or new[-1].sent_at + gap > now:
+        if conversation.pk in alive or conversation.unanswered_since or new[-1].sent_at + gap > now:
             later[conversation.pk] = new
         else:
             work.append((conversation, new))
@@ -409,10 +412,12 @@ class _Plan:
         report.sessions_extended += len(self.extended)
         report.sessions_joined += sum(gone.pk <= report.since for gone, _ in self.joined)
 
-    def rows(self) -> Iterator[tuple[ChatSession, Row]]:
-        for session, rows in (*self.created, *self.extended, *self.fixed):
-            for row in rows:
-                yield session, row
+    def rows(self) -> list[tuple[ChatSession, Row]]:
+        """In the order of their times, in which they are stored: one operation records them all, and whoever sees the last
+        n messages sees the last n rows of it.
+        """
+        kept = (*self.created, *self.extended, *self.fixed)
+        return sorted(((session, row) for session, rows in kept for row in rows), key=lambda pair: pair[1].sent_at)
 
 
 def _plan(
@@ -560,7 +565,10 @@ def _message(conversation: Conversation, row: Row, session_id: int | None, seq: 
 def _told(plan: _Plan) -> dict[str, Any]:
     """What the operation says of a batch: how many messages, a digest of which, and what became of which session."""
     ids = sorted(row.message_id for _, row in plan.rows())
+    stored = [row for _, row in plan.rows() if row.pk is None]
     return {
+        "stored": len(stored),
+        "proof": stream.proof_of_all(stored),
         "messages": len(ids),
         "digest": sha256("\n".join(ids).encode()).hexdigest()[:32],
         "created": [_figure(s) for s, _ in plan.created],
@@ -660,15 +668,17 @@ def group_unsessioned(*, limit: int = 1000) -> Report:
     report = Report()
     due = clock.now() - timedelta(seconds=settings.TANDEM["GROUP_AFTER"])
     lost = Message.objects.filter(session_id__isnull=True, is_note=False, sent_at__lte=due)
-    for tenant_id, conversation_id in lost.values_list("tenant_id", "conversation_id").distinct()[:limit]:
-        report.add(_group_conversation(system_actor(tenant_id), conversation_id, due))
+    tried = lost.filter(loops.not_put_off(GROUPING, "conversation_id"))
+    found = tried.values_list("tenant_id", "conversation_id").distinct()[:limit]
+    for part in loops.each(GROUPING, found, partial(_group_conversation, due=due)):
+        report.add(part)
     return report
 
 
 @retried
-def _group_conversation(actor: Actor, conversation_id: int, due: datetime) -> Report:
+def _group_conversation(tenant_id: int, conversation_id: int, *, due: datetime) -> Report:
     report = Report(since=newest_session())
-    with taking(actor, conversation_id) as turn:
+    with taking(system_actor(tenant_id), conversation_id) as turn:
         lost = Message.objects.filter(conversation_id=conversation_id, session_id__isnull=True, is_note=False)
         messages = list(lost.order_by("sent_at", "pk"))
         if messages and _arrived(messages) <= due:

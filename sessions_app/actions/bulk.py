@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from uuid import uuid4
 
 from django.db.models import Q
 
 from agents_app.actors import Actor, ActorKind
-from config.errors import DomainError
+from config.errors import DomainError, InternalError
 from sessions_app import access, visible
 from sessions_app.actions import desk, labels, transfers
 from sessions_app.errors import Malformed, NotQueued
@@ -18,6 +20,8 @@ from sessions_app.field_rights import by_role
 from sessions_app.models import Transfer
 from sessions_app.states import LIVE, TransferKind, TransferStatus
 from sessions_app.turn import Outcome
+
+log = logging.getLogger(__name__)
 
 MOST = 100
 
@@ -73,6 +77,12 @@ def _do(verb: Callable[..., Outcome], conversation_id: int) -> Done:
         return Done(conversation_id, outcome=verb(conversation_id=conversation_id))
     except DomainError as error:
         return Done(conversation_id, problem=error)
+    except (
+        Exception
+    ) as error:  # those before it are done, those behind it are not to go undone, and both are to be told
+        error_id = uuid4().hex[:12]
+        log.error("error %s in conversation %s of many", error_id, conversation_id, exc_info=error)
+        return Done(conversation_id, problem=InternalError(error_id=error_id))
 
 
 def _verb(actor: Actor, action: str, label_id: int | None, reason: str) -> Callable[..., Outcome]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from agents_app.actors import Actor
 from config.db import retried
 from messaging_app import mentions, thread
-from sessions_app import access, oplog
+from sessions_app import access, oplog, unanswered
 from sessions_app.actions import lifecycle
 from sessions_app.field_rights import by_role
 from sessions_app.models import ChatSession
@@ -16,7 +16,10 @@ from sessions_app.turn import Outcome
 
 @verb
 def resolve(*, actor: Actor, conversation_id: int, reason: str = "", expected_epoch: int | None = None) -> Outcome:
-    """End what the actor serves. Resolving what is resolved already answers the same."""
+    """End what the actor serves. Resolving what is resolved already answers the same.
+
+    Words of the customer that the actor has read and not answered are set aside by that; what came in meanwhile waits.
+    """
     access.must_be_agent(actor)
     with taking(actor, conversation_id, expected_epoch=expected_epoch) as turn:
         live = turn.live
@@ -31,7 +34,7 @@ def resolve(*, actor: Actor, conversation_id: int, reason: str = "", expected_ep
         if turn.conversation.is_urgent:
             turn.conversation.is_urgent = False
             turn.record("conversation.urgent_cleared", live)
-        lifecycle.complete(turn, live, outcome="success", reason=reason)
+        lifecycle.complete(turn, live, outcome="success", reason=reason, set_aside=unanswered.is_read(turn))
     return turn.outcome(live)
 
 
@@ -90,20 +93,26 @@ def raise_flag(*, actor: Actor, conversation_id: int, reason: str = "") -> Outco
 
 @verb
 def acknowledge(*, actor: Actor, conversation_id: int) -> Outcome:
-    """Say that a human has looked at a flagged conversation; the flag goes."""
+    """Say that a human has looked at a flagged conversation; the flag goes.
+
+    Where nobody could answer, the customer's words are set aside by that: they want no answer. A bot whose turn it is owes
+    one all the same.
+    """
     access.must_be_agent(actor)
     with taking(actor, conversation_id) as turn:
-        oplog.unflag(turn, f"{actor.name} looked at it")
+        clear = oplog.set_aside if unanswered.is_nobodys(turn.conversation) else oplog.unflag
+        clear(turn, f"{actor.name} looked at it")
     return turn.outcome(turn.live)
 
 
 @retried
 @by_role
 def mark_read(*, actor: Actor, conversation_id: int, seq: int) -> None:
-    """Note how far an agent has read. Moves forward only; no operation, because nothing about the turn changes.
+    """Note how far an agent has read. Moves forward only, as far as there is something to read; no operation, because
+    nothing about the turn changes.
 
     Mentions of the agent up to there are read too.
     """
     access.must_be_agent(actor)
-    thread.mark_read(actor=actor, conversation_id=conversation_id, seq=seq)
-    mentions.read_up_to(actor=actor, conversation_id=conversation_id, seq=seq)
+    read = thread.mark_read(actor=actor, conversation_id=conversation_id, seq=seq)
+    mentions.read_up_to(actor=actor, conversation_id=conversation_id, seq=read)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
+import json
+from contextlib import AbstractContextManager, nullcontext, suppress
+from hashlib import sha256
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 
-from agents_app.actors import Actor, ActorKind
+from agents_app import loops
+from agents_app.actors import Actor, ActorKind, system_actor
 from config import clock, free_json
+from config.db import locked
 from messaging_app import incoming
 from sessions_app import oplog
 from sessions_app.errors import Conflict, FlowMoved, Forbidden, Malformed, NotFound
 from sessions_app.models import GuidedFlow
 from sessions_app.shape import taking, verb
-from sessions_app.states import FLOW_BLOCKING, FlowStatus, Owner
+from sessions_app.states import FLOW_OPEN, FlowStatus, Owner
 from sessions_app.turn import Turn, seconds
 
 _MACHINES = (ActorKind.BOT, ActorKind.INTEGRATOR, ActorKind.SYSTEM)
+LOOP = "flows"
+MOST = 1000
+"""Overdue flows that one look ends."""
 CHANGES = ("pending_question", "missing_info", "last_candidate", "last_notification", "failed_reason")
 
 
@@ -41,6 +49,7 @@ def open_flow(
         raise Malformed("A flow needs a question.")
     _check({"trigger_id": trigger_id, "question": question, "missing_info": missing_info or []})
     known = GuidedFlow.objects.filter(tenant_id=actor.tenant_id, client_id=actor.id, trigger_id=trigger_id)
+    end_overdue(known)
     with taking(actor, conversation_id) if conversation_id is not None else nullcontext() as turn:
         if found := known.first():
             return _repeated(found)
@@ -96,16 +105,47 @@ def _flow(actor: Actor, flow_id: int) -> GuidedFlow:
     return flow
 
 
-def _apply_due(flow: GuidedFlow) -> None:
-    """The deadlines of a flow that has no conversation yet; those of the others are applied with their conversation's."""
+def end_overdue(rows: QuerySet[GuidedFlow]) -> int:
+    """End those of these flows whose lease or time is over, so that whoever asks for one finds it so. Returns how many.
+
+    Those of a conversation end with its other timers, under its lock; the others under their own rows'.
+    """
+    overdue = _overdue(rows).order_by("pk").values_list("pk", "tenant_id", "conversation_id")[:MOST]
+    return sum(_end(*found) for found in list(overdue))
+
+
+def end_overdue_unbound() -> int:
+    """For the clock: those of no conversation, so that no sweep of conversations comes by them. Returns how many."""
+    overdue = _overdue(GuidedFlow.objects.filter(conversation=None)).filter(loops.not_put_off(LOOP, "pk"))
+    found = overdue.order_by("pk").values_list("tenant_id", "pk")[:MOST]
+    return sum(loops.each(LOOP, list(found), lambda tenant_id, flow_id: _end(flow_id, tenant_id, None)))
+
+
+def _overdue(rows: QuerySet[GuidedFlow]) -> QuerySet[GuidedFlow]:
     now = clock.now()
-    if flow.conversation_id or flow.status not in FLOW_BLOCKING:
-        return
-    with suppress(FlowMoved):  # somebody else was faster
+    return rows.filter(Q(expires_at__lte=now) | Q(lease_until__lte=now), status__in=sorted(FLOW_OPEN))
+
+
+def _end(flow_id: int, tenant_id: int, conversation_id: int | None) -> bool:
+    if conversation_id:
+        with taking(system_actor(tenant_id), conversation_id):
+            return True
+    with suppress(FlowMoved), transaction.atomic():  # somebody else was faster
+        flow = locked(_overdue(GuidedFlow.objects.filter(pk=flow_id, conversation=None))).first()
+        if flow is None:
+            return False
+        now = clock.now()
         if flow.lease_until and flow.lease_until <= now:
             oplog.move_flow(None, flow, FlowStatus.FAILED, now, failed_reason="the rerun's lease ran out")
-        elif flow.expires_at <= now:
+        else:
             oplog.move_flow(None, flow, FlowStatus.EXPIRED, now)
+        return True
+    return False
+
+
+def _apply_due(flow: GuidedFlow) -> None:
+    """Before a verb looks at it: a deadline stays applied when the verb is refused."""
+    end_overdue(GuidedFlow.objects.filter(pk=flow.pk))
 
 
 @verb
@@ -127,8 +167,7 @@ def bind_flow(*, actor: Actor, flow_id: int, conversation_id: int) -> GuidedFlow
         if not unbound.update(conversation_id=conversation_id):  # an unbound flow moves without this lock
             raise FlowMoved(version=flow.version, status=flow.status)
         flow.conversation_id = conversation_id
-        if flow.status in (FlowStatus.WAITING, FlowStatus.RERUNNING):
-            turn.flows.append(flow)
+        turn.place(flow)
         turn.record(
             "flow.bound",
             turn.live,
@@ -144,7 +183,9 @@ def bind_flow(*, actor: Actor, flow_id: int, conversation_id: int) -> GuidedFlow
 def move_flow(*, actor: Actor, flow_id: int, to: str, version: int, **changes: Any) -> GuidedFlow:
     """Move a flow, if it is still at `version`. A move to `rerunning` has a lease; blocking states expire.
 
-    `changes` may set any of `CHANGES`. The same move sent again is answered as it was (`is_repeat`). Raises `FlowMoved` with the present version, `IllegalTransition`, `Malformed`.
+    `changes` may set any of `CHANGES`. The last move that a program asked for is answered again (`is_repeat`) when the
+    same program sends the same, whatever has moved the flow since. Raises `FlowMoved` with the present version,
+    `IllegalTransition`, `Malformed`.
     """
     if to not in set(FlowStatus):
         raise Malformed(f"Unknown flow status {to!r}; use one of {', '.join(FlowStatus)}.")
@@ -153,12 +194,47 @@ def move_flow(*, actor: Actor, flow_id: int, to: str, version: int, **changes: A
     _check(changes)
     flow = _flow(actor, flow_id)
     _apply_due(flow)
-    held = taking(actor, flow.conversation_id, known_only=False) if flow.conversation_id else transaction.atomic()
-    with held as turn:
+    move = _digest(actor, to, version, changes)
+    with _held(actor, flow) as turn:
         flow = _flow(actor, flow_id)
-        if (flow.status, flow.version) == (to, version + 1) and all(getattr(flow, k) == v for k, v in changes.items()):
+        if flow.last_move == move:
             return _repeated(flow)
-        if flow.version != version or (flow.conversation_id and turn is None):  # moved, or bound since it was looked up
-            raise FlowMoved(version=flow.version, status=flow.status)
-        oplog.move_flow(turn, flow, FlowStatus(to), turn.now if turn else clock.now(), **changes)
+        _must_be_at(flow, version, turn)
+        oplog.move_flow(turn, flow, FlowStatus(to), turn.now if turn else clock.now(), last_move=move, **changes)
     return flow
+
+
+@verb
+def renew_flow(*, actor: Actor, flow_id: int, version: int) -> GuidedFlow:
+    """Give a rerun its whole lease again, by the program whose flow it is; in total no longer than the flow's expiry.
+
+    No move: the version stays, so that the same sent again only renews again. Raises `Forbidden`, `FlowMoved`,
+    `IllegalTransition`.
+    """
+    flow = _flow(actor, flow_id)
+    if flow.client_id != actor.id and not actor.is_system:
+        raise Forbidden("Only the program whose flow it is renews its lease.")
+    _apply_due(flow)
+    with _held(actor, flow) as turn:
+        flow = _flow(actor, flow_id)
+        _must_be_at(flow, version, turn)
+        oplog.renew_lease(turn, flow, turn.now if turn else clock.now())
+    return flow
+
+
+def _held(actor: Actor, flow: GuidedFlow) -> AbstractContextManager[Turn | None]:
+    """A flow without a conversation is held by nobody: it is written by compare-and-set alone."""
+    if flow.conversation_id:
+        return taking(actor, flow.conversation_id, known_only=False)
+    return transaction.atomic()
+
+
+def _must_be_at(flow: GuidedFlow, version: int, turn: Turn | None) -> None:
+    if flow.version != version or (flow.conversation_id and turn is None):  # moved, or bound since it was looked up
+        raise FlowMoved(version=flow.version, status=flow.status)
+
+
+def _digest(actor: Actor, to: str, version: int, changes: dict[str, Any]) -> str:
+    """Of a move as it was asked for: from one version there is one, so that none but its repeat has the same."""
+    asked = [actor.kind, actor.id, to, version, changes]
+    return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

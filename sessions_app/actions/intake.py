@@ -16,14 +16,14 @@ from messaging_app.incoming import person_name
 from messaging_app.models import Controller, Message
 from messaging_app.thread import Words
 from sessions_app import access, oplog
-from sessions_app.actions import analysis, batches, transfers
+from sessions_app.actions import analysis, history, transfers
 from sessions_app.actions.lifecycle import conversation_for
 from sessions_app.actions.talk import act_on, again, keep_answer, say
 from sessions_app.models import ChatSession
 from sessions_app.settle import controller_of
 from sessions_app.shape import taking, verb
 from sessions_app.states import FlowStatus, Origin, Owner
-from sessions_app.turn import Outcome, Turn, seconds
+from sessions_app.turn import Outcome, Turn
 from sessions_app.waiting import waiting
 
 
@@ -59,14 +59,14 @@ def receive_message(
     with taking(actor, conversation_id, by_key=by_key, known_only=False) as turn:
         if known := thread.find(turn.conversation, words, sender_type=Message.Sender.CUSTOMER, actor=actor):
             return again(turn, known)
-        is_late = words.sent_at is not None and words.sent_at < turn.now - seconds("LATE_MESSAGE")
+        is_late = history.is_late(turn, words)
         route = Controller.NONE if is_late else controller_of(turn)
         if route == Controller.FLOW and words.is_blank:
             return turn.outcome(turn.live, is_repeat=False, detail={"question": turn.flows[0].pending_question})
         words = thread.checked(words)
         _name(turn, customer_name, is_late=is_late)
         if is_late:
-            return _as_history(turn, words)
+            return history.as_history(turn, words, Message.Sender.CUSTOMER)
         session = _session_for(turn, words)
         message, said = say(turn, words, Message.Sender.CUSTOMER, session=session)
         if route == Controller.FLOW:
@@ -81,25 +81,6 @@ def receive_message(
         seq=message.seq,
         message_id=message.message_id,
         detail={"queue_position": waits.position, "expected_wait": waits.seconds} if waits else {},
-    )
-
-
-def _as_history(turn: Turn, words: Words) -> Outcome:
-    """What was said long before it came (`LATE_MESSAGE`): stored at its time, among the sessions like a row of a batch.
-
-    Nobody is asked to answer it, and it raises nothing.
-    """
-    message, said = say(turn, words, Message.Sender.CUSTOMER, session=None, is_late=True)
-    batches.group_late(turn, message)
-    message.refresh_from_db(fields=["session_id"])
-    keep_answer(turn, said, None)
-    said.data["answer"]["session_id"] = message.session_id
-    return Outcome(
-        conversation_id=turn.conversation.pk,
-        seq=message.seq,
-        **said.data["answer"],
-        message_id=message.message_id,
-        detail={"is_history": True},
     )
 
 

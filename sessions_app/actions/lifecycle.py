@@ -12,7 +12,8 @@ from config.errors import Malformed
 from config.free_json import checked_object
 from messaging_app import incoming
 from messaging_app.models import Conversation
-from sessions_app import access, asking_again, oplog
+from sessions_app import access, asking_again, oplog, unanswered
+from sessions_app.context import inherit
 from sessions_app.errors import Conflict, Forbidden, HumanServes, IllegalTransition, LiveSessionExists, NotFound
 from sessions_app.models import ChatSession
 from sessions_app.settle import resume, settle
@@ -23,6 +24,7 @@ from sessions_app.states import (
     TERMINAL,
     Kind,
     Origin,
+    Override,
     Owner,
     Priority,
     Status,
@@ -162,7 +164,7 @@ def _open(
     context: dict[str, Any] | None,
 ) -> ChatSession:
     agent: Agent | None = None
-    override = False
+    override = Override.NONE
     if turn.actor.is_agent and not kind.is_robot:
         turn.lock_agents(turn.actor.id)
         agent = turn.agent(turn.actor.id)
@@ -186,7 +188,7 @@ def _open(
         context=context,
     )
     if agent:
-        oplog.move(turn, session, TransferKind.TAKEOVER, reason=reason, agent=agent, is_override=override)
+        oplog.move(turn, session, TransferKind.TAKEOVER, reason=reason, agent=agent, override=override)
     elif not kind.is_robot:
         oplog.ask(
             turn,
@@ -235,7 +237,9 @@ def _refusal(turn: Turn, error: type[Conflict]) -> Conflict:
         rule=turn.rule,
         live_session_id=live.pk,
         owner_kind=live.owner_kind or "queue",
-        owner_name="" if turn.actor.kind == ActorKind.BOT else access.owner_name(live),  # whose it is may be no bot's
+        owner_name=""
+        if turn.actor.kind == ActorKind.BOT
+        else access.told_owner(turn.actor, live),  # whose it is may be no bot's
         may_end_at=live.expires_at.isoformat() if live.expires_at else None,
     )
 
@@ -305,7 +309,11 @@ def activate_session(*, actor: Actor, session_id: int) -> Outcome:
 
 @verb
 def pause_session(*, actor: Actor, session_id: int, reason: str = "", expected_epoch: int | None = None) -> Outcome:
-    """Pause an ACTIVE session until `resume_session`; whoever waits becomes live meanwhile. Harmless to repeat."""
+    """Pause an ACTIVE session until `resume_session`; whoever waits becomes live meanwhile. Harmless to repeat.
+
+    Raises `Forbidden`, and `IllegalTransition` in another status, and for a bot whose session waits for a human and was
+    preempted: held by it, nobody would see the wish for a human any more.
+    """
     with taking(actor, session_id=session_id, expected_epoch=expected_epoch) as turn:
         session = turn.session(session_id)
         access.may_drive(actor, session)
@@ -316,14 +324,19 @@ def pause_session(*, actor: Actor, session_id: int, reason: str = "", expected_e
             session.on_hold = True
             oplog.transition(turn, session, Status.PAUSED, reason=reason, preempted=False)
         elif not session.on_hold:  # preempted: from now on it does not resume by itself
-            _hold(turn, session, True, "session.held")
+            _must_not_wait_for_a_human(turn, session)
+            hold(turn, session, True)
     return turn.outcome(session)
 
 
-def _hold(turn: Turn, session: ChatSession, is_held: bool, operation: str) -> None:
+def hold(turn: Turn, session: ChatSession, is_held: bool) -> None:
+    """Whether a paused session waits for `resume_session`, or only for its turn."""
     session.on_hold = is_held
     session.save(update_fields=["on_hold"])
-    turn.record(operation, session)
+    if is_held:
+        turn.record("session.held", session)
+    else:
+        turn.record("session.hold_ended", session)
 
 
 @verb
@@ -342,11 +355,13 @@ def resume_session(*, actor: Actor, session_id: int) -> Outcome:
             _must_be_open(session)
             raise IllegalTransition(f"Only a PAUSED session resumes; this one is {session.status}.")
         if session.on_hold:
-            _hold(turn, session, False, "session.hold_ended")
+            hold(turn, session, False)
         live = turn.live
         if live and live.owner_kind == Owner.BOT and (not session.is_robot or session.rank < live.rank):
             turn.rule = "C3" if session.is_robot else "C1"
             preempt(turn, live, reason="yields to a session that resumes")
+            if not session.is_robot:
+                inherit(session, live)
         if turn.live is None and (not session.is_robot or turn.waiting[0] is session):
             turn.rule = turn.rule or ("" if session.is_robot else "C1")
             resume(turn, session)
@@ -355,7 +370,9 @@ def resume_session(*, actor: Actor, session_id: int) -> Outcome:
 
 OUTCOMES = ("success", "failed", "needs_human")
 _NOT_ITS_TURN = "Only the bot whose turn it is asks for a human by this; a human serves already, or the session waits."
-_WAITS_FOR_A_HUMAN = "A human was asked for here, and the session waits for one: it is not this bot's to end."
+_WAITS_FOR_A_HUMAN = (
+    "A human was asked for here, and the session waits for one: it is not this bot's to end or to hold."
+)
 
 
 @verb
@@ -393,14 +410,16 @@ def complete_session(
             escalate(turn, session, reason=reason, reason_by=actor.kind, trigger="bot")
         else:
             _must_not_wait_for_a_human(turn, session)
-            complete(turn, session, outcome=outcome, reason=reason)
+            read = session.is_human_served and unanswered.is_read(turn)
+            complete(turn, session, outcome=outcome, reason=reason, set_aside=read)
     return turn.outcome(session)
 
 
-def complete(turn: Turn, session: ChatSession, *, outcome: str, reason: str) -> None:
-    """The effect of completing, for the verbs that need it."""
+def complete(turn: Turn, session: ChatSession, *, outcome: str, reason: str, set_aside: bool = False) -> None:
+    """The effect of completing, for the verbs that need it. `set_aside`: what the customer said last wants no answer."""
     session.outcome = outcome
-    oplog.transition(turn, session, Status.COMPLETED, reason=reason, outcome=outcome)
+    more: dict[str, Any] = {"set_aside": True} if set_aside else {}
+    oplog.transition(turn, session, Status.COMPLETED, reason=reason, outcome=outcome, **more)
 
 
 @verb

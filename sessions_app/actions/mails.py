@@ -7,17 +7,22 @@ the desk.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import groupby
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
+from agents_app import loops
 from agents_app.actors import Actor, system_actor
 from agents_app.office import office_of
 from config import clock
@@ -25,14 +30,14 @@ from config.http import never_in_a_transaction
 from config.threads import Threads
 from sessions_app import access, oplog
 from sessions_app.afterhours import moment
-from sessions_app.context import is_customers_reason
+from sessions_app.context import Said, entries, is_customers_reason
 from sessions_app.errors import Conflict, NotFound
 from sessions_app.models import Mail, Transfer
 from sessions_app.notices import NotSent, Refused
 from sessions_app.notices.email import send_mail
 from sessions_app.notices.notice import plain
 from sessions_app.shape import taking, verb
-from sessions_app.states import MailStatus
+from sessions_app.states import MailStatus, Priority
 from sessions_app.turn import Outcome, Turn
 
 log = logging.getLogger(__name__)
@@ -44,6 +49,7 @@ AGAIN_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 120
 MOST_MESSAGES, MOST_CHARACTERS = 20, 2_000
 """How many of the last messages an e-mail holds, and how much of each. The desk has all of it."""
 
+LOOP = "mails"
 _threads = Threads("mails", threads=2, room=20)
 
 
@@ -59,11 +65,16 @@ class Letter:
 
 def send_waiting() -> int:
     """Hand the e-mails that are due to this process's threads; returns how many. What finds no room stays due."""
-    due = Mail.objects.filter(due_at__lte=clock.now()).order_by("due_at")
+    due = Mail.objects.filter(loops.not_put_off(LOOP, "pk"), due_at__lte=clock.now()).order_by("due_at")
     taken = 0
     for tenant_id, conversation_id, mail_id in due.values_list("tenant_id", "conversation_id", "pk")[:100]:
-        taken += _threads.take(mail_id, partial(deliver, tenant_id, conversation_id, mail_id))
+        taken += _threads.take(mail_id, partial(_guarded, tenant_id, conversation_id, mail_id))
     return taken
+
+
+def _guarded(tenant_id: int, conversation_id: int, mail_id: int) -> None:
+    """One that cannot be taken, or whose end cannot be recorded, is put off and stops no other."""
+    loops.one(LOOP, tenant_id, mail_id, partial(deliver, tenant_id, conversation_id, mail_id))
 
 
 def deliver(tenant_id: int, conversation_id: int, mail_id: int) -> None:
@@ -166,6 +177,27 @@ def _letter(turn: Turn, mail: Mail) -> Letter:
     )
 
 
+def _told(package: dict[str, Any], zone: ZoneInfo) -> Iterator[tuple[str, str]]:
+    """What was said about the work: who said it and when stands with each, as far as it was kept."""
+    labels = {
+        "suggestion": _("Suggestion"),
+        "promises": _("Promised"),
+        "urgency": _("Urgency"),
+        "task_state": _("Task"),
+    }
+    for (part, by, who, at), alike in groupby(entries(package), key=lambda one: (one.part, one.by, one.who, one.at)):
+        label = labels[part] if by else {"suggestion": _("The bot suggests")}.get(part, labels[part])
+        said_by = f" ({plain(who or by)}, {moment(at, zone)})" if at else ""
+        yield f"{label}{said_by}", ", ".join(map(_said, alike))
+
+
+def _said(one: Said) -> str:
+    if one.part == "urgency":
+        return pgettext("priority", Priority(one.value).name.lower())
+    value = one.value if isinstance(one.value, str) else json.dumps(one.value, ensure_ascii=False)
+    return f"{one.name}: {value}" if one.part == "task_state" else value
+
+
 def _lines(turn: Turn, transfer: Transfer, zone: ZoneInfo) -> Iterator[str]:
     package, conversation = transfer.context, turn.conversation
     yield _("A customer asked for a human while nobody was there.")
@@ -176,10 +208,9 @@ def _lines(turn: Turn, transfer: Transfer, zone: ZoneInfo) -> Iterator[str]:
         (_("Shop"), conversation.shop_id),
         (_("Asked"), moment(transfer.requested_at, zone)),
         (_("The customer says") if is_customers_reason(package) else _("Why"), transfer.reason or transfer.trigger),
-        (_("The bot suggests"), str(package.get("suggestion") or "")),
-        (_("Promised"), ", ".join(map(str, package.get("promises") or []))),
+        *_told(package, zone),
     )
-    yield from (f"{name}: {' '.join(value.split())}" for name, value in facts if value)
+    yield from (f"{name}: {' '.join(value.split())[:MOST_CHARACTERS]}" for name, value in facts if value)
     said = package.get("messages", [])[-MOST_MESSAGES:]
     if said:
         yield ""

@@ -1,8 +1,8 @@
 """Sending what invited people are told: taken under the lock, sent outside of it, and what became of it recorded.
 
 The row says that a notice waits, so the sweep is all that starts one: a process that dies in the middle costs LEASE, and
-may at worst send the same link twice. A notice that failed is not tried again by itself; somebody reads why, and sends
-it again.
+may at worst send the same link twice. What could not go out for now (greylisting, a limit, a server that is away) is tried
+again with growing pauses. A notice that failed is not tried again by itself; somebody reads why, and sends it again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 from datetime import timedelta
 from functools import partial
 
+from agents_app import loops
 from agents_app.actors import Actor, system_actor
 from agents_app.credentials import digest
 from config import clock
@@ -18,7 +19,7 @@ from config.http import never_in_a_transaction
 from config.threads import Threads
 from sessions_app import oplog
 from sessions_app.models import Participant
-from sessions_app.notices import Notice, NotSent, link, send
+from sessions_app.notices import Notice, NotSent, Passing, link, send
 from sessions_app.shape import taking, verb
 from sessions_app.states import NoticeStatus
 from sessions_app.turn import Outcome
@@ -27,19 +28,28 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=2)
 """How long a notice that was taken is left to its sender: longer than all time-outs of one sending together."""
-MAX_ATTEMPTS = 5
+AGAIN_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 120))
+"""How long is waited after each attempt that failed for now; one that fails once more has failed."""
+MAX_ATTEMPTS = len(AGAIN_AFTER) + 1
 """A notice that ends its sender each time is given up."""
 
+LOOP = "notices"
 _threads = Threads("notices", threads=2, room=20)
 
 
 def send_waiting() -> int:
     """Hand the notices that are due to this process's threads; returns how many. What finds no room stays due."""
-    due = Participant.objects.filter(notice_due_at__lte=clock.now()).order_by("notice_due_at")
+    due = Participant.objects.filter(loops.not_put_off(LOOP, "pk"), notice_due_at__lte=clock.now())
     taken = 0
-    for tenant_id, conversation_id, participant_id in due.values_list("tenant_id", "conversation_id", "pk")[:100]:
-        taken += _threads.take(participant_id, partial(deliver, tenant_id, conversation_id, participant_id))
+    found = due.order_by("notice_due_at").values_list("tenant_id", "conversation_id", "pk")[:100]
+    for tenant_id, conversation_id, participant_id in found:
+        taken += _threads.take(participant_id, partial(_guarded, tenant_id, conversation_id, participant_id))
     return taken
+
+
+def _guarded(tenant_id: int, conversation_id: int, participant_id: int) -> None:
+    """One that cannot be taken, or whose end cannot be recorded, is put off and stops no other."""
+    loops.one(LOOP, tenant_id, participant_id, partial(deliver, tenant_id, conversation_id, participant_id))
 
 
 def deliver(tenant_id: int, conversation_id: int, participant_id: int) -> None:
@@ -49,11 +59,11 @@ def deliver(tenant_id: int, conversation_id: int, participant_id: int) -> None:
     notice = take_notice(actor=actor, conversation_id=conversation_id, participant_id=participant_id)
     if notice is None:
         return
-    channel = error = ""
+    channel, error, is_passing = "", "", False
     try:
         channel = send(notice)
     except NotSent as why:
-        error = str(why)
+        error, is_passing = str(why), isinstance(why, Passing)
     except Exception:
         log.exception("the notice to participant %s could not be sent", participant_id)
         error = "an error of Tandem's own; the log has it"
@@ -64,6 +74,7 @@ def deliver(tenant_id: int, conversation_id: int, participant_id: int) -> None:
         key=notice.key,
         channel=channel,
         error=error,
+        is_passing=is_passing,
     )
 
 
@@ -103,13 +114,27 @@ def take_notice(*, actor: Actor, conversation_id: int, participant_id: int) -> N
 
 @verb
 def end_notice(
-    *, actor: Actor, conversation_id: int, participant_id: int, key: str, channel: str = "", error: str = ""
+    *,
+    actor: Actor,
+    conversation_id: int,
+    participant_id: int,
+    key: str,
+    channel: str = "",
+    error: str = "",
+    is_passing: bool = False,
 ) -> Outcome:
-    """Record that the notice with this link was sent, or why not. Nothing, where another link has taken its place."""
+    """Record that the notice with this link was sent, or why not: then it is tried again later, or has failed.
+
+    Nothing, where another link has taken its place.
+    """
     with taking(actor, conversation_id) as turn:
         participant = Participant.objects.filter(
             pk=participant_id, conversation=turn.conversation, notice_status=NoticeStatus.WAITING, token_hash=key
         ).first()
-        if participant:
+        if participant and is_passing and participant.notice_attempts <= len(AGAIN_AFTER):
+            participant.notice_due_at = turn.now + AGAIN_AFTER[max(participant.notice_attempts, 1) - 1]
+            participant.notice_error = error[:300]
+            participant.save(update_fields=["notice_due_at", "notice_error"])
+        elif participant:
             oplog.end_notice(turn, participant, channel=channel, error=error)
     return turn.outcome(turn.live, participant_id=participant_id)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from agents_app import presence
 from agents_app.actors import Actor, ActorKind
@@ -179,7 +178,7 @@ def join(*, tenant_id: int, token: str) -> Outcome:
         participant = found.first()  # again under the lock: of two who use the link at once, one is in
         if participant is None or participant.status != ParticipantStatus.INVITED:
             raise LinkIsOver
-        participant.history_from = _sees_from(turn, participant)
+        _share(turn, participant)
         oplog.move_participant(turn, participant, ParticipantStatus.JOINED)
     return turn.outcome(turn.live, participant_id=participant.pk)
 
@@ -195,25 +194,32 @@ def as_actor(participant: Participant) -> Actor:
     )
 
 
-def _sees_from(turn: Turn, participant: Participant) -> datetime | None:
-    """The moment since which the participant sees what is said; None for all."""
-    if participant.history == HistoryMode.ALL:
-        return None
-    if participant.history == HistoryMode.FROM_NOW:
-        return participant.history_from
-    if participant.history == HistoryMode.LAST:
-        said = thread.messages(turn.conversation.pk, notes=False).reverse()
-        oldest = list(said.values_list("sent_at", flat=True)[: participant.history_count])
-        return oldest[-1] if oldest else turn.now
-    return turn.now
+def _share(turn: Turn, participant: Participant) -> None:
+    """Decide from which operation on somebody sees who joins now; since the invitation was decided with it.
+
+    The last n messages are those that came last, of what participants see at all. A batch records many in one operation:
+    of these the last by their rows, which stand in the order of their times.
+    """
+    if participant.history == HistoryMode.NONE:
+        participant.history_from_seq = turn.conversation.seq + 1  # the joining itself
+    elif participant.history == HistoryMode.LAST:
+        said = thread.messages(turn.conversation.pk, notes=False).order_by("-seq", "-id").values_list("seq", "pk")
+        last = list(said[: participant.history_count])
+        participant.history_from_seq, participant.history_from_id = (
+            last[-1] if last else (turn.conversation.seq + 1, None)
+        )
 
 
 def visible_to(participant: Participant) -> QuerySet[Message]:
-    """What a participant may read: the history as shared, never a note, nothing after leaving."""
+    """What a participant may read, in the order it was said: the history as shared, never a note, nothing after leaving."""
     if participant.status != ParticipantStatus.JOINED:
         return Message.objects.none()
     said = thread.messages(participant.conversation_id, notes=bool(participant.agent_id))
-    return said.filter(sent_at__gte=participant.history_from) if participant.history_from else said
+    since, first = participant.history_from_seq, participant.history_from_id
+    if since is None:
+        return said
+    said = said.filter(seq__gte=since)
+    return said if first is None else said.filter(Q(seq__gt=since) | Q(pk__gte=first))
 
 
 @verb

@@ -7,23 +7,20 @@ somebody may be free now, or an offer may be to somebody who has gone.
 
 from __future__ import annotations
 
-import logging
-from datetime import datetime
-from typing import Any
-
 from django.db import transaction
 
-from agents_app import presence
+from agents_app import loops, presence
 from agents_app.actors import Actor, system_actor
-from agents_app.models import MAX_LOAD, Agent, PresenceChange
+from agents_app.models import DECLARABLE, MAX_LOAD, Agent
 from config import clock
 from config.db import locked, retried
-from config.errors import DomainError, Malformed, NotFound
-from messaging_app import stream
-from sessions_app import access
+from config.errors import Malformed, NotFound
+from sessions_app import access, presence_log
 from sessions_app.shape import verb
 
-log = logging.getLogger(__name__)
+LOOP = "presence"
+AT_ONCE = 1000
+"""Agents whose time sheets one round of the clock looks at."""
 
 
 @verb
@@ -31,10 +28,11 @@ def declare_availability(*, actor: Actor, availability: str, reason: str = "", a
     """Say whether one takes work, with a reason for the record. Supervisors say it of others too (`agent_id`).
 
     Whoever stops being available keeps what they serve; what was only offered goes to somebody else at once.
-    Raises `Malformed` for a word that is none of `Agent.Availability`, `Forbidden`, `NotFound`.
+    Raises `Malformed` for a word that is none of `DECLARABLE`, `Forbidden`, `NotFound`.
     """
-    if availability not in Agent.Availability.values:
-        raise Malformed(f"Unknown availability {availability!r}; use one of {', '.join(Agent.Availability.values)}.")
+    words = [word for word, _ in DECLARABLE]
+    if availability not in words:
+        raise Malformed(f"Unknown availability {availability!r}; use one of {', '.join(words)}.")
     if agent_id is None and not actor.is_agent:
         raise NotFound("Only agents have an availability.")
     is_own = actor.is_agent and agent_id in (None, actor.id)
@@ -46,13 +44,21 @@ def declare_availability(*, actor: Actor, availability: str, reason: str = "", a
         if (agent.availability, agent.availability_reason) != (availability, reason.strip()[:200]):
             agent.availability, agent.availability_reason = availability, reason.strip()[:200]
             agent.availability_since = now
+        agent.offers_ignored = 0
         if is_own:
             agent.last_seen_at, agent.is_heard = now, True
         agent.save(
-            update_fields=["availability", "availability_reason", "availability_since", "last_seen_at", "is_heard"]
+            update_fields=[
+                "availability",
+                "availability_reason",
+                "availability_since",
+                "last_seen_at",
+                "is_heard",
+                "offers_ignored",
+            ]
         )
-        _note(agent, now, actor)
-        _look_at_the_queue(agent)
+        presence_log.note(agent, now, actor)
+        presence_log.look_at_the_queue(agent)
     return agent
 
 
@@ -69,8 +75,8 @@ def change_capacity(*, actor: Actor, agent_id: int, max_load: int) -> Agent:
         agent = _locked(actor, agent_id)
         agent.max_load = max_load
         agent.save(update_fields=["max_load"])
-        _note(agent, clock.now(), actor)
-        _look_at_the_queue(agent)
+        presence_log.note(agent, clock.now(), actor)
+        presence_log.look_at_the_queue(agent)
     return agent
 
 
@@ -92,60 +98,21 @@ def _came_back(actor: Actor) -> None:
         now = clock.now()
         agent.last_seen_at, agent.is_heard = now, True
         agent.save(update_fields=["last_seen_at", "is_heard"])
-        _note(agent, now, actor, by="heartbeat")
-        _look_at_the_queue(agent)
+        presence_log.note(agent, now, actor, by="heartbeat")
+        presence_log.look_at_the_queue(agent)
 
 
 def note_changes() -> int:
     """For the clock: note who has fallen silent, and what was changed past the verbs. Returns how many changes."""
-    found = presence.unnoted(clock.now()).order_by("pk").values_list("tenant_id", "pk")
-    return sum(_noted(tenant_id, agent_id) for tenant_id, agent_id in list(found))
-
-
-def _noted(tenant_id: int, agent_id: int) -> bool:
-    """One failure stops no other."""
-    try:
-        return _looked_at(tenant_id, agent_id)
-    except DomainError as error:
-        log.warning("the presence of agent %s could not be noted: %s; the next round tries again", agent_id, error)
-        return False
+    tried = presence.unnoted(clock.now()).filter(loops.not_put_off(LOOP, "pk"))
+    return sum(loops.each(LOOP, tried.order_by("pk").values_list("tenant_id", "pk")[:AT_ONCE], _noted))
 
 
 @retried
-def _looked_at(tenant_id: int, agent_id: int) -> bool:
+def _noted(tenant_id: int, agent_id: int) -> bool:
     with transaction.atomic():
         agent: Agent | None = locked(Agent.objects.filter(pk=agent_id)).first()
-        return agent is not None and _note(agent, clock.now(), system_actor(tenant_id), by="clock")
-
-
-def _note(agent: Agent, now: datetime, actor: Actor, *, by: str = "") -> bool:
-    """A line of the time sheet and its event, or neither where nothing has changed. The agent's row is locked."""
-    change = presence.note(agent, now, by=by or actor.name)
-    if change is None:
-        return False
-    stream.record(
-        agent.tenant_id,
-        actor=actor,
-        type="agent.presence",
-        at=now,
-        data={
-            "agent_id": agent.pk,
-            "name": agent.name,
-            **_told(change.line),
-            "is_reachable": presence.is_reachable(agent, now),
-            "before": _told(change.before) if change.before else None,
-        },
-    )
-    return True
-
-
-def _told(line: PresenceChange) -> dict[str, Any]:
-    return {
-        "availability": line.availability,
-        "reason": line.reason,
-        "is_heard": line.is_heard,
-        "max_load": line.max_load,
-    }
+        return agent is not None and presence_log.note(agent, clock.now(), system_actor(tenant_id), by="clock")
 
 
 def _locked(actor: Actor, agent_id: int) -> Agent:
@@ -153,9 +120,3 @@ def _locked(actor: Actor, agent_id: int) -> Agent:
     if agent is None:
         raise NotFound("There is no such agent.")
     return agent
-
-
-def _look_at_the_queue(agent: Agent) -> None:
-    from sessions_app import sweep  # it takes conversations by verbs
-
-    transaction.on_commit(lambda: sweep.agent_changed(agent.tenant_id, agent.pk), robust=True)

@@ -1,4 +1,4 @@
-"""Speaking: as bot (fenced by the epoch), agent, participant, or from the shop's own app; and private notes."""
+"""Speaking: as bot (fenced by the epoch), agent or participant; and private notes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,13 @@ from messaging_app.attachments import rows as attachments
 from messaging_app.detection import Detector, detector_for
 from messaging_app.models import Controller, Message, Operation
 from messaging_app.thread import Words
-from sessions_app import access, oplog
-from sessions_app.actions import echoes, transfers
+from sessions_app import access, oplog, unanswered
+from sessions_app.actions import transfers
 from sessions_app.errors import Forbidden, Malformed, StaleEpoch
 from sessions_app.models import ChatSession
 from sessions_app.settle import controller_of, settle
 from sessions_app.shape import taking, verb
-from sessions_app.states import (
-    Origin,
-    Owner,
-    Status,
-    TransferKind,
-    TransferStatus,
-)
+from sessions_app.states import Origin, Owner
 from sessions_app.turn import Outcome, Turn, seconds
 
 
@@ -55,6 +49,9 @@ def say(
     )
     if is_late:
         data["is_history"] = True
+    if sender_type in unanswered.ANSWERS and not is_note:
+        asked = unanswered.named_by(turn.conversation, message.message_id)
+        data |= {"answers_id": asked} if asked else {}
     if attached:
         data["attachments"] = [{"id": row.pk, "digest": row.sha256} for row in attached]
     operation = turn.record(
@@ -65,6 +62,7 @@ def say(
         sender_type=sender_type,
         is_note=is_note,
         digest=stream.content_digest(message.content),
+        proof=stream.message_proof(message),
         **data,
     )
     if session and not is_note:
@@ -211,41 +209,3 @@ def post_note(*, actor: Actor, conversation_id: int, words: Words) -> Outcome:
         mentions.keep(message, named)
         keep_answer(turn, said, turn.live)
     return turn.outcome(turn.live, seq=message.seq, message_id=message.message_id)
-
-
-@verb
-def echo_message(*, actor: Actor, conversation_id: int, words: Words) -> Outcome:
-    """A person answered from the shop's own app, and the channel tells us: the bot falls silent at once.
-
-    The session goes to the shop's people: from the bot as a takeover, from the queue as an accept. An agent who serves
-    is not disturbed. It idles out like a robot's session, because nobody there can press 'resolve'. What a bot or an agent
-    said here a moment ago and the channel tells back is that message again (`echoes`).
-    """
-    if actor.kind not in (ActorKind.INTEGRATOR, ActorKind.SYSTEM):
-        raise Forbidden("Only the channel's integrator reports what was said in the shop's own app.")
-    words = thread.checked(words)
-    with taking(actor, conversation_id) as turn:
-        if known := thread.find(turn.conversation, words, sender_type=Message.Sender.SHOP, actor=actor):
-            return again(turn, known)
-        if ours := echoes.recognized(turn, words):
-            return again(turn, ours)
-        session = turn.live or next((s for s in turn.waiting[:1] if not s.is_robot), None)
-        if session and session.owner_kind != Owner.AGENT:
-            _to_the_shop(turn, session)
-        message, said = say(turn, words, Message.Sender.SHOP, session=session)
-        keep_answer(turn, said, turn.live)
-    return turn.outcome(turn.live, seq=message.seq, message_id=message.message_id)
-
-
-def _to_the_shop(turn: Turn, session: ChatSession) -> None:
-    if session.owner_kind == Owner.SHOP:
-        return
-    if transfer := turn.transfer_of(session):
-        oplog.end_transfer(turn, transfer, TransferStatus.ACCEPTED, reason="answered in the shop's own app")
-    if session.owner_kind == Owner.BOT and session.origin == Origin.OPENED:
-        oplog.move(turn, session, TransferKind.TAKEOVER, reason="answered in the shop's own app")
-        oplog.transition(turn, session, Status.TRANSFERRED, owner=Owner.SHOP)
-    elif session.status == Status.PENDING:
-        oplog.transition(turn, session, Status.ACTIVE, owner=Owner.SHOP)
-    else:
-        oplog.change_owner(turn, session, Owner.SHOP)

@@ -7,19 +7,23 @@ from typing import Any
 from agents_app import presence, skills
 from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent, Team
+from agents_app.scopes import Scope
 from messaging_app.models import Operation
-from sessions_app import access, asking_again, assignment, oplog
+from sessions_app import access, afterhours, asking_again, assignment, oplog, timers
 from sessions_app.actions import lifecycle
-from sessions_app.context import checked_extra
+from sessions_app.asked_before import asked_before
+from sessions_app.context import checked_extra, inherit
 from sessions_app.errors import (
     AlreadyTaken,
     Conflict,
     Forbidden,
+    GetsNothingNew,
     HumanServes,
     Malformed,
     NoBot,
     NotFound,
     NotServing,
+    NoWayBack,
     TransferEnded,
 )
 from sessions_app.field_rights import by_role
@@ -36,7 +40,6 @@ from sessions_app.states import (
     TransferStatus,
     human_kind,
 )
-from sessions_app.timers import unanswered
 from sessions_app.turn import Outcome, Turn
 
 
@@ -68,7 +71,9 @@ def request_transfer(
             return turn.outcome(turn.live, is_repeat=True)  # what was asked for is there
         if turn.live and turn.live.is_human_served:
             session = turn.live
-            transfer = _ask_handover(turn, session, reason=reason, reason_by=actor.kind, trigger=trigger, **to)
+            transfer = _ask_handover(
+                turn, session, reason=reason, reason_by=actor.kind, trigger=trigger, extra=extra, **to
+            )
         else:
             access.may_escalate(actor, turn.live)
             if actor.kind == ActorKind.CUSTOMER:
@@ -132,14 +137,16 @@ def raise_need(
 
 def _ask_handover(turn: Turn, session: ChatSession, **asked: Any) -> Transfer:
     if session.owner_kind == Owner.SHOP or not turn.actor.is_agent:
-        raise HumanServes(owner_name=access.owner_name(session))
+        raise HumanServes(owner_name=access.told_owner(turn.actor, session))
     access.must_own(turn.actor, session)
     agent = asked.get("to_agent")
     if agent and agent.pk == session.agent_id:
         raise Conflict("The conversation is with this agent already.")
     waits = turn.transfer_of(session)
     if waits and (agent or asked.get("to_team")) and (waits.to_agent, waits.to_team) == (agent, asked.get("to_team")):
-        return waits  # asked again
+        more = {name: asked[name] for name in ("reason", "reason_by", "needs", "extra")}
+        asking_again.merge(turn, session, waits, asking_again.Request(**more))
+        return waits
     if waits:
         raise Conflict("A handover of this conversation waits for an answer; withdraw it first.", transfer_id=waits.pk)
     if agent is None and asked.get("to_team") is None:
@@ -156,16 +163,23 @@ def _checked_needs(needs: dict[str, int] | None) -> dict[str, int]:
 
 def _recipients(turn: Turn, team_id: int | None, agent_id: int | None) -> dict[str, Any]:
     tenant_id = turn.conversation.tenant_id
-    agent = team = None
+    agent = None
     if agent_id is not None:
         agent = Agent.objects.filter(pk=agent_id, tenant_id=tenant_id, is_active=True).first()
         if agent is None:
             raise NotFound("There is no such agent.")
-    if team_id is not None:
-        team = Team.objects.filter(pk=team_id, tenant_id=tenant_id).first()
-        if team is None:
-            raise NotFound("There is no such team.")
-    return {"to_agent": agent, "to_team": team}
+        if agent.is_drained:
+            raise GetsNothingNew(f"{agent.name} gets nothing new for now; ask a team, or somebody else.")
+    return {"to_agent": agent, "to_team": _team(turn, team_id)}
+
+
+def _team(turn: Turn, team_id: int | None) -> Team | None:
+    if team_id is None:
+        return None
+    team = Team.objects.filter(pk=team_id, tenant_id=turn.conversation.tenant_id).first()
+    if team is None:
+        raise NotFound("There is no such team.")
+    return team
 
 
 @by_role
@@ -209,12 +223,13 @@ def accept_transfer(
         transfer = _pending(turn, transfer_id)
         if transfer.accepted_by_id == actor.id:
             return turn.outcome(transfer.session, transfer_id=transfer.pk, is_repeat=True)
-        _must_be_pending(transfer)
+        _must_be_pending(actor, transfer)
         _may_accept(turn, transfer)
         session = turn.session(transfer.session_id)
         turn.lock_agents(actor.id, session.agent_id)
         agent = turn.agent(actor.id)
         needed = access.room(turn, agent, override=override)
+        assignment.answered(turn, agent.pk)
         live = turn.live
         if live and live is not session:
             if live.is_human_served:
@@ -222,11 +237,12 @@ def accept_transfer(
             if live.owner_kind == Owner.BOT:
                 turn.rule = "C1"
                 lifecycle.preempt(turn, live, reason="a human session begins")
+                inherit(session, live, transfer)
             elif is_unclaimed(live):
                 lifecycle.supersede(turn, live)
             else:
                 raise Conflict("Another session of this conversation waits for a human; accept that one first.")
-        oplog.end_transfer(turn, transfer, TransferStatus.ACCEPTED, agent=agent, is_override=needed)
+        oplog.end_transfer(turn, transfer, TransferStatus.ACCEPTED, agent=agent, override=needed)
         session.team = transfer.to_team or session.team
         if session.status == Status.PENDING:
             oplog.transition(turn, session, Status.ACTIVE, owner=Owner.AGENT, agent=agent)
@@ -242,10 +258,10 @@ def _pending(turn: Turn, transfer_id: int) -> Transfer:
     return Transfer.objects.select_related("accepted_by", "session").get(pk=transfer_id)
 
 
-def _must_be_pending(transfer: Transfer) -> None:
+def _must_be_pending(actor: Actor, transfer: Transfer) -> None:
     if transfer.status == TransferStatus.ACCEPTED and transfer.accepted_by:
-        name = transfer.accepted_by.name
-        raise AlreadyTaken(f"{name} has taken this conversation.", owner_name=name)
+        name = transfer.accepted_by.name if actor.may(Scope.READ) else ""
+        raise AlreadyTaken(f"{name or 'Somebody else'} has taken this conversation.", owner_name=name)
     if not transfer.is_pending:
         raise TransferEnded(f"This transfer has ended ({transfer.status.lower()}).", status=transfer.status)
 
@@ -267,9 +283,11 @@ def _may_accept(turn: Turn, transfer: Transfer) -> None:
 
 @verb
 def decline_transfer(*, actor: Actor, transfer_id: int, reason: str = "") -> Outcome:
-    """Say no to a transfer addressed to oneself: it goes back to its sender, or an offer goes on to the next agent.
+    """Say no to a transfer addressed to oneself: it goes back to its sender, or waits on for everybody where there is none,
+    or its tenant wants it so. An offer goes on to the next agent.
 
-    What lies in a queue for everybody is not one agent's to decline.
+    What lies in a queue for everybody is not one agent's to decline, and no supervisor's where it would only wait on there
+    (`NoWayBack`).
     """
     access.must_be_agent(actor)
     with taking(actor, transfer_id=transfer_id) as turn:
@@ -277,11 +295,17 @@ def decline_transfer(*, actor: Actor, transfer_id: int, reason: str = "") -> Out
         is_addressed = transfer.to_agent_id == actor.id or actor.is_supervisor
         if is_addressed and transfer.status == TransferStatus.DECLINED:
             return turn.outcome(turn.session(transfer.session_id), transfer_id=transfer.pk, is_repeat=True)
-        _must_be_pending(transfer)
+        _must_be_pending(actor, transfer)
         if transfer.offered_to_id == actor.id:
             assignment.refuse(turn, transfer, reason=reason)
+            assignment.answered(turn, actor.pk)
+        elif actor.id in transfer.refused_by and transfer.to_agent_id is None:
+            return turn.outcome(turn.session(transfer.session_id), transfer_id=transfer.pk, is_repeat=True)
         elif is_addressed:
-            unanswered(turn, transfer, TransferStatus.DECLINED, reason=reason)
+            if transfer.to_agent_id is None and not timers.returns(turn, turn.session(transfer.session_id), transfer):
+                raise NoWayBack("It waits in the queue for everybody; nobody has to say no to it.")
+            to = transfer.to_agent_id
+            timers.unanswered(turn, transfer, TransferStatus.DECLINED, reason=reason, declined_by=to)
         else:
             raise Forbidden("This transfer is not addressed to you.")
     return turn.outcome(turn.session(transfer.session_id), transfer_id=transfer.pk)
@@ -289,18 +313,41 @@ def decline_transfer(*, actor: Actor, transfer_id: int, reason: str = "") -> Out
 
 @verb
 def withdraw_transfer(*, actor: Actor, transfer_id: int, reason: str = "") -> Outcome:
-    """Take back what one asked for: the bot its escalation, the agent the handover, a supervisor either."""
+    """Take back what one asked for: the bot its escalation, the agent the handover, a supervisor or integrator any.
+
+    Whatever the tenant does with what nobody answers, it is really withdrawn: an escalation goes back to its bot, if that
+    is there, and a human session that waits ends as CANCELLED. A reassignment has nobody to go back to, and where the
+    customer was told that a human will answer only a supervisor says otherwise: `NoWayBack`.
+    """
     with taking(actor, transfer_id=transfer_id) as turn:
         transfer = _pending(turn, transfer_id)
         is_sender = transfer.from_id == actor.id and transfer.from_kind == actor.kind
         may = is_sender or actor.is_supervisor or actor.is_system or actor.kind == ActorKind.INTEGRATOR
         if may and transfer.status == TransferStatus.WITHDRAWN:
             return turn.outcome(turn.session(transfer.session_id), transfer_id=transfer.pk, is_repeat=True)
-        _must_be_pending(transfer)
+        _must_be_pending(actor, transfer)
         if not may:
             raise Forbidden("Only the one who asked for a transfer withdraws it.")
-        unanswered(turn, transfer, TransferStatus.WITHDRAWN, reason=reason)
-    return turn.outcome(turn.session(transfer.session_id), transfer_id=transfer.pk)
+        session = turn.session(transfer.session_id)
+        _withdraw(turn, session, transfer, reason=reason)
+    return turn.outcome(session, transfer_id=transfer.pk)
+
+
+def _withdraw(turn: Turn, session: ChatSession, transfer: Transfer, *, reason: str) -> None:
+    if session.owner_kind == Owner.AGENT:  # a handover: its sender has served all along
+        oplog.end_transfer(turn, transfer, TransferStatus.WITHDRAWN, reason=reason)
+        return
+    if not turn.actor.is_supervisor and afterhours.is_promised(transfer):
+        raise NoWayBack("The customer was told that a human will answer; only a supervisor may take that back.")
+    if timers.can_go_back(turn, session, transfer):
+        timers.give_back(turn, session, transfer, TransferStatus.WITHDRAWN, reason=reason)
+    elif session.status == Status.PENDING:
+        oplog.end_transfer(turn, transfer, TransferStatus.WITHDRAWN, reason=reason)
+        oplog.transition(turn, session, Status.CANCELLED, reason=reason)
+    elif session.is_robot and transfer.kind == TransferKind.ESCALATION:
+        raise NoWayBack("Its bot is not there to take it back: the customer waits for a human.")
+    else:
+        raise NoWayBack
 
 
 @verb
@@ -320,7 +367,7 @@ def take_over(
         turn.lock_agents(actor.id)
         agent = turn.agent(actor.id)
         needed = access.room(turn, agent, override=override)
-        transfer = oplog.move(turn, live, TransferKind.TAKEOVER, reason=reason, agent=agent, is_override=needed)
+        transfer = oplog.move(turn, live, TransferKind.TAKEOVER, reason=reason, agent=agent, override=needed)
         oplog.transition(turn, live, Status.TRANSFERRED, reason=reason, owner=Owner.AGENT, agent=agent)
     return turn.outcome(live, transfer_id=transfer.pk)
 
@@ -345,7 +392,7 @@ def grab(
         needed = access.room(turn, agent, override=override)
         if waits := turn.transfer_of(live):
             oplog.end_transfer(turn, waits, TransferStatus.WITHDRAWN, reason=f"grabbed by {agent.name}")
-        transfer = oplog.move(turn, live, TransferKind.GRAB, reason=reason, agent=agent, is_override=needed)
+        transfer = oplog.move(turn, live, TransferKind.GRAB, reason=reason, agent=agent, override=needed)
         oplog.change_owner(turn, live, Owner.AGENT, agent, transfer_id=transfer.pk)
     return turn.outcome(live, transfer_id=transfer.pk)
 
@@ -430,11 +477,36 @@ def reassign(
             return turn.outcome(live, transfer_id=waits.pk, is_repeat=True)
         if live is None or live.owner_kind != Owner.AGENT or from_agent_id not in (None, live.agent_id):
             raise NotServing
-        if waits := turn.transfer_of(live):
-            oplog.end_transfer(turn, waits, TransferStatus.WITHDRAWN, reason=reason)
-        to = _recipients(turn, to_team_id, None)
-        transfer = oplog.ask(
-            turn, live, TransferKind.REASSIGNMENT, reason=reason, reason_by=actor.kind, trigger="absence", **to
-        )
-        oplog.change_owner(turn, live, Owner.NOBODY, transfer_id=transfer.pk)
+        to_team = _team(turn, to_team_id)
+        told: dict[str, Any] = {"reason": reason, "reason_by": actor.kind, "trigger": "absence"}
+        transfer = move_on(turn, live, to_team=to_team, is_put_back=not actor.is_system, **told)
     return turn.outcome(live, transfer_id=transfer.pk)
+
+
+def move_on(
+    turn: Turn,
+    session: ChatSession,
+    *,
+    reason: str,
+    trigger: str,
+    reason_by: str = ActorKind.SYSTEM,
+    to_team: Team | None = None,
+    is_put_back: bool = False,
+) -> Transfer:
+    """C5: the session's agent is not there any more. It stays live, without an owner, and is asked for again.
+
+    Whom its agent had wanted to hand it over to is asked still, unless a team is named, or somebody puts it back in the
+    queue by hand (`is_put_back`). The skills and reasons of before go along (`asked_before`).
+    """
+    waits = turn.transfer_of(session)
+    is_handed_on = waits is not None and to_team is None and not is_put_back
+    before = asked_before(session, handover=waits if is_handed_on else None)
+    if waits:
+        oplog.end_transfer(turn, waits, TransferStatus.WITHDRAWN, reason=reason)
+    to: dict[str, Any] = (
+        {"to_team": before.to_team, "to_agent": before.to_agent} if is_handed_on else {"to_team": to_team}
+    )
+    told: dict[str, Any] = {"reason": reason, "reason_by": reason_by, "trigger": trigger, "reasons": before.reasons}
+    transfer = oplog.ask(turn, session, TransferKind.REASSIGNMENT, needs=before.needs, **to, **told)
+    oplog.change_owner(turn, session, Owner.NOBODY, transfer_id=transfer.pk)
+    return transfer

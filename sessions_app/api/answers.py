@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -24,6 +25,7 @@ from sessions_app import access, queries, waits
 from sessions_app.actions.bulk import Done
 from sessions_app.event_types import for_outsiders
 from sessions_app.models import ChatSession, GuidedFlow, Participant, SlaClock, Transfer
+from sessions_app.queries import Row
 from sessions_app.states import Derived
 from sessions_app.waiting import waiting
 
@@ -193,6 +195,23 @@ class ConversationAnswer(serializers.ModelSerializer):
         help_text="When somebody is there for whom the customer waits; null when somebody is, or nobody is waited for."
     )
     labels = serializers.SerializerMethodField()
+    is_unread = serializers.SerializerMethodField(
+        help_text=(
+            "Whether the customer has spoken since this agent last read it, and it is the agent's to read: the agent serves "
+            "it, or it waits for somebody. False for programs and people from outside."
+        )
+    )
+    is_collaborator = serializers.SerializerMethodField(
+        help_text="Whether this agent was called in to help whoever serves, and is in it."
+    )
+    can_grab = serializers.SerializerMethodField(
+        help_text=(
+            "Whether this agent may take it from the human who serves it: another's, with room for one more (a full "
+            "supervisor takes it with `override`), and not while the agent gets nothing new."
+        )
+    )
+
+    _alone: Mapping[int, Row] = MappingProxyType({})  # of the one conversation that is answered, where there is no list
 
     def to_representation(self, conversation: Conversation) -> dict[str, Any]:
         told = super().to_representation(conversation)
@@ -231,6 +250,9 @@ class ConversationAnswer(serializers.ModelSerializer):
             "pinned_at",
             "todo_at",
             "labels",
+            "is_unread",
+            "is_collaborator",
+            "can_grab",
             "seq",
             "last_text",
             "last_sender",
@@ -267,6 +289,24 @@ class ConversationAnswer(serializers.ModelSerializer):
         if named is None:
             named = labels.on([conversation.pk])
         return list(LabelAnswer(named.get(conversation.pk, []), many=True).data)
+
+    def _standing(self, conversation: Conversation) -> Row | None:
+        rows: Mapping[int, Row] = self.context.get("standing", self._alone)
+        if "standing" not in self.context and conversation.pk not in rows:
+            rows = self._alone = queries.standing(_reader(self), [conversation.pk])
+        return rows.get(conversation.pk)
+
+    def get_is_unread(self, conversation: Conversation) -> bool:
+        row = self._standing(conversation)
+        return row is not None and row.is_unread
+
+    def get_is_collaborator(self, conversation: Conversation) -> bool:
+        row = self._standing(conversation)
+        return row is not None and row.is_collaborator
+
+    def get_can_grab(self, conversation: Conversation) -> bool:
+        row = self._standing(conversation)
+        return row is not None and row.can_grab
 
     @extend_schema_field(Id(allow_null=True))
     def get_live_session_id(self, conversation: Conversation) -> str | None:
@@ -400,7 +440,9 @@ class TransferAnswer(serializers.ModelSerializer):
     offered_to_id = Id(allow_null=True)
     needs = serializers.DictField(child=serializers.IntegerField(), help_text="Skills that are needed, with a level.")
     reason_by = serializers.SerializerMethodField(help_text="Whose words the reason is; empty without one.")
-    context: Any = Package(help_text="The context package: docs/schemas/context-package-1.json.")
+    context: Any = Package(
+        help_text="The context package: docs/schemas/context-package-2.json; of older transfers context-package-1.json."
+    )
 
     class Meta:
         model = Transfer
@@ -427,6 +469,7 @@ class TransferAnswer(serializers.ModelSerializer):
             "waiting_since",
             "opens_at",
             "deadline",
+            "asked_again",
             "ended_at",
             "end_reason",
         )
@@ -568,6 +611,7 @@ class AgentAnswer(serializers.ModelSerializer):
     id = Id()
     skills = serializers.DictField(child=serializers.IntegerField(), help_text="With their levels, from 1 to 5.")
     load = serializers.IntegerField(help_text="Live sessions owned now; counted.")
+    is_drained = serializers.BooleanField(help_text="Whether the agent gets nothing new, and keeps what they serve.")
     is_reachable = serializers.BooleanField(help_text="Declared available and heard of within the last minute.")
     teams: Any = serializers.SlugRelatedField("name", many=True, read_only=True)
 
@@ -581,6 +625,7 @@ class AgentAnswer(serializers.ModelSerializer):
             "availability_reason",
             "availability_since",
             "is_reachable",
+            "is_drained",
             "load",
             "max_load",
             "skills",
@@ -588,6 +633,14 @@ class AgentAnswer(serializers.ModelSerializer):
             "last_seen_at",
         )
         read_only_fields = fields
+
+
+class DepartureAnswer(serializers.Serializer):
+    agent_id = Id(source="agent.pk")
+    name = serializers.CharField(source="agent.name")
+    moved = serializers.IntegerField(help_text="Conversations of theirs that went on elsewhere at once.")
+    left = serializers.IntegerField(help_text="Conversations that could not; Tandem tries again every second.")
+    is_repeat = serializers.BooleanField(help_text="The agent had left already.")
 
 
 class TeamAnswer(serializers.ModelSerializer):
@@ -626,11 +679,24 @@ class TruthAnswer(serializers.Serializer):
 
     state = serializers.ChoiceField([(s, s) for s in ("yours", "paused", "waiting", "moved", "ended")])
     session_id = Id()
+    conversation_id = Id()
     status = serializers.CharField()
+    controller = serializers.ChoiceField(Controller.choices, help_text="Who gets the customer's next message.")
     epoch = serializers.IntegerField()
     seq = serializers.IntegerField()
-    owner_name = serializers.CharField(help_text="Who has it now.")
+    owner_name = serializers.CharField(help_text="Who has it now; empty for a key that does not read names.")
     missed = OperationAnswer(many=True)
+    messages = MessageAnswer(
+        many=True, help_text="The words that this page of operations recorded, as far as the caller may read them."
+    )
+    unanswered = MessageAnswer(
+        many=True,
+        help_text="What the customer said and nobody has answered, the newest 200 of it; none where the turn is "
+        "not the caller's. An answer with the `message_id` `re-` and a message's id answers that message alone, any "
+        "other all before it.",
+    )
+    has_more = serializers.BooleanField(help_text="Ask again at once, behind `next_after_seq`.")
+    next_after_seq = serializers.IntegerField(help_text="Send it as `after_seq` with the next request.")
 
 
 class JoinedAnswer(serializers.Serializer):

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from agents_app.models import MAX_LOAD, Agent
+from agents_app.models import DECLARABLE, MAX_LOAD
 from agents_app.skills import HIGHEST, LOWEST
 from config.api import ID_SCHEMA, Body, FreeJson, Id
 from messaging_app.attachments import rows as attachments
@@ -15,7 +15,7 @@ from messaging_app.fields import SentTime
 from messaging_app.incoming import DEFAULT_PLATFORM, MAX_PLATFORM
 from messaging_app.models import Message
 from messaging_app.thread import Words
-from sessions_app.actions import bulk
+from sessions_app.actions import bulk, recovery
 from sessions_app.actions.lifecycle import OUTCOMES
 from sessions_app.api.fields import IdText, PersonName, Text
 from sessions_app.context import checked_extra
@@ -100,6 +100,9 @@ class CompleteBody(GuardedBody):
 
 class RecoverBody(Body):
     after_seq = serializers.IntegerField(required=False, min_value=0, max_value=2**53)
+    limit = serializers.IntegerField(
+        required=False, min_value=1, max_value=recovery.MOST, help_text="Operations at once; 500 unless named."
+    )
 
 
 # --- What is said ------------------------------------------------------------------------------------------------
@@ -321,11 +324,14 @@ class BindBody(Body):
     conversation_id = Id()
 
 
-class MoveFlowBody(Body):
+class RenewBody(Body):
+    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, help_text="The version you read.")
+
+
+class MoveFlowBody(RenewBody):
     cleaned = ("pending_question",)
 
     to = serializers.ChoiceField(_words(FlowStatus))
-    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, help_text="The version you read.")
     pending_question = Text(required=False, allow_blank=True)
     missing_info = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=50)
     last_candidate = serializers.CharField(required=False, allow_blank=True, max_length=191)
@@ -334,12 +340,16 @@ class MoveFlowBody(Body):
 
 
 class PresenceBody(Body):
-    availability = serializers.ChoiceField(Agent.Availability.choices)
+    availability = serializers.ChoiceField(DECLARABLE)
     reason = serializers.CharField(required=False, allow_blank=True, max_length=200)
 
 
 class CapacityBody(Body):
     max_load = serializers.IntegerField(min_value=0, max_value=MAX_LOAD, help_text="Live sessions at once.")
+
+
+class DepartureBody(Body):
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=500, help_text="For the record.")
 
 
 SENDERS = [

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from rest_framework import mixins
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -41,7 +41,7 @@ from sessions_app.api.fields import IdTextFilter
 from sessions_app.api.filtering import FilterByRole
 from sessions_app.models import ChatSession, Participant
 from sessions_app.queries import Place
-from sessions_app.states import LIVE, Owner
+from sessions_app.states import LIVE, Owner, ParticipantStatus
 from sessions_app.turn import Outcome
 from sessions_app.waiting import waiting
 
@@ -157,6 +157,7 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
         page = pager.paginate_queryset(self.filter_queryset(self.get_queryset()), request, view=self) or []
         ids = [row.pk for row in page]
         beside = {"live": queries.live_sessions(ids), "labels": labels.on(ids), "openings": waits.openings(page)}
+        beside["standing"] = queries.standing(self.actor, ids)
         answers = ConversationAnswer(page, many=True, context={**self.get_serializer_context(), **beside})
         return pager.get_paginated_response(answers.data)
 
@@ -203,8 +204,10 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
     def participants(self, request: Request, pk: str) -> Response:
         """Who is or was in the conversation beside its owner."""
         rows = Participant.objects.filter(conversation=self.get_object())
-        if not self.actor.is_agent:
-            rows = rows.filter(status="joined")
+        if self.actor.is_agent:
+            rows = rows.filter(Participant.IS_IN | ~Q(status=ParticipantStatus.JOINED))
+        else:
+            rows = rows.filter(Participant.IS_IN)
         return self._page(rows, Pages, ParticipantAnswer)
 
     participants.kwargs["filterset_class"] = None

@@ -17,9 +17,9 @@ from agents_app.scopes import Scope
 from config.api import ByName, IdFilter
 from config.errors import Forbidden, NotFound
 from sessions_app import queries
-from sessions_app.actions import departments, presence
+from sessions_app.actions import departments, departure, presence
 from sessions_app.api import bodies
-from sessions_app.api.answers import AgentAnswer, DepartmentsAnswer, TeamAnswer
+from sessions_app.api.answers import AgentAnswer, DepartmentsAnswer, DepartureAnswer, TeamAnswer
 from sessions_app.api.filtering import FilterByRole
 
 
@@ -83,6 +83,23 @@ class AgentEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, Endpoints
     def capacity(self, actor: Actor, agent_id: int, max_load: int) -> Agent:
         """Change how many conversations an agent serves at once: supervisors only, on record."""
         presence.change_capacity(actor=actor, agent_id=agent_id, max_load=max_load)
+        return self._one(agent_id)
+
+    @command(body=bodies.DepartureBody, answer=DepartureAnswer, scope=Scope.SESSIONS, in_parts=True)
+    def dismiss(self, actor: Actor, agent_id: int, reason: str = "") -> departure.Departure:
+        """Dismiss an agent: supervisors only, on record. What was theirs goes on elsewhere, their logins end at once."""
+        return departure.dismiss_agent(actor=actor, agent_id=agent_id, reason=reason)
+
+    @command(body=bodies.DepartureBody, answer=AgentAnswer, scope=Scope.SESSIONS, in_parts=True)
+    def drain(self, actor: Actor, agent_id: int, reason: str = "") -> Agent:
+        """Give an agent nothing new: supervisors only, on record. What the agent serves stays theirs."""
+        departure.drain_agent(actor=actor, agent_id=agent_id, reason=reason)
+        return self._one(agent_id)
+
+    @command(body=bodies.DepartureBody, answer=AgentAnswer, scope=Scope.SESSIONS)
+    def undrain(self, actor: Actor, agent_id: int, reason: str = "") -> Agent:
+        """Give an agent new work again: supervisors only, on record."""
+        departure.undrain_agent(actor=actor, agent_id=agent_id, reason=reason)
         return self._one(agent_id)
 
     def _one(self, agent_id: int) -> Agent:

@@ -191,7 +191,7 @@ _OF_ANY = (403, 405, 408, 414, 431)
 
 def _operations() -> dict[str, Any]:
     ok, readiness, build = ({"$ref": f"#/components/schemas/{name}"} for name in ("Liveness", "Readiness", "Build"))
-    checks = {"database": "ok", "migrations": "ok"}
+    checks = {"database": "ok", "migrations": "ok", "loops": "ok"}
     return {
         "/api/v1/health/live": _asked("live", "Is the process alive", {"200": _told("It is.", ok, {"status": "ok"})}),
         "/api/v1/health/ready": _asked(

@@ -171,6 +171,9 @@ CONVERSATION = {
     "pinned_at": None,
     "todo_at": None,
     "labels": [LABEL],
+    "is_unread": False,
+    "is_collaborator": False,
+    "can_grab": False,
     "seq": 9,
     "last_text": "Is 20 possible?",
     "last_sender": "customer",
@@ -245,11 +248,23 @@ ANSWERS: dict[str, Any] = {
         "reason": "wants a refund",
         "reason_by": "bot",
         "trigger": "bot",
-        "context": {"version": 1, "reason": "wants a refund", "reason_by": "bot", "suggestion": "Refund the postage."},
+        "context": {
+            "version": 2,
+            "reason": "wants a refund",
+            "reason_by": "bot",
+            "suggestion": "Refund the postage.",
+            "promises": ["an answer today"],
+            "said": {
+                "suggestion": {"by": "bot", "name": "bargain", "at": MORNING.format(5)},
+                "promises": [{"by": "bot", "name": "bargain", "at": MORNING.format(5)}],
+                "task_state": {},
+            },
+        },
         "requested_at": MORNING.format(5),
         "waiting_since": MORNING.format(5),
         "opens_at": None,
         "deadline": MORNING.format(10),
+        "asked_again": 0,
         "ended_at": None,
         "end_reason": "",
     },
@@ -303,12 +318,14 @@ ANSWERS: dict[str, Any] = {
         "availability_reason": "",
         "availability_since": MORNING.format(0),
         "is_reachable": True,
+        "is_drained": False,
         "load": 2,
         "max_load": 10,
         "skills": {"refunds": 4, "zh": 5},
         "teams": ["Returns"],
         "last_seen_at": MORNING.format(5),
     },
+    "DepartureAnswer": {"agent_id": "2", "name": "Jun", "moved": 3, "left": 0, "is_repeat": False},
     "TeamAnswer": {
         "id": "1",
         "name": "Returns",
@@ -344,11 +361,17 @@ ANSWERS: dict[str, Any] = {
     "TruthAnswer": {
         "state": "moved",
         "session_id": "41",
+        "conversation_id": "17",
         "status": "TRANSFERRED",
+        "controller": "human",
         "epoch": 4,
         "seq": 9,
         "owner_name": "Maya",
         "missed": [OPERATION],
+        "messages": [MESSAGE],
+        "unanswered": [],
+        "has_more": False,
+        "next_after_seq": 9,
     },
     "JoinedAnswer": {"conversation_id": "17", "participant_id": "6", "token": "eyJhbGciOi…"},
     "EventsAnswer": {
@@ -415,7 +438,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "a deal": {"outcome": "success", "reason": "sold for 25", "expected_epoch": 3},
         "a human has to decide": {"outcome": "needs_human", "reason": "wants a refund"},
     },
-    "RecoverBody": {"since what it knows": {"after_seq": 9}},
+    "RecoverBody": {"since what it knows": {"after_seq": 9, "limit": 100}},
     "InboundBody": {
         "a customer writes": {
             "shop_id": "lamps",
@@ -470,6 +493,7 @@ BODIES: dict[str, dict[str, Any]] = {
         }
     },
     "BindBody": {"once": {"conversation_id": "17"}},
+    "RenewBody": {"it takes longer": {"version": 2}},
     "MoveFlowBody": {"the answer is ready": {"to": "ready_preview", "version": 2, "last_candidate": "draft-5"}},
     "BatchBody": {"one message": {"rows": [ROW]}},
     "WebhookBody": {
@@ -486,6 +510,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "with a reason": {"availability": "break", "reason": "lunch"},
     },
     "CapacityBody": {"fewer at once": {"max_load": 3}},
+    "DepartureBody": {"with a reason": {"reason": "moves to another town"}},
 }
 BODIES |= desk_examples.BODIES
 """By the name of the body, and a title."""

@@ -21,6 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import CollectorRegistry
 from rest_framework.exceptions import MethodNotAllowed
 
+from agents_app import loops
 from config import build as this_build
 from config.api import PROBLEM, problem_of
 from config.errors import NotFound
@@ -54,20 +55,27 @@ def ready(request: HttpRequest) -> HttpResponse:
     """Whether this process can serve, with each thing that it uses: 503 when one that it needs is not there.
 
     Redis is none of these. Without it everything goes on, more slowly: `degraded`, and 200, else a balancer would take all
-    processes out at once.
+    processes out at once. So it is where something failed in a loop and is put off: everything else goes on.
     """
     checks = {"database": _works(_database), "migrations": _works(_migrations)}
     is_ready = all(state == "ok" for state in checks.values())
     if settings.REDIS_URL:
         checks["redis"] = _works(hints.check)
+    checks["loops"] = _works(_nothing_put_off)
     is_whole = all(state == "ok" for state in checks.values())
     status = ("ok" if is_whole else "degraded") if is_ready else "unavailable"
     return JsonResponse({"status": status, "checks": checks}, status=200 if is_ready else 503)
 
 
+class _PutOff(Exception):
+    """How many items are put off, by loop: numbers and our own words only."""
+
+
 def _works(check: Any) -> str:
     try:
         check()
+    except _PutOff as told:
+        return str(told)
     except Exception as error:  # whatever it is, it is not there
         return type(error).__name__  # its text may hold an address or a password
     return "ok"
@@ -84,6 +92,11 @@ def _migrations() -> None:
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         raise RuntimeError("migrations are waiting")
+
+
+def _nothing_put_off() -> None:
+    if found := loops.put_off():
+        raise _PutOff("put off: " + ", ".join(f"{loop} {count}" for loop, count in found.items()))
 
 
 @only_read

@@ -24,14 +24,22 @@ def _text(description: str) -> Schema:
 
 
 def _context_package() -> Schema:
-    """The published schema (docs/schemas), as a component. What a transfer carries may lack members: the oldest have none."""
-    page = settings.BASE_DIR / "docs" / "schemas" / "context-package-1.json"
-    schema: Schema = json.loads(page.read_text(encoding="utf-8"))
+    """The published schema (docs/schemas), as a component. What a transfer carries may be of an earlier version, which has
+    less of it, and the oldest carry nothing: so nothing is required.
+    """
+    schema = _published()
     version = schema["properties"]["version"].pop(
         "const"
     )  # a number for a constant is more than some generators can do
-    schema["properties"]["version"] |= {"type": "integer", "minimum": version, "maximum": version}
-    return {name: value for name, value in schema.items() if name not in ("$schema", "$id", "title", "required")}
+    schema["properties"]["version"] |= {"type": "integer", "minimum": 1, "maximum": version}
+    return {name: value for name, value in schema.items() if name in ("type", "description", "properties")}
+
+
+def _published() -> Schema:
+    page = settings.BASE_DIR / "docs" / "schemas" / "context-package-2.json"
+    text = page.read_text(encoding="utf-8").replace("#/$defs/who", "#/components/schemas/SaidBy")
+    schema: Schema = json.loads(text)
+    return schema
 
 
 SCHEMAS: dict[str, Schema] = {
@@ -52,7 +60,7 @@ SCHEMAS: dict[str, Schema] = {
     },
     "ReadinessChecks": {
         "type": "object",
-        "description": "`ok`, or the name of what went wrong, by what is used.",
+        "description": "`ok`, or the name of what went wrong, by what is used; of `loops`, what is put off.",
         "additionalProperties": _TEXT,
     },
     "Build": {
@@ -105,6 +113,7 @@ SCHEMAS: dict[str, Schema] = {
         "additionalProperties": True,
     },
     "ContextPackage": _context_package(),
+    "SaidBy": {"description": "Who said something, and when."} | _published()["$defs"]["who"],
 }
 
 PARTS: dict[str, str] = {

@@ -8,7 +8,7 @@ leads to, and the other way round (tests/api/test_refusals.py).
 from __future__ import annotations
 
 _ATTACHED = ("attachment_not_found", "attachment_sent")
-_ROOM = ("no_capacity", "not_available")
+_ROOM = ("no_capacity", "not_available", "gets_nothing_new")
 _DRIVEN = ("illegal_transition",)
 _STORED = ("file_empty", "file_too_large", "too_many_files", "file_type_refused", "file_damaged", "image_too_large")
 _LINK = ("not_serving", "conflict")
@@ -25,16 +25,16 @@ CODES: dict[str, tuple[str, ...]] = {
     "sessions_cancel": _DRIVEN,
     "sessions_priority": _DRIVEN,
     # --- The turn
-    "conversations_escalate": ("stale_epoch", "human_serves", "not_serving", "conflict"),
+    "conversations_escalate": ("stale_epoch", "human_serves", "not_serving", "gets_nothing_new", "conflict"),
     "conversations_take_over": ("stale_epoch", "already_taken", "not_serving", *_ROOM),
     "conversations_grab": ("stale_epoch", "not_serving", "conflict", *_ROOM),
-    "conversations_transfer": ("stale_epoch", "human_serves", "not_serving", "conflict"),
+    "conversations_transfer": ("stale_epoch", "human_serves", "not_serving", "gets_nothing_new", "conflict"),
     "conversations_release": ("stale_epoch", "not_serving", "no_bot"),
     "conversations_reassign": ("not_serving",),
     "conversations_resolve": ("stale_epoch", "not_serving"),
     "transfers_accept": ("stale_epoch", "already_taken", "transfer_ended", "human_serves", "conflict", *_ROOM),
-    "transfers_decline": ("already_taken", "transfer_ended"),
-    "transfers_withdraw": ("already_taken", "transfer_ended"),
+    "transfers_decline": ("already_taken", "transfer_ended", "no_way_back"),
+    "transfers_withdraw": ("already_taken", "transfer_ended", "no_way_back"),
     # --- People
     "conversations_notes": ("message_id_taken", *_ATTACHED),
     "conversations_label": ("conflict",),
@@ -45,6 +45,7 @@ CODES: dict[str, tuple[str, ...]] = {
     "conversations_notify": _LINK,
     "conversations_remove": _LINK,
     "departments_list": ("no_directory", "directory_failed"),
+    "agents_dismiss": ("conflict",),
     # --- Files
     "conversations_attach": ("not_serving", "client_id_taken", "too_many_unsent", *_STORED),
     "attachments_discard": _ATTACHED,
@@ -52,6 +53,7 @@ CODES: dict[str, tuple[str, ...]] = {
     "flows_open": ("conflict",),
     "flows_bind": ("flow_moved", "illegal_transition", "conflict"),
     "flows_move": ("flow_moved", "illegal_transition"),
+    "flows_renew": ("flow_moved", "illegal_transition"),
     # --- Kept at the desk
     "canned_replies_create": ("name_taken", "conflict"),
     "canned_replies_change": ("name_taken",),

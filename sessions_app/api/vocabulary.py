@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from agents_app.actors import ActorKind
-from agents_app.models import Agent, Team, Tenant
+from agents_app.models import DECLARABLE, Agent, Team, Tenant
 from agents_app.shared import Sharing
 from messaging_app.desk_models import Label
 from messaging_app.models import Controller, Conversation, Message, Tier, WebhookDelivery
@@ -26,6 +26,7 @@ from sessions_app.states import (
     Kind,
     NoticeStatus,
     Origin,
+    Override,
     Owner,
     ParticipantStatus,
     Priority,
@@ -46,7 +47,11 @@ ENUMS: dict[str, tuple[list[Any], str]] = {
     "AssignmentMode": (_of(Tenant.Assignment), "Whether agents take what waits (pull), or are offered it (push)."),
     "AssignmentStrategy": (_of(Team.Strategy), "By which rule the next agent is chosen."),
     "AttentionEffect": (["flag", "escalate"], "What a rule of need does: mark the conversation, or ask for a human."),
-    "Availability": (_of(Agent.Availability), "What an agent declares; only `available` is offered anything."),
+    "Availability": (
+        _of(Agent.Availability),
+        "What an agent declares; only `available` is offered anything. `not_responding` Tandem finds, when offers are ignored.",
+    ),
+    "DeclaredAvailability": ([word for word, _ in DECLARABLE], "What an agent declares."),
     "BatchSenderType": (SENDERS, "Who said a message of a batch."),
     "BatchState": (_of(Batch.State), "How far a batch is."),
     "BulkAction": (_of(BulkAction), "What is done to each of many conversations."),
@@ -56,7 +61,9 @@ ENUMS: dict[str, tuple[list[Any], str]] = {
     "ConversationKind": (_of(Conversation.Kind), "One customer, or a group."),
     "DeliveryStatus": (_of(WebhookDelivery.Status), "Whether a webhook's delivery has arrived."),
     "DeskView": (list(filters.VIEWS), "A part of the desk's list."),
+    "EndedStatus": (["COMPLETED", "CANCELLED", "TIMEOUT"], "How a session has ended."),
     "FlowStatus": (_of(FlowStatus), "Where a guided flow is. `waiting_user_reply` and `rerunning` hold the turn."),
+    "OverrideReason": (_of(Override), "Why an agent has more than they take on; empty where they have not."),
     "HistoryMode": (_of(HistoryMode), "How much of what was said before is shown to somebody invited."),
     "InvitedRole": (
         [role for role in Participant.Role.values if role != Participant.Role.COLLABORATOR],
@@ -73,12 +80,16 @@ ENUMS: dict[str, tuple[list[Any], str]] = {
     "Priority": (_of(Priority), "1 emergency, 2 high, 3 medium, 4 low."),
     "ReadinessStatus": (
         ["ok", "degraded", "unavailable"],
-        "Whether a process can serve; `degraded`: whole and slower, because Redis is away.",
+        "Whether a process can serve; `degraded`: Redis is away, or something failed and is put off.",
     ),
     "ReasonGiver": (["", *_of(ActorKind)], "Whose words a reason is; empty without one."),
     "RecoveryState": (
         ["yours", "paused", "waiting", "moved", "ended"],
         "What has become of a session: it is the caller's turn; it is paused; it waits; somebody else has it; it ended.",
+    ),
+    "SaidByKind": (
+        [kind.value for kind in ActorKind if kind not in (ActorKind.CUSTOMER, ActorKind.PARTICIPANT)],
+        "Who said something about the work: never a customer or guest.",
     ),
     "SenderType": (_of(Message.Sender), "Who said a message."),
     "ServiceLevelState": (["warned", "breached"], "Longer than was promised (breached), or nearly so (warned)."),

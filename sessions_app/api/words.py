@@ -11,7 +11,7 @@ from agents_app.models import Tenant
 from agents_app.rest import Endpoints, command
 from agents_app.scopes import Scope
 from agents_app.tokens import issue_token
-from sessions_app.actions import intake, people, talk, tokens
+from sessions_app.actions import intake, people, shop, talk, tokens
 from sessions_app.api import bodies
 from sessions_app.api.answers import JoinedAnswer, OutcomeAnswer, TokenAnswer
 from sessions_app.errors import LinkIsOver
@@ -31,7 +31,7 @@ class MessageEndpoint(Endpoints):
     def create(self, actor: Actor, *, echo: bool = False, epoch: int | None = None, **body: Any) -> Outcome:
         """Say something as the bot, the agent or the participant one is; or report an answer from the shop's own app."""
         if echo:
-            return talk.echo_message(actor=actor, **body)
+            return shop.echo_message(actor=actor, **body)
         if actor.kind == ActorKind.CUSTOMER:
             return intake.receive_message(actor=actor, **body)
         return talk.post_message(actor=actor, epoch=epoch, **body)

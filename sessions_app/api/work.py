@@ -121,7 +121,7 @@ class SessionEndpoints(Found):
 
     @command(body=bodies.RecoverBody, answer=TruthAnswer, scope=Scope.SESSIONS)
     def recover(self, actor: Actor, pk: int, **body: Any) -> recovery.Truth:
-        """After an outage: what has become of a session, and what was missed."""
+        """After an outage: what has become of a session, what was missed, page by page, and what has to be answered."""
         return recovery.recover(actor=actor, session_id=pk, **body)
 
     @command(answer=None, status=204, scope=Scope.SESSIONS, detail=False)
@@ -211,11 +211,13 @@ class FlowEndpoints(Found):
     @reads(FlowAnswer(many=True), scope=Scope.READ)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Flows, the newest first."""
+        flows.end_overdue(self.get_queryset())
         return super().list(request, *args, **kwargs)
 
     @reads(FlowAnswer, scope=Scope.READ)
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One flow, with the customer's last answer."""
+        flows.end_overdue(self.get_queryset().filter(pk=number(self.kwargs["pk"])))
         return super().retrieve(request, *args, **kwargs)
 
     @command(body=bodies.FlowBody, answer=FlowAnswer, scope=Scope.FLOWS, status=201, repeated=200, called="open")
@@ -232,3 +234,8 @@ class FlowEndpoints(Found):
     def move(self, actor: Actor, pk: int, **body: Any) -> GuidedFlow:
         """Move a flow on, if it is still at the version you read."""
         return flows.move_flow(actor=actor, flow_id=pk, **body)
+
+    @command(body=bodies.RenewBody, answer=FlowAnswer, scope=Scope.FLOWS)
+    def renew(self, actor: Actor, pk: int, **body: Any) -> GuidedFlow:
+        """Give your rerun its whole lease again, if the flow is still at the version you read."""
+        return flows.renew_flow(actor=actor, flow_id=pk, **body)

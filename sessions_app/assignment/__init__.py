@@ -10,17 +10,23 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-from agents_app import presence
+from django.conf import settings
+
+from agents_app import loops, presence
+from agents_app.actors import system_actor
 from agents_app.models import Agent
 from config import clock
+from sessions_app import presence_log
 from sessions_app.assignment import facts
-from sessions_app.assignment.choice import Choice, choose
+from sessions_app.assignment.choice import REFUSED, Choice, choose
+from sessions_app.assignment.strategies import pause
 from sessions_app.assignment.teams import Teams
 from sessions_app.models import AssignmentDecision, Transfer
 from sessions_app.settle import load
 from sessions_app.turn import Turn, seconds
 
-FORGET_AT_ONCE = 10_000
+MOST_ROUNDS = 30_000
+"""What is counted as one more; beyond it nothing is told apart."""
 
 
 def offer(turn: Turn) -> bool:
@@ -42,6 +48,10 @@ def _waits_for_offers(turn: Turn, transfer: Transfer) -> bool:
 
 
 def _offer_one(turn: Turn, transfer: Transfer) -> bool:
+    """Nobody is looked at one by one while nobody is free, once it is on record why it could not be offered."""
+    free = facts.with_room(turn.now).filter(tenant_id=transfer.tenant_id)
+    if not free.exists() and transfer.decisions.exists():
+        return False
     choice = _look(turn, transfer)
     while chosen := choice.chosen:
         if chosen.agent_id in turn.agents:
@@ -51,8 +61,27 @@ def _offer_one(turn: Turn, transfer: Transfer) -> bool:
             return True
         turn.lock_agents(chosen.agent_id)
         choice = _look(turn, transfer)  # somebody else may have been faster while we waited for the lock
+    _rest(turn, transfer, choice)
     _keep(turn, transfer, choice, None)
     return False
+
+
+def _rest(turn: Turn, transfer: Transfer, choice: Choice) -> None:
+    """Whoever could have it has refused or ignored it: they are asked again after a pause, and after longer ones then.
+
+    Where nobody could have it there is no next round to wait for: it is offered as soon as somebody can.
+    """
+    if transfer.next_round_at is None and REFUSED in choice.verdicts and not choice.case.obstacle:
+        transfer.next_round_at = turn.now + pause(seconds("OFFER_ROUND_PAUSE"), transfer.offer_round)
+        transfer.save(update_fields=["next_round_at"])
+
+
+def next_round(turn: Turn, transfer: Transfer) -> None:
+    """Ask everybody anew. The offer itself is made at the end of the verb, if somebody fits by then."""
+    transfer.refused_by, transfer.next_round_at = [], None
+    transfer.offer_round = min(transfer.offer_round + 1, MOST_ROUNDS)
+    transfer.save(update_fields=["refused_by", "next_round_at", "offer_round"])
+    turn.record("transfer.offers_renewed", transfer.session, transfer_id=transfer.pk, round=transfer.offer_round)
 
 
 def _make(turn: Turn, transfer: Transfer, choice: Choice, agent: Agent) -> None:
@@ -60,7 +89,8 @@ def _make(turn: Turn, transfer: Transfer, choice: Choice, agent: Agent) -> None:
     agent.save(update_fields=["last_offer_at"])
     transfer.offered_to = agent
     transfer.offer_expires_at = turn.now + _patience(transfer)
-    transfer.save(update_fields=["offered_to", "offer_expires_at"])
+    transfer.next_round_at = None
+    transfer.save(update_fields=["offered_to", "offer_expires_at", "next_round_at"])
     decision = _keep(turn, transfer, choice, agent)
     turn.record(
         "transfer.offered",
@@ -106,7 +136,10 @@ def _keep(turn: Turn, transfer: Transfer, choice: Choice, agent: Agent | None) -
 def _why(transfer: Transfer, choice: Choice) -> str:
     chosen = choice.chosen
     own = transfer.to_team_id is None or (chosen is not None and transfer.to_team_id in chosen.weights)
-    return choice.case.strategy if own else f"{choice.case.strategy}, overflow"
+    more = [] if own else ["overflow"]
+    if transfer.offer_round > 1:
+        more.append(f"round {transfer.offer_round}")
+    return ", ".join([choice.case.strategy, *more])
 
 
 def refuse(turn: Turn, transfer: Transfer, *, reason: str) -> None:
@@ -115,6 +148,32 @@ def refuse(turn: Turn, transfer: Transfer, *, reason: str) -> None:
     transfer.refused_by = [*transfer.refused_by, agent_id]
     _take_back(transfer)
     turn.record("transfer.offer_refused", transfer.session, transfer_id=transfer.pk, agent_id=agent_id, reason=reason)
+
+
+def ignore(turn: Turn, transfer: Transfer) -> None:
+    """The agent has not answered in time. Who ignores several in a row is offered nothing more until they say they are there."""
+    agent_id = transfer.offered_to_id
+    refuse(turn, transfer, reason="not answered in time")
+    turn.lock_agents(agent_id)
+    agent, most = turn.agent(agent_id), settings.TANDEM["OFFERS_IGNORED"]
+    agent.offers_ignored = min(agent.offers_ignored + 1, MOST_ROUNDS)
+    if not most or agent.offers_ignored < most or agent.availability != Agent.Availability.AVAILABLE:
+        agent.save(update_fields=["offers_ignored"])
+        return
+    agent.availability, agent.availability_reason = Agent.Availability.NOT_RESPONDING, ""
+    agent.availability_since, agent.offers_ignored = turn.now, 0
+    agent.save(update_fields=["availability", "availability_reason", "availability_since", "offers_ignored"])
+    presence_log.note(agent, turn.now, system_actor(agent.tenant_id))
+    presence_log.look_at_the_queue(agent)
+
+
+def answered(turn: Turn, agent_id: int) -> None:
+    """The agent has accepted or declined: whatever they ignored before is forgotten. Locks the agent only then."""
+    if Agent.objects.filter(pk=agent_id, offers_ignored__gt=0).exists():
+        turn.lock_agents(agent_id)
+        agent = turn.agent(agent_id)
+        agent.offers_ignored = 0
+        agent.save(update_fields=["offers_ignored"])
 
 
 def withdraw_offer(turn: Turn, transfer: Transfer, *, reason: str) -> None:
@@ -133,7 +192,7 @@ def is_lapsed(turn: Turn, transfer: Transfer) -> bool:
     """Whether an open offer cannot be taken up any more: its agent has gone, or has no room left."""
     if transfer.offered_to_id is None:
         return False
-    agent = presence.reachable(turn.now).filter(pk=transfer.offered_to_id).first()
+    agent = presence.takes_work(turn.now).filter(pk=transfer.offered_to_id).first()
     return agent is None or load(agent) >= agent.max_load
 
 
@@ -146,4 +205,4 @@ def may_have(turn: Turn, transfer: Transfer, agent_id: int) -> bool:
 def forget() -> int:
     """For the clock: decisions are kept as long as `DECISION_RETENTION` says. Returns how many went."""
     old = AssignmentDecision.objects.filter(at__lt=clock.now() - seconds("DECISION_RETENTION"))
-    return old.filter(pk__in=list(old.values_list("pk", flat=True)[:FORGET_AT_ONCE])).delete()[0]
+    return loops.delete_in_pieces(old)

@@ -14,7 +14,8 @@ UNHEARD = "unheard"
 FULL = "full"
 REFUSED = "refused"
 LACKS = "lacks"
-VERDICTS = (FITS, UNHEARD, FULL, REFUSED, LACKS)
+DRAINED = "drained"
+VERDICTS = (FITS, UNHEARD, FULL, REFUSED, LACKS, DRAINED)
 """What is said of a candidate, beside the availabilities that are none: busy, break, training, away, offline."""
 
 
@@ -50,6 +51,8 @@ def _own_verdict(candidate: Candidate) -> str:
         return candidate.availability
     if not candidate.is_heard:
         return UNHEARD
+    if candidate.is_drained:
+        return DRAINED
     return FULL if candidate.busy >= candidate.max_load else ""
 
 

@@ -6,12 +6,16 @@ A fixed number of queries, however many agents and conversations there are.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce
 
+from agents_app import presence
 from agents_app.models import Agent, Membership, Team, Tenant
 from agents_app.skills import together
 from sessions_app.assignment.strategies import Candidate, Case
@@ -19,6 +23,7 @@ from sessions_app.assignment.teams import Teams
 from sessions_app.models import AssignmentDecision, ChatSession, Transfer
 from sessions_app.states import LIVE, Owner, TransferStatus
 
+_DECIDED_BY = ("tenant_id", "conversation_id", "to_team_id", "needs", "refused_by", "waiting_since", "opens_at")
 TODAY = timedelta(days=1)
 """How far back the strategies look."""
 
@@ -35,10 +40,16 @@ def waiting(now: datetime) -> QuerySet[Transfer]:
 def cases(transfers: Iterable[Transfer], teams: Teams, now: datetime) -> list[Case]:
     """Each transfer with what it needs and who may have it."""
     found = list(transfers)
+    return list(map(case_maker(found, teams, now), found))
+
+
+def case_maker(found: list[Transfer], teams: Teams, now: datetime) -> Callable[[Transfer], Case]:
+    """The same one by one: what has to be asked of the database is asked at once, so that each can be guarded by itself."""
     served = _last_agents([t for t in found if teams.strategy(t.to_team_id) == Team.Strategy.STICKY])
     full = _full_teams({t.to_team_id for t in found if t.to_team_id}, teams)
-    return [
-        Case(
+
+    def case(transfer: Transfer) -> Case:
+        return Case(
             transfer_id=transfer.pk,
             conversation_id=transfer.conversation_id,
             strategy=teams.strategy(transfer.to_team_id),
@@ -48,8 +59,8 @@ def cases(transfers: Iterable[Transfer], teams: Teams, now: datetime) -> list[Ca
             last_agent_id=served.get(transfer.conversation_id),
             obstacle="team full" if transfer.to_team_id in full else "",
         )
-        for transfer in found
-    ]
+
+    return case
 
 
 def waited(transfer: Transfer, now: datetime) -> timedelta:
@@ -83,10 +94,14 @@ def _full_teams(ids: set[int | None], teams: Teams) -> set[int]:
     return {pk for pk, limit in limits.items() if counts[pk] >= limit}
 
 
-def candidates(tenant_id: int, now: datetime, *, strategies: Iterable[str]) -> list[Candidate]:
-    """Every agent of the tenant who works here."""
+def candidates(
+    tenant_id: int, now: datetime, *, strategies: Iterable[str], only: Iterable[int] | None = None
+) -> list[Candidate]:
+    """Every agent of the tenant who works here, or of these."""
     heard = now - timedelta(seconds=settings.TANDEM["AGENT_AWAY_AFTER"])
     agents = Agent.objects.filter(tenant_id=tenant_id, is_active=True).order_by("pk")
+    if only is not None:
+        agents = agents.filter(pk__in=only)
     busy = _busy(tenant_id)
     weights: dict[int, dict[int, int]] = {}
     for agent, team, weight in Membership.objects.filter(team__tenant_id=tenant_id).values_list(
@@ -108,6 +123,7 @@ def candidates(tenant_id: int, now: datetime, *, strategies: Iterable[str]) -> l
             last_offer_at=agent.last_offer_at,
             idle_since=idle.get(agent.pk),
             offers_today=today.get(agent.pk, 0),
+            is_drained=agent.is_drained,
         )
         for agent in agents
     ]
@@ -144,7 +160,41 @@ def _idle_since(tenant_id: int, since: datetime) -> dict[int, datetime]:
     return newest
 
 
-def in_line(tenant_id: int, now: datetime) -> list[Transfer]:
-    """What waits to be offered, in the order of the desk."""
-    order = (F("conversation__tier").asc(), F("conversation__desk_order").asc(), F("pk").asc())
-    return list(waiting(now).filter(tenant_id=tenant_id).order_by(*order))
+type InLine = tuple[int, int, int]
+"""A place in the line: tier, order of the desk, transfer."""
+
+
+def in_line(
+    tenant_id: int, now: datetime, *, after: InLine | None = None, limit: int, tried: Combinable | None = None
+) -> list[Transfer]:
+    """What waits to be offered, in the order of the desk, after a place; only what a decision asks of it, no package.
+
+    Where `tried` says so, if it is named: what is put off takes no place.
+    """
+    rows = waiting(now).filter(*[tried] if tried else [], tenant_id=tenant_id)
+    if after is not None:
+        tier, order, pk = after
+        later = Q(conversation__desk_order__gt=order) | Q(conversation__desk_order=order, pk__gt=pk)
+        rows = rows.filter(Q(conversation__tier__gt=tier) | (Q(conversation__tier=tier) & later))
+    rows = rows.annotate(tier=F("conversation__tier"), desk_order=F("conversation__desk_order"))
+    return list(rows.only(*_DECIDED_BY).order_by("tier", "desk_order", "pk")[:limit])
+
+
+def place_of(transfer: Any) -> InLine:
+    """Of one that `in_line` has read."""
+    return transfer.tier, transfer.desk_order, transfer.pk
+
+
+def with_room(now: datetime) -> QuerySet[Agent]:
+    """Agents who could be offered something now, whatever it is: there, and with fewer conversations and offers than they take.
+
+    One look at the agents who are there; what waits is not looked at.
+    """
+    served = ChatSession.objects.filter(agent=OuterRef("pk"), owner_kind=Owner.AGENT, status__in=sorted(LIVE))
+    offered = Transfer.objects.filter(offered_to=OuterRef("pk"), status=TransferStatus.PENDING)
+    busy = _counted(served, "agent") + _counted(offered, "offered_to")
+    return presence.takes_work(now).alias(busy=busy).filter(busy__lt=F("max_load"))
+
+
+def _counted(rows: QuerySet[Any], of: str) -> Coalesce:
+    return Coalesce(Subquery(rows.order_by().values(of).annotate(n=Count("pk")).values("n")), 0)

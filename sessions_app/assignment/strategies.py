@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from agents_app.models import Team
 from agents_app.skills import Skills
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+LONGEST_PAUSE = timedelta(hours=1)
+
+
+def pause(first: timedelta, number: int) -> timedelta:
+    """How long a conversation rests after a round of offers that nobody took up: twice as long each time, an hour at most."""
+    return min(first * 2 ** min(number - 1, 12), LONGEST_PAUSE)
 
 
 @dataclass(slots=True)
@@ -30,6 +36,7 @@ class Candidate:
     last_offer_at: datetime | None = None
     idle_since: datetime | None = None
     offers_today: int = 0
+    is_drained: bool = False
 
     @property
     def fullness(self) -> float:

@@ -26,6 +26,11 @@ class Teams:
     def get(self, team_id: int | None) -> Team | None:
         return self._teams.get(team_id or 0)
 
+    @property
+    def strategies(self) -> set[str]:
+        """All that are in use."""
+        return {team.strategy for team in self._teams.values()} | {EVERYBODY}
+
     def strategy(self, team_id: int | None) -> str:
         team = self.get(team_id)
         return team.strategy if team else EVERYBODY

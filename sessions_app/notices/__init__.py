@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from sessions_app.notices.email import Email
-from sessions_app.notices.notice import Notice, Notifier, NotSent, Refused
+from sessions_app.notices.notice import Notice, Notifier, NotSent, Passing, Refused
 from sessions_app.notices.webhook import Webhook
 from sessions_app.notices.wecom import PREFIX, WeCom
 
-__all__ = ["NotSent", "Notice", "Notifier", "Refused", "notifier_for", "send"]
+__all__ = ["NotSent", "Notice", "Notifier", "Passing", "Refused", "notifier_for", "send"]
 
 _email, _wecom, _webhook = Email(), WeCom(), Webhook()
 
@@ -22,7 +22,10 @@ def notifier_for(contact: str) -> Notifier | None:
 
 
 def send(notice: Notice) -> str:
-    """Send by the channel for its address, and answer which. Raises `NotSent`. Not for inside a transaction."""
+    """Send by the channel for its address, and answer which. Raises `NotSent`, and `Passing` where the same may go out later.
+
+    Not for inside a transaction.
+    """
     notifier = notifier_for(notice.contact)
     if notifier is None:
         raise NotSent("no channel is set up for this address")

@@ -12,7 +12,7 @@ from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
 from config.http import never_in_a_transaction
-from sessions_app.notices.notice import Notice, NotSent, Refused, plain
+from sessions_app.notices.notice import Notice, NotSent, Passing, Refused, plain
 
 FOR_GOOD = 500
 """From this answer on a mail server means it for good; below, for now (RFC 5321)."""
@@ -29,7 +29,8 @@ class Email:
 
 
 def send_mail(*, to: str, subject: str, text: str) -> None:
-    """One e-mail to one address. Raises `NotSent`, and `Refused` where trying again is of no use."""
+    """One e-mail to one address. Raises `NotSent`: `Passing` where the same may go out later, `Refused` where trying again is of
+    no use."""
     never_in_a_transaction()
     if not settings.EMAIL_URL:
         raise Refused("no e-mail is set up")
@@ -40,16 +41,19 @@ def send_mail(*, to: str, subject: str, text: str) -> None:
         raise Refused("this is no e-mail address that can be written to") from None
     except SMTPRecipientsRefused as error:
         code, said = next(iter(error.recipients.values()), (0, b""))
-        kind = Refused if code >= FOR_GOOD else NotSent
+        kind: type[NotSent] = Refused if code >= FOR_GOOD else Passing
         raise kind(f"the mail server does not take this address: {_said(code, said)}") from None
     except SMTPResponseException as error:
-        raise NotSent(f"the mail server refused: {_said(error.smtp_code, error.smtp_error)}") from None
+        kind = (
+            NotSent if error.smtp_code >= FOR_GOOD else Passing
+        )  # greylisting, a mailbox that is locked, too many mails
+        raise kind(f"the mail server refused: {_said(error.smtp_code, error.smtp_error)}") from None
     except SMTPServerDisconnected as error:
-        raise NotSent(f"the mail server broke off: {error}") from None
+        raise Passing(f"the mail server broke off: {error}") from None
     except SMTPException as error:
         raise NotSent(f"the mail server did not take it: {type(error).__name__}") from None
     except OSError as error:
-        raise NotSent(f"the mail server cannot be reached: {error.strerror or error}") from None
+        raise Passing(f"the mail server cannot be reached: {error.strerror or error}") from None
 
 
 def _text(notice: Notice) -> str:

@@ -15,6 +15,10 @@ class NotSent(Exception):
     """The notice did not go out. The text says why, to the agent who invited; it holds no secret and no link."""
 
 
+class Passing(NotSent):
+    """It did not go out for now: the other side is away, busy or limits us. The same at a later time may well go out."""
+
+
 class Refused(NotSent):
     """It would not go out at a second attempt either: somebody has to correct something first."""
 
@@ -34,19 +38,25 @@ class Notice:
     tenant_name: str
     link: str
 
-    def title(self) -> str:
+    def title(self, most: int = MAX_NAME) -> str:
+        """With so many characters of each name at most."""
         return _("%(who)s invites you to a conversation (%(where)s)") % {
-            "who": plain(self.invited_by) or "Tandem",
-            "where": plain(self.tenant_name),
+            "who": plain(self.invited_by, most) or "Tandem",
+            "where": plain(self.tenant_name, most),
         }
 
     def advice(self) -> str:
         return _("The link works once. Do not pass it on.")
 
 
-def plain(name: str) -> str:
+def plain(name: str, most: int = MAX_NAME) -> str:
     """A name on one line, not too long: nobody's name writes a header or a second paragraph."""
-    return " ".join(name.split())[:MAX_NAME]
+    return " ".join(name.split())[:most]
+
+
+def is_passing(status: int) -> bool:
+    """Whether an HTTP answer says that the same request may do later."""
+    return status in (408, 425, 429) or status >= 500
 
 
 class Notifier(Protocol):

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook as Signer
 
 from config.clock import utc
 from config.http import Unanswered, ask
-from sessions_app.notices.notice import Notice, NotSent
+from sessions_app.notices.notice import Notice, NotSent, Passing, is_passing
 
 TYPE = "participant.notice"
 
@@ -43,9 +43,10 @@ class Webhook:
                 content=body.encode(),
             )
         except Unanswered as why:
-            raise NotSent(f"webhook: {why}") from None
+            raise Passing(f"webhook: {why}") from None
         if not answer.is_success:
-            raise NotSent(f"webhook: answered {answer.status}")
+            kind = Passing if is_passing(answer.status) else NotSent
+            raise kind(f"webhook: answered {answer.status}")
 
 
 def _data(notice: Notice) -> dict[str, str]:

@@ -16,7 +16,7 @@ from django.utils.translation import pgettext
 
 from config.http import Unanswered, ask
 from sessions_app.models import Participant
-from sessions_app.notices.notice import Notice, NotSent
+from sessions_app.notices.notice import MAX_NAME, Notice, NotSent, Passing, is_passing
 
 PREFIX = "wecom:"
 _ID = {
@@ -25,6 +25,9 @@ _ID = {
 }
 """One id, and never `@all` or a list: a link that works once is for one."""
 TOKEN_IS_OVER = (40014, 42001)  # invalid, expired
+BUSY = (-1, 45009, 45011, 45033)  # for now: the system, calls in this time (minute, hour, day), calls at once
+MOST_BYTES = 512
+"""Of a card's description, as it is sent. Of a longer one WeCom cuts the rest off, wherever that is."""
 SPARE_SECONDS = 300
 """A token is given up so long before it ends, so that none ends on the way."""
 
@@ -50,7 +53,7 @@ class WeCom:
         if answer["errcode"] in TOKEN_IS_OVER:
             answer = self._post(card, self._access_token(fresh=True))
         if answer["errcode"]:
-            raise NotSent(f"WeCom refused: {_told(answer)}")
+            raise _kind(answer)(f"WeCom refused: {_told(answer)}")
         if answer.get("invaliduser") or answer.get("invalidparty"):
             raise NotSent("WeCom knows nobody by this id, or the application may not write to them")
 
@@ -65,7 +68,7 @@ class WeCom:
                 answer = _asked("GET", "/cgi-bin/gettoken", who)
                 token, seconds = answer.get("access_token"), answer.get("expires_in")
                 if answer["errcode"] or not isinstance(token, str) or not isinstance(seconds, int):
-                    raise NotSent(f"WeCom gives no access token: {_told(answer)}")
+                    raise _kind(answer)(f"WeCom gives no access token: {_told(answer)}")
                 self._token, self._issued_to = token, issued_to
                 self._ends = self._clock() + seconds - SPARE_SECONDS
             return self._token
@@ -82,13 +85,17 @@ def _asked(method: str, path: str, params: dict[str, str], content: bytes | None
             content=content,
         )
         if not answer.is_success:
-            raise NotSent(f"WeCom: answered {answer.status}")
+            raise (Passing if is_passing(answer.status) else NotSent)(f"WeCom: answered {answer.status}")
         told = answer.json()
     except Unanswered as why:
-        raise NotSent(f"WeCom: {why}") from None
+        raise Passing(f"WeCom: {why}") from None
     if not isinstance(told, dict) or not isinstance(told.get("errcode"), int):
         raise NotSent("WeCom: the answer has no errcode")
     return told
+
+
+def _kind(answer: dict[str, Any]) -> type[NotSent]:
+    return Passing if answer["errcode"] in BUSY else NotSent
 
 
 def _told(answer: dict[str, Any]) -> str:
@@ -96,20 +103,30 @@ def _told(answer: dict[str, Any]) -> str:
 
 
 def _card(notice: Notice) -> dict[str, Any]:
-    """The description is read as HTML, so what people typed is escaped; the other texts hold nothing of theirs."""
+    """What is sent. Only the description holds what people typed."""
     to = "toparty" if notice.role == Participant.Role.DEPARTMENT else "touser"
     id = notice.contact.removeprefix(PREFIX)
     if not _ID[to].fullmatch(id):
         raise NotSent("this is no id of one WeCom member or department")
-    description = f'<div class="normal">{escape(notice.title())}</div><div class="gray">{escape(notice.advice())}</div>'
     return {
         to: id,
         "msgtype": "textcard",
         "agentid": settings.WECOM_AGENT_ID,
         "textcard": {
             "title": _("Invitation to a conversation"),
-            "description": description,
+            "description": _description(notice),
             "url": notice.link,
             "btntxt": pgettext("button of a card, at most four characters", "Join"),
         },
     }
+
+
+def _description(notice: Notice) -> str:
+    """It is read as HTML, so what people typed is escaped, which makes it longer: of the names as much as fits then, so that
+    nobody cuts inside an escape."""
+    for most in range(MAX_NAME, -1, -1):
+        title, advice = escape(notice.title(most)), escape(notice.advice())
+        text = f'<div class="normal">{title}</div><div class="gray">{advice}</div>'
+        if len(text.encode()) <= MOST_BYTES:
+            break
+    return text

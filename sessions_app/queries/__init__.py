@@ -18,6 +18,7 @@ from sessions_app.queries.listing import (
     desk_page,
     in_view,
     placed,
+    standing,
     that_say,
 )
 from sessions_app.queries.past import past_sessions, timeline
@@ -30,7 +31,9 @@ from sessions_app.queries.thread import (
     Item,
     ThreadPage,
     before_place,
+    newest_of_runs,
     place_of,
+    run_of,
     thread_news,
     thread_page,
 )
@@ -61,12 +64,15 @@ __all__ = [
     "desk_page",
     "in_view",
     "live_sessions",
+    "newest_of_runs",
     "owner_of",
     "past_sessions",
     "place_of",
     "placed",
     "played",
+    "run_of",
     "sought",
+    "standing",
     "teams",
     "that_say",
     "thread_news",

@@ -8,15 +8,16 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from django.db.models import Case, Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Case, Count, Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, When
 
 from agents_app.actors import Actor
+from agents_app.models import Agent
 from config.db import ids_beside, ids_in
 from messaging_app import labels
 from messaging_app.desk_models import Mention
 from messaging_app.models import Conversation, Message, ReadCursor
-from sessions_app.models import ChatSession, PackageField, SlaClock, Transfer
-from sessions_app.states import LIVE, OPEN, Owner, TransferStatus
+from sessions_app.models import ChatSession, PackageField, Participant, SlaClock, Transfer
+from sessions_app.states import LIVE, OPEN, Owner, ParticipantStatus, TransferStatus
 
 AGENTS_KEPT = 128
 """Agents for whom a process keeps the queries that each of their pages asks: to make them takes longer than to run them."""
@@ -60,6 +61,8 @@ class Beside:
     asked: Move | None = None  # what waits for an answer
     is_offered: bool = False  # to the agent
     is_mentioned: bool = False  # in a note that the agent has not read
+    is_helped: bool = False  # by the agent, who was called in
+    has_room: bool = False  # the agent, for one conversation more: not who is drained; a full supervisor, on record
 
     @property
     def live(self) -> ChatSession | None:
@@ -83,6 +86,8 @@ def beside(actor: Actor, ids: Iterable[int]) -> dict[int, Beside]:
                 heard=line.heard or 0,
                 read=line.read or 0,
                 is_mentioned=line.is_mentioned,
+                is_helped=actor.is_agent and line.is_helped,
+                has_room=_has_room(actor, line),
             )
         # Where there is none to join, the line has no such attribute.
         if session := getattr(line, "open_session", None):
@@ -92,6 +97,13 @@ def beside(actor: Actor, ids: Iterable[int]) -> dict[int, Beside]:
     for it in found.values():
         it.sessions.sort(key=lambda session: (session.opened_at, session.pk))
     return found
+
+
+def _has_room(actor: Actor, line: Any) -> bool:
+    """As `access.room` has it; a supervisor's capacity is no bound, because the desk offers the override with the button."""
+    if line.viewer_most is None:
+        return False
+    return actor.is_supervisor or (line.viewer_load or 0) < line.viewer_most
 
 
 def _asked(it: Beside, line: Any, actor: Actor) -> None:
@@ -109,8 +121,11 @@ def _asked(it: Beside, line: Any, actor: Actor) -> None:
 def _lines(agent_id: int) -> QuerySet[Any]:
     here = Q(conversation=OuterRef("pk"))
     running = SlaClock.objects.filter(here, ended_at=None, due_at__isnull=False).order_by("due_at", "pk")
-    spoke = Message.objects.filter(here, sender_type=Message.Sender.CUSTOMER).order_by("-sent_at", "-id")
+    spoke = Message.objects.filter(here, sender_type=Message.Sender.CUSTOMER).order_by("-seq", "-id")
     unread = Mention.objects.filter(here, agent_id=agent_id, read_at=None)
+    helps = Participant.objects.filter(here, agent_id=agent_id, status=ParticipantStatus.JOINED)
+    takes = Agent.objects.filter(pk=agent_id, is_drained=False)
+    load = served(agent_id).order_by().values("agent_id").annotate(load=Count("pk")).values("load")
     rows: QuerySet[Any] = Conversation.objects.annotate(
         open_session=FilteredRelation("sessions", condition=Q(sessions__status__in=sorted(OPEN))),
         # No clock runs for a session that has ended.
@@ -124,6 +139,10 @@ def _lines(agent_id: int) -> QuerySet[Any]:
         heard=Subquery(spoke.values("seq")[:1]),
         read=Subquery(ReadCursor.objects.filter(here, agent_id=agent_id).values("seq")),
         is_mentioned=Exists(unread),
+        is_helped=Exists(helps),
+        # The same for each line, and so asked once.
+        viewer_load=Subquery(load),
+        viewer_most=Subquery(takes.order_by().values("max_load")),
     )
     # A package holds what was said: it is read only where the agent has to decide by it.
     decides = When(Q(asked__offered_to=agent_id) | Q(asked__to_agent=agent_id), then=F("asked__context"))
@@ -156,6 +175,12 @@ def live_sessions(ids: Iterable[int]) -> dict[int, ChatSession]:
     """The live session of each conversation that has one, in one query."""
     found = ChatSession.objects.filter(live_key__in=list(ids)).select_related("agent", "bot")
     return {session.conversation_id: session for session in found}
+
+
+def ends_soon_at(live: ChatSession | None) -> datetime | None:
+    """When an agent's session ends by itself, once its owner has been told that it does soon."""
+    served = live is not None and live.owner_kind == Owner.AGENT and live.human_until is not None
+    return live.expires_at if live and served and live.warns_at is None else None
 
 
 def owner_of(live: ChatSession | None) -> str:

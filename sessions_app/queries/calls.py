@@ -28,7 +28,7 @@ def calls_wanted(actor: Actor) -> Wanted:
     """
     mine = served(actor.pk).values("conversation_id")
     here = Q(conversation=OuterRef("pk"))
-    spoke = Message.objects.filter(here, sender_type=Message.Sender.CUSTOMER).order_by("-sent_at", "-id")
+    spoke = Message.objects.filter(here, sender_type=Message.Sender.CUSTOMER).order_by("-seq", "-id")
     read = ReadCursor.objects.filter(here, agent_id=actor.pk)
     heard = Conversation.objects.filter(tenant_id=actor.tenant_id, pk__in=mine).annotate(
         heard=Subquery(spoke.values("seq")[:1]), read=Coalesce(Subquery(read.values("seq")), 0)

@@ -14,11 +14,11 @@ from agents_app.actors import Actor
 from messaging_app import labels, search
 from messaging_app.desk_models import Label, Mention
 from messaging_app.models import Controller, Conversation, Tier
-from sessions_app import access, figures, visible
+from sessions_app import access, figures, unanswered, visible
 from sessions_app.errors import Malformed
 from sessions_app.figures import Counted, Wanted
 from sessions_app.models import ChatSession, Participant, SlaClock
-from sessions_app.queries.beside import Beside, Move, beside, offered, owner_of, served
+from sessions_app.queries.beside import Beside, Move, beside, ends_soon_at, offered, owner_of, served
 from sessions_app.states import Kind, ParticipantStatus, Status
 
 LIST_PAGE = 50
@@ -96,6 +96,8 @@ class Row:
     is_offered: bool = False  # to this agent
     clock: SlaClock | None = None  # the most pressing one
     is_mentioned: bool = False  # in a note that the agent has not read
+    is_collaborator: bool = False  # called in to help whoever serves
+    can_grab: bool = False  # from whoever serves, with a reason
     labels: list[Label] = field(default_factory=list)
 
     @property
@@ -109,6 +111,11 @@ class Row:
     @property
     def owner(self) -> str:
         return owner_of(self.live)
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When what the agent serves ends by itself, if that is soon."""
+        return ends_soon_at(self.live) if self.is_mine else None
 
 
 @dataclass(slots=True)
@@ -191,6 +198,12 @@ def page_of(
     return [one.pk for one in shown], last
 
 
+def standing(actor: Actor, ids: Iterable[int]) -> dict[int, Row]:
+    """What an agent has to do with each of these conversations, as the list shows it, in one query; nothing for others."""
+    shown = list(ids) if actor.is_agent else []
+    return {row.id: row for row in rows(actor, shown, beside(actor, shown), {})} if shown else {}
+
+
 def rows(actor: Actor, shown: Iterable[int], its: Mapping[int, Beside], known: Mapping[int, Label]) -> list[Row]:
     """The lines of a list, in the order of `shown`; `known` are the tenant's labels by id, in their order."""
     return [_row(actor, its[pk], known) for pk in shown if pk in its]
@@ -211,6 +224,8 @@ def _row(actor: Actor, its: Beside, known: Mapping[int, Label]) -> Row:
         is_offered=its.is_offered,
         clock=its.clock,
         is_mentioned=its.is_mentioned,
+        is_collaborator=its.is_helped,
+        can_grab=bool(actor.is_agent and live and live.is_human_served and not is_mine and its.has_room),
         labels=labels.chosen(known, its.label_ids),
     )
 
@@ -225,8 +240,10 @@ def in_view(actor: Actor, view: View) -> QuerySet[Conversation]:
         case View.QUEUE:
             waits = Q(controller=Controller.QUEUE) | Q(needs_human=True)
             return found.filter(waits, tier__lte=Tier.NEEDS_HUMAN)
-        case View.UNASSIGNED:
-            return found.filter(controller=Controller.QUEUE)
+        case View.UNASSIGNED:  # whoever waits while nobody works there, asked for or only flagged
+            asked_for, flagged = Q(controller=Controller.QUEUE), Q(unanswered.nobodys(), needs_human=True)
+            free = (Controller.QUEUE, Controller.NONE, Controller.BOT)
+            return found.filter(asked_for | flagged, controller__in=free, tier__lte=Tier.NEEDS_HUMAN)
         case View.WAITING:
             return found.filter(waiting_since__isnull=False)
         case View.NEEDS_HUMAN:

@@ -25,11 +25,12 @@ from messaging_app.attachments.models import Attachment
 from messaging_app.desk_models import Draft, Label
 from messaging_app.events import message_ids
 from messaging_app.models import Controller, Conversation, Message, Operation
-from sessions_app import waiting
+from sessions_app import oplog, waiting
+from sessions_app.context import has_words
 from sessions_app.errors import Malformed, NotFound
 from sessions_app.figures import Counted, Wanted
 from sessions_app.models import ChatSession, GuidedFlow, Participant, SlaClock, Transfer
-from sessions_app.queries.beside import Beside, owner_of, served
+from sessions_app.queries.beside import Beside, ends_soon_at, owner_of, served
 from sessions_app.settle import is_unclaimed
 from sessions_app.states import Derived, Owner, ParticipantStatus, Status, TransferKind, TransferStatus
 from sessions_app.waiting import Waiting
@@ -42,11 +43,15 @@ COLLEAGUES_MOST = 200
 PACKAGE_STAYS = timedelta(minutes=10)
 """After somebody has accepted: so long the context package stays on top of the thread."""
 _CARRIES = (TransferKind.ESCALATION, TransferKind.HANDOVER, TransferKind.REASSIGNMENT)
-"""The moves that are asked for, and so carry a context package."""
+"""The moves that are asked for: why is before the agent's eyes."""
+_TAKES = (TransferKind.TAKEOVER, TransferKind.GRAB)
+"""The moves by which an agent takes a conversation at once: what was said about the work is, where anything was."""
 
 EVENTS = (
     "transfer.requested",
+    "transfer.asked_again",
     "transfer.changed",
+    "transfer.readdressed",
     "transfer.accepted",
     "transfer.declined",
     "transfer.withdrawn",
@@ -56,6 +61,7 @@ EVENTS = (
     "session.timed_out",
     "session.paused",
     "session.resumed",
+    "session.ending_soon",
     "attention.raised",
     "attention.cleared",
     "mail.queued",
@@ -63,6 +69,10 @@ EVENTS = (
     "sla.breached",
 )
 """The operations that a thread shows between the words; the rest is the admin's."""
+
+
+_BY_ITSELF = (oplog.SERVED, oplog.TAKEN_UP, oplog.ANSWERED)
+"""Why a flag went that nobody has to be told of."""
 
 
 @dataclass(slots=True, eq=False)
@@ -109,12 +119,18 @@ class ThreadPage:
     other_labels: list[Label] = field(default_factory=list)  # that could be put on
     viewer_load: int = 0
     viewer_most: int = 0
+    viewer_is_drained: bool = False
     waits: Waiting | None = None
     colleagues: list[tuple[int, str]] | None = None  # who could be called in, where the viewer may call anybody
 
     @property
     def live(self) -> ChatSession | None:
         return next((s for s in self.sessions if s.is_live), None)
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When what an agent serves ends by itself, if that is soon."""
+        return ends_soon_at(self.live)
 
     @property
     def session(self) -> ChatSession | None:
@@ -166,9 +182,9 @@ class ThreadPage:
 
     @property
     def carried(self) -> Transfer | None:
-        """The transfer whose context package is to be before the agent's eyes: one that waits, or was just accepted."""
+        """The transfer whose context package is to be before the agent's eyes: one that waits, or was just made."""
         moved, live = self.transfer, self.live
-        if moved is None or moved.kind not in _CARRIES:
+        if moved is None or not (moved.kind in _CARRIES or (moved.kind in _TAKES and has_words(moved.context))):
             return None
         if moved.is_pending:
             return moved
@@ -251,7 +267,9 @@ def _opened(actor: Actor, conversation_id: int) -> ThreadPage:
         raise NotFound("There is no such conversation.")
     inside = (ParticipantStatus.INVITED, ParticipantStatus.JOINED)
     called = Q(status__in=inside) | Q(role=Participant.Role.COLLABORATOR)
-    people = list(Participant.objects.filter(called, conversation=conversation_id).order_by("pk"))
+    people = list(
+        Participant.objects.filter(called, conversation=conversation_id).select_related("agent").order_by("pk")
+    )
     return ThreadPage(
         conversation=row,
         now=row.db_now + clock.offset,
@@ -259,7 +277,7 @@ def _opened(actor: Actor, conversation_id: int) -> ThreadPage:
         transfer=getattr(row, "moved", None),  # where there is none to join, the row has no such attribute
         flow=getattr(row, "flow", None),
         drafts={draft.mode: draft for name in drafts if (draft := getattr(row, name, None))},
-        people=[p for p in people if p.status in inside],
+        people=[p for p in people if p.status in inside and (p.agent is None or p.agent.is_active)],
         helpers=[p for p in people if p.role == Participant.Role.COLLABORATOR],
         said_at=row.said_at,
     )
@@ -320,24 +338,41 @@ def _place(text: str) -> tuple[datetime, int]:
 def merged(said: Iterable[Message], happened: Iterable[Operation]) -> list[Item]:
     """What was said and what happened, in the order of the thread."""
     items = [Item(m.sent_at, m.seq, message=m) for m in said]
-    items += [Item(o.at, o.seq, operation=o) for o in happened if not _goes_without_saying(o)]
+    items += [Item(o.at, o.seq, operation=o) for o in newest_of_runs(happened) if not _goes_without_saying(o)]
     return sorted(items, key=lambda item: (item.at, item.seq))
 
 
+def run_of(operation: Operation) -> str:
+    """The name of a run of operations that are one line, the newest of them; empty for what is a line of its own."""
+    return f"again{operation.data['transfer_id']}" if operation.type == "transfer.asked_again" else ""
+
+
+def newest_of_runs(happened: Iterable[Operation]) -> list[Operation]:
+    """The operations in their order, of each run only the newest."""
+    newest: dict[str | int, Operation] = {}
+    for operation in sorted(happened, key=lambda one: one.seq):
+        newest[run_of(operation) or operation.seq] = operation
+    return sorted(newest.values(), key=lambda one: one.seq)
+
+
 def _goes_without_saying(operation: Operation) -> bool:
-    """A flag that came with an escalation, or went because a human serves: the line beside it says so."""
+    """A flag that came with an escalation, or went because somebody serves or has answered: the line beside it says so."""
     if operation.type == "attention.raised":
         return operation.data.get("effect") == "escalate"
-    return operation.type == "attention.cleared" and operation.data.get("reason") == "a human serves"
+    return operation.type == "attention.cleared" and operation.data.get("reason") in _BY_ITSELF
 
 
 # --- What stands around them -------------------------------------------------------------------------------------
 
 
 def figures_wanted(page: ThreadPage) -> Wanted:
-    """The viewer's load and capacity, and where the customer stands in the queue."""
+    """The viewer's load and capacity, whether they get anything new, and where the customer stands in the queue."""
     most = Agent.objects.filter(pk=page.viewer_id).order_by()
-    wanted: Wanted = {"viewer_load": Counted(served(page.viewer_id)), "viewer_most": Subquery(most.values("max_load"))}
+    wanted: Wanted = {
+        "viewer_load": Counted(served(page.viewer_id)),
+        "viewer_most": Subquery(most.values("max_load")),
+        "viewer_is_drained": Subquery(most.values("is_drained")),
+    }
     if page.conversation.controller != Controller.QUEUE:
         return wanted
     return {**wanted, **waiting.figures_wanted(page.conversation, page.pending, page.now)}
@@ -349,8 +384,9 @@ def complete(page: ThreadPage, its: Beside, known: Mapping[int, Label], told: Ma
     page.labels = labels.chosen(known, its.label_ids)
     page.other_labels = [label for label in known.values() if label.is_enabled and label not in page.labels]
     page.viewer_load, page.viewer_most = told["viewer_load"], told["viewer_most"]
+    page.viewer_is_drained = told["viewer_is_drained"]
     if page.conversation.controller == Controller.QUEUE:
-        page.waits = waiting.told(told)
+        page.waits = waiting.told(told, page.conversation, page.pending, page.now)
     name_people(page)
 
 

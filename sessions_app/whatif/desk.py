@@ -53,6 +53,7 @@ class Desk:
             skills=person.skills,
             weights=person.weights,
             last_offer_at=person.last_offer_at,
+            is_drained=bool(first and first.is_drained),
         )
         seat = Seat(person, seen, offered_at=sorted(person.offers), idle_since=person.idle_since)
         seat.is_loose = person.id in self.rules.added

@@ -23,6 +23,7 @@ NAMES = {
     "ran_out": _("offers that ran out"),
     "overflow": _("taken by another team"),
     "timed_out": _("time-outs"),
+    "asked_again": _("asked again"),
     "preempted": _("work interrupted"),
 }
 """The figures as they are shown, in this order."""
@@ -46,6 +47,7 @@ class Figures:
     ran_out: int
     overflow: int
     timed_out: int
+    asked_again: int
     preempted: int
     served: Mapping[int, int]
 
@@ -69,6 +71,7 @@ def figures(story: Iterable[Happened], people: Mapping[int, Person], *, waiting:
         ran_out=counts[What.RAN_OUT],
         overflow=sum(_overflowed(line, people) for line in taken),
         timed_out=counts[What.TIMED_OUT],
+        asked_again=counts[What.ASKED_AGAIN],
         preempted=counts[What.PREEMPTED],
         served=dict(Counter(line.agent_id for line in lines if line.what == What.TAKEN)),
     )

@@ -12,9 +12,9 @@ from operator import itemgetter
 
 from agents_app.models import Agent, Team
 from agents_app.skills import together
-from sessions_app.assignment.choice import choose, is_free
+from sessions_app.assignment.choice import REFUSED, choose, is_free
 from sessions_app.assignment.facts import TODAY
-from sessions_app.assignment.strategies import Case
+from sessions_app.assignment.strategies import Case, pause
 from sessions_app.whatif.desk import UNRECORDED, Desk
 from sessions_app.whatif.parts import Place, Seat
 from sessions_app.whatif.past import ZERO, Offer, What
@@ -109,9 +109,17 @@ class Offers(Desk):
     def _offer(self, place: Place, free: list[Seat]) -> None:
         case = self._case(place)
         self._refresh(case, free)
-        chosen = choose(case, [seat.seen for seat in free]).chosen
+        choice = choose(case, [seat.seen for seat in free])
+        chosen = choice.chosen
         if chosen is None:
+            if REFUSED in choice.verdicts and not case.obstacle and not place.rests:
+                place.rests = True
+                rest = pause(self.past.round_pause, place.round)
+                if place.record:  # when the system began anew then, it does now
+                    rest += LOOKS_WITHIN
+                self._at(self.now + rest, UNRECORDED, self._next_round, place, place.offer)
             return
+        place.rests = False
         seat = self._seats[chosen.agent_id]
         self._hold_out(place, seat)
         seat.seen.last_offer_at = self.now
@@ -120,6 +128,16 @@ class Offers(Desk):
         if answer := self._answer(place, seat):
             what, after, pos = answer
             self._at(self.now + after, pos, self._answers, place, place.offer, what)
+
+    def _next_round(self, place: Place, offer: int) -> None:
+        """Unless it was offered to somebody meanwhile, who has refused it too: then it rests anew."""
+        if place.rests and place.offer == offer:
+            self._renewed(place)
+
+    def _renewed(self, place: Place) -> None:
+        """Everybody is asked anew."""
+        place.refused.clear()
+        place.rests, place.round = False, place.round + 1
 
     def _hold_out(self, place: Place, seat: Seat) -> None:
         place.offered_to, place.offer = seat.person.id, place.offer + 1
@@ -184,6 +202,7 @@ class Offers(Desk):
             if seat is None or self._was_taken_back(place, seat):
                 continue
             is_there = seat.seen.availability == Agent.Availability.AVAILABLE and seat.seen.is_heard
+            is_there = is_there and not seat.seen.is_drained
             if not is_there or not seat.has_room:
                 self._take_back(place)
                 self._tell(What.TAKEN_BACK, place, seat)

@@ -58,8 +58,11 @@ class Place:
     is_over: bool = False
     offered_to: int = 0
     offer: int = 0  # counts the offers, so that an answer to an old one is none
+    round: int = 1
+    rests: bool = False  # until everybody is asked anew
     looks: list[tuple[datetime, int, int]] = field(default_factory=list)  # when it was offered then, and to whom
     coming: int = 0
+    asked_again: int = 0
 
     @property
     def order(self) -> tuple[int, int, int]:

@@ -23,6 +23,7 @@ class What(StrEnum):
     TAKEN_BACK = "taken back"
     TAKEN = "taken"
     TIMED_OUT = "timed out"
+    ASKED_AGAIN = "asked again"
     GIVEN_UP = "given up"
     """Declined, withdrawn, or ended with its session."""
     PREEMPTED = "preempted"
@@ -50,6 +51,16 @@ class Offer:
     answer: What | None = None
     after: timedelta | None = None
     answer_pos: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Nobody had answered a wait in time, or whoever it was addressed to said no: it waited on for everybody."""
+
+    at: datetime
+    pos: int
+    declined_by: int
+    opens_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -88,7 +99,7 @@ class Wait:
     """A time in the queue: one transfer that waited for somebody to take a session nobody served.
 
     `follows` tells one that the rules asked for (again after a time-out, after an absence) from one that somebody did.
-    `patience` is how long it waits for an answer.
+    `patience` is how long it waits for an answer at first.
     """
 
     id: int
@@ -111,7 +122,9 @@ class Wait:
     is_live: bool = True  # its session had begun: it had the turn while it waited
     is_beside: bool = False  # another session of the conversation waited, or was served
     offers: list[Offer] = field(default_factory=list)
+    again: list[Again] = field(default_factory=list)
     urgency: list[tuple[datetime, int, bool]] = field(default_factory=list)
+    renewals: list[tuple[datetime, int]] = field(default_factory=list)  # when everybody was asked anew
     end: What | None = None
     end_pos: int = 0
     ended_at: datetime | None = None
@@ -145,6 +158,7 @@ class Line:
     availability: str
     is_heard: bool
     max_load: int
+    is_drained: bool = False
 
 
 @dataclass(slots=True)
@@ -193,6 +207,7 @@ class Past:
     transfer_timeout: timedelta
     offer_timeout: timedelta
     known_until: datetime
+    round_pause: timedelta  # after everybody who fits has refused or ignored an offer
     gone_after: timedelta  # without a heartbeat, beyond the time after which an agent counts as away
     waits: list[Wait] = field(default_factory=list)
     work: list[Work] = field(default_factory=list)

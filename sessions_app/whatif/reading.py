@@ -38,6 +38,7 @@ def read(tenant: Tenant, start: datetime, end: datetime) -> Past:
         transfer_timeout=timedelta(seconds=settings.TANDEM["TRANSFER_TIMEOUT"]),
         known_until=min(clock.now(), end + AFTER),
         offer_timeout=timedelta(seconds=settings.TANDEM["OFFER_TIMEOUT"]),
+        round_pause=timedelta(seconds=settings.TANDEM["OFFER_ROUND_PAUSE"]),
         gone_after=timedelta(seconds=settings.TANDEM["AGENT_GONE_AFTER"] - settings.TANDEM["AGENT_AWAY_AFTER"]),
     )
     first = _first_position(tenant, start)
@@ -92,7 +93,9 @@ def _asked(tenant: Tenant, open_then: QuerySet[ChatSession], start: datetime, en
         kind__in=(TransferKind.TAKEOVER, TransferKind.GRAB, TransferKind.RETURN)
     )
     asked = {}
-    for row in rows.select_related("session").defer("context", "session__context").iterator(chunk_size=CHUNK):
+    for row in (
+        rows.select_related("session").defer("context", "session__context", "session__said").iterator(chunk_size=CHUNK)
+    ):
         by_agent = row.from_id if row.from_kind == Owner.AGENT and row.from_id else 0
         is_robot = Kind(row.session.kind).is_robot and row.session.bot_id is not None
         asked[row.pk] = Asked(
@@ -102,10 +105,9 @@ def _asked(tenant: Tenant, open_then: QuerySet[ChatSession], start: datetime, en
             needs=row.needs,
             refused_by=frozenset({by_agent} if row.trigger == "no_reply" else ()),
             waiting_since=row.waiting_since,
-            opens_at=row.opens_at,
             deadline=row.deadline,
             left_by=by_agent,
-            goes_back=is_robot and row.kind == TransferKind.ESCALATION,
+            goes_back=is_robot and row.kind == TransferKind.ESCALATION and row.opens_at is None,
         )
     return asked
 
@@ -119,7 +121,7 @@ def _people(tenant: Tenant, start: datetime, end: datetime) -> dict[int, Person]
         people[agent].weights[team] = weight
     for row in _sheet(tenant, start, end):
         if person := people.get(row.agent_id):
-            person.sheet.append(Line(row.at, row.availability, row.is_heard, row.max_load))
+            person.sheet.append(Line(row.at, row.availability, row.is_heard, row.max_load, row.is_drained))
     made = AssignmentDecision.objects.filter(tenant=tenant, chosen__in=people, at__lt=start)
     for agent, at in made.filter(at__gte=start - TODAY).order_by("at").values_list("chosen_id", "at"):
         people[agent or 0].offers.append(at)

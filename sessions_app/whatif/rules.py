@@ -56,6 +56,10 @@ class Rules:
             return self.transfer_timeout
         return wait.patience if wait else self._transfer_timeout
 
+    @property
+    def changes_policy(self) -> bool:
+        return self._tenant_then is not None and self.tenant.transfer_policy != self._tenant_then.transfer_policy
+
     def offer_patience(self, team_id: int) -> timedelta:
         return self._patience_of(next((team for team in self.teams if team.pk == team_id), None))
 

@@ -14,7 +14,7 @@ from typing import Any
 from agents_app.skills import Skills
 from messaging_app.models import Operation
 from sessions_app.states import Kind, Owner, Priority, Status, TransferKind
-from sessions_app.whatif.past import ZERO, HandoverOffer, Happened, Held, Offer, Queued, Step, Wait, What, Work
+from sessions_app.whatif.past import ZERO, Again, HandoverOffer, Happened, Held, Offer, Queued, Step, Wait, What, Work
 
 _WORKED = ("session.activated", "session.resumed", "session.transferred", "ownership.changed")
 _OVER = ("session.completed", "session.cancelled", "session.timed_out", "session.returned")
@@ -25,15 +25,21 @@ TYPES = (
     "session.paused",
     "session.priority_set",
     "transfer.requested",
+    "transfer.asked_again",
     "transfer.offered",
     "transfer.offer_refused",
     "transfer.offer_withdrawn",
+    "transfer.offers_renewed",
     *_WORKED,
     *_OVER,
     *_ENDS,
     *_URGENCY,
 )
 """The operations that a tape is made of."""
+
+
+def _moment(told: str | None) -> datetime | None:
+    return datetime.fromisoformat(told) if told else None
 
 
 @dataclass(slots=True)
@@ -46,7 +52,6 @@ class Asked:
     needs: Skills
     refused_by: frozenset[int]
     waiting_since: datetime
-    opens_at: datetime | None
     deadline: datetime | None
     left_by: int
     goes_back: bool
@@ -94,9 +99,11 @@ class Tape:
             "session.priority_set": self._prioritised,
             "session.paused": self._paused,
             "transfer.requested": self._requested,
+            "transfer.asked_again": self._asked_again,
             "transfer.offered": self._offered,
             "transfer.offer_refused": self._refused,
             "transfer.offer_withdrawn": self._withdrawn,
+            "transfer.offers_renewed": self._renewed,
         }
         self.now = datetime.min.replace(tzinfo=UTC)
         self.ranks: dict[int, int] = {}
@@ -112,9 +119,13 @@ class Tape:
         ]
         queued = []
         for wait in (s.wait for s in self._sessions.values() if s.wait):
-            refused = {o.agent_id for o in wait.offers if o.answer in (What.REFUSED, What.RAN_OUT)}
+            asked = wait.again[-1].pos if wait.again else 0
+            anew = wait.renewals[-1][1] if wait.renewals else 0
+            kept = {wait.again[-1].declined_by} - {0} if asked > anew else set[int]() if anew else set(wait.refused_by)
+            passed = (o for o in wait.offers if o.answer in (What.REFUSED, What.RAN_OUT))
+            refused = {o.agent_id for o in passed if o.answer_pos > max(asked, anew)}
             last = wait.offers[-1] if wait.offers and wait.offers[-1].answer is None else None
-            queued.append(Queued(wait, wait.refused_by | refused, last))
+            queued.append(Queued(wait, frozenset(kept | refused), last))
         return held, queued, [s.last_wait for s in self._sessions.values() if s.gave_way and s.last_wait]
 
     def apply(self, operation: Operation) -> None:
@@ -158,6 +169,8 @@ class Tape:
         leaves = session.work is not None and asked.kind == TransferKind.REASSIGNMENT
         if leaves and session.work:
             session.work.end = "no_reply" if data["trigger"] == "no_reply" else "absence"
+        opens_at = _moment(data.get("opens_at"))
+        deadline = _moment(data.get("deadline")) or asked.deadline
         wait = Wait(
             id=data["transfer_id"],
             session_id=session.id,
@@ -165,12 +178,12 @@ class Tape:
             pos=pos,
             asked_at=self.now,
             waiting_since=asked.waiting_since,
-            patience=asked.deadline - (asked.opens_at or self.now) if asked.deadline else None,
+            patience=deadline - (opens_at or self.now) if deadline else None,
             kind=asked.kind,
             team_id=asked.team_id,
-            to_agent_id=asked.to_agent_id,
+            to_agent_id=data.get("to_agent_id") or asked.to_agent_id,
             needs=asked.needs,
-            opens_at=asked.opens_at,
+            opens_at=opens_at,
             refused_by=asked.refused_by,
             left_by=asked.left_by,
             goes_back=asked.goes_back,
@@ -184,6 +197,11 @@ class Tape:
         if self._is_urgent(session.conversation_id):
             wait.urgency.append((self.now, pos, True))
         self._tell(What.ASKED, session, wait)
+
+    def _asked_again(self, session: _Session, data: dict[str, Any], pos: int) -> None:
+        if wait := self._waits.get(data["transfer_id"]):
+            wait.again.append(Again(self.now, pos, data["declined_by"] or 0, _moment(data["opens_at"])))
+            self._tell(What.ASKED_AGAIN, session, wait)
 
     def _offered(self, session: _Session, data: dict[str, Any], pos: int) -> None:
         offer = Offer(data["agent_id"], self.now, pos)
@@ -200,6 +218,10 @@ class Tape:
 
     def _withdrawn(self, session: _Session, data: dict[str, Any], pos: int) -> None:
         self._answered(session, data, pos, What.TAKEN_BACK)
+
+    def _renewed(self, session: _Session, data: dict[str, Any], pos: int) -> None:
+        if wait := self._waits.get(data["transfer_id"]):
+            wait.renewals.append((self.now, pos))
 
     def _answered(self, session: _Session, data: dict[str, Any], pos: int, answer: What) -> None:
         wait = self._waits.get(data["transfer_id"])

@@ -15,11 +15,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sessions_app.states import TransferKind
+from sessions_app.turn import pause_after
 from sessions_app.whatif.desk import UNRECORDED
 from sessions_app.whatif.habits import absences
 from sessions_app.whatif.offers import LOOKS_WITHIN, Offers
 from sessions_app.whatif.parts import Place, Run, Seat
-from sessions_app.whatif.past import ZERO, Happened, Held, Queued, Step, Wait, What, Work
+from sessions_app.whatif.past import ZERO, Again, Happened, Held, Line, Queued, Step, Wait, What, Work
 
 
 class World(Offers):
@@ -57,7 +58,7 @@ class World(Offers):
     def _plan_presence(self, seat: Seat) -> None:
         for line in seat.person.sheet:
             if line.at > self.past.start:
-                self._at(line.at, 0, self._presence, seat, line.availability, line.is_heard, line.max_load)
+                self._at(line.at, 0, self._presence, seat, line)
         for at in absences(seat.person, self.past.gone_after):
             self._at(at + LOOKS_WITHIN, UNRECORDED, self._is_gone, seat)
 
@@ -94,7 +95,7 @@ class World(Offers):
 
     def _carry_wait(self, queued: Queued) -> None:
         place = self._place(queued.wait, queued.wait.asked_at)
-        place.refused |= queued.refused_by
+        place.refused = set(queued.refused_by)
         self._enter(place)
         if (offer := queued.offer) and (seat := self._seats.get(offer.agent_id)):
             self._hold_out(place, seat)
@@ -185,6 +186,19 @@ class World(Offers):
         self._enter(place)
         self._tell(What.ASKED, place)
 
+    def _plan_wait(self, place: Place, record: Wait, shift: timedelta) -> None:
+        """What happened to it while it waited then."""
+        for at, pos, is_urgent in record.urgency:
+            if at + shift <= self.now:
+                place.is_urgent = is_urgent
+            else:
+                self._at(at + shift, pos, self._marks, place, is_urgent)
+        for at, pos in record.renewals:
+            if at + shift > self.now:
+                self._at(at + shift, pos, self._renewed, place)
+        for at, pos, _ in place.looks:
+            self._at(at, pos, self._looks_again, place)
+
     def _enter(self, place: Place) -> None:
         self._queue[place.session_id] = place
         record, shift = place.record, ZERO
@@ -193,13 +207,7 @@ class World(Offers):
         late, late_pos = ZERO, UNRECORDED
         if record:
             shift = place.asked_at - record.asked_at
-            for at, pos, is_urgent in record.urgency:
-                if at + shift <= self.now:
-                    place.is_urgent = is_urgent
-                else:
-                    self._at(at + shift, pos, self._marks, place, is_urgent)
-            for at, pos, _ in place.looks:
-                self._at(at, pos, self._looks_again, place)
+            self._plan_wait(place, record, shift)
             if record.end == What.TIMED_OUT and record.ended_at and record.patience is not None:
                 late = record.ended_at - (record.opens_at or record.asked_at) - record.patience
                 late_pos = record.end_pos
@@ -207,12 +215,17 @@ class World(Offers):
                 self._at(record.ended_at + shift, record.end_pos, self._gives_up, place)
             elif record.ended_at and record.taken_unoffered and not self.rules.changes_assignment(place.team_id):
                 self._at(record.ended_at + shift, record.end_pos, self._takes_by_hand, place)
+            if record.again and patience == record.patience:
+                due = self._plan_again(place, record, shift)
             if record.end is None and patience == record.patience and due is not None:
                 due = max(due, self.past.known_until)  # it waited on: nobody looked, or it is not late yet
         if due is not None:
             self._at(due + late, late_pos, self._times_out, place)
         if place.opens_at and place.opens_at > self.now:
             self._at(place.opens_at, UNRECORDED, self._nothing)
+        self._plan_overflow(place)
+
+    def _plan_overflow(self, place: Place) -> None:
         waited = ZERO
         for team_id in self.teams.pool(place.team_id, timedelta.max)[:-1]:  # when it overflows to the next
             team = self.teams.get(team_id)
@@ -242,12 +255,41 @@ class World(Offers):
     def _times_out(self, place: Place) -> None:
         if place.is_over:
             return
-        self._leave(place)
-        self._tell(What.TIMED_OUT, place)
         if place.goes_back and self.tenant.transfer_policy == self.tenant.TransferPolicy.RETURN:
+            self._leave(place)
+            self._tell(What.TIMED_OUT, place)
             self._settle(place.conversation_id)
-        else:
-            self._asks_again(place.session_id, place.conversation_id, place)
+            return
+        self._waits_on(place, 0)
+        self._at(self.now + self._pause(place), UNRECORDED, self._times_out, place)
+
+    def _plan_again(self, place: Place, record: Wait, shift: timedelta) -> datetime | None:
+        """What was asked again then is asked again when it was. Returns when that would be next."""
+        for one in record.again:
+            if one.at + shift < self.now:
+                place.asked_again, place.to_agent_id = place.asked_again + 1, 0
+            else:
+                self._at(one.at + shift, one.pos, self._is_asked_again, place, one)
+        last = record.again[-1]
+        patience = self.rules.patience(record) or ZERO
+        return max(last.at, last.opens_at or last.at) + shift + pause_after(len(record.again), patience)
+
+    def _is_asked_again(self, place: Place, then: Again) -> None:
+        if place.is_over:
+            return
+        if self.rules.changes_policy and not then.declined_by:
+            self._times_out(place)
+            return
+        place.opens_at = then.opens_at
+        self._waits_on(place, then.declined_by)
+
+    def _waits_on(self, place: Place, declined_by: int) -> None:
+        place.asked_again, place.to_agent_id = place.asked_again + 1, 0
+        place.refused = {declined_by} - {0}
+        self._tell(What.ASKED_AGAIN, place)
+
+    def _pause(self, place: Place) -> timedelta:
+        return pause_after(place.asked_again, self.rules.patience(place.record) or ZERO)
 
     # --- Work ---
 
@@ -407,9 +449,10 @@ class World(Offers):
 
     # --- Presence ---
 
-    def _presence(self, seat: Seat, availability: str, is_heard: bool, max_load: int) -> None:
-        seat.seen.availability, seat.seen.is_heard = availability, is_heard
-        seat.seen.max_load = self.rules.capacity(seat.person, max_load)
+    def _presence(self, seat: Seat, line: Line) -> None:
+        seat.seen.availability, seat.seen.is_heard = line.availability, line.is_heard
+        seat.seen.is_drained = line.is_drained
+        seat.seen.max_load = self.rules.capacity(seat.person, line.max_load)
 
     def _handover_offered(self, seat: Seat, key: int, at: datetime) -> None:
         seat.offers.add(key)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
+from agents_app import presence
 from agents_app.actors import Actor, ActorKind
 from messaging_app.models import Controller
 from sessions_app.queries import ThreadPage
@@ -88,13 +89,16 @@ def _asked_for_it(page: ThreadPage, actor: Actor) -> bool:
 
 
 def _goes_back(page: ThreadPage) -> bool:
-    """Whether a request that is withdrawn has somebody to go back to; else it would only be asked again."""
+    """Whether a request that is withdrawn has somebody to go back to, or a session that ends with it."""
     pending, live = page.pending, page.live
-    if pending is None or live is None:
+    if pending is None or pending.kind == TransferKind.HANDOVER:
+        return pending is not None
+    if pending.kind != TransferKind.ESCALATION:
         return False
-    return pending.kind == TransferKind.HANDOVER or (
-        pending.kind == TransferKind.ESCALATION and live.is_robot and live.bot_id is not None
-    )
+    waits = next((s for s in page.sessions if s.pk == pending.session_id), None)
+    if waits is None or waits is not live:
+        return waits is not None and waits.status == Status.PENDING
+    return bool(waits.is_robot and waits.bot and presence.is_alive(waits.bot, page.now))
 
 
 def _withdraw(page: ThreadPage) -> Button:
@@ -103,14 +107,17 @@ def _withdraw(page: ThreadPage) -> Button:
 
 
 def _with_room(button: Button, page: ThreadPage, actor: Actor) -> Button:
-    """A full agent takes nothing more; a supervisor may, and it is put on record."""
-    if page.is_full and not button.why:
-        full = _("You serve %(load)s of at most %(most)s") % {"load": page.viewer_load, "most": page.viewer_most}
-        if actor.is_supervisor and button.verb != "take":
-            button.override = True
-            button.label = _("%(action)s over capacity") % {"action": button.label}
-        else:
-            button.why = full
+    """Who is full, or gets nothing new, takes nothing more; a supervisor may, and it is put on record (`access.room`)."""
+    if button.why or not (page.viewer_is_drained or page.is_full):
+        return button
+    if page.viewer_is_drained:
+        button.why, anyway = _("You get nothing new for now. What you serve stays yours."), _("%(action)s all the same")
+    else:
+        button.why = _("You serve %(load)s of at most %(most)s") % {"load": page.viewer_load, "most": page.viewer_most}
+        anyway = _("%(action)s over capacity")
+    if actor.is_supervisor and button.verb != "take":
+        button.why, button.override = "", True
+        button.label = anyway % {"action": button.label}
     return button
 
 

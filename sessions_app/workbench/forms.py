@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from agents_app.models import Agent
+from agents_app.models import DECLARABLE
 from agents_app.shared import Sharing
 from messaging_app.desk_models import Draft
 from messaging_app.incoming import MAX_CONTENT, MAX_ID, clean
@@ -40,7 +40,7 @@ class ListForm(forms.Form):
 
 
 class PresenceForm(forms.Form):
-    availability = forms.ChoiceField(choices=Agent.Availability.choices)
+    availability = forms.ChoiceField(choices=DECLARABLE)
     reason = forms.CharField(max_length=200, required=False)
 
 

@@ -111,7 +111,8 @@ def recipients(actor: Actor, live: ChatSession | None) -> Recipients:
         found.queue = _("The queue: whoever is free")
     elif actor.is_supervisor:  # who takes it from an agent without asking anybody
         found.queue = _("The queue, at once")
-    agents: Any = queries.agents(actor).prefetch_related(None).exclude(pk=live.agent_id or 0).order_by("name", "pk")
+    askable = queries.agents(actor).filter(is_drained=False)
+    agents: Any = askable.prefetch_related(None).exclude(pk=live.agent_id or 0).order_by("name", "pk")
     for agent in agents[:RECIPIENTS_MOST]:
         (found.there if agent.is_reachable else found.away).append(agent)
     teams = queries.teams(actor).select_related(None).prefetch_related(None).order_by("name", "pk")

@@ -12,9 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from messaging_app.models import Tier
+from sessions_app.context import Said, entries
 from sessions_app.queries import Move, Row
 from sessions_app.states import Priority
-from sessions_app.workbench import shown, wording
+from sessions_app.workbench import said, shown, wording
 
 LINES = 2
 """Of the context package: enough to decide whether to accept; the rest is in the side panel."""
@@ -30,7 +31,7 @@ class OfferShown:
     face: shown.RowShown
     why: str
     urgency: str
-    lines: list[tuple[str, str]]
+    lines: list[tuple[str, str, said.Line | None]]
     sender: str = ""
     left: int | None = None
     whole: int = 0
@@ -49,7 +50,7 @@ def _card(row: Row, move: Move, now: datetime) -> OfferShown:
         face=face,
         why=shown.why_asked(move),
         urgency=wording.priority(_urgency(row, move)),
-        lines=package_lines(move.context, row.conversation.last_text)[:LINES],
+        lines=_told_once(package_lines(move.context, row.conversation.last_text, move.from_name)[:LINES]),
         sender=move.from_name,
     )
     if row.offered_until:
@@ -86,16 +87,32 @@ def _told(card: OfferShown) -> str:
     return f"{text % told} {left}"
 
 
-def package_lines(package: dict[str, Any], last_text: str) -> list[tuple[str, str]]:
-    """The lines of a context package with a name each, what helps most to decide first."""
-    promises = [str(one) for one in package.get("promises") or ()]
-    state = package.get("task_state") or {}
-    known = [f"{name}: {value}" for name, value in state.items() if isinstance(value, str | int | float)]
-    said = [m for m in package.get("messages") or () if m.get("sender_type") == "customer" and m.get("content")]
+def package_lines(package: dict[str, Any], last_text: str, sender: str = "") -> list[tuple[str, str, said.Line | None]]:
+    """The lines of a context package with a name each, what helps most to decide first; and with who said it and when,
+    where that was not whoever asks: the card names the sender already."""
+    told = list(entries(package))
+    texts = {part: [one for one in told if one.part == part] for part in ("suggestion", "promises", "task_state")}
+    known = [f"{one.name}: {one.value}" for one in texts["task_state"] if isinstance(one.value, str | int | float)]
+    spoken = [m for m in package.get("messages") or () if m.get("sender_type") == "customer" and m.get("content")]
     lines = [
-        (_("Suggestion"), str(package.get("suggestion") or "")),
-        (_("Promised"), ", ".join(promises)),
-        (_("Customer"), said[-1]["content"] if said else last_text),
-        (_("Task"), ", ".join(known)),
+        (_("Suggestion"), ", ".join(one.value for one in texts["suggestion"]), _by(texts["suggestion"], sender)),
+        (_("Promised"), ", ".join(one.value for one in texts["promises"]), _by(texts["promises"], sender)),
+        (_("Customer"), spoken[-1]["content"] if spoken else last_text, None),
+        (_("Task"), ", ".join(known), _by(texts["task_state"], sender)),
     ]
-    return [(name, text[:LONG]) for name, text in lines if text]
+    return [(name, text[:LONG], by) for name, text, by in lines if text]
+
+
+def _told_once(lines: list[tuple[str, str, said.Line | None]]) -> list[tuple[str, str, said.Line | None]]:
+    """Where the next line was said by the same at the same time, that one tells it for both."""
+    following = [*(by for _, _, by in lines), None][1:]
+    return [(name, text, None if by == after else by) for (name, text, by), after in zip(lines, following, strict=True)]
+
+
+def _by(told: list[Said], sender: str) -> said.Line | None:
+    """Who said it; and when, where that was one of them at one time."""
+    names = list(dict.fromkeys(wording.said_by(one.by, one.who) for one in told if one.by))
+    if all(one.who == sender for one in told if one.by):
+        return None
+    times = {one.at for one in told}
+    return said.Line("", by=", ".join(names), at=times.pop() if len(times) == 1 else None)

@@ -22,13 +22,19 @@ from sessions_app.workbench.doors import for_agents, is_fragment
 @require_GET
 @for_agents
 def timeline(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpResponse:
-    """The newest operations, whatever they are about."""
+    """The newest operations, whatever they are about; a run of them that says the same is one line."""
     conversation = visible.conversation(actor, conversation_id)
+    newest = list(queries.timeline(actor, conversation))
     done = [
-        (operation, wording.happened(operation), wording.rule(str(operation.data.get("rule") or "")))
-        for operation in queries.timeline(actor, conversation)
+        (
+            operation,
+            wording.happened(operation),
+            wording.since(operation),
+            wording.rule(str(operation.data.get("rule") or "")),
+        )
+        for operation in reversed(queries.newest_of_runs(newest))
     ]
-    context = {"operations": done, "rest": conversation.seq - len(done)}
+    context = {"operations": done, "rest": conversation.seq - len(newest)}
     return _part(request, conversation, "conversation/_timeline.html", _("Timeline"), context)
 
 

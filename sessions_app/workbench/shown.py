@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -17,11 +17,13 @@ from agents_app.actors import Actor
 from agents_app.shared import Sharing
 from messaging_app.desk_models import SavedView
 from messaging_app.models import Conversation, Message
+from sessions_app import queries
+from sessions_app.context import entries_of
 from sessions_app.models import Participant
 from sessions_app.queries import DeskPage, Item, Move, Row, ThreadPage, View
 from sessions_app.queries.thread import name_people
 from sessions_app.states import FLOW_BLOCKING
-from sessions_app.workbench import files, people, wording
+from sessions_app.workbench import files, people, said, wording
 from sessions_app.workbench.buttons import buttons, more
 
 HUES = 8
@@ -33,6 +35,8 @@ class Line:
 
     item: Item
     text: str = ""  # of an event
+    since: datetime | None = None  # with which that text ends
+    run: str = ""  # of events that are one line: a newer one takes the place of an older
     rule: str = ""  # what the rule that an event names says
     name: str = ""  # of who speaks
     is_helper: bool = False  # a colleague who was called in
@@ -47,7 +51,9 @@ def lines(items: Iterable[Item], conversation: Conversation | None, helpers: Ite
             shown.append(Line(item, name=_name(item.message, conversation), is_helper=is_helper))
         elif item.operation:
             rule = wording.rule(str(item.operation.data.get("rule") or ""))
-            shown.append(Line(item, text=wording.event(item.operation), rule=rule))
+            line = Line(item, text=wording.event(item.operation), since=wording.since(item.operation), rule=rule)
+            line.run = queries.run_of(item.operation)
+            shown.append(line)
     return shown
 
 
@@ -221,7 +227,9 @@ def opened(
         "transfer": transfer,
         "transfer_trigger": wording.trigger(transfer.trigger) if transfer else "",
         "carried": page.carried,
-        "task_state": _facts(session.context) if session else [],
+        "carried_said": said.parts(page.carried.context) if page.carried else [],
+        "transfer_said": said.parts(transfer.context) if transfer else [],
+        "task_state": said.state(entries_of(session)) if session else [],
         "need": conversation.need if conversation.needs_human else None,
         "need_trigger": wording.trigger(str(conversation.need.get("kind", ""))),
         "waiting": [(wording.session_type(s.kind), s) for s in page.waiting],
@@ -242,14 +250,6 @@ def earlier(page: ThreadPage) -> dict[str, Any]:
     name_people(page)
     shown = lines(page.items, page.conversation, _helpers(page))
     return {"page": page, "conversation": page.conversation, "lines": shown}
-
-
-def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
-    """What a bot keeps with its session, a line for each; what is nested stands as JSON."""
-    return [
-        (str(name), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-        for name, value in told.items()
-    ]
 
 
 def _flow(page: ThreadPage) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from agents_app.actors import Actor
-from agents_app.models import Agent
+from agents_app.models import DECLARABLE
 from config.errors import DomainError, Malformed
 from messaging_app import drafts, mentions
 from messaging_app.models import Controller
@@ -141,7 +141,7 @@ def declare(request: HttpRequest, actor: Actor) -> HttpResponse:
 
 
 def _presence() -> dict[str, Any]:
-    return {"availabilities": Agent.Availability.choices}
+    return {"availabilities": DECLARABLE}
 
 
 # --- The verbs behind the buttons --------------------------------------------------------------------------------

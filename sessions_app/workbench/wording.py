@@ -6,6 +6,7 @@ when it is shown and not with all its neighbours.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
@@ -20,7 +21,7 @@ from sessions_app.errors import LinkIsOver
 from sessions_app.guests import Person
 from sessions_app.models import ChatSession, Participant
 from sessions_app.queries import EVENTS, ThreadPage, View, owner_of
-from sessions_app.states import Derived, HistoryMode, Owner, ParticipantStatus, Priority, Status, TransferKind
+from sessions_app.states import Derived, HistoryMode, Override, Owner, ParticipantStatus, Priority, Status, TransferKind
 from sessions_app.waiting import Waiting
 
 VIEWS = {
@@ -131,8 +132,10 @@ TRIGGERS = {
     "session asked for": gettext_lazy("a human session was asked for"),
     "handover": gettext_lazy("handover"),
     "absence": gettext_lazy("its agent was absent"),
+    "departure": gettext_lazy("its agent has left"),
     "resume": gettext_lazy("waiting again after a pause"),
     "unanswered": gettext_lazy("nobody answered in time"),
+    "no_answer": gettext_lazy("the customer waits for an answer"),
     "raised": gettext_lazy("flagged by hand"),
     "mail": gettext_lazy("the e-mail to the team could not be sent"),
 }
@@ -149,18 +152,33 @@ def event(operation: Operation) -> str:
     who = operation.actor_name if operation.actor_kind in ("agent", "bot", "integrator") else ""
     reason = str(data.get("reason") or "")
     text = _event(operation.type, data, who)
+    if data.get("override"):
+        why = OVERRIDES.get(str(data.get("override_why") or ""), OVERRIDES[Override.FULL])
+        text = _("%(what)s (%(why)s)") % {"what": text, "why": why}
     return f"{text}: {reason}" if reason and _says_why(operation.type, data, who) else text
+
+
+OVERRIDES: dict[str, Any] = {
+    Override.FULL: gettext_lazy("beyond the capacity: a supervisor decided so"),
+    Override.DRAINED: gettext_lazy("although nothing new was to come: a supervisor decided so"),
+    Override.CAME_BACK: gettext_lazy("beyond the capacity: it came back after a pause"),
+}
+"""Why somebody has more than they take on."""
 
 
 def _says_why(type: str, data: dict[str, Any], who: str) -> bool:
     """Whether the reason is somebody's own words, and not said by the line already."""
     kind = data.get("kind")
     if type == "transfer.requested":
-        return kind == TransferKind.HANDOVER or (kind == TransferKind.REASSIGNMENT and bool(who))
+        return kind == TransferKind.HANDOVER or (
+            kind == TransferKind.REASSIGNMENT and data.get("trigger") == "absence" and bool(who)
+        )
     if type == "transfer.accepted":
         return kind != TransferKind.ESCALATION
     if type == "session.paused":
         return not data.get("preempted")
+    if type == "transfer.asked_again":
+        return bool(data.get("declined_by"))
     return type in ("transfer.changed", "transfer.declined", "session.completed", "session.cancelled")
 
 
@@ -182,9 +200,15 @@ def _event(type: str, data: dict[str, Any], who: str) -> str:
         if data.get("kind") == TransferKind.REASSIGNMENT:
             if data.get("trigger") == "absence" and who:  # by hand: a sweeper has no name here
                 return _("%(who)s put this back in the queue") % named
+            if data.get("trigger") == "departure":
+                return _("Back in the queue: its agent has left")
             return _("Back in the queue: the agent was absent")
         why = trigger(str(data.get("trigger") or ""))
         return _("A human was asked for (%(why)s)") % {"why": why} if why else _("A human was asked for")
+    if type == "session.ending_soon":
+        return _("This session ends by itself soon, unless it is resolved before")
+    if type == "transfer.asked_again":
+        return _asked_again(data, who)
     if type == "sla.breached":
         return {
             "first_response": _("The first response is overdue"),
@@ -195,6 +219,7 @@ def _event(type: str, data: dict[str, Any], who: str) -> str:
         "mail.queued": _("Nobody is there: this goes to the team by e-mail"),
         "mail.failed": _("The e-mail to the team could not be sent"),
         "transfer.changed": _("%(who)s asked again, with more to say"),
+        "transfer.readdressed": _("Asked of everybody now: the agent who was asked cannot take it"),
         "transfer.declined": _("%(who)s declined"),
         "transfer.withdrawn": _("The request was withdrawn"),
         "transfer.timed_out": _("Nobody accepted in time"),
@@ -206,6 +231,22 @@ def _event(type: str, data: dict[str, Any], who: str) -> str:
         "attention.raised": _("Flagged: somebody should look at this"),
         "attention.cleared": _("%(who)s looked at this"),
     }[type] % named
+
+
+def _asked_again(data: dict[str, Any], who: str) -> str:
+    if data["declined_by"]:
+        return _("%(who)s declined, so it waits for everybody") % {"who": who}
+    times = data["times"]
+    return ngettext("Asked again %(times)s time, waits since", "Asked again %(times)s times, waits since", times) % {
+        "times": times
+    }
+
+
+def since(operation: Operation) -> datetime | None:
+    """The time with which the line of an event ends, where it ends with one: the reader's clock tells it."""
+    if operation.type != "transfer.asked_again" or operation.data["declined_by"]:
+        return None
+    return datetime.fromisoformat(operation.data["waiting_since"])
 
 
 RULES = {
@@ -276,6 +317,8 @@ def refusal(error: DomainError, page: ThreadPage | None = None) -> str:
         return str(FILES[error.code])
     if error.code == "file_too_large":
         return _("The file is larger than %(most)s.") % {"most": filesizeformat(error.fields["most"])}
+    if error.code == "gets_nothing_new" and page and not page.is_mine:
+        return _("Nothing new is given to this colleague, or to you, for now. A supervisor can change that.")
     if error.code == "busy":
         return _("The conversation is busy just now. Please try again.")
     return error.detail
@@ -341,7 +384,7 @@ FLOWS = {
     "ready_preview": gettext_lazy("a preview is ready"),
     "applied": gettext_lazy("applied"),
     "ignored": gettext_lazy("not needed any more"),
-    "expired": gettext_lazy("the customer did not answer in time"),
+    "expired": gettext_lazy("was not finished in time"),
     "failed": gettext_lazy("failed"),
 }
 
@@ -371,6 +414,7 @@ SPEAKERS = {
     "shop": pgettext_lazy("speaker", "Shop"),
     "participant": pgettext_lazy("speaker", "Guest"),
     "system": pgettext_lazy("speaker", "System"),
+    "integrator": pgettext_lazy("speaker", "Integrator"),
 }
 
 
@@ -378,11 +422,16 @@ def speaker(sender_type: str) -> str:
     return str(SPEAKERS.get(sender_type, sender_type))
 
 
+def said_by(kind: str, name: str) -> str:
+    """Who said something about the work; empty where it was not kept."""
+    return " · ".join(filter(None, (speaker(kind), name))) if kind else ""
+
+
 def waiting(waits: Waiting) -> str:
     """To whoever waits: the place in the queue, and how long that is likely to take."""
     number = waits.position
     if waits.seconds is None:
-        return _("You are number %(number)s") % {"number": number}
+        return _("You are number %(number)s; how long it takes is not known") % {"number": number}
     return _("You are number %(number)s, %(wait)s") % {"number": number, "wait": wait(waits.seconds)}
 
 
@@ -390,7 +439,7 @@ def place(waits: Waiting) -> str:
     """The same to an agent who looks."""
     number = waits.position
     if waits.seconds is None:
-        return _("number %(number)s in the queue") % {"number": number}
+        return _("number %(number)s in the queue, for how long is not known") % {"number": number}
     return _("number %(number)s in the queue, %(wait)s") % {"number": number, "wait": wait(waits.seconds)}
 
 

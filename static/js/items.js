@@ -10,6 +10,7 @@ export function insert(list, fresh) {
   const added = [];
   for (const line of [...fresh]) {
     if (document.getElementById(line.id)) continue;
+    if (line.dataset.run && isOutrun(list, line)) continue;
     const later = lines(list).findLast((other) => place(other) <= place(line));
     if (later) later.after(line);
     else list.prepend(line);
@@ -17,6 +18,14 @@ export function insert(list, fresh) {
   }
   if (added.length) dress(list);
   return added;
+}
+
+// Of events that are one line the newest stays, in whichever order they come.
+function isOutrun(list, line) {
+  const other = lines(list).find((one) => one.dataset.run === line.dataset.run);
+  if (other && place(other) > place(line)) return true;
+  other?.remove();
+  return false;
 }
 
 const lines = (list) => [...list.children].filter((line) => line.dataset.place);

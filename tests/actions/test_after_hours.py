@@ -200,8 +200,7 @@ def test_nothing_times_out_before_the_opening(chat: Chat, later: Later, season: 
     assert chat.is_asked, "early"
     later(MINUTE)
     sweep.sweep_due()
-    assert chat.transfers[0].status == "TIMED_OUT"
-    assert (chat.controller, chat.row.needs_human) == ("bot", True)
+    assert (chat.controller, chat.asked.asked_again) == ("queue", 1), "a human was promised"
 
 
 @SEASONS
@@ -245,11 +244,12 @@ def test_who_is_asked_for_again_in_the_same_closing_is_not_told_again(chat: Chat
     opens_at = evening(chat, later)
     chat.queue()
     later(HOUR)
-    chat.withdraw(chat.cast.sue)  # the queue's own policy asks anew
-    assert [t.opens_at for t in chat.transfers] == [opens_at, opens_at]
+    chat.escalate(to_agent_id=chat.cast.ben.id)
+    chat.decline(chat.cast.ben)  # the queue's own policy asks again
+    assert [(t.opens_at, t.asked_again) for t in chat.transfers] == [(opens_at, 1)]
     chat.opens(chat.cast.ann, Kind.MANUAL_URGENT)
     chat.resolve()  # and so does coming back after a pause
-    assert [t.opens_at for t in chat.transfers if t.kind == "escalation"] == [opens_at] * 3
+    assert [t.opens_at for t in chat.transfers if t.kind == "escalation"] == [opens_at] * 2
     chat.says("Is anybody there?")
     assert len(told(chat)) == 1
 
@@ -261,8 +261,6 @@ def test_who_is_asked_for_again_in_the_next_closing_is_told_again(chat: Chat, la
     assert told(chat) == []
     later(6 * MINUTE)  # nobody accepted until just after the close
     sweep.sweep_due()
-    later(HOUR)
-    chat.withdraw(chat.cast.sue)
     assert len(told(chat)) == 1
     later.until(berlin("2026-03-31", "18:00"))
     for _ in range(3):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from io import StringIO
 
 import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
 
 from agents_app import presence
-from agents_app.models import Tenant
+from agents_app.models import ApiClient, Team, Tenant
 from config import clock
 from sessions_app import sweep
 from sessions_app.actions import flows, lifecycle, recovery
+from sessions_app.clocks import CLOCKS as CLOCK_TABLE
+from sessions_app.clocks import ELSEWHERE
 from sessions_app.models import ChatSession, GuidedFlow, Transfer
 from sessions_app.states import Kind, Status
 from tests.cast import Cast, Chat, Later
@@ -105,6 +111,10 @@ def transfer(chat: Chat) -> str:
     return Transfer.objects.filter(conversation_id=chat.id).exclude(kind="takeover").earliest("pk").status
 
 
+def asked_again(chat: Chat) -> str:
+    return str(chat.asked.asked_again)
+
+
 def flow(chat: Chat) -> str:
     return GuidedFlow.objects.get().status
 
@@ -121,7 +131,7 @@ CLOCKS = [
     ("the shop's own people idle", _shop, 1800, status_of(BARGAIN), "TRANSFERRED", "TIMEOUT"),
     ("escalation unanswered", _escalated, 300, transfer, "PENDING", "TIMED_OUT"),
     ("handover unanswered", _handed_over, 300, transfer, "PENDING", "TIMED_OUT"),
-    ("reassignment unanswered", _reassigned, 300, transfer, "PENDING", "TIMED_OUT"),
+    ("reassignment unanswered", _reassigned, 300, asked_again, "0", "1"),
     ("human session of the agent's own", _human, 8 * HOUR, status_of(MANUAL), "ACTIVE", "TIMEOUT"),
     ("human session by takeover", _taken, 8 * HOUR, status_of(BARGAIN), "TRANSFERRED", "TIMEOUT"),
     ("human session by accepting", _accepted, 8 * HOUR, status_of(BARGAIN), "TRANSFERRED", "TIMEOUT"),
@@ -310,6 +320,7 @@ def test_the_sweeper_finds_what_is_due_and_nothing_else(cast: Cast, later: Later
     assert (cast.tenant.pk, fresh.id) not in found
 
 
+@pytest.mark.usefixtures("failures_are_meant")
 def test_one_conversation_that_cannot_be_swept_stops_no_other(
     cast: Cast, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,3 +352,27 @@ def test_the_application_servers_clock_decides_nothing(chat: Chat, monkeypatch: 
     assert chat.is_asked
     assert abs((asked.requested_at - clock.now()).total_seconds()) < 60
     assert chat.accept().controller == "human"
+
+
+# --- The page that is made from the table of clocks ---
+
+
+def test_docs_clocks_is_fresh() -> None:
+    call_command("clocks_doc", "--check", stdout=StringIO())
+
+
+def test_a_stale_page_of_clocks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sessions_app.management.commands.clocks_doc.CLOCKS", CLOCK_TABLE[1:])
+    with pytest.raises(CommandError) as stale:
+        call_command("clocks_doc", "--check", stdout=StringIO())
+    assert stale.value.returncode == 1
+
+
+def test_every_span_of_the_domain_is_in_the_table() -> None:
+    """And every switch by which a bot, team or tenant sets a clock of its own is named as it is spelled."""
+    spans = {name for name in settings.TANDEM if settings.FIGURES[name].unit == "seconds"}
+    assert {row.setting for row in CLOCK_TABLE if row.setting} == spans - ELSEWHERE
+    for row in CLOCK_TABLE:
+        for field, model in re.findall(r"`(\w+)` of the (\w+)", row.own):
+            holder = {"bot": ApiClient, "team": Team, "tenant": Tenant}[model]
+            assert holder._meta.get_field(field)

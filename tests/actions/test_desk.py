@@ -159,6 +159,7 @@ def test_the_list_is_ordered_by_tier_then_waiting_time_then_last_activity(cast: 
     for name in ("resolved before", "resolved last"):
         chats[name].says()
         chats[name].human()
+        chats[name].speaks(cast.ann)
         chats[name].resolve()
         later(10)
     for name in ("flagged first", "flagged later"):

@@ -12,7 +12,7 @@ from django.db import transaction
 from agents_app.actors import Actor, ActorKind
 from config.errors import DomainError
 from messaging_app.thread import Words
-from sessions_app.actions import desk, flows, intake, lifecycle, people, recovery, talk, transfers
+from sessions_app.actions import desk, flows, intake, lifecycle, people, recovery, shop, talk, transfers
 from sessions_app.states import Kind
 from tests.cast import Cast, Chat, refused, refused_leaving, snapshot
 
@@ -116,7 +116,7 @@ VERBS: dict[str, Verb] = {
     "deliver": lambda a, i: intake.receive_message(actor=a, conversation_id=i.conversation, words=WORDS),
     "speak": lambda a, i: talk.post_message(actor=a, conversation_id=i.conversation, words=WORDS, epoch=i.epoch),
     "write a note": lambda a, i: talk.post_note(actor=a, conversation_id=i.conversation, words=WORDS),
-    "echo": lambda a, i: talk.echo_message(actor=a, conversation_id=i.conversation, words=WORDS),
+    "echo": lambda a, i: shop.echo_message(actor=a, conversation_id=i.conversation, words=WORDS),
     "ask for a human": lambda a, i: transfers.request_transfer(actor=a, conversation_id=i.conversation),
     "hand over": lambda a, i: transfers.hand_over(actor=a, conversation_id=i.conversation, to_agent_id=i.agent),
     "accept": lambda a, i: transfers.accept_transfer(actor=a, transfer_id=i.transfer),

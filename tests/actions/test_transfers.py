@@ -7,8 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from agents_app.models import Agent, Tenant
-from agents_app.presence import silent
-from config import clock
 from messaging_app.models import Controller, Tier
 from sessions_app.actions import desk, lifecycle, people, presence, recovery, transfers
 from sessions_app.models import ChatSession, Transfer
@@ -123,7 +121,7 @@ def test_the_context_package_travels_with_the_transfer(chat: Chat) -> None:
     chat.speaks(chat.cast.bargain, "I can offer 42.")
     chat.escalate(reason="Below the floor.", context={"suggestion": "Offer 41.", "promises": ["free delivery"]})
     context = chat.asked.context
-    assert context["version"] == 1
+    assert context["version"] == 2
     assert [m["content"] for m in context["messages"]] == ["Can I have it for 40?", "I can offer 42."]
     assert context["history"]["count"] == 2
     assert context["task_state"] == {"product": "kettle", "last_offer": 42}
@@ -133,7 +131,7 @@ def test_the_context_package_travels_with_the_transfer(chat: Chat) -> None:
         ["free delivery"],
     )
     assert context["customer"]["account_id"] == chat.row.account_id
-    assert context["completeness"] == 1.0
+    assert context["completeness"] == 0.83  # who the customer is, is not known
 
 
 def test_the_context_package_never_holds_a_private_note(chat: Chat) -> None:
@@ -335,21 +333,18 @@ def test_an_escalation_nobody_takes_goes_back_to_the_bot_and_stays_flagged(
     assert chat.row.needs_human  # until a human has looked at it
 
 
-@UNANSWERED
-def test_with_requeue_an_escalation_nobody_takes_waits_on_for_everybody(
-    chat: Chat, later: Later, end: End, status: TransferStatus
-) -> None:
+@pytest.mark.parametrize("end", [_decline, _time_out], ids=["declined", "timed out"])
+def test_with_requeue_an_escalation_nobody_takes_waits_on_for_everybody(chat: Chat, later: Later, end: End) -> None:
     cast = chat.cast
     cast.policy(transfer_policy=REQUEUE)
     chat.robot()
     chat.escalate(to_agent_id=cast.ben.id, reason="Angry.")
     first = chat.asked
     end(chat, later)
-    first.refresh_from_db()
     again = chat.asked
-    assert first.status == status
+    assert (again.pk, again.asked_again) == (first.pk, 1)
     assert (again.to_agent_id, again.reason, again.kind) == (None, "Angry.", "escalation")
-    assert again.waiting_since == first.waiting_since
+    assert (again.waiting_since, again.context) == (first.waiting_since, first.context)
     assert (chat.live.status, chat.controller) == (Status.TRANSFERRED, "queue")
     chat.accept(cast.ann)
 
@@ -381,10 +376,11 @@ def test_a_reassignment_nobody_takes_waits_on_whatever_the_policy(
     chat.human() if is_manual else chat.serve()
     chat.reassign()
     since = chat.asked.waiting_since
-    for _ in range(3):
-        later(301)
+    for pause in (1, 1, 2, 4):
+        later(pause * 300 + 1)
         chat.sweep()
-    assert [t.status for t in chat.transfers if t.kind == TransferKind.REASSIGNMENT] == [*["TIMED_OUT"] * 3, "PENDING"]
+    moves = [(t.status, t.asked_again) for t in chat.transfers if t.kind == TransferKind.REASSIGNMENT]
+    assert moves == [("PENDING", 4)]
     assert (chat.asked.waiting_since, chat.controller) == (since, "queue")
 
 
@@ -828,8 +824,7 @@ def test_an_agent_who_is_heard_of_between_finding_and_locking_keeps_the_session(
     cast = chat.cast
     chat.serve()
     later(301)
-    found = silent(clock.now())
-    assert cast.agent("ann") in found
+    assert cast.agent("ann") in recovery._silent()
     presence.heartbeat(actor=cast.ann)
     assert not recovery._move_on(cast.tenant.pk, chat.id, cast.ann.id)
     assert chat.controller == "human"

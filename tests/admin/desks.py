@@ -9,7 +9,8 @@ from django.contrib.auth.models import User
 from django.db.models import F, Value
 from django.db.models.functions import Concat
 
-from agents_app.models import Agent, ApiClient, Calendar, Department, Holiday, OpeningHours, SlaPolicy
+from agents_app.models import Agent, ApiClient, Backoff, Calendar, Department, Holiday, OpeningHours, SlaPolicy
+from config import clock
 from messaging_app.attachments.models import Attachment
 from messaging_app.canned import create_reply
 from messaging_app.labels import create_label
@@ -33,6 +34,10 @@ def everything(slug: str) -> Cast:
     calendar = Calendar.objects.create(tenant=cast.tenant, name=f"{slug} calendar", time_zone="Europe/Berlin")
     OpeningHours.objects.create(calendar=calendar, weekday=0, opens="00:00", closes="00:00")
     Holiday.objects.create(calendar=calendar, date="2026-12-25", name=f"{slug} holiday")
+    now = clock.now()
+    Backoff.objects.create(
+        loop="sweep", key=cast.tenant.pk, tenant=cast.tenant, error=f"{slug} error", first_failed_at=now, retry_at=now
+    )
     policy = SlaPolicy.objects.create(tenant=cast.tenant, name=f"{slug} levels", first_response=600, resolution=3600)
     cast.policy(sla=policy)
     for name in ("ann", "sue"):

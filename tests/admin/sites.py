@@ -10,6 +10,7 @@ from django.urls import reverse
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 READ_ONLY = {
+    "agents_app.Backoff",
     "agents_app.PresenceChange",
     "messaging_app.Attachment",
     "messaging_app.Conversation",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from django.test import Client
 from django.urls import reverse
 
 from agents_app.credentials import find_client, issue_key
-from agents_app.models import ApiClient
+from agents_app.models import ApiClient, Backoff
+from config import clock
 from messaging_app.models import NeedRule, WebhookDelivery, WebhookEndpoint
 from sessions_app.models import ChatSession
 from tests.admin.sites import url
@@ -232,3 +234,16 @@ def test_no_page_shows_a_webhooks_secret(operator: Client, here: Cast) -> None:
         text = operator.get(page).content.decode()
         assert endpoint.url in text
         assert endpoint.secret not in text
+
+
+def test_t2_what_is_put_off_is_tried_again_at_once_in_ones_own_tenant(
+    supervisor: Client, clerk: Client, here: Cast, elsewhere: Cast
+) -> None:
+    later = clock.now() + timedelta(hours=1)
+    Backoff.objects.update(retry_at=later)
+    chosen = {"action": "try_again", "_selected_action": list(Backoff.objects.values_list("pk", flat=True))}
+    clerk.post(url(Backoff, "changelist"), chosen)
+    assert set(Backoff.objects.values_list("retry_at", flat=True)) == {later}, "not by who is no supervisor"
+    supervisor.post(url(Backoff, "changelist"), chosen)
+    assert Backoff.objects.get(tenant=here.tenant).retry_at < later
+    assert Backoff.objects.get(tenant=elsewhere.tenant).retry_at == later

@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from agents_app.models import Agent
+from messaging_app.models import Operation
 from tests.admin.sites import url
 from tests.cast import Cast
 
@@ -187,8 +188,40 @@ def test_its_agent_is_not_marked_as_gone(keeper: Client, here: Cast, kind: str) 
     assert (agent.name, agent.max_load, agent.is_active) == ("Benjamin", 3, True)
 
 
-def test_a_plain_agent_is_marked_as_gone(keeper: Client, here: Cast) -> None:
+@pytest.mark.parametrize("who", ["chief", "supervisor", "operator"])
+def test_a_plain_agent_is_marked_as_gone(
+    request: pytest.FixtureRequest, here: Cast, django_capture_on_commit_callbacks: Any, who: str
+) -> None:
+    """By the verb: on record, and what was theirs goes on."""
+    browser: Client = request.getfixturevalue(who)
+    agent = _login(here, "agent").agent
+    chat = here.chat()
+    chat.human(here.ben)
+    told = {"name": "Ben", "max_load": 3, "role": agent.role, "user": agent.user_id}
+    with django_capture_on_commit_callbacks(execute=True):
+        assert browser.post(url(Agent, "change", agent.pk), told).status_code == 302
+    agent.refresh_from_db()
+    assert not agent.is_active
+    assert chat.controller == "queue"
+    record = Operation.objects.get(type="agent.dismissed")
+    assert (record.data["agent_id"], record.actor_name) == (agent.pk, "operator" if who == "operator" else "here Sue")
+
+
+def test_not_by_an_agent(keeper: Client, here: Cast) -> None:
     agent = _login(here, "agent").agent
     assert keeper.post(url(Agent, "change", agent.pk), {"name": "Ben", "max_load": 3}).status_code == 302
     agent.refresh_from_db()
-    assert not agent.is_active
+    assert agent.is_active
+
+
+def test_agents_are_dismissed_with_a_reason_from_their_list(chief: Client, here: Cast) -> None:
+    agent = _login(here, "agent").agent
+    chosen = {ACTION_CHECKBOX_NAME: [agent.pk, here.sue.pk], "action": "dismiss"}
+    page = chief.post(url(Agent, "changelist"), chosen)
+    assert "It goes on record." in page.text
+    answer = chief.post(url(Agent, "changelist"), chosen | {"reason": "The season is over."}, follow=True)
+    assert "Done for 1 agent." in answer.text
+    assert "Sue: Nobody dismisses themselves" in answer.text
+    assert not Agent.objects.get(pk=agent.pk).is_active
+    assert Agent.objects.get(pk=here.sue.pk).is_active
+    assert Operation.objects.get(type="agent.dismissed").data["reason"] == "The season is over."

@@ -9,7 +9,8 @@ from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from agents_app.models import Agent, ApiClient, Calendar, SlaPolicy, Team, Tenant
+from agents_app.models import Agent, ApiClient, Backoff, Calendar, SlaPolicy, Team, Tenant
+from config import clock
 from messaging_app.models import Conversation, NeedRule, StreamHead
 from tests.admin.desks import talk
 from tests.admin.sites import MODELS, name, url
@@ -28,6 +29,8 @@ def _grow(cast: Cast, start: int, stop: int) -> None:
         agent = Agent.objects.create(tenant=cast.tenant, user=user, name=f"a{number}")
         Team.objects.create(tenant=cast.tenant, name=f"team {number}").members.set([agent])
         ApiClient.objects.create(tenant=cast.tenant, name=f"c{number}")
+        now = clock.now()
+        Backoff.objects.create(loop="grown", key=number, tenant=cast.tenant, first_failed_at=now, retry_at=now)
         Calendar.objects.create(tenant=cast.tenant, name=f"calendar {number}")
         SlaPolicy.objects.create(tenant=cast.tenant, name=f"levels {number}")
         NeedRule.objects.create(tenant=cast.tenant, kind="keyword", name=f"r{number}", phrases=["x"])

@@ -107,6 +107,7 @@ with_bot POST   flows                                                          k
 served   POST   flows/{flow}/bind                                              kkk    ---    ---    =00    ++0    ---    ---    ---
 with_bot POST   flows/{flow}/bind                                              kkk    ---    ---    +00    ++0    ---    ---    ---
 served   POST   flows/{flow}/move                                              kkk    ---    ---    +00    ++0    ---    ---    ---
+served   POST   flows/{flow}/renew                                             kkk    ---    ---    =00    --0    ---    ---    ---
 with_bot POST   inbound                                                        kkk    +00    ---    ---    ++0    ---    ---    ---
 with_bot POST   messages                                                       kkk    +00    +00    +00    ---    ==0    ==0    ==0
 served   POST   messages                                                       kkk    +00    +00    =00    ---    +-0    --0    --0
@@ -119,6 +120,9 @@ served   GET    agents/{agent}                                                 k
 served   POST   agents/me/availability                                         k      -      -      -      -      +      +      +
 served   POST   agents/{agent}/availability                                    kkk    ---    ---    ---    ---    ---    ++0    ++0
 served   POST   agents/{agent}/capacity                                        kkk    ---    ---    ---    ---    ---    ++0    ++0
+served   POST   agents/{agent}/dismiss                                         kkk    ---    ---    ---    ---    ---    ++0    ++0
+served   POST   agents/{agent}/drain                                           kkk    ---    ---    ---    ---    ---    ++0    ++0
+served   POST   agents/{agent}/undrain                                         kkk    ---    ---    ---    ---    ---    ++0    ++0
 served   GET    teams                                                          k      -      -      +      +      +      +      +
 served   POST   conversations/{conversation}/label                             kkk    ---    ---    ---    ++0    ++0    ++0    ++0
 served   POST   conversations/{conversation}/unlabel                           kkk    ---    ---    ---    ++0    ++0    ++0    ++0
@@ -284,6 +288,7 @@ BODIES: dict[str, Body] = {
     "flows": lambda p: {"conversation_id": str(p.conversation), "trigger_id": "mine", "question": "Which?"},
     "flows/{flow}/bind": lambda p: {"conversation_id": str(p.conversation)},
     "flows/{flow}/move": lambda p: {"to": "ignored", "version": 1},
+    "flows/{flow}/renew": lambda p: {"version": 1},
     "inbound": lambda p: {"conversation_id": str(p.conversation), "content": "Hello?"},
     "messages": lambda p: {"conversation_id": str(p.conversation), "content": "Hello.", "epoch": p.epoch},
     "messages?echo": lambda p: {"conversation_id": str(p.conversation), "content": "Hello.", "echo": True},
@@ -292,6 +297,9 @@ BODIES: dict[str, Body] = {
     "agents/me/availability": lambda p: {"availability": "busy"},
     "agents/{agent}/availability": lambda p: {"availability": "busy", "reason": "A meeting."},
     "agents/{agent}/capacity": lambda p: {"max_load": 3},
+    "agents/{agent}/dismiss": lambda p: {"reason": "Moves away."},
+    "agents/{agent}/drain": lambda p: {"reason": "Goes home soon."},
+    "agents/{agent}/undrain": lambda p: {},
     "webhooks": lambda p: {"url": "http://127.0.0.1:9999/"},
     "webhooks/{webhook}": lambda p: {"description": "Orders."},
     "webhooks/{webhook}/replay": lambda p: {"after": 0},

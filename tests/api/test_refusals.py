@@ -21,6 +21,7 @@ UNTOLD = {
     "stale_epoch": "only where the body has an epoch",
     "flow_moved": "a message moves a flow under the lock that it has read it with",
     "no_bot": "a bot that takes over from itself",
+    "internal_error": "a mistake of ours in one of many is told with it, and refuses nothing",
 }
 """Codes that the code leads to and an operation need not declare, with the reason."""
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
+from unittest.mock import patch
 
 SKILLS = ("returns", "payments", "en", "zh", "th")
 OVERFLOW = timedelta(seconds=60)
@@ -247,7 +248,7 @@ class Desk:
         for one in people:
             if one.busy > one.max_load:
                 self._fault(f"agent {one.agent_id} has {one.busy} of {one.max_load}")
-        line = facts.cases(facts.in_line(self.tenant.pk, moment), Teams.of(self.tenant.pk), moment)
+        line = facts.cases(facts.in_line(self.tenant.pk, moment, limit=1000), Teams.of(self.tenant.pk), moment)
         could = {case.transfer_id for case in line if choose(case, people).chosen}
         self._could_since = {transfer: self._could_since.get(transfer, self.now) for transfer in could}
         for transfer, since in self._could_since.items():
@@ -298,8 +299,10 @@ def main() -> int:
     from django.core.management import call_command
 
     from agents_app.models import Team
+    from sessions_app import sweep, wake
 
     call_command("migrate", verbosity=0)
+    patch.object(wake, "wake", sweep.look).start()  # in this thread, at the moment that the clock stands at
     print(f"{asked.agents} agents, {asked.conversations:,} conversations in {asked.hours:g} hours")
     faults = 0
     for strategy in asked.strategy or Team.Strategy.values:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agents_app.models import Agent, PresenceChange
+from agents_app.models import DECLARABLE, PresenceChange
 from agents_app.presence import reachable
 from config import clock
 from sessions_app.actions import presence
@@ -34,7 +34,7 @@ def test_what_an_agent_declares_is_kept_with_its_reason_and_since_when(cast: Cas
     assert sheet(cast) == [("break", True, 10, "Ann"), ("training", True, 10, "Ann")]
 
 
-@pytest.mark.parametrize("word", [w for w in Agent.Availability.values if w != "available"])
+@pytest.mark.parametrize("word", [word for word, _ in DECLARABLE if word != "available"])
 def test_only_the_available_are_reachable(cast: Cast, word: str) -> None:
     presence.declare_availability(actor=cast.ann, availability=word)
     assert not is_reachable(cast)

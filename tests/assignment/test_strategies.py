@@ -122,6 +122,7 @@ def test_over_a_day_the_weights_are_kept_to() -> None:
 NOT: dict[str, tuple[Candidate, dict[str, Any]]] = {
     **{word: (agent(1, availability=word), {}) for word in Agent.Availability.values if word != "available"},
     "unheard": (agent(1, is_heard=False), {}),
+    "drained": (agent(1, is_drained=True), {}),
     "full": (agent(1, busy=4), {}),
     "refused": (agent(1), {"refused_by": frozenset({1})}),
     "lacks": (agent(1, skills={"zh": 2}), {"needs": {"zh": 3}}),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from typing import Any
 from unittest.mock import patch
 
 import django
@@ -17,7 +18,7 @@ django.setup()
 
 from django.contrib.auth import get_user_model  # noqa: E402
 
-from agents_app.actors import agent_actor, client_actor, customer_actor  # noqa: E402
+from agents_app.actors import agent_actor, client_actor, customer_actor, system_actor  # noqa: E402
 from agents_app.models import Agent, ApiClient, Tenant  # noqa: E402
 from config import clock  # noqa: E402
 from messaging_app import canned, labels, live, relay  # noqa: E402
@@ -80,10 +81,10 @@ def nasty(path: str) -> int:
         conversation_id = hears(payload[:150] + str(place), payload, name=payload[:150], shop=payload[:150])
     conversation_id = hears("nasty", *payloads, name=payloads[0])
     maya = agent_actor(Agent.objects.get(name="Maya"))
+    desk.raise_flag(actor=maya, conversation_id=conversation_id, reason=payloads[2])
     transfers.take_over(actor=maya, conversation_id=conversation_id, reason=payloads[0])
     for payload in payloads:
         talk.post_note(actor=maya, conversation_id=conversation_id, words=Words(content=payload))
-    desk.raise_flag(actor=maya, conversation_id=conversation_id, reason=payloads[2])
     return conversation_id
 
 
@@ -125,8 +126,45 @@ def time_is_up(conversation_id: str) -> None:
     Transfer.objects.filter(conversation_id=conversation_id, status="PENDING").update(deadline=clock.now())
 
 
+SAID = {
+    "suggestion": "Refund the postage and keep the order.",
+    "promises": ["an answer by tonight", "free delivery next time"],
+    "urgency": 2,
+    "task_state": {"order": "A-1042", "paid": True},
+}
+
+
+def moved(account: str, kind: str) -> int:
+    """The bot has said what it knows; then all of a kind of move but the last step, which is Maya's at the desk."""
+    number = hears(account, "my kettle never came", name=account.title())
+    bot = client_actor(ApiClient.objects.get(name=NAME))
+    maya, jun, sam = (agent_actor(Agent.objects.get(name=name)) for name in ("Maya", "Jun", "Sam"))
+    its: dict[str, Any] = {"conversation_id": number}
+    asks = its | {"actor": bot, "reason": "The customer wants more than I may give.", "trigger": "bot"}
+    transfers.request_transfer(**asks, context=SAID)
+    asked = Transfer.objects.get(conversation_id=number)
+    if kind == "takeover":
+        transfers.withdraw_transfer(actor=bot, transfer_id=asked.pk)
+    elif kind == "requeue":
+        Tenant.objects.update(transfer_policy=Tenant.TransferPolicy.REQUEUE)
+        time_is_up(str(number))
+        lifecycle.expire_due(actor=system_actor(bot.tenant_id), **its)
+        Tenant.objects.update(transfer_policy=Tenant.TransferPolicy.RETURN)
+    elif kind != "escalation":
+        transfers.accept_transfer(actor=jun, transfer_id=asked.pk)
+    if kind == "handover":
+        transfers.hand_over(actor=jun, **its, to_agent_id=maya.pk, reason="My shift ends.")
+    elif kind == "reassignment":
+        transfers.reassign(actor=sam, **its, reason="Jun is ill.")
+    elif kind == "return":
+        transfers.release_to_bot(actor=jun, **its, summary="Calmed down.", force=True)
+        transfers.request_transfer(actor=bot, **its, reason="Angry again.", trigger="bot")
+    return number
+
+
 STAGE = {
     "people": people,
+    "moved": moved,
     "hears": hears,
     "nasty": nasty,
     "replies": replies,

@@ -8,6 +8,7 @@ import pytest
 from django.core.cache import cache
 
 from messaging_app.attachments import files
+from tests.cases.the_record import before_keys, kept, record  # noqa: F401 – fixtures
 
 
 @pytest.fixture

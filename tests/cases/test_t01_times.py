@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from config import clock
 from messaging_app.batch import read_object
 from messaging_app.models import Conversation, Message, Operation
+from sessions_app import sweep
 from sessions_app.actions import batches
 from sessions_app.manager import AutoSessionManager
 from sessions_app.models import ChatSession
@@ -252,6 +253,38 @@ def test_t1_a_message_that_comes_nine_hours_late_is_history(chat: Chat, cast: Ca
     assert ChatSession.objects.get(pk=late.session_id).status == "COMPLETED"
     again = channel.post("inbound", body | {"sent_at": minutes(-9 * 60).isoformat()}).json()
     assert (again["is_repeat"], again["controller"], again["session_id"]) == (True, "none", str(late.session_id))
+
+
+@pytest.mark.parametrize("state", ["bot", "queue", "human"])
+def test_t1_what_the_shop_said_yesterday_is_history(chat: Chat, later: Later, state: str) -> None:
+    """Told by the channel a day late: nobody of the shop is there now, and the customer is answered by nobody."""
+    {"bot": chat.robot, "queue": chat.queue, "human": chat.human}[state]()
+    chat.says("Is 20 possible?")
+    before = (chat.controller, chat.epoch, len(chat.transfers), chat.row.unanswered_since)
+    answer = chat.echo("We sent it.", "late", sent_at=minutes(-20 * 60))
+    assert (answer.controller, answer.detail) == ("none", {"is_history": True})
+    assert (chat.controller, chat.epoch, len(chat.transfers), chat.row.unanswered_since) == before
+    assert chat.row.last_text == "Is 20 possible?"
+    late = Message.objects.get(message_id="late")
+    assert (late.sender_type, ChatSession.objects.get(pk=late.session_id).status) == ("shop", "COMPLETED")
+    again = chat.echo("We sent it.", "late", sent_at=minutes(-20 * 60))
+    assert (again.is_repeat, again.controller, again.session_id) == (True, "none", late.session_id)
+
+
+def test_t1_what_the_shop_said_a_little_ago_silences_the_bot(chat: Chat) -> None:
+    chat.robot()
+    chat.says("Is 20 possible?")
+    chat.echo("It is.", sent_at=minutes(-7.9 * 60))
+    assert (chat.controller, chat.row.unanswered_since) == ("human", None)
+
+
+def test_t1_a_customer_whom_the_shop_answered_only_yesterday_is_not_forgotten(chat: Chat, later: Later) -> None:
+    chat.robot()
+    chat.says("Is 20 possible?")
+    chat.echo("We sent it.", sent_at=minutes(-20 * 60))
+    later(1801)
+    sweep.sweep_due()
+    assert (chat.controller, chat.row.needs_human) == ("none", True)
 
 
 def test_t1_a_message_that_is_late_by_less_is_news(chat: Chat, channel: Caller) -> None:

@@ -29,7 +29,7 @@ from tests.api import matrix
 from tests.api.world import Caller, Place, agent, program
 from tests.cast import Cast, Chat, refused, snapshot
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/context-package-1.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/context-package-2.json").read_text())
 FITS = jsonschema.Draft202012Validator(SCHEMA)
 
 
@@ -228,6 +228,7 @@ def plant(table: str, column: str, pk: Any, text: str) -> bool:
 READS = ("conversations", "sessions", "transfers", "flows", "agents", "teams", "saved-views", "events?after=0")
 
 
+@pytest.mark.damaged
 def test_t3_stored_rows_that_cannot_be_shown_stop_no_list_and_no_page(cast: Cast) -> None:
     """Beside the broken ones stands another, which is shown as ever; and the work on the broken ones goes on."""
     whole = cast.chat()
@@ -263,6 +264,7 @@ def _broken(cast: Cast, text: str) -> tuple[Chat, bool]:
     flow = flows.open_flow(actor=cast.bargain, trigger_id=f"trigger {chat.id}", question="?")
     places = (
         ("sessions_app_chatsession", "context", chat.sessions[0].pk),
+        ("sessions_app_chatsession", "said", chat.sessions[0].pk),
         ("sessions_app_transfer", "context", chat.asked.pk),
         ("sessions_app_transfer", "needs", chat.asked.pk),
         ("sessions_app_guidedflow", "missing_info", flow.pk),
@@ -350,7 +352,7 @@ def test_t3_every_package_that_is_stored_fits_its_schema(chat: Chat, later: Any)
     )
     chat.accept()
     chat.hand_over(to_agent_id=chat.cast.ben.id)
-    stored = [transfer.context for transfer in Transfer.objects.all() if transfer.context]
-    assert len(stored) >= 2
+    stored = [transfer.context for transfer in Transfer.objects.all()]
+    assert len(stored) == 2
     for package in stored:
         FITS.validate(package)

@@ -17,13 +17,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import translation
 
-from messaging_app import detection
+from messaging_app import detection, tasks
 from messaging_app.detection import detector_for, rules
 from messaging_app.detection.defaults import DEFAULT_RULES, install
 from messaging_app.detection.expressions import MAX_PROGRAM
 from messaging_app.detection.patterns import LOOKS_AROUND, PhraseRefused, compile_phrase
 from messaging_app.detection.rules import Row, Rules
 from messaging_app.models import NeedRule
+from sessions_app.management.commands import serve
 from tests.api.world import program
 from tests.backtracking import HURTFUL, text
 from tests.cast import Cast
@@ -217,6 +218,10 @@ def test_t19_a_row_of_an_unknown_kind_severity_or_effect_stops_nothing_and_is_re
     assert [answer.json()["controller"] for answer in answers] == ["none", "queue"]
     assert "'odd' is passed over" in caplog.text
 
+    assert (tasks.check_rules(), tasks.check_rules()) == (1, 0)
+    noted = NeedRule.objects.get(name="odd")
+    assert (noted.is_enabled, "which is none of" in noted.problem) == (True, True), "the admin shows why"
+
     listed = StringIO()
     with pytest.raises(SystemExit) as left:
         call_command("check_rules", stdout=listed)
@@ -226,6 +231,27 @@ def test_t19_a_row_of_an_unknown_kind_severity_or_effect_stops_nothing_and_is_re
     with pytest.raises(SystemExit):
         call_command("check_rules", "--switch-off", stdout=StringIO())
     assert not NeedRule.objects.get(name="odd").is_enabled
+
+
+def test_t19_a_row_that_nobody_has_thought_of_is_left_out_alone(caplog: pytest.LogCaptureFixture) -> None:
+    odd = Row("keyword", "odd", ("lawyer",), threshold="many")  # type: ignore[arg-type]  # SQLite stores any word
+    rules = Rules([odd, Row("keyword", "fine", ("manager",))])
+    assert rules.customer_said("lawyer", is_vip=False) is None
+    need = rules.customer_said("manager", is_vip=False)
+    assert need
+    assert need.rule == "fine"
+    assert "'odd' (keyword) is passed over" in caplog.text
+
+
+def test_t19_one_tenants_rules_keep_no_other_from_being_served(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(_: int) -> None:
+        raise TypeError("no rule")
+
+    monkeypatch.setattr(serve, "detector_for", fails)
+    serve._compile(1)
+    assert "the rules of need of tenant 1 could not be compiled" in caplog.text
 
 
 def test_t6_4_the_command_says_when_all_is_well(cast: Cast) -> None:

@@ -365,3 +365,9 @@ def test_what_is_unwise_is_a_warning_of_djangos_checks(settings: Any) -> None:
 
 def test_a_figure_says_what_it_may_be() -> None:
     assert str(Figure("A", 1, 1, 1_000_000, "bytes")) == "1 to 1,000,000 bytes"
+
+
+@pytest.mark.parametrize("prefix", ["", "two words", "a" * 65, "ü"])
+def test_t13_a_prefix_that_redis_or_celery_would_stumble_over_is_refused(prefix: str) -> None:
+    assert "REDIS_PREFIX" in errors(REDIS_PREFIX=prefix)
+    assert "REDIS_PREFIX" not in errors(REDIS_PREFIX="tandem-2:blue")

@@ -89,9 +89,9 @@ def test_t7_1_the_throttle_counts_by_process_meanwhile(
 
 def test_t7_1_a_restarted_server_is_missed_for_a_moment_only(settings: Any, server: Redis) -> None:
     use(settings, server.url)
-    assert live._published(live.CHANNEL, [Hint(1, 1, 1)])
+    assert live._published([Hint(1, 1, 1)])
     server.stop()
     server.start()
-    live._published(live.CHANNEL, [Hint(1, 1, 1)])  # its connection is gone: this hint may be lost
+    live._published([Hint(1, 1, 1)])  # its connection is gone: this hint may be lost
     comes_back()
-    assert live._published(live.CHANNEL, [Hint(1, 1, 1)])
+    assert live._published([Hint(1, 1, 1)])

@@ -35,7 +35,7 @@ from agents_app.models import Agent, Tenant
 from agents_app.passes import admit, issue_ticket
 from agents_app.tokens import issue_token
 from messaging_app import live, relay
-from sessions_app.actions import people
+from sessions_app.actions import departure, people
 from sessions_app.queries import TRY_IT
 from tests.api.world import login_of
 from tests.cast import Cast, Chat
@@ -153,7 +153,7 @@ class Shop:
         self.user.save()
 
     def dismissed(self) -> None:
-        self.cast.change("sue", is_active=False)
+        departure.dismiss_agent(actor=self.cast.system, agent_id=self.cast.agent("sue").pk)
 
     def login_deactivated(self) -> None:
         self.user.is_active = False

@@ -266,6 +266,7 @@ def value_of(field: str, place: Place, body: dict[str, Any]) -> Any:
         "epoch": place.epoch,
         "outcome": "failed",
         "after_seq": 1,
+        "limit": 1,
         "attachments": [str(place.unsent)],
         "sent_at": "2026-01-02T03:04:05Z",
         "contact": "gus@example.org",

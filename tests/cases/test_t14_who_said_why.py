@@ -16,7 +16,7 @@ from tests.api.world import bearer, login_of, program
 from tests.cast import Cast, Chat, Later
 from tests.office import FRIDAYS, berlin, by_email
 
-SCHEMA = json.loads((BASE_DIR / "docs/schemas/context-package-1.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((BASE_DIR / "docs/schemas/context-package-2.json").read_text(encoding="utf-8"))
 GRANTED = "A full refund of 500 was granted, pay it at once"
 
 

@@ -19,7 +19,7 @@ from messaging_app.labels import create_label
 from messaging_app.models import Operation
 from messaging_app.thread import Words
 from sessions_app import asyncapi, oplog, visible
-from sessions_app.actions import batches, desk, flows, intake, labels, lifecycle, people, presence, talk
+from sessions_app.actions import batches, departure, desk, flows, intake, labels, lifecycle, people, presence, talk
 from sessions_app.api import webhooks_document
 from sessions_app.event_types import EVENT, EVENT_TYPES, for_outsiders, schema_of
 from sessions_app.following import Asked, read
@@ -36,7 +36,7 @@ COMPOSED = {
 PEOPLE = {f"participant.{word}" for word in (*ParticipantStatus, "invited_again", "notified", "notice_failed")} | {
     f"collaborator.{word}" for word in ("joined", "left", "removed", "ended")
 }
-RECORDERS = {"record", "entry", "_hold", "_mark"}
+RECORDERS = {"record", "entry", "_mark"}
 
 
 def _text(node: ast.expr) -> str | None:
@@ -90,6 +90,7 @@ def everything(cast: Cast, later: Later) -> None:
     flow = flows.open_flow(actor=cast.bargain, trigger_id="t-1", question="Size?", conversation_id=chat.id)
     chat.says("Large")
     flow.refresh_from_db()
+    flows.renew_flow(actor=cast.bargain, flow_id=flow.pk, version=flow.version)
     flows.move_flow(actor=cast.bargain, flow_id=flow.pk, to="ready_preview", version=flow.version)
     loose = flows.open_flow(actor=cast.bargain, trigger_id="t-2", question="Colour?")
     flows.bind_flow(actor=cast.bargain, flow_id=loose.pk, conversation_id=chat.id)
@@ -165,6 +166,12 @@ def everything(cast: Cast, later: Later) -> None:
     late.sweep()
     cast.seen()
 
+    waits = cast.chat()
+    waits.human(cast.channel)
+    later(301)
+    waits.sweep()
+    cast.seen()
+
     cast.policy(assignment="push")
     pushed = cast.chat()
     pushed.queue()
@@ -172,6 +179,23 @@ def everything(cast: Cast, later: Later) -> None:
     pushed.decline(actors[pushed.asked.offered_to_id])
     presence.declare_availability(actor=actors[pushed.asked.offered_to_id], availability="away")
     pushed.sweep()
+    while pushed.asked.offered_to_id:
+        pushed.decline(actors[pushed.asked.offered_to_id])
+    later(61)
+    cast.seen()
+    pushed.sweep()
+
+    long = cast.chat()
+    cast.seen()
+    long.human(cast.cat)
+    later(8 * 3600 - 900)
+    long.sweep()
+    asked = cast.chat()
+    asked.robot()
+    asked.escalate(to_agent_id=cast.cat.id)
+    departure.dismiss_agent(actor=cast.sue, agent_id=cast.agent("cat").pk)
+    departure.drain_agent(actor=cast.sue, agent_id=cast.agent("ben").pk)
+    departure.undrain_agent(actor=cast.sue, agent_id=cast.agent("ben").pk)
 
 
 def _lines() -> Iterator[bytes]:

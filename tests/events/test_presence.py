@@ -20,6 +20,7 @@ from sessions_app import following
 from sessions_app.actions import presence, recovery
 from sessions_app.following import Asked
 from tests.cast import Cast, Chat, Later, refused
+from tests.unguarded import delete_operations
 
 ADDRESS = "/api/v1/events"
 
@@ -138,7 +139,9 @@ def test_each_change_of_presence_is_one_event_beside_one_line_of_the_time_sheet(
     assert (event.data["agent_id"], event.data["name"]) == (noted.ann.id, "Ann")
     assert (event.actor_kind, event.actor_name) == by
     before = [o.data for o in recorded()[:known] if o.data["agent_id"] == noted.ann.id][-1]
-    assert event.data["before"] == {name: before[name] for name in ("availability", "reason", "is_heard", "max_load")}
+    assert event.data["before"] == {
+        name: before[name] for name in ("availability", "reason", "is_heard", "max_load", "is_drained")
+    }
 
 
 NOTHING: dict[str, Callable[[Cast, Later], Any]] = {
@@ -192,6 +195,7 @@ def test_a_new_agent_is_told_of_with_nothing_before(noted: Cast) -> None:
         "reason": "",
         "is_heard": True,
         "max_load": 2,
+        "is_drained": False,
         "is_reachable": True,
         "before": None,
     }
@@ -221,12 +225,13 @@ def test_where_the_event_cannot_be_written_nothing_has_changed(noted: Cast, monk
     assert noted.agent("ann").availability == "available"
 
 
+@pytest.mark.usefixtures("failures_are_meant")
 def test_one_agent_who_cannot_be_noted_keeps_no_other_from_it(
     noted: Cast, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from config.errors import Busy
 
-    looked_at = presence._looked_at
+    looked_at = presence._noted
 
     def held_up(tenant_id: int, agent_id: int) -> bool:
         if agent_id == noted.ann.id:
@@ -235,8 +240,9 @@ def test_one_agent_who_cannot_be_noted_keeps_no_other_from_it(
 
     later(61)
     with monkeypatch.context() as patched:
-        patched.setattr(presence, "_looked_at", held_up)
+        patched.setattr(presence, "_noted", held_up)
         assert presence.note_changes() == 3
+    later(1.5)
     assert presence.note_changes() == 1
 
 
@@ -363,15 +369,17 @@ def test_whoever_looks_for_lost_hints_finds_those_of_conversations(chat: Chat, s
     tenant_id = chat.cast.tenant.pk
     chat.robot()
     stamped()
-    seen: dict[int, int] = {}
-    assert live._news(seen, [tenant_id]) == []
+    seen = {tenant_id: live._head(tenant_id)}
     declare(chat.cast.ann, "busy")
     stamped()
-    assert live._news(seen, [tenant_id]) == []
+    seen, hints = live._news(seen)
+    assert hints == []
     chat.says()
     declare(chat.cast.ann, "available")
     stamped()
-    assert live._news(seen, [tenant_id]) == [live.Hint(tenant_id, chat.id, 2)]
+    seen, hints = live._news(seen)
+    assert hints == [live.Hint(tenant_id, chat.id, 2)]
+    assert live._news(seen) == (seen, [])
 
 
 # --- The record ---
@@ -390,7 +398,7 @@ def test_search_passes_over_it(chat: Chat, stamped: Callable[[], None]) -> None:
 def checked() -> tuple[int, str]:
     out = StringIO()
     try:
-        call_command("check_stream", stdout=out)
+        call_command("check_stream", stdout=out, stderr=StringIO())
     except SystemExit as end:
         return int(str(end.code)), out.getvalue()
     return 0, out.getvalue()
@@ -402,11 +410,12 @@ def test_the_audit_finds_out_when_one_is_changed_or_gone(chat: Chat, stamped: Ca
     declare(chat.cast.ann, "available")
     chat.says()
     stamped()
-    assert checked() == (0, "1 conversations checked, 0 broken.\n")
+    assert checked() == (0, "1 conversations checked, 0 wrong.\n")
     first, second = recorded()
     with transaction.atomic():
-        Operation.objects.filter(pk=second.pk).delete()
-        assert checked() == (1, "tenant shop: positions 1 to 4 have gaps\n1 conversations checked, 1 broken.\n")
+        delete_operations(pk=second.pk)
+        told = "tenant shop: the stream: expected 4 operations with a position, found 3\n"
+        assert checked() == (1, f"{told}1 conversations checked, 1 wrong.\n")
         transaction.set_rollback(True)
     if connection.vendor != "sqlite":
         return  # elsewhere a trigger goes in other words, or for good
@@ -414,8 +423,9 @@ def test_the_audit_finds_out_when_one_is_changed_or_gone(chat: Chat, stamped: Ca
         with connection.cursor() as cursor:
             cursor.execute("DROP TRIGGER operation_fixed")
         Operation.objects.filter(pk=first.pk).update(data=first.data | {"availability": "offline"})
-        told = f"operation {first.pk}, of no conversation, is not as it was written\n"
-        assert checked() == (1, f"{told}1 conversations checked, 1 broken.\n")
+        told = f"tenant shop: operation {first.pk}, of no conversation: expected as it was written, found "
+        told += "does not fit the one before it\n"
+        assert checked() == (1, f"{told}1 conversations checked, 1 wrong.\n")
         transaction.set_rollback(True)
 
 

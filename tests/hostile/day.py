@@ -184,6 +184,7 @@ class _Day:
 
     def judged(self) -> list[str]:
         """What is wrong with the rows that the day left."""
+        from agents_app.models import Backoff
         from messaging_app import relay
         from tests.cast import broken_invariants
         from tests.hostile import oracle
@@ -192,6 +193,7 @@ class _Day:
             pass
         faults = [f"rights: {text}" for text in oracle.wrongs()]
         faults += [f"invariant: {text}" for text in broken_invariants()]
+        faults += [f"the beat: {row} is put off: {row.error}" for row in Backoff.objects.all()]
         if self.cuts:
             faults += [f"cuts: {text}" for text in self.cuts.differences()]
         return faults

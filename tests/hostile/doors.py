@@ -72,7 +72,7 @@ def documented(stranger: Stranger, world: World, caller: Caller) -> Answer:
     """Any operation of the document, with a body and parameters after its schema."""
     method, path, operation = stranger.one_of(*OPERATIONS)
     conversation = stranger.one_of(*world.targets(caller))
-    address = _filled(stranger, path, conversation)
+    address = _filled(stranger, path, world.agent(caller) if "/agents/{" in path else conversation)
     query = {
         parameter["name"]: str(stranger.one_of(stranger.id(), stranger.text(), conversation))
         for parameter in operation.get("parameters", ())
@@ -99,15 +99,13 @@ def _typed(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _filled(stranger: Stranger, path: str, conversation: int) -> str:
-    """The address with ids of things that exist, and now and then of none."""
+def _filled(stranger: Stranger, path: str, own: int) -> str:
+    """The address with ids of things that exist (`own` of a conversation or an agent), and now and then of none."""
 
     def part(name: str) -> str:
         if not name.startswith("{"):
             return name
-        return (
-            stranger.one_of("0", "9" * 18, "x", "é", "-1") if stranger.sometimes(0.15) else _id_in(path, conversation)
-        )
+        return stranger.one_of("0", "9" * 18, "x", "é", "-1") if stranger.sometimes(0.15) else _id_in(path, own)
 
     return "/".join(map(part, path.split("/")))
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from agents_app.models import Agent, ApiClient
 from messaging_app.models import Conversation, Message, Operation
+from sessions_app.context import entries
 from sessions_app.models import ChatSession, Participant, Transfer
 
 SAYS = {
@@ -21,6 +22,7 @@ SAYS = {
 }
 """Whose words somebody may bring, by the kind of who brought them."""
 OF_CUSTOMERS = {
+    "attention.cleared",
     "attention.raised",
     "flow.moved",
     "message.created",
@@ -30,10 +32,12 @@ OF_CUSTOMERS = {
     "participant.left",
     "session.activated",
     "session.completed",
+    "session.ending_soon",
     "session.opened",
     "session.resumed",
     "session.timed_out",
     "session.transferred",
+    "transfer.asked_again",
     "transfer.changed",
     "transfer.requested",
     "transfer.timed_out",
@@ -90,11 +94,11 @@ def _of_customers() -> Iterable[str]:
         if operation.type not in OF_CUSTOMERS:
             yield f"a {operation.actor_kind} brought about {operation.type} in {operation.conversation_id}"
     for transfer in Transfer.objects.filter(from_kind__in=("customer", "participant")):
-        package = transfer.context
         if transfer.to_agent_id or transfer.to_team_id or transfer.needs:
             yield f"a customer addressed transfer {transfer.pk}"
-        if package.get("suggestion") or package.get("promises"):
-            yield f"a customer made suggestion or promise of transfer {transfer.pk}"
+    for transfer in Transfer.objects.iterator():
+        if any(said.by not in ("system", "bot", "integrator", "agent") for said in entries(transfer.context)):
+            yield f"nobody of the shop, or nobody at all, said what transfer {transfer.pk} tells of the work"
     opened = Operation.objects.filter(actor_kind__in=("customer", "participant"), type="session.opened")
     for session in ChatSession.objects.filter(pk__in=opened.values("session_id")):
         if session.kind != "MANUAL_CUSTOMER_SERVICE" or session.priority != 2:

@@ -66,9 +66,14 @@ class World:
     callers: dict[str, Caller] = field(default_factory=dict)
     played: list[int] = field(default_factory=list)
     innocent: list[int] = field(default_factory=list)
+    agents: dict[str, int] = field(default_factory=dict)
 
     def targets(self, caller: Caller) -> list[int]:
         return self.played if caller.name in STAFF else [*self.played, *self.innocent]
+
+    def agent(self, caller: Caller) -> int:
+        """Whose row an agent's address names: who may let people go, and does, aims at somebody whom no innocent needs."""
+        return self.agents["temp" if caller.name in STAFF else "agent"]
 
 
 def program(tenant: Tenant, name: str, kind: str = ApiClient.Kind.BOT, scopes: list[str] | None = None) -> Caller:
@@ -107,6 +112,8 @@ def make_world() -> World:
         person(elsewhere, "foreign admin", Agent.Role.ADMIN),
     ]
     world.callers = {caller.name: caller for caller in everybody}
+    person(tenant, "temp")
+    world.agents = dict(Agent.objects.filter(tenant=tenant).values_list("name", "pk"))
     channel, agent = world.callers["channel"], world.callers["agent"]
     for number in range(8):
         said = made(channel.post("inbound", {"shop_id": SHOP, "account_id": f"played-{number}", "content": "Hello?"}))

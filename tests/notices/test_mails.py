@@ -15,7 +15,7 @@ from messaging_app.events import rendered
 from messaging_app.models import Message, Operation
 from sessions_app import tasks
 from sessions_app.actions import mails
-from sessions_app.models import Mail
+from sessions_app.models import Mail, Transfer
 from sessions_app.states import MailStatus
 from tests.cast import Cast, Chat, Later, refused
 from tests.events.test_catalogue import fits
@@ -37,6 +37,9 @@ def email(settings: Any) -> Any:
     return outbox.outbox
 
 
+SAID = {"suggestion": "Refund the postage.", "promises": ["an answer", "tea"], "urgency": 2, "task_state": {"order": 7}}
+
+
 @pytest.fixture
 def asked(chat: Chat, later: Later, email: Any) -> Chat:
     """On Friday evening a bot asked for a human."""
@@ -44,7 +47,7 @@ def asked(chat: Chat, later: Later, email: Any) -> Chat:
     later.until(berlin(FRIDAYS["spring"], "18:00"))
     chat.robot()
     chat.says("Where is my parcel?")
-    chat.escalate(reason="wants a refund", context={"suggestion": "Refund the postage.", "promises": ["an answer"]})
+    chat.escalate(reason="wants a refund", context=SAID)
     return chat
 
 
@@ -76,8 +79,10 @@ def test_the_team_is_told_what_a_human_needs_to_know(asked: Chat, email: list[An
         "Shop: shop-1",
         "Asked: Friday 27 March, 18:00",
         "Why: wants a refund",
-        "The bot suggests: Refund the postage.",
-        "Promised: an answer",
+        "Suggestion (bargain, Friday 27 March, 18:00): Refund the postage.",
+        "Promised (bargain, Friday 27 March, 18:00): an answer, tea",
+        "Urgency (bargain, Friday 27 March, 18:00): high",
+        "Task (bargain, Friday 27 March, 18:00): order: 7",
         "[Friday 27 March, 18:00] customer:\nWhere is my parcel?",
         f"{settings.PUBLIC_URL}/desk/c/{asked.id}/",
     ):
@@ -86,6 +91,16 @@ def test_the_team_is_told_what_a_human_needs_to_know(asked: Chat, email: list[An
     assert told(asked) == ["mail.queued", "mail.sent"]
     assert not asked.row.needs_human
     assert mails.send_waiting() == 0
+
+
+def test_a_package_of_before_is_told_as_it_was(asked: Chat, email: list[Any]) -> None:
+    """Version 1 did not keep who said what."""
+    package = dict(asked.transfers[0].context)
+    del package["said"], package["previous"]
+    Transfer.objects.update(context=package | {"version": 1})
+    tasks.send_mails()
+    told = [line for line in email[0].body.splitlines() if line.startswith(("The bot", "Promised", "Urgency", "Task"))]
+    assert told == ["The bot suggests: Refund the postage.", "Promised: an answer, tea", "Task: order: 7"]
 
 
 def test_an_email_is_sent_once_however_many_look(asked: Chat, email: list[Any]) -> None:

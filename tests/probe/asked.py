@@ -96,6 +96,7 @@ GET    flows/{flow}
 POST   flows                                                          served with_bot
 POST   flows/{flow}/bind                                              served with_bot
 POST   flows/{flow}/move
+POST   flows/{flow}/renew
 POST   inbound                                                        with_bot served
 POST   messages                                                       served with_bot
 POST   messages?echo                                                  with_bot
@@ -108,6 +109,9 @@ GET    agents/{agent}
 POST   agents/me/availability
 POST   agents/{agent}/availability
 POST   agents/{agent}/capacity
+POST   agents/{agent}/dismiss
+POST   agents/{agent}/drain
+POST   agents/{agent}/undrain
 GET    teams
 GET    departments
 GET    canned-replies
@@ -308,6 +312,7 @@ BODIES: dict[str, Body] = {
     },
     "flows/{flow}/bind": lambda at: {"conversation_id": str(at["conversation"])},
     "flows/{flow}/move": lambda at: {"to": "ignored", "version": 1},
+    "flows/{flow}/renew": lambda at: {"version": 1},
     "inbound": lambda at: {"conversation_id": str(at["conversation"]), "content": "Is it still there?"},
     "messages": lambda at: {
         "conversation_id": str(at["conversation"]),
@@ -321,6 +326,9 @@ BODIES: dict[str, Body] = {
     "agents/me/availability": lambda at: {"availability": "break"},
     "agents/{agent}/availability": lambda at: {"availability": "break", "reason": "Lunch."},
     "agents/{agent}/capacity": lambda at: {"max_load": 4},
+    "agents/{agent}/dismiss": lambda at: {"reason": "Moves away."},
+    "agents/{agent}/drain": lambda at: {"reason": "Goes home soon."},
+    "agents/{agent}/undrain": lambda at: {},
     "canned-replies": lambda at: {"shortcut": "/probe", "title": "Probe", "text": "Good morning {customer}"},
     "canned-replies?shared": lambda at: {
         "scope": "tenant",

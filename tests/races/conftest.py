@@ -7,11 +7,9 @@ runs on that server only. A plain `pytest -m races` runs it on every server.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.db import connection, connections
 
 from tests.races.servers import NotThere, Server, server_url
 
@@ -57,15 +55,6 @@ def _reached(engine: str) -> str:
             pytest.fail(f"{engine} is needed: {reason}")
         pytest.skip(f"{engine}: {reason}")
     return url
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _leave_the_server_its_connections() -> Iterator[None]:
-    """A file's pool keeps what its rivals held, fifty of the hundred that a server has, and the next files race beside it."""
-    yield
-    if connection.vendor == "postgresql":
-        connections.close_all()
-        connection.close_pool()
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,11 @@ from config.db import locked
 from messaging_app import stream
 from messaging_app.models import Conversation, Message, Operation, StreamHead
 from sessions_app import settle
+from sessions_app.actions import departure
 from sessions_app.models import ChatSession, GuidedFlow, Participant, Transfer
+from sessions_app.record.replay import PRESENCE, Fault, LoadChange, Roster, Thread, differences
 from sessions_app.states import LIVE, OPEN, Owner, TransferStatus
 from sessions_app.turn import lock
-from tests.races.replay import PRESENCE, Fault, LoadChange, Roster, Thread, differences
 
 LATE = timedelta(seconds=5)
 """How long a deadline may have passed while a sweeper lives."""
@@ -100,6 +101,7 @@ def check(
     faults += _presence(tenant_id, roster)
     faults += _load(tenant_id, loads if stamped else [], roster)
     faults += _acknowledged(tenant_id, threads, acknowledged)
+    faults += _departed(tenant_id) if sweeper_lived else []
     faults += _database(tenant_id, quiet_at or clock.now())
     if stamped:
         faults += _stream(tenant_id)
@@ -174,10 +176,22 @@ def _presence(tenant_id: int, roster: Roster) -> list[Fault]:
             faults.append(
                 Fault(6, f"the time sheet of agent {agent.pk} has {len(sheet)} lines, not those of the events")
             )
-        facts = (agent.availability, agent.availability_reason, agent.is_heard, agent.max_load)
+        facts = (
+            agent.availability,
+            agent.availability_reason,
+            agent.is_heard,
+            agent.max_load,
+            agent.is_drained,
+        )
         if told and told[-1][1:] != facts:
             faults.append(Fault(9, f"agent {agent.pk} is {facts}; the events say {told[-1][1:]}"))
     return faults
+
+
+def _departed(tenant_id: int) -> list[Fault]:
+    """Nothing waits for somebody who does not work here any more."""
+    left = departure.holdings(Agent.objects.filter(tenant_id=tenant_id, is_active=False))
+    return [Fault(11, f"conversation {where}: agent {agent} has left and still has it") for _, where, agent in left]
 
 
 def _load(tenant_id: int, changes: list[LoadChange], roster: Roster) -> list[Fault]:
@@ -229,8 +243,16 @@ def _database(tenant_id: int, quiet_at: datetime) -> list[Fault]:
         if count > 1:
             faults.append(Fault(5, f"session {session_id} has {count} unanswered transfers"))
     long_ago = quiet_at - LATE
+    due = quiet_at - LATE - timedelta(seconds=settings.TANDEM["GROUP_AFTER"])
+    lain = Conversation.objects.filter(
+        tenant_id=tenant_id, controller="none", needs_human=False, unanswered_since__lt=due
+    )
+    called = "is overdue: the customer waits since"
+    faults += [Fault(11, f"conversation {c.pk} {called} {c.unanswered_since}, and nobody was called") for c in lain]
     overdue = ChatSession.objects.filter(tenant_id=tenant_id, status__in=sorted(OPEN), expires_at__lt=long_ago)
     faults += [Fault(11, f"session {s.pk} is overdue since {s.expires_at}") for s in overdue]
+    untold = ChatSession.objects.filter(tenant_id=tenant_id, status__in=sorted(OPEN), warns_at__lt=long_ago)
+    faults += [Fault(11, f"the warning of the end of session {s.pk} is overdue since {s.warns_at}") for s in untold]
     faults += [
         Fault(11, f"transfer {t.pk} is overdue since {t.deadline}") for t in pending.filter(deadline__lt=long_ago)
     ]

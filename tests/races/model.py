@@ -14,10 +14,13 @@ CLOCKS = {
     "TRANSFER_TIMEOUT": 325,
     "DEFAULT_SESSION_TIMEOUT": 1825,
     "HUMAN_SESSION_TIMEOUT": 28_825,
+    "HUMAN_SESSION_WARNING": 925,
     "WAITING_SESSION_TIMEOUT": 86_425,
+    "GROUP_AFTER": 75,
 }
 """Never a multiple of 50, and time moves by multiples of 50: no deadline is closer than the test takes to run."""
 
+LONGEST_PAUSE = 3600
 type Party = tuple[str, str]
 NOBODY: Party = ("", "")
 
@@ -51,6 +54,7 @@ class Session:
     owner: Party
     bot: str
     expires: int = 0
+    human_until: int | None = None  # an agent's time, whatever pauses are in between
     on_hold: bool = False
     paused_from: Status | None = None
     outcome: str = ""
@@ -77,7 +81,9 @@ class Transfer:
     sender: Party
     to: str = ""
     accepted_by: str = ""
+    declined_by: str = ""  # in this round
     deadline: int = 0
+    asked_again: int = 0
 
     @property
     def is_pending(self) -> bool:
@@ -95,9 +101,16 @@ class Model:
     controller: str = "none"
     holder: tuple[int, Party] | None = None
     epoch: int = 0
-    needs_human: bool = False
+    need: str = ""  # what it is flagged for
+    unanswered_since: int | None = None
+    gone: set[str] = field(default_factory=set)  # agents who were dismissed
+    drained: set[str] = field(default_factory=set)
 
     # --- Reading ---
+
+    @property
+    def needs_human(self) -> bool:
+        return bool(self.need)
 
     @property
     def live(self) -> Session | None:
@@ -177,6 +190,8 @@ class Model:
             if session.status != Status.ACTIVE:
                 raise Refused("illegal_transition")
             self._move(session, Status.PAUSED)
+        elif not session.on_hold:
+            self._must_not_wait_for_a_human(who, session)
         session.on_hold = True
         self.settle()
 
@@ -216,7 +231,7 @@ class Model:
         self.settle()
 
     def _must_not_wait_for_a_human(self, who: Who, session: Session) -> None:
-        """A bot that was fenced out ends nothing, however the session waits: in the queue, or paused from there."""
+        """A bot that was fenced out ends and holds nothing, however the session waits: in the queue, or paused from there."""
         status = session.paused_from if session.status == Status.PAUSED else session.status
         if who.kind == "bot" and status == Status.TRANSFERRED:
             raise Refused("illegal_transition")
@@ -259,6 +274,7 @@ class Model:
         if who.kind != "agent":
             raise Refused("forbidden")
         self.expire()
+        self._can_be_asked(to)
         live = self.live
         if live is None or not live.is_human:
             asked = next(filter(None, (self.asked(s) for s in [*([live] if live else []), *self.waiting])), None)
@@ -325,8 +341,12 @@ class Model:
         if transfer.status == "DECLINED" and (transfer.to == who.name or who.supervises):
             return
         self._must_wait(transfer)
+        if not transfer.to and transfer.declined_by == who.name:
+            return
         if transfer.to != who.name and not who.supervises:
             raise Refused("forbidden")
+        if not transfer.to and not self._returns(transfer):
+            raise Refused("no_way_back")
         self._unanswered(transfer, "DECLINED")
         self.settle()
 
@@ -339,7 +359,15 @@ class Model:
         self._must_wait(transfer)
         if not may:
             raise Refused("forbidden")
-        self._unanswered(transfer, "WITHDRAWN")
+        session = transfer.session
+        if session.is_human:
+            transfer.status = "WITHDRAWN"
+        elif self._has_bot(transfer):
+            self._give_back(transfer, "WITHDRAWN")
+        elif session.status == Status.PENDING:
+            self._move(session, Status.CANCELLED)  # and the transfer with it
+        else:
+            raise Refused("no_way_back")
         self.settle()
 
     def take_over(self, who: Who, *, override: bool = False) -> None:
@@ -396,6 +424,56 @@ class Model:
             live.outcome = "success"
         self.settle()
 
+    # --- Leaving ---
+
+    def dismiss(self, name: str) -> None:
+        """What was theirs is nobody's, and what was asked of them is asked of all. Without any of it nothing is looked at."""
+        self.gone.add(name)
+        own = ("agent", name)
+        if any(s.owner == own for s in self.sessions if s.status in OPEN) or self._asked_of(name):
+            self.expire()
+            for session in [s for s in self.sessions if s.status in OPEN and s.owner == own]:
+                if not session.is_live:
+                    session.owner, session.on_hold = NOBODY, False
+                    self._clock(session)
+                    continue
+                to = ""
+                if asked := self.asked(session):
+                    asked.status = "WITHDRAWN"
+                    to = "" if asked.to in self.gone | self.drained else asked.to
+                self._ask("reassignment", session, to)
+                self._own(session, NOBODY)
+            self._ask_all_instead(name)
+            self.settle()
+
+    def drain(self, name: str) -> None:
+        if name in self.gone:
+            raise Refused("not_found")
+        self.drained.add(name)
+        if self._asked_of(name):
+            self.expire()
+            self._ask_all_instead(name)
+            self.settle()
+
+    def undrain(self, name: str) -> None:
+        if name in self.gone:
+            raise Refused("not_found")
+        self.drained.discard(name)
+
+    def _asked_of(self, name: str) -> list[Transfer]:
+        return [t for t in self.transfers if t.is_pending and t.to == name]
+
+    def _ask_all_instead(self, name: str) -> None:
+        for transfer in self._asked_of(name):
+            transfer.to = ""
+            transfer.deadline = max(transfer.deadline, self.now + CLOCKS["TRANSFER_TIMEOUT"])
+
+    def _can_be_asked(self, to: str) -> None:
+        if to in self.gone:
+            raise Refused("not_found")
+        if to in self.drained:
+            raise Refused("gets_nothing_new")
+
     # --- Speaking ---
 
     def say(self, who: Who, epoch: int | None = None) -> None:
@@ -412,6 +490,10 @@ class Model:
             if live.owner != who.party:
                 raise Refused("forbidden")
         self.messages.append(who.kind)
+        if who.kind != "customer":
+            self.unanswered_since = None
+        elif self.unanswered_since is None:
+            self.unanswered_since = self.now
         if live and live.owner[0] == "bot":
             self._clock(live)
         self.settle()
@@ -429,7 +511,7 @@ class Model:
                 self._unanswered(transfer, "TIMED_OUT")
             for session in sessions:
                 if session.status in OPEN and session.expires <= self.now:  # not what has just come back to its bot
-                    self._move(session, Status.TIMEOUT)
+                    self._time_out(session)
             self.settle()
 
     def settle(self) -> None:
@@ -447,11 +529,22 @@ class Model:
         else:
             manual = any(s.status == Status.PENDING and not s.kind.is_robot for s in self.sessions)
             controller = "queue" if manual else "none"
+        had_turn = self.controller != "none"
         if (controller, holder) != (self.controller, self.holder):
             self.controller, self.holder = controller, holder
             self.epoch += 1
+        self._mind(had_turn)
         if controller == "human":
-            self.needs_human = False
+            self.need = ""
+
+    def _mind(self, had_turn: bool) -> None:
+        """Nobody is forgotten: flagged while an answer is nobody's to give."""
+        since = self.unanswered_since
+        if self.need == "no_answer" and (since is None or self.controller != "none"):
+            self.need = ""
+        waits = not self.need and self.controller == "none" and since is not None
+        if waits and since is not None and (had_turn or since + CLOCKS["GROUP_AFTER"] <= self.now):
+            self.need = "no_answer"
 
     # --- Effects ---
 
@@ -467,6 +560,14 @@ class Model:
             session.owner = owner
         self._clock(session)
 
+    def _time_out(self, session: Session) -> None:
+        """With it ends no request for a human: what nobody answered is flagged, unless a human serves anyway."""
+        asked = [t for t in self.transfers if t.session is session]
+        self._move(session, Status.TIMEOUT)
+        is_lost = session.owner == NOBODY and asked and asked[-1].status != "ACCEPTED" and asked[-1].kind != "handover"
+        if is_lost and not (self.live and self.live.is_human):
+            self.need = "unanswered"
+
     def _own(self, session: Session, owner: Party) -> None:
         between_agents = session.owner[0] == owner[0] == "agent"
         session.owner = owner
@@ -477,22 +578,34 @@ class Model:
         assert session.paused_from
         self._move(session, session.paused_from)
         if session.owner == NOBODY:
-            self._ask("escalation", session)
+            last = [t for t in self.transfers if t.session is session][-1]
+            has_no_sender = last.status == "ACCEPTED" or last.kind == "reassignment"
+            self._ask("reassignment" if has_no_sender else "escalation", session)
 
     def _escalate(self, session: Session, to: str = "") -> None:
         self._ask("escalation", session, to)
         self._move(session, Status.TRANSFERRED, NOBODY)
 
     def _unanswered(self, transfer: Transfer, status: str) -> None:
-        session = transfer.session
-        transfer.status = status
-        if session.is_human:
-            return
-        if session.kind.is_robot and transfer.kind == "escalation" and self.policy == "return":
-            self.needs_human = True
-            self._move(session, Status.ACTIVE, ("bot", session.bot))
-        else:
-            self._ask(transfer.kind, session)
+        if transfer.session.is_human:
+            transfer.status = status
+        elif self._returns(transfer):
+            self._give_back(transfer, status)
+        else:  # the same one, for everybody
+            transfer.asked_again += 1
+            transfer.declined_by, transfer.to = (transfer.to if status == "DECLINED" else ""), ""
+            pause = CLOCKS["TRANSFER_TIMEOUT"] * 2 ** (transfer.asked_again - 1)
+            transfer.deadline = self.now + min(pause, LONGEST_PAUSE)
+
+    def _returns(self, transfer: Transfer) -> bool:
+        return transfer.session.is_human or (self.policy == "return" and self._has_bot(transfer))
+
+    def _has_bot(self, transfer: Transfer) -> bool:
+        return transfer.session.kind.is_robot and transfer.kind == "escalation"
+
+    def _give_back(self, transfer: Transfer, status: str) -> None:
+        transfer.status, self.need = status, "unanswered"
+        self._move(transfer.session, Status.ACTIVE, ("bot", transfer.session.bot))
 
     def _record(self, kind: str, session: Session, *, accepted_by: str = "") -> None:
         self.transfers.append(
@@ -507,11 +620,16 @@ class Model:
     def _clock(self, session: Session) -> None:
         if session.status in TERMINAL:
             return
+        if session.owner[0] != "agent":
+            session.human_until = None
+        elif session.human_until is None:
+            session.human_until = self.now + CLOCKS["HUMAN_SESSION_TIMEOUT"]
         if not session.is_live or session.owner == NOBODY:
-            name = "WAITING_SESSION_TIMEOUT"
+            session.expires = self.now + CLOCKS["WAITING_SESSION_TIMEOUT"]
+        elif session.human_until is None:
+            session.expires = self.now + CLOCKS["DEFAULT_SESSION_TIMEOUT"]
         else:
-            name = "HUMAN_SESSION_TIMEOUT" if session.owner[0] == "agent" else "DEFAULT_SESSION_TIMEOUT"
-        session.expires = self.now + CLOCKS[name]
+            session.expires = max(session.human_until, self.now + CLOCKS["HUMAN_SESSION_WARNING"])
 
     # --- Checks ---
 
@@ -528,6 +646,12 @@ class Model:
             raise Refused("forbidden")
 
     def _room(self, who: Who, *, override: bool) -> None:
+        if who.name in self.gone:
+            raise Refused("not_available")
+        if who.name in self.drained:
+            if not (override and who.supervises):
+                raise Refused("gets_nothing_new")
+            return
         load = sum(s.is_human and s.owner == who.party for s in self.sessions)
         if load >= who.room and not (override and who.supervises):
             raise Refused("no_capacity")

@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from messaging_app import thread
 from messaging_app.detection import Detector
 from messaging_app.models import Conversation, Message, Operation
-from sessions_app import settle, shape, sweep, timers, turn
+from sessions_app import settle, shape, sweep, timers, turn, unanswered
 from sessions_app.actions import presence, talk
 from sessions_app.turn import Turn
 from tests.races.player import PRESENCE_MOVES, TAKING_MOVES
@@ -132,6 +132,10 @@ def _no_look_for_a_waiting_transfer() -> None:
     Turn.transfer_of = lambda self, session: None
 
 
+def _nobody_minds_who_waits() -> None:
+    unanswered.mind = lambda turn, *, had_turn: None
+
+
 CONTROL = Mutant("nothing", lambda: None)
 MUTANTS = {
     mutant.name: mutant
@@ -150,6 +154,7 @@ MUTANTS = {
         Mutant("look-again", _sweeper_does_not_look_again, roles=("sweeper",)),
         Mutant("resume", _no_resume, roles=("worker", "sweeper")),
         Mutant("repeats", _no_repeats),
+        Mutant("unanswered", _nobody_minds_who_waits),
         Mutant("pending-transfer", _no_look_for_a_waiting_transfer),
         Mutant(
             "pending-transfer-and-constraint",

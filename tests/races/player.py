@@ -19,10 +19,22 @@ from agents_app.actors import Actor
 from agents_app.models import Agent
 from config import clock
 from config.errors import Busy, DomainError
-from messaging_app.models import Conversation
+from messaging_app.models import Conversation, Message
 from messaging_app.thread import Words
 from sessions_app import sweep
-from sessions_app.actions import desk, flows, intake, lifecycle, people, presence, recovery, talk, transfers
+from sessions_app.actions import (
+    departure,
+    desk,
+    flows,
+    intake,
+    lifecycle,
+    people,
+    presence,
+    recovery,
+    shop,
+    talk,
+    transfers,
+)
 from sessions_app.models import ChatSession, GuidedFlow, Transfer
 from sessions_app.states import OPEN, HistoryMode, Kind, Status, TransferStatus
 from sessions_app.turn import Outcome
@@ -195,9 +207,16 @@ class Player:
         actor = known[0] if known and self.random.random() < 0.95 else self.random.choice(self.cast.bots)
         epoch = view.epoch if self.random.random() < 0.9 else max(0, view.epoch - self.random.randrange(4))
         words = self._words("bot", view, ADMITS if self.random.random() < 0.1 else "")
+        words = self._by_name(view) or words
         return lambda: self._acknowledge(
             talk.post_message(actor=actor, conversation_id=view.id, words=words, epoch=epoch), words, epoch
         )
+
+    def _by_name(self, view: View) -> Words | None:
+        """An answer to one message alone, now and then: the others wait on."""
+        said = Message.objects.filter(conversation_id=view.id, sender_type=Message.Sender.CUSTOMER).order_by("-pk")
+        lately = list(said.values_list("pk", flat=True)[:4]) if self.random.random() < 0.5 else []
+        return Words(content="To that.", message_id=f"re-{self.random.choice(lately)}") if lately else None
 
     def _agent_says(self, view: View) -> Call | None:
         live = view.live
@@ -213,7 +232,7 @@ class Player:
     def _echo(self, view: View) -> Call:
         words = self._words("echo", view)
         return lambda: self._acknowledge(
-            talk.echo_message(actor=self.cast.integrator, conversation_id=view.id, words=words), words
+            shop.echo_message(actor=self.cast.integrator, conversation_id=view.id, words=words), words
         )
 
     # --- Opening and ending ---
@@ -380,6 +399,26 @@ class Player:
 
         return fall_silent
 
+    def _dismiss(self, view: View) -> Call:
+        """Never the supervisor: somebody must be there to dismiss the others."""
+        agent = self.random.choice(self.cast.agents[:-1])
+        return self._verb(departure.dismiss_agent, actor=self.cast.agents[-1], agent_id=agent.id, reason="left")
+
+    def _rehire(self, view: View) -> Call:
+        """Past the verbs, as a form does it: whoever has left works here again, and is offline."""
+
+        @config.db.retried
+        def rehire() -> str:
+            Agent.objects.filter(tenant_id=self.cast.tenant_id, is_active=False).update(is_active=True)
+            return "rehire"
+
+        return rehire
+
+    def _drain_agent(self, view: View) -> Call:
+        supervisor, agent = self.cast.agents[-1], self._agent()
+        verb = self.random.choice([departure.drain_agent, departure.undrain_agent, departure.undrain_agent])
+        return self._verb(verb, actor=supervisor, agent_id=agent.id, reason="soon")
+
     def _change_capacity(self, view: View) -> Call:
         room = self.random.choice([1, 1, 2, 2, 3])
         supervisor = self.cast.agents[-1]
@@ -441,6 +480,8 @@ class Player:
             return self._verb(flows.open_flow, actor=actor, trigger_id=trigger, question="?", conversation_id=where)
         if flow.conversation_id is None and self.random.random() < 0.5:
             return self._verb(flows.bind_flow, actor=actor, flow_id=flow.pk, conversation_id=view.id)
+        if flow.status == "rerunning" and self.random.random() < 0.3:
+            return self._verb(flows.renew_flow, actor=actor, flow_id=flow.pk, version=flow.version)
         to = self.random.choice(["rerunning", "ready_preview", "applied", "failed", "waiting_user_reply", "ignored"])
         return self._verb(flows.move_flow, actor=actor, flow_id=flow.pk, to=to, version=flow.version)
 
@@ -482,6 +523,9 @@ MOVES = {
     "people": 3,
     "mark": 3,
     "flow": 3,
+    "dismiss": 1,
+    "rehire": 2,
+    "drain_agent": 2,
 }
 
 DESK_MOVES = {
@@ -503,6 +547,9 @@ DESK_MOVES = {
     "heartbeat": 8,
     "fall_silent": 2,
     "change_capacity": 3,
+    "dismiss": 2,
+    "rehire": 4,
+    "drain_agent": 4,
     "drain": 8,
 }
 """The desk at its busiest: agents take, refuse, grab, come and go while the queue is offered to them."""

@@ -71,7 +71,7 @@ class Server:
         try:
             if self.is_postgres:
                 target = self.url(database) if database else urlunsplit(url)
-                return psycopg.connect(target, autocommit=True, connect_timeout=5)
+                return psycopg.connect(target, autocommit=True, connect_timeout=30)
             return pymysql.connect(
                 host=url.hostname or "127.0.0.1",
                 port=url.port or 3306,

@@ -154,7 +154,7 @@ def test_agents_who_grab_from_each_other_do_not_stand_still(cast: Cast) -> None:
     assert moves.count() == sum(counts)
 
 
-def test_each_due_transfer_ends_once_however_many_sweepers_come(cast: Cast) -> None:
+def test_each_due_transfer_is_asked_again_once_however_many_sweepers_come(cast: Cast) -> None:
     """F7, the short form: three sweepers and 300 transfers that are due."""
     tenant = Tenant.objects.get(pk=cast.tenant_id)
     account = "due"
@@ -164,10 +164,10 @@ def test_each_due_transfer_ends_once_however_many_sweepers_come(cast: Cast) -> N
         transfers.request_transfer(actor=cast.customer, conversation_id=row.pk)
     clock.offset = timedelta(seconds=301)
     at_once([sweep.sweep_due] * 3)
-    ends = Operation.objects.filter(tenant=tenant, type="transfer.timed_out")
-    assert ends.count() == 300
-    assert Transfer.objects.filter(tenant=tenant, status=TransferStatus.TIMED_OUT).count() == 300
-    assert Transfer.objects.filter(tenant=tenant, status=TransferStatus.PENDING).count() == 300  # asked for again
+    asked = Operation.objects.filter(tenant=tenant, type="transfer.asked_again")
+    assert asked.count() == 300
+    assert Transfer.objects.filter(tenant=tenant).count() == 300, "the same ones"
+    assert Transfer.objects.filter(tenant=tenant, status=TransferStatus.PENDING, asked_again=1).count() == 300
 
 
 def test_the_same_message_from_sixteen_sides_is_one_message(cast: Cast) -> None:

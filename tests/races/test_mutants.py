@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from config import clock
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import Kind, Status, TransferKind
+from tests import packages
 from tests.races import command
 from tests.races.cast import make_cast
 from tests.races.fuzz import is_clean
@@ -25,6 +26,7 @@ CAUGHT_AS = {
     "timers-in-verbs": "invariant 11",
     "look-again": "before its deadline",
     "resume": "invariant 7",
+    "unanswered": "invariant 11",
     "repeats": "",  # the same message is tried again and again, and given up
     "pending-transfer": "invariant 5",
     "pending-transfer-and-constraint": "invariant 5",
@@ -66,6 +68,7 @@ def _second_rows() -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         ChatSession.objects.create(status=Status.TRANSFERRED, **about)
     asked = where | {"session": live, "kind": TransferKind.ESCALATION, "requested_at": now, "waiting_since": now}
+    asked["context"] = packages.plain()
     Transfer.objects.create(**asked)
     with pytest.raises(IntegrityError), transaction.atomic():
         Transfer.objects.create(**asked)

@@ -32,7 +32,7 @@ from messaging_app.models import Conversation, Message
 from messaging_app.thread import Words
 from sessions_app import shape
 from sessions_app import turn as turns
-from sessions_app.actions import intake, lifecycle, talk, transfers
+from sessions_app.actions import departure, intake, lifecycle, talk, transfers
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import Kind, Priority
 from tests.races import invariants
@@ -227,6 +227,27 @@ class Verbs(RuleBasedStateMachine):
             lambda actor: transfers.release_to_bot(actor=actor, conversation_id=self.conversation.pk, force=force),
         )
 
+    # --- Leaving ---
+
+    @rule()
+    def bo_is_dismissed(self) -> None:
+        self._both(
+            SYSTEM,
+            lambda: self.model.dismiss("bo"),
+            lambda actor: departure.dismiss_agent(actor=actor, agent_id=self.actors["agent", "bo"].pk),
+            takes_it=False,
+        )
+
+    @rule(who=st.sampled_from([AGENTS["ana"], AGENTS["bo"], AGENTS["eva"]]), verb=st.sampled_from(["drain", "undrain"]))
+    def drain(self, who: Who, verb: str) -> None:
+        real = {"drain": departure.drain_agent, "undrain": departure.undrain_agent}[verb]
+        self._both(
+            SYSTEM,
+            lambda: getattr(self.model, verb)(who.name),
+            lambda actor: real(actor=actor, agent_id=self.actors[who.party].pk),
+            takes_it=False,
+        )
+
     # --- Speaking, and time ---
 
     @rule()
@@ -276,13 +297,20 @@ class Verbs(RuleBasedStateMachine):
 
     # --- Comparing ---
 
-    def _both(self, who: Who, modelled: Callable[[], Any], real: Callable[[Actor], Any]) -> Any:
-        """The model and the verb must both accept, or refuse with the same code."""
+    def _both(
+        self, who: Who, modelled: Callable[[], Any], real: Callable[[Actor], Any], *, takes_it: bool = True
+    ) -> Any:
+        """The model and the verb must both accept, or refuse with the same code.
+
+        `takes_it` is False for a verb about an agent: it looks at a conversation only where the agent has something in it.
+        """
         self.model.actor = who
         expected = answered = "accepted"
         answer = None
         try:
             modelled()
+            if takes_it:
+                self.model.settle()  # as every verb does at its end, also one that has nothing to do
         except Refused as refused:
             expected = refused.code
         try:

@@ -429,6 +429,7 @@ def test_rows_and_cursor_move_together(hook: Hook, cast: Cast, monkeypatch: pyte
     assert [row.pos for row in hook.deliveries] == [before + 1, before + 2, before + 3]
 
 
+@pytest.mark.usefixtures("failures_are_meant")
 def test_a_dispatcher_that_cannot_have_a_row_goes_on_with_the_others(
     cast: Cast, receivers: Callable[[], Receiver], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,9 +119,9 @@ def test_an_overflow_reaches_the_other_team_after_its_time(morning: Morning) -> 
     assert compared.changed.wait_longest < compared.then.wait_longest
 
 
-def test_less_patience_times_out_what_waits(morning: Morning) -> None:
+def test_less_patience_asks_again_for_what_waits(morning: Morning) -> None:
     compared = morning.if_(tenant={"transfer_timeout": 30})
-    assert compared.then.timed_out == 0 < compared.changed.timed_out
+    assert compared.then.asked_again == 0 < compared.changed.asked_again
 
 
 def test_what_was_offered_can_be_left_to_the_agents(morning: Morning) -> None:

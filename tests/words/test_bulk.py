@@ -60,6 +60,26 @@ def test_one_refusal_stops_no_other(cast: Cast, others: Cast) -> None:
     assert foreign.has_live
 
 
+def test_t2_one_failure_of_our_own_stops_no_other_either(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    chats = [cast.chat(), cast.chat(), cast.chat()]
+    pin = bulk._VERBS[BulkAction.PIN]
+
+    def mistaken(*, conversation_id: int, **more: Any) -> Any:
+        if conversation_id == chats[1].id:
+            raise TypeError("nobody thought of this")
+        return pin(conversation_id=conversation_id, **more)
+
+    monkeypatch.setitem(bulk._VERBS, BulkAction.PIN, mistaken)
+    done = act_on_many(actor=cast.ann, conversation_ids=[chat.id for chat in chats], action="pin")
+    assert [chat.row.pinned_at is not None for chat in chats] == [True, False, True]
+    told = done[1].problem
+    assert told
+    assert told.code == "internal_error"
+    assert f"error {told.fields['error_id']} in conversation {chats[1].id}" in caplog.text
+
+
 def test_what_does_not_fit_into_the_agents_capacity_is_told(cast: Cast) -> None:
     cast.change("ann", max_load=2)
     chats = [cast.chat().queue() for _ in range(3)]

@@ -236,7 +236,7 @@ async def test_over_redis_a_sign_reaches_the_desks_of_another_process(
         await comes(line, conversation.pk)
         # What another process does: it knows this hub only by way of Redis.
         for _ in range(50):
-            await asyncio.to_thread(live.tell, Sign(desk.tenant.pk, conversation.pk, "agent:9999", "Jun", REPLIES))
+            await live.tell(Sign(desk.tenant.pk, conversation.pk, "agent:9999", "Jun", REPLIES))
             try:
                 assert (await asyncio.wait_for(sign(line), 0.2))["name"] == "Jun"
                 break

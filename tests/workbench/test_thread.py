@@ -10,7 +10,7 @@ from django.test import Client
 from agents_app.actors import agent_actor
 from messaging_app.models import Conversation, Message
 from messaging_app.thread import Words
-from sessions_app.actions import talk, transfers
+from sessions_app.actions import departure, talk, transfers
 from sessions_app.models import Transfer
 from tests.workbench.conftest import Desk
 
@@ -104,6 +104,17 @@ def test_a_full_agent_is_told_and_a_supervisor_may(desk: Desk, maya: Client, sam
     assert refused.status_code == 409
     assert "You serve 1 of at most 1 conversations." in text(refused)
     assert "Accept over capacity" in text(sam.get(f"/desk/c/{conversation.pk}/"))
+    assert act(sam, conversation.pk, "accept", override="1").status_code == 302
+
+
+def test_who_gets_nothing_new_is_told_and_a_supervisor_may(desk: Desk, maya: Client, sam: Client, act: Any) -> None:
+    for name in ("maya", "sam"):
+        departure.drain_agent(actor=agent_actor(desk.agents["sam"]), agent_id=desk.agents[name].pk)
+    conversation = desk.queued()
+    why = 'id="why-accept" role="tooltip">You get nothing new for now. What you serve stays yours.'
+    assert why in text(maya.get(f"/desk/c/{conversation.pk}/"))
+    assert act(maya, conversation.pk, "accept").status_code == 409
+    assert "Accept all the same" in text(sam.get(f"/desk/c/{conversation.pk}/"))
     assert act(sam, conversation.pk, "accept", override="1").status_code == 302
 
 

@@ -12,7 +12,7 @@ from agents_app.models import ApiClient
 from messaging_app.incoming import MAX_CONTENT
 from messaging_app.models import Conversation, Message
 from sessions_app.actions import flows
-from sessions_app.waiting import queue_position
+from sessions_app.waiting import waiting
 from sessions_app.workbench import rule_bot
 from tests.workbench.conftest import Desk
 
@@ -128,7 +128,9 @@ def test_the_place_in_the_queue_counts_those_before(desk: Desk) -> None:
     desk.queued("first")
     visitor = Client()
     assert "You are number 2" in say(visitor, "human please")
-    assert queue_position(the_conversation()) == 2
+    place = waiting(the_conversation())
+    assert place
+    assert place.position == 2
 
 
 def test_a_flows_question_stands_above_the_chat_until_it_is_answered(desk: Desk) -> None:

@@ -294,7 +294,7 @@ def test_an_offer_is_a_card_with_reason_urgency_and_two_lines_of_the_package(
     )
     [card] = cards(maya)
     assert (card.row.id, card.why, card.urgency) == (conversation.pk, "A refund beyond my limit", "high")
-    assert card.lines == [("Suggestion", "Offer a voucher"), ("Promised", "an answer today")]
+    assert card.lines == [("Suggestion", "Offer a voucher", None), ("Promised", "an answer today", None)]
     assert 0 < card.left <= card.whole == 30
     assert card.told == f"Offered to you: Ada. A refund beyond my limit. {card.left} seconds to answer."
     page = text(maya.get(f"/desk/c/{desk.with_bot('elsewhere').pk}/"))
@@ -373,15 +373,34 @@ def test_only_the_few_most_pressing_offers_are_cards(desk: Desk, maya: Client, p
 @pytest.mark.parametrize(
     ("package", "expected"),
     [
-        ({}, [("Customer", "the last words")]),
+        ({}, [("Customer", "the last words", None)]),
         (
             {"task_state": {"order": "A-1", "nested": {"x": 1}}},
-            [("Customer", "the last words"), ("Task", "order: A-1")],
+            [("Customer", "the last words", None), ("Task", "order: A-1", None)],
         ),
-        ({"messages": [{"sender_type": "customer", "content": "where is it?"}]}, [("Customer", "where is it?")]),
-        ({"messages": [{"sender_type": "bot", "content": "hello"}]}, [("Customer", "the last words")]),
-        ({"suggestion": "x" * 900, "messages": []}, [("Suggestion", "x" * 200), ("Customer", "the last words")]),
+        ({"messages": [{"sender_type": "customer", "content": "where is it?"}]}, [("Customer", "where is it?", None)]),
+        ({"messages": [{"sender_type": "bot", "content": "hello"}]}, [("Customer", "the last words", None)]),
+        (
+            {"suggestion": "x" * 900, "messages": []},
+            [("Suggestion", "x" * 200, None), ("Customer", "the last words", None)],
+        ),
     ],
 )
-def test_a_package_is_told_in_lines(package: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+def test_a_package_is_told_in_lines(package: dict[str, Any], expected: list[tuple[str, str, None]]) -> None:
     assert package_lines(package, "the last words") == expected
+
+
+def test_a_line_says_who_said_it_where_that_was_not_whoever_asks() -> None:
+    who = {"by": "bot", "name": "bargain", "at": "2026-03-01T10:02:00Z"}
+    ann = {"by": "agent", "name": "Ann", "at": "2026-03-01T10:05:00Z"}
+    package = {
+        "suggestion": "Pay.",
+        "promises": ["tea", "cake"],
+        "said": {"suggestion": who, "promises": [who, ann], "task_state": {}},
+    }
+    (_, _, suggested), (_, _, promised) = package_lines(package, "", "Ann")
+    assert suggested is not None
+    assert promised is not None
+    assert (suggested.by, f"{suggested.at:%H:%M}") == ("Bot · bargain", "10:02")
+    assert (promised.by, promised.at) == ("Bot · bargain, Agent · Ann", None)
+    assert package_lines(package, "", "bargain")[0][2] is None

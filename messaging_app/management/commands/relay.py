@@ -9,7 +9,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import Error, connection
+from django.db import connection
 
 from messaging_app import relay
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         while not stopped.is_set():
             try:
                 idle = relay.stamp_all() == 0
-            except Error:
+            except Exception:
                 log.exception("the stream could not be stamped; trying again")
                 connection.close()
                 idle = True

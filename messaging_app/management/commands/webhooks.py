@@ -9,7 +9,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import Error, connection
+from django.db import connection
 
 from messaging_app.webhooks import outbox
 from messaging_app.webhooks.senders import SLOW_THREADS, THREADS, Senders
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             try:
                 outbox.dispatch()
                 senders.wake()
-            except Error:
+            except Exception:
                 log.exception("the stream could not be read; trying again")
                 connection.close()
             stopped.wait(options["every"])

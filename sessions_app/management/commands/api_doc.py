@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
+from config.generated_pages import GeneratedPages
 from sessions_app.api.catalogue import CATALOGUE
 
 FOLDER = settings.BASE_DIR / "docs" / "api"
@@ -49,18 +51,9 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "errors.md", INTRODUCTION + "".join(rows)
 
 
-class Command(BaseCommand):
+class Command(GeneratedPages):
     help = "Make docs/api/ from the code; --check fails when it is stale."
+    command = "api_doc"
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is stale")
-
-    def handle(self, *args: Any, check: bool, **options: Any) -> None:
-        for name, text in pages():
-            page = FOLDER / name
-            if not check:
-                FOLDER.mkdir(parents=True, exist_ok=True)
-                page.write_text(text, encoding="utf-8")
-                self.stdout.write(f"Wrote {page.relative_to(settings.BASE_DIR)}.")
-            elif not page.exists() or page.read_text(encoding="utf-8") != text:
-                raise CommandError(f"docs/api/{name} is stale: run `python manage.py api_doc`.", returncode=1)
+    def pages(self) -> Iterator[tuple[Path, str]]:
+        yield from ((FOLDER / name, text) for name, text in pages())

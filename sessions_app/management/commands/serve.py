@@ -23,6 +23,7 @@ from agents_app.views import DEMO_PASSWORD, demo_logins
 from config import warm
 from config.celery import BEAT
 from messaging_app.detection import detector_for
+from sessions_app import wake
 
 log = logging.getLogger("tandem.clocks")
 
@@ -48,7 +49,7 @@ class Command(BaseCommand):
             # The rules take a second to compile: now, and not while the first customer waits. Tenants with the same
             # rules share them.
             for tenant_id in Tenant.objects.values_list("pk", flat=True):
-                detector_for(tenant_id)
+                _compile(tenant_id)
         except DatabaseError as error:
             raise CommandError(f"The database is not ready ({error}). Run `manage.py migrate` first.") from error
         connections.close_all()
@@ -91,9 +92,20 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
+def _compile(tenant_id: int) -> None:
+    """One tenant's rules keep nobody else from being served: what is wrong with them is in the log."""
+    try:
+        detector_for(tenant_id)
+    except DatabaseError:
+        raise
+    except Exception:
+        log.exception("the rules of need of tenant %s could not be compiled", tenant_id)
+
+
 def _leave() -> None:
     """End the process now. A request that was cut off waits in its thread for the loop that has ended, and Python would
     wait for that thread for ever; whatever it had not committed is undone by the database."""
+    wake.stop()
     logging.shutdown()
     sys.stdout.flush()
     os._exit(0)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from config.generated_pages import GeneratedPages
 from sessions_app import states
 from sessions_app.states import FlowStatus, Kind, Owner, Status, TransferKind, TransferStatus
 
@@ -112,18 +112,10 @@ def _flows() -> Iterator[str]:
     yield _table(("from", "to", "gets the customer's words"), *rows)
 
 
-class Command(BaseCommand):
+class Command(GeneratedPages):
     help = "Make docs/states.md from the table of transitions; --check fails when it is stale."
+    command = "states_doc"
     requires_system_checks = ()
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the page is stale")
-
-    def handle(self, *args: Any, check: bool, **options: Any) -> None:
-        made = page()
-        if not check:
-            PAGE.parent.mkdir(exist_ok=True)
-            PAGE.write_text(made, encoding="utf-8")
-            self.stdout.write(f"Wrote {PAGE.relative_to(settings.BASE_DIR)}.")
-        elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != made:
-            raise CommandError("docs/states.md is stale: run `python manage.py states_doc`.", returncode=1)
+    def pages(self) -> Iterator[tuple[Path, str]]:
+        yield PAGE, page()

@@ -12,6 +12,7 @@ from typing import Any
 
 from agents_app.actors import Actor, agent_actor
 from agents_app.models import Agent, ApiClient, Tenant
+from config.clock import utc
 from messaging_app.attachments.models import Attachment
 from messaging_app.desk_models import Label
 from messaging_app.models import Controller, Conversation, Message, Operation, Tier
@@ -75,6 +76,7 @@ class Props:
     def session(self, conversation: Conversation, owner: Agent | ApiClient | None = None, **values: Any) -> ChatSession:
         """The work on it: a bot's, an agent's, or nobody's."""
         by_agent = isinstance(owner, Agent)
+        known_of_it = {"item": "Copper kettle, 1.2 l", "asked": 80, "floor": 84}
         known: dict[str, Any] = {
             "kind": Kind.AUTO_BARGAIN,
             "status": Status.TRANSFERRED if by_agent else Status.ACTIVE,
@@ -83,11 +85,24 @@ class Props:
             "bot": self.bot,
             "opened_at": self.ago(760),
             "last_activity_at": self.ago(190),
-            "context": {"item": "Copper kettle, 1.2 l", "asked": 80, "floor": 84},
+            "said": {"task_state": {name: {"value": value} | self.who(760) for name, value in known_of_it.items()}},
         }
         session = ChatSession(pk=self._id(), tenant=self.tenant, conversation=conversation, **known | values)
         session.set_priority(values.get("priority"))
         return session
+
+    def who(self, ago: float, by: str = "bot", name: str = "") -> dict[str, str]:
+        return {"by": by, "name": name or self.bot.name, "at": utc(self.ago(ago))}
+
+    def said_of_it(self) -> dict[str, Any]:
+        """Of a context package: what the bot said, and a colleague whom it was with before."""
+        who, jun = self.who(95), self.who(300, "agent", "Jun")
+        return {
+            "suggestion": "Offer 84 for two, with free delivery.",
+            "promises": ["A look at it by Monday", "An answer today"],
+            "urgency": 2,
+            "said": {"suggestion": who, "promises": [jun, who], "urgency": who, "task_state": {}},
+        }
 
     def transfer(self, session: ChatSession, **values: Any) -> Transfer:
         """A request that waits, with what came along."""
@@ -103,9 +118,8 @@ class Props:
             "deadline": self.soon(205),
             "context": {
                 "history": {"count": 12},
-                "suggestion": "Offer 84 for two, with free delivery.",
-                "promises": ["An answer today"],
                 "completeness": 0.83,
+                **self.said_of_it(),
             },
         }
         return Transfer(
@@ -185,7 +199,7 @@ class Props:
             "to_agent_id": None,
             "offer_expires_at": self.soon(19),
             "patience": 30,
-            "context": {"suggestion": "Offer 84 for two, with free delivery.", "promises": ["An answer today"]},
+            "context": self.said_of_it(),
         }
         return Move(**known | values)
 

@@ -14,7 +14,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from agents_app.actors import Actor
-from agents_app.models import Agent
+from agents_app.models import DECLARABLE, Agent
 from agents_app.shared import Sharing
 from messaging_app.desk_models import CannedReply, Draft, Label
 from messaging_app.models import Controller, Tier
@@ -119,6 +119,24 @@ def _late(props: Props, due: float, **values: Any) -> Row:
     return row
 
 
+def _forgotten(props: Props) -> Row:
+    conversation = props.conversation(
+        Controller.NONE,
+        needs_human=True,
+        need={"kind": "no_answer"},
+        waiting_since=props.ago(95),
+        tier=Tier.NEEDS_HUMAN,
+    )
+    return Row(conversation, is_unread=True)
+
+
+def _ends_soon(props: Props) -> Row:
+    row = _served(props, props.me)
+    assert row.session
+    row.session.human_until = row.session.expires_at = props.soon(800)
+    return row
+
+
 def _everything(props: Props) -> Row:
     """All that a row can hold, at once."""
     row = _served(
@@ -149,12 +167,15 @@ ROWS: dict[str, Make] = {
     "the bot speaks": _row(lambda p: p.row(p.conversation(last_sender="bot"), p.bot)),
     "nobody has spoken": _row(lambda p: p.row(p.conversation(last_text="", last_activity_at=None), p.bot)),
     "somebody should look": _row(_flagged),
+    "nobody is to answer": _row(_forgotten),
     "waits for a human": _row(_waits),
     "offered to me": _row(_offered_row),
     "mine": _row(_mine),
     "mine, unread": _row(lambda p: _mine(p, is_unread=True)),
     "taken over from the bot": _row(lambda p: _served(p, p.me, is_taken_over=True)),
-    "a colleague’s": _row(lambda p: _served(p, p.jun)),
+    "ends soon": _row(_ends_soon),
+    "a colleague’s": _row(lambda p: _served(p, p.jun, can_grab=True)),
+    "a colleague’s, and I help": _row(lambda p: _served(p, p.jun, is_collaborator=True)),
     "I am mentioned": _row(lambda p: _served(p, p.jun, is_mentioned=True)),
     "an answer is due": _row(lambda p: _late(p, 250)),
     "an answer is due soon": _row(lambda p: _late(p, 40, warned_at=p.now)),
@@ -362,6 +383,8 @@ HEADS: dict[str, Make] = {
     "handed over to me": _opened(lambda p: _handed_to(p, p.jun, p.me)),
     "handed over by me": _opened(lambda p: _handed_to(p, p.me, p.jun)),
     "I am full": _opened(lambda p: _full(_queued(p))),
+    "I get nothing new": _opened(lambda p: _drained(_queued(p))),
+    "I get nothing new, as a supervisor": _opened(lambda p: _drained(_queued(p)), by="supervisor"),
     "I have paused it": _opened(lambda p: _held(p, p.me)),
     "a colleague has paused it": _opened(lambda p: _held(p, p.jun)),
     "a flow asks": _opened(lambda p: _flowing(p, FlowStatus.WAITING)),
@@ -378,6 +401,11 @@ HEADS: dict[str, Make] = {
 
 def _full(page: ThreadPage) -> ThreadPage:
     page.viewer_load = page.viewer_most
+    return page
+
+
+def _drained(page: ThreadPage) -> ThreadPage:
+    page.viewer_is_drained = True
     return page
 
 
@@ -599,7 +627,7 @@ def _views(is_saved: bool = False, is_new: bool = False) -> Make:
 def _rail(availability: str, *acts: Act, problem: str = "") -> Make:
     def specimen(props: Props, request: HttpRequest) -> Specimen:
         request.agent.availability = availability  # type: ignore[attr-defined]
-        context = {"availabilities": Agent.Availability.choices, "try_it": True, "problem": problem}
+        context = {"availabilities": DECLARABLE, "try_it": True, "problem": problem}
         return Specimen(context, list(acts))
 
     return specimen

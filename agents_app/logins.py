@@ -1,0 +1,35 @@
+"""Which of two people may do more: nobody takes over, or ends, a login that is stronger than their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import Permission
+from django.db.models import Q
+
+from agents_app.models import Agent
+
+_RANKS = {Agent.Role.AGENT: 0, Agent.Role.SUPERVISOR: 1, Agent.Role.ADMIN: 2}
+
+
+def may_more(user: Any, than: Any) -> bool:
+    """Whether a login may do something in the admin that another may not; `than` is None for somebody without one.
+
+    What it may do is read from its rows, and not asked of it: a deactivated login may do nothing until somebody lets it in again.
+    """
+    if than is not None and than.is_superuser:
+        return False
+    if user.is_superuser:
+        return True
+    held = Permission.objects.filter(Q(user=user) | Q(group__user=user)).values_list(
+        "content_type__app_label", "codename"
+    )
+    own = than.get_all_permissions() if than is not None else frozenset()
+    return any(f"{app}.{codename}" not in own for app, codename in held)
+
+
+def is_stronger(agent: Agent, than: Agent) -> bool:
+    """Whether an agent has a higher role than another, or a login that may do more."""
+    if _RANKS.get(Agent.Role(agent.role), 0) > _RANKS.get(Agent.Role(than.role), 0):
+        return not (than.user and than.user.is_superuser)
+    return agent.user is not None and may_more(agent.user, than.user)

@@ -1,0 +1,50 @@
+"""Make docs/clocks.md from `clocks`: every clock, its setting and default, what starts, stops and pauses it, and its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+
+from config.generated_pages import GeneratedPages
+from sessions_app.clocks import CLOCKS, Clock
+
+PAGE = settings.BASE_DIR / "docs" / "clocks.md"
+
+INTRODUCTION = """\
+# Clocks
+
+Made from `sessions_app/clocks.py` by `python manage.py clocks_doc`; do not edit. A test fails when it is stale.
+
+A deadline is a column, compared with the database's clock. Whoever comes first after it applies it, under the
+conversation's lock: a verb, or the sweeper, which looks every second. It fires once, and never early.
+"""
+HEAD = ("clock", "setting", "default", "starts when", "stops when", "pauses", "effect")
+
+
+def page() -> str:
+    """The whole page."""
+    rows = [HEAD, *map(_row, CLOCKS)]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([INTRODUCTION, lines[0], "|---" * len(HEAD) + "|", *lines[1:]]) + "\n"
+
+
+def _row(clock: Clock) -> tuple[str, ...]:
+    named = ", ".join(filter(None, (f"`{clock.setting}`" if clock.setting else "", clock.own)))
+    span = f"{settings.FIGURES[clock.setting].default:,} s" if clock.setting else _without(clock)
+    return clock.name, named or "–", span, clock.starts, clock.stops, clock.pauses, clock.effect
+
+
+def _without(clock: Clock) -> str:
+    """The default of what is set by rows: off, but for what needs no time at all."""
+    return "at once" if clock.starts == "as above" else "off"
+
+
+class Command(GeneratedPages):
+    help = "Make docs/clocks.md from the table of clocks; --check fails when it is stale."
+    command = "clocks_doc"
+    requires_system_checks = ()
+
+    def pages(self) -> Iterator[tuple[Path, str]]:
+        yield PAGE, page()

@@ -1,0 +1,1 @@
+"""The record: what the operations say happened, and whether the rows agree."""

@@ -1,0 +1,219 @@
+"""Nobody is forgotten: whose words nobody has answered, since when they wait, and that they wait in sight.
+
+Derived at the end of every verb from what the verb recorded, so that no verb has to think of it (`follow`).
+`Conversation.unanswered_since` is when the first of the customer's words arrived, by the database's clock, that nobody
+has answered or set aside; `owed` are those words. What answers them:
+
+- what is said live, all that had arrived before it; with the id `re-99`, the message 99 and no other;
+- what a batch brings, or the shop's people say in their own app, where they see what is not brought to us yet: what was
+  said before it, by the senders' clocks. So the order in which a batch's rows come does not matter.
+
+History is owed no answer, and a live message that comes as history is none.
+
+Where the turn is nobody's, because it has just become so or because nobody took the words within `GROUP_AFTER`, such a
+conversation is flagged with the waiting clock of these words (`mind`), unless its tenant leaves it. The flag goes when
+somebody has the turn again, answers, or sets the words aside. A bot that nobody has announced, known only by words that
+were found, is nobody in this (`is_nobodys`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import batched, islice
+
+from django.db.models import Max, Q, QuerySet
+
+from agents_app import presence
+from agents_app.models import Tenant
+from messaging_app.events import MESSAGE_CREATED
+from messaging_app.models import Controller, Conversation, Message, Operation, ReadCursor
+from sessions_app import oplog
+from sessions_app.states import Owner
+from sessions_app.turn import Turn, seconds
+
+FLAG = "no_answer"
+"""The kind of need of a conversation whose customer waits for an answer that is nobody's to give."""
+
+_Sender = Message.Sender
+NAMELESS = f":{Owner.BOT}:"
+"""How the holder of a turn ends that is a bot's which nobody has announced."""
+ANSWERS = frozenset({_Sender.BOT, _Sender.AGENT, _Sender.SHOP, _Sender.PARTICIPANT})
+"""Whose words answer a customer. What the system says by itself does not."""
+
+ANSWER = "re-"
+"""With the id of a customer's message behind it: the `message_id` of what answers that message, and no other."""
+LOOKED_AT = 200
+"""Of the words that wait for an answer, the newest that are told; and how many are looked at in one query."""
+GROUPED = "messages.grouped"
+
+
+def is_nobodys(conversation: Conversation) -> bool:
+    """Whether there is nobody who could answer: nobody has the turn, or a bot that nobody has announced."""
+    if conversation.controller == Controller.BOT:
+        return conversation.holder.endswith(NAMELESS)
+    return conversation.controller == Controller.NONE
+
+
+def nobodys() -> Q:
+    """The same as a condition. It names the controllers once more beside the alternatives, for the sake of the index."""
+    alternatives = Q(controller=Controller.NONE) | Q(holder__endswith=NAMELESS)
+    return Q(alternatives, controller__in=(Controller.NONE, Controller.BOT))
+
+
+def follow(turn: Turn) -> None:
+    """Set or clear `unanswered_since` by the operations that were recorded since this was last called."""
+    for operation in turn.operations[turn.followed :]:
+        turn.conversation.unanswered_since = _after(turn, operation)
+    turn.followed = len(turn.operations)
+
+
+def _after(turn: Turn, operation: Operation) -> datetime | None:
+    """Since when the customer waits after this. Where only the words themselves can tell, the operation says it too."""
+    data, since = operation.data, turn.conversation.unanswered_since
+    if operation.type == MESSAGE_CREATED:
+        if data["is_note"] or data.get("is_history"):
+            return since
+        if data["sender_type"] == _Sender.CUSTOMER:
+            return since or turn.now
+        if "answers_id" in data:
+            since = _oldest(turn, since)
+            data["unanswered_since"] = _told(since)
+            return since
+        return None if data["sender_type"] in ANSWERS else since
+    if operation.type == GROUPED and data.get("stored"):
+        after = _oldest(turn, since or turn.now)
+        if after != since:
+            data["unanswered_since"] = _told(after)
+        return after
+    return None if data.get("set_aside") or operation.type == "mail.queued" else since
+
+
+def _told(since: datetime | None) -> str | None:
+    return since.isoformat(timespec="microseconds") if since else None
+
+
+def _oldest(turn: Turn, since: datetime | None) -> datetime | None:
+    """When the oldest arrived of what has waited for an answer since then, and does still."""
+    for _, arrived in _open(turn.conversation, since, turn.operations):
+        return arrived
+    return None
+
+
+def named_by(conversation: Conversation, message_id: str) -> int | None:
+    """The customer's message that is answered, alone, by what has this id; None for any other id."""
+    name = message_id.removeprefix(ANSWER)
+    if name == message_id or not (name.isascii() and name.isdecimal()) or name.startswith("0") or len(name) > 18:
+        return None
+    asked = Message.objects.filter(pk=int(name), conversation=conversation, sender_type=_Sender.CUSTOMER)
+    return asked.values_list("pk", flat=True).first()
+
+
+def owed(turn: Turn) -> list[Message]:
+    """What the customer said and nobody has answered, by when it arrived; the newest `LOOKED_AT` of it."""
+    since = turn.conversation.unanswered_since
+    newest = islice(_open(turn.conversation, since, turn.operations, newest_first=True), LOOKED_AT)
+    return [message for message, _ in newest][::-1]
+
+
+def _open(
+    conversation: Conversation,
+    since: datetime | None,
+    operations: Sequence[Operation] = (),
+    *,
+    newest_first: bool = False,
+) -> Iterator[tuple[Message, datetime]]:
+    """The customer's words that have waited since then, with when they arrived. `operations` are not stored yet."""
+    if since is None:
+        return
+    here = Operation.objects.filter(conversation=conversation, at__lt=since).order_by("-at", "-seq")
+    before = here.values_list("seq", flat=True).first() or 0
+    asked = _said(conversation).filter(
+        sender_type=_Sender.CUSTOMER, seq__gt=before, sent_at__gte=since - seconds("LATE_MESSAGE")
+    )
+    order = ("-seq", "-pk") if newest_first else ("seq", "pk")
+    for part in batched(asked.order_by(*order).iterator(LOOKED_AT), LOOKED_AT):
+        yield from _unanswered(conversation, part, since, operations)
+
+
+def _unanswered(
+    conversation: Conversation, asked: Sequence[Message], since: datetime, operations: Sequence[Operation]
+) -> Iterator[tuple[Message, datetime]]:
+    names = {f"{ANSWER}{message.pk}": message.pk for message in asked}
+    known = _said(conversation).filter(tenant_id=conversation.tenant_id, platform=conversation.platform)
+    by_name = known.filter(message_id__in=names, sender_type__in=ANSWERS).values_list("message_id", flat=True)
+    answered = {names[name] for name in by_name}
+    earliest = min(message.sent_at for message in asked)
+    answers = _said(conversation).filter(sender_type__in=ANSWERS, sent_at__gte=earliest)
+    by_time = list(answers.order_by("-sent_at", "-pk")[:LOOKED_AT])
+    came = _arrivals(conversation, {message.seq for message in (*asked, *by_time)}, operations)
+    by_time = [answer for answer in by_time if _counts_by_time(conversation, answer, came)]
+    for message in asked:
+        type, arrived = came.get(message.seq, (MESSAGE_CREATED, since))  # forgotten: it waits since then at least
+        is_row = type == GROUPED
+        late = seconds("DEFAULT_SESSION_TIMEOUT" if is_row else "LATE_MESSAGE")
+        if message.pk in answered or arrived - message.sent_at > late:
+            continue
+        said = (message.sent_at, message.pk)
+        if not any(said < (a.sent_at, a.pk) for a in by_time if is_row or a.seq >= message.seq):
+            yield message, arrived
+
+
+def _counts_by_time(conversation: Conversation, answer: Message, came: dict[int, tuple[str, datetime]]) -> bool:
+    """What a batch brought, or the shop's people said in their own app; unless it names what it answers."""
+    type, arrived = came.get(answer.seq, ("", answer.sent_at))
+    is_shops = answer.sender_type == _Sender.SHOP and arrived - answer.sent_at <= seconds("LATE_MESSAGE")
+    return (type == GROUPED or is_shops) and named_by(conversation, answer.message_id) is None
+
+
+def _said(conversation: Conversation) -> QuerySet[Message]:
+    return Message.objects.filter(conversation=conversation, is_note=False)
+
+
+def _arrivals(
+    conversation: Conversation, seqs: set[int], operations: Sequence[Operation]
+) -> dict[int, tuple[str, datetime]]:
+    """By which operation what was said came in, and when."""
+    stored = Operation.objects.filter(conversation=conversation, seq__in=seqs).values_list("seq", "type", "at")
+    return {seq: (type, at) for seq, type, at in stored} | {o.seq: (o.type, o.at) for o in operations}
+
+
+def mind(turn: Turn, *, had_turn: bool) -> None:
+    """Flag who waits for an answer that is nobody's to give, and take the flag away where that is no longer so.
+
+    `had_turn` says that somebody who could answer had the turn until this verb. What is flagged already waits already.
+    """
+    conversation = turn.conversation
+    if conversation.needs_human:
+        if conversation.need.get("kind") == FLAG and (why := _why_not(turn)):
+            oplog.unflag(turn, why)
+        return
+    since = conversation.unanswered_since
+    if since is None or not is_nobodys(conversation):
+        return
+    is_over = since <= turn.now - seconds("GROUP_AFTER")
+    if (had_turn or is_over) and turn.tenant.unanswered == Tenant.Unanswered.FLAG:
+        need = {"effect": "flag", "kind": FLAG, "reason": "the customer waits for an answer", "by_kind": ""}
+        oplog.flag(turn, need, waiting_since=since)
+
+
+def _why_not(turn: Turn) -> str:
+    """Why nobody has to be called to the customer's words any more; empty while somebody has to."""
+    if turn.conversation.unanswered_since is None:
+        return oplog.ANSWERED
+    if is_nobodys(turn.conversation):
+        return ""
+    bot = turn.live.bot if turn.live else None
+    if turn.conversation.controller == Controller.BOT and bot and not presence.is_alive(bot, turn.now):
+        return ""  # until one that can answer has the turn, the customer keeps the clock
+    return oplog.SERVED if turn.conversation.controller == Controller.HUMAN else oplog.TAKEN_UP
+
+
+def is_read(turn: Turn) -> bool:
+    """Whether the agent who acts has read the newest of the customer's words, by when they came in."""
+    if not turn.actor.is_agent:
+        return False
+    here = {"conversation": turn.conversation}
+    heard = Message.objects.filter(**here, sender_type=_Sender.CUSTOMER).aggregate(newest=Max("seq"))["newest"]
+    cursor = ReadCursor.objects.filter(**here, agent_id=turn.actor.pk).values_list("seq", flat=True).first()
+    return heard is not None and cursor is not None and cursor >= heard
