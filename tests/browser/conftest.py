@@ -179,6 +179,21 @@ def until(page: Page, expression: str, argument: object = None) -> None:
         page.wait_for_timeout(50)
 
 
+@contextmanager
+def hears_nothing(page: Page) -> Iterator[None]:
+    """A desk page that is told nothing new while the block runs, by what it asked before either.
+
+    It asks for one thing at a time (`paced` of static/js/exchange.js): once a request was cut off, none is under way
+    that could still bring what happens next.
+    """
+    news = re.compile("/news/|/desk/list/")
+    page.route(news, lambda route: route.abort())
+    with page.expect_event("requestfailed", lambda request: bool(news.search(request.url))):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # looked at again, it asks
+    yield
+    page.unroute(news)
+
+
 class Windows:
     """Browsers of different people, each with its own cookies; complaints of their pages are kept."""
 

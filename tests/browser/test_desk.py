@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ROOT, Server, Windows
+from tests.browser.conftest import ROOT, Server, Windows, hears_nothing
 
 pytestmark = pytest.mark.browser
 
@@ -77,13 +77,13 @@ def test_the_loser_of_a_race_is_told_who_won(windows: Windows, server: Server) -
     number = server.stage("hears", "race", "hello", "human please")
     maya = windows.open(f"/desk/c/{number}/", login="maya")
     jun = windows.open(f"/desk/c/{number}/", login="jun")
-    jun.route("**/news/*", lambda route: route.abort())  # Jun's page has not heard yet
-    expect(jun.locator("#head").get_by_role("button", name="Accept")).to_be_visible()
-    maya.locator("#head").get_by_role("button", name="Accept").click()
-    expect(maya.locator("#head .pill")).to_contain_text("You are serving")
-    jun.locator("#head").get_by_role("button", name="Accept").click()
-    expect(jun.locator("#toasts")).to_contain_text("Maya has taken this conversation.")
-    expect(jun.locator("#head .pill")).to_contain_text("Maya is serving")
+    with hears_nothing(jun):
+        expect(jun.locator("#head").get_by_role("button", name="Accept")).to_be_visible()
+        maya.locator("#head").get_by_role("button", name="Accept").click()
+        expect(maya.locator("#head .pill")).to_contain_text("You are serving")
+        jun.locator("#head").get_by_role("button", name="Accept").click()
+        expect(jun.locator("#toasts")).to_contain_text("Maya has taken this conversation.")
+        expect(jun.locator("#head .pill")).to_contain_text("Maya is serving")
     windows.complaints.clear()  # the requests that were cut off, and the refusal itself
 
 

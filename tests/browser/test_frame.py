@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ROOT, Server, Windows
+from tests.browser.conftest import ROOT, Server, Windows, hears_nothing
 from tests.browser.test_desk import AXE, EXAMINE
 
 pytestmark = pytest.mark.browser
@@ -344,13 +344,12 @@ def test_whoever_was_slower_than_a_colleague_is_told_who_won(windows: Windows, s
     number = server.stage("hears", "offer-race", "hello", "human please")
     card = maya.locator(".offer", has_text="offer-race")
     expect(card).to_be_visible()
-    maya.route("**/desk/list/*", lambda route: route.abort())  # her page has not heard yet
-    sam = windows.open(f"/desk/c/{number}/", login="sam")
-    sam.locator("#head").get_by_role("button", name="Accept").click()
-    expect(sam.locator("#head .pill")).to_contain_text("You are serving")
-    card.get_by_role("button", name="Accept").click()
-    expect(maya.locator("#toasts")).to_contain_text("Sam has taken this conversation.")
-    maya.unroute("**/desk/list/*")
+    with hears_nothing(maya):
+        sam = windows.open(f"/desk/c/{number}/", login="sam")
+        sam.locator("#head").get_by_role("button", name="Accept").click()
+        expect(sam.locator("#head .pill")).to_contain_text("You are serving")
+        card.get_by_role("button", name="Accept").click()
+        expect(maya.locator("#toasts")).to_contain_text("Sam has taken this conversation.")
     maya.locator("#list-old button").click()
     expect(card).to_have_count(0)
     windows.complaints.clear()  # the requests that were cut off, and the refusal itself
