@@ -32,6 +32,8 @@ CLOCKS = {
     "AGENT_GONE_AFTER": 3600,
     "CONTEXT_MESSAGES": 3,
 }
+PATIENCE = {"DATABASE_LOCK_TIMEOUT_MS": 60_000, "DATABASE_STATEMENT_TIMEOUT_MS": 60_000}
+"""How long a verb waits for its turn. A slow machine must not be what it is given up for; deadlocks are found all the same."""
 MAX_GIVEN_UP = 0.001
 
 
@@ -67,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def prepare(url: str) -> None:
     """Set Django up on a fresh database. Everything that reads settings is imported after this."""
-    os.environ.update({name: str(value) for name, value in CLOCKS.items()})
+    os.environ.update({name: str(value) for name, value in (CLOCKS | PATIENCE).items()})
     # The players are forked, and a pool's threads do not come along: each process has connections of its own.
     os.environ |= {"DATABASE_POOL_MAX": "0", "CONN_MAX_AGE": "600"}
     os.environ |= {"DATABASE_URL": url, "REDIS_URL": "", "CELERY_BROKER_URL": "", "LOG_LEVEL": "ERROR"}

@@ -53,7 +53,8 @@ class Tally:
     accepted: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     retried: int = 0
-    given_up: int = 0
+    given_up: Counter[str] = field(default_factory=Counter)
+    """By the verb and what it met last."""
     unexpected: list[str] = field(default_factory=list)
     acknowledged: list[Acknowledged] = field(default_factory=list)
 
@@ -139,8 +140,8 @@ class Player:
         name = getattr(call, "__name__", "verb")
         try:
             name = call() or name
-        except Busy:
-            self.tally.given_up += 1
+        except Busy as busy:
+            self.tally.given_up[f"{name}: {busy.__cause__}"[:200]] += 1
         except DomainError as error:
             if error.fields.get("reason") == "message_id_taken":  # an id here is always the same message
                 self.tally.unexpected.append(f"the same message again was refused: {error}")

@@ -17,7 +17,7 @@ def _fuzz(server: str, operations: int, seeds: int, *more: object) -> list[dict[
 def _assert_clean(report: dict[str, Any]) -> None:
     assert report["faults"] == []
     assert report["unexpected"] == []
-    assert is_clean(report), f"{report['given_up']} of {report['operations']} given up"
+    assert is_clean(report), f"{report['given_up']} of {report['operations']} given up: {report['given_up_for']}"
 
 
 @pytest.mark.races
