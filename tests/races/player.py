@@ -54,7 +54,7 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
     retried: int = 0
     given_up: Counter[str] = field(default_factory=Counter)
-    """By the verb and what it met last."""
+    """By what was met last."""
     unexpected: list[str] = field(default_factory=list)
     acknowledged: list[Acknowledged] = field(default_factory=list)
 
@@ -141,7 +141,7 @@ class Player:
         try:
             name = call() or name
         except Busy as busy:
-            self.tally.given_up[f"{name}: {busy.__cause__}"[:200]] += 1
+            self.tally.given_up[repr(busy.__cause__)[:200]] += 1
         except DomainError as error:
             if error.fields.get("reason") == "message_id_taken":  # an id here is always the same message
                 self.tally.unexpected.append(f"the same message again was refused: {error}")
