@@ -260,7 +260,8 @@ def json_field(column: str, description: Any) -> Callable[[Any, Model], str]:
     def shown(_admin: Any, row: Model) -> str:
         return readable(getattr(row, column))
 
-    return shown
+    field: Callable[[Any, Model], str] = shown
+    return field
 
 
 def moment(column: str, description: Any) -> Callable[[Any, Model], str]:
@@ -271,7 +272,8 @@ def moment(column: str, description: Any) -> Callable[[Any, Model], str]:
         at = getattr(row, column)
         return format_html("<time>{}</time>", f"{localtime(at):%Y-%m-%d %H:%M:%S}") if at else "–"
 
-    return shown
+    field: Callable[[Any, Model], str] = shown
+    return field
 
 
 # --- People and programs -----------------------------------------------------------------------------------------
@@ -294,7 +296,7 @@ class TenantAdmin(TandemAdmin):
         return agent_of(request) is None and bool(super().has_delete_permission(request, obj))
 
 
-class AgentForm(forms.ModelForm):
+class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     skills = Levels(label=_("Skills"))
 
     class Meta:
@@ -424,7 +426,7 @@ class AgentAdmin(TandemAdmin):
 HOURS_FIELDS = ("calendar", "after_hours", "after_hours_text", "email", "sla")
 
 
-class TeamForm(forms.ModelForm):
+class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     needs = Levels(label=_("Skills needed"))
 
     class Meta:
@@ -509,7 +511,8 @@ class DepartmentAdmin(TandemAdmin):
     search_fields = ("name",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Department]:
-        return super().get_queryset(request).annotate(people=Count("members"))
+        rows: QuerySet[Department] = super().get_queryset(request).annotate(people=Count("members"))
+        return rows
 
     @display(description=_("members"), ordering="people")
     def people(self, department: Any) -> int:
@@ -531,7 +534,7 @@ class DepartmentMemberAdmin(TandemAdmin):
         return ["department"] if obj else []
 
 
-class ApiClientForm(forms.ModelForm):
+class ApiClientForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     scopes = Lines(label=_("Scopes"), help_text=_("One a line."))
 
     class Meta:
@@ -633,7 +636,7 @@ class AgentInline(Isolated, StackedInline):  # type: ignore[misc]
 
 
 @admin.register(User)
-class UserAdmin(TandemAdmin, DjangoUserAdmin):
+class UserAdmin(TandemAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Logins. Rights are given by superusers; groups, which tenants share, by those whom no tenant confines.
 
     A login that may do more than whoever asks is only looked at: whoever sets its password, or takes its name, is it.

@@ -76,7 +76,7 @@ class HolidayInline(Isolated, TabularInline):  # type: ignore[misc]
     show_title = False
 
 
-class CalendarForm(forms.ModelForm):
+class CalendarForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
         choices=lambda: [(name, name) for name in sorted(available_timezones())],
@@ -102,7 +102,7 @@ class CalendarAdmin(TandemAdmin):
     search_fields = ("name", "time_zone")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Calendar]:
-        rows = super().get_queryset(request).annotate(db_now=clock.DbNow())
+        rows: QuerySet[Calendar] = super().get_queryset(request).annotate(db_now=clock.DbNow())
         return rows.prefetch_related("opening_hours", "holidays")
 
     @display(description=_("open now"), boolean=True)

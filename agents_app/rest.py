@@ -35,7 +35,7 @@ from agents_app.authentication import principal_of
 from agents_app.idempotency import KEY as IDEMPOTENCY_KEY
 from agents_app.idempotency import Answer, check_key, digest_of, kept_answer, once
 from agents_app.permissions import HasScope
-from config.api import PROBLEM, Json, Nothing, problem_of
+from config.api import PROBLEM, Body, Json, Nothing, problem_of
 from config.errors import DomainError, NotFound
 
 _ROUTED = ("create", "partial_update", "destroy")
@@ -54,7 +54,7 @@ _KEY = OpenApiParameter(
 )
 
 
-class Endpoints(GenericViewSet):
+class Endpoints(GenericViewSet[Any]):
     """What all endpoints share. `actor` is who calls, from the credential and nothing else."""
 
     permission_classes: Any = (HasScope,)
@@ -114,11 +114,11 @@ def number(text: str) -> int:
     raise NotFound
 
 
-def command(
+def command[Result](
     *,
-    answer: type[Serializer] | None,
+    answer: type[Serializer[Result]] | None,
     scope: str | None,
-    body: type[Serializer] = Nothing,
+    body: type[Body] = Nothing,
     status: int = 200,
     repeated: int | None = None,
     detail: bool = True,
@@ -126,7 +126,7 @@ def command(
     called: str = "",
     in_parts: bool = False,
     also: tuple[int, ...] = (),
-) -> Callable[..., Any]:
+) -> Callable[[Callable[..., Result | None]], Any]:
     """Make a method an endpoint that changes something. See the module, and `answered` for what works `in_parts`.
 
     `repeated` is the status where nothing was made because it was there already (`is_repeat`), if it is another one.
@@ -136,7 +136,7 @@ def command(
     the detail's; they are `called` something of their own in the document.
     """
 
-    def decorate(method: Callable[..., Any]) -> Any:
+    def decorate(method: Callable[..., Result | None]) -> Any:
         @wraps(method)
         def run(self: Endpoints, request: Request, **path_ids: str) -> Response:
             sent = body(data=request.data)

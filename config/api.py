@@ -92,7 +92,8 @@ def _problem(status: int, code: str, detail: str, more: Mapping[str, Any] | None
     title = code.replace("_", " ").capitalize()
     told = {"type": f"{ERRORS_PAGE}{code}", "title": title, "status": status, "detail": detail, "code": code}
     added = {"session_status" if name == "status" else name: value for name, value in (more or {}).items()}
-    return told | wire_format.encode({name: value for name, value in added.items() if name not in told})
+    encoded: dict[str, Any] = wire_format.encode({name: value for name, value in added.items() if name not in told})
+    return told | encoded
 
 
 def _of_framework(error: APIException) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
     return Response(body, status=status, headers=headers, content_type=PROBLEM)
 
 
-class Problem(serializers.Serializer):
+class Problem(serializers.Serializer[dict[str, Any]]):
     """What went wrong, and what to do about it (RFC 9457). `code` is stable; some codes carry more fields."""
 
     type = serializers.CharField(help_text="The page that explains the code.")
@@ -161,7 +162,7 @@ def is_id(value: object) -> bool:
     return isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS
 
 
-class Id(serializers.Field):
+class Id(serializers.Field[int, Any, str, Any]):
     """An id: text for the caller, a number for us. Opaque: never counted with, never guessed."""
 
     default_error_messages = {"no_id": "This is no id: send it as the text it was given as."}
@@ -225,14 +226,16 @@ class Json(BaseParser):
             raise ParseError(f"JSON parse error - {error}") from None
 
 
-_TAKEN: dict[type[serializers.Field], tuple[type, str]] = {
+type _Field = serializers.Field[Any, Any, Any, Any]
+"""Whatever it takes and gives."""
+_TAKEN: dict[type[_Field], tuple[type, str]] = {
     serializers.CharField: (str, "text"),
     serializers.IntegerField: (int, "a whole number"),
     serializers.BooleanField: (bool, "true or false"),
 }
 
 
-def _mistaken(field: serializers.Field, value: Any) -> str:
+def _mistaken(field: _Field, value: Any) -> str:
     """What a field wants that is of another type of JSON; the framework would rather guess."""
     if value is None:
         return ""
@@ -247,7 +250,7 @@ def _mistaken(field: serializers.Field, value: Any) -> str:
 
 
 @extend_schema_field({"type": "object", "additionalProperties": True})
-class FreeJson(serializers.Field):
+class FreeJson(serializers.Field[dict[str, Any], Any, Any, Any]):
     """An object whose names are the caller's own, within the bounds of `free_json`."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
@@ -264,7 +267,7 @@ class Facts(serializers.DictField):
         return wire_format.encode(value)
 
 
-class Body(serializers.Serializer):
+class Body(serializers.Serializer[None]):
     """What a caller sends. A field that nobody reads is a mistake of the caller's, and is answered as one."""
 
     # What a database or an answer cannot hold is refused wherever in the body it stands, but for these fields: they take

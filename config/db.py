@@ -6,11 +6,12 @@ import random
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import Error, connection, models
 from django.db.models import CharField, OuterRef, QuerySet, StringAgg, Subquery, Value
+from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Cast
 from django.db.models.lookups import IContains
@@ -23,7 +24,13 @@ RETRIES = 5
 """How often a verb is run again after a deadlock, a time-out or a lost connection (design: reliability)."""
 
 
-class ExactCharField(models.CharField):
+if TYPE_CHECKING:
+    _Text = models.CharField[str | Combinable, str]
+else:  # Django's fields take no type arguments at run time
+    _Text = models.CharField
+
+
+class ExactCharField(_Text):
     """Text that is compared byte by byte on every database.
 
     MariaDB's usual collation takes 'A' for 'a' and 'a ' for 'a'; two customers or two messages must not become one.

@@ -6,12 +6,13 @@ What was sealed with a key before (SECRET_KEY_FALLBACKS) can still be opened; ne
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.exceptions import FieldError
 from django.db import models
+from django.db.models.expressions import Combinable
 from django.utils.crypto import salted_hmac
 
 __all__ = ["CannotOpen", "SealedField", "opened", "reseal", "sealed"]
@@ -44,7 +45,13 @@ def _seals(purpose: tuple[str, str]) -> MultiFernet:
     return MultiFernet([Fernet(urlsafe_b64encode(key)) for key in derived])
 
 
-class SealedField(models.TextField):
+if TYPE_CHECKING:
+    _Text = models.TextField[str | Combinable, str]
+else:  # Django's fields take no type arguments at run time
+    _Text = models.TextField
+
+
+class SealedField(_Text):
     """Text that the database holds sealed and the program reads plain. Empty stays empty; it cannot be searched for.
 
     What no key opens any more is read as empty: its holder works on without it, and can be given a new one.

@@ -32,7 +32,7 @@ Request: Any = WebRequest
 Factory: Any = HTTPFactory
 
 
-class BoundedChannel(Channel):
+class BoundedChannel(Channel):  # type: ignore[misc]
     """Ends connections whose headers or body do not come in time, and those that were refused."""
 
     _due: Any = None
@@ -132,7 +132,7 @@ class BoundedChannel(Channel):
             self.refuse(TooSlow())
 
 
-class BoundedRequest(Request):
+class BoundedRequest(Request):  # type: ignore[misc]
     """Counts its body. `size` is what has come, `_most` what may."""
 
     rules: Rules
@@ -219,7 +219,7 @@ def _path_of(target: bytes) -> str:
     return target.split(b"?", 1)[0].decode("latin-1")
 
 
-class BoundedFactory(Factory):
+class BoundedFactory(Factory):  # type: ignore[misc]
     """Builds these two. HTTP/2, which Twisted speaks with packages that are not among ours, is not offered."""
 
     protocol = BoundedChannel

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from hashlib import sha256
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
@@ -34,7 +34,13 @@ def too_large(most: int) -> FileTooLarge:
     return FileTooLarge(f"A file has at most {most:,} bytes.", most=most)
 
 
-class Received(UploadedFile):
+if TYPE_CHECKING:
+    _File = UploadedFile[bytes]
+else:  # Django's files take no type argument at run time
+    _File = UploadedFile
+
+
+class Received(_File):
     """A file on disk that goes when it is closed, with the digest of its content. `name` is what its sender calls it."""
 
     def __init__(self, file: IO[bytes], *, name: str, size: int, digest: str) -> None:

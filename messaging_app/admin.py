@@ -313,7 +313,7 @@ class ReadCursorAdmin(ReadOnly, TandemAdmin):
 # --- Rules of need -----------------------------------------------------------------------------------------------
 
 
-class NeedRuleForm(forms.ModelForm):
+class NeedRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """One phrase a line. What the engine cannot use is refused here and not met in a conversation."""
 
     phrases = Lines(

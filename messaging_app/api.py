@@ -71,7 +71,7 @@ class ReplayBody(Body):
 # --- What it answers ---------------------------------------------------------------------------------------------
 
 
-class WebhookAnswer(serializers.ModelSerializer):
+class WebhookAnswer(serializers.ModelSerializer[WebhookEndpoint]):
     id = Id()
     types = serializers.ListField(child=serializers.CharField())
 
@@ -112,7 +112,7 @@ class IssuedWebhookAnswer(WebhookAnswer):
         extra_kwargs = WebhookAnswer.Meta.extra_kwargs
 
 
-class AttemptAnswer(serializers.Serializer):
+class AttemptAnswer(serializers.Serializer[dict[str, Any]]):
     at = serializers.DateTimeField()
     code = serializers.IntegerField(allow_null=True, help_text="The receiver's status, if it answered.")
     error = serializers.CharField()
@@ -120,7 +120,7 @@ class AttemptAnswer(serializers.Serializer):
     milliseconds = serializers.IntegerField()
 
 
-class DeliveryAnswer(serializers.ModelSerializer):
+class DeliveryAnswer(serializers.ModelSerializer[WebhookDelivery]):
     id = Id()
     webhook_id = Id(source="endpoint_id")
     log = AttemptAnswer(many=True)

@@ -32,7 +32,7 @@ def validated(check: Callable[[str], str], text: str) -> str:
         raise ValidationError(str(error)) from error
 
 
-class SharedForm(forms.ModelForm):
+class SharedForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """Whose it is, is said once: a team's, an agent's, or with neither the whole tenant's."""
 
     def clean(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class CannedReplyAdmin(SharedAdmin):
 # --- Labels ------------------------------------------------------------------------------------------------------
 
 
-class LabelForm(forms.ModelForm):
+class LabelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     class Meta:
         model = Label
         fields = "__all__"  # noqa: DJ007 – the admin class names them

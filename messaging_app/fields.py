@@ -14,7 +14,7 @@ from messaging_app import incoming
 
 
 @extend_schema_field({"type": "string", "format": "date-time"})
-class SentTime(serializers.Field):
+class SentTime(serializers.Field[datetime, Any, str, Any]):
     """A time of the caller's: when something was said, or from when on something is wanted."""
 
     def to_internal_value(self, data: Any) -> datetime:

@@ -51,14 +51,14 @@ class HintConsumer(AsyncWebsocketConsumer):
     _tasks: tuple[asyncio.Task[None], ...] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # channels is not annotated
         self._replying: set[str] = set()
         self._closing: asyncio.Task[None] | None = None
 
     async def __call__(self, *args: Any, **kwargs: Any) -> None:
         """However it ends, also by an error: the connection is not in the registry any more."""
         try:
-            await super().__call__(*args, **kwargs)
+            await super().__call__(*args, **kwargs)  # type: ignore[no-untyped-call]
         finally:
             self._stop()
             if self.connection:

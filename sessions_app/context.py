@@ -208,7 +208,8 @@ def _value(entry: Mapping[str, Any] | None) -> Any:
 
 
 def _state(said: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
-    return said.get("task_state", {}).items()
+    entries: dict[str, dict[str, Any]] = said.get("task_state", {})
+    return entries.items()
 
 
 def _at(entry: Mapping[str, Any]) -> datetime:

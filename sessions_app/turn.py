@@ -35,7 +35,8 @@ def seconds(name: str) -> timedelta:
 
 def pause_after(times: int, patience: timedelta) -> timedelta:
     """How long what has been asked again so many times waits for the next: 1, 2, 4 … times its `patience`. Pure."""
-    return max(patience, min(patience * 2 ** min(times - 1, 20), LONGEST_PAUSE))
+    doubled: int = 2 ** min(times - 1, 20)
+    return max(patience, min(patience * doubled, LONGEST_PAUSE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

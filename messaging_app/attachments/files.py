@@ -54,7 +54,7 @@ def opened(attachment: Attachment, *, preview: bool = False) -> IO[bytes]:
     """The file, to be read in pieces and closed. Raises `StorageFailed`."""
     never_in_a_transaction()
     try:
-        file: Any = store().open(attachment.storage_key + (PREVIEW if preview else ""), "rb")
+        file: File[bytes] = store().open(attachment.storage_key + (PREVIEW if preview else ""), "rb")
         file.size  # noqa: B018 – a store may ask only now whether there is such a file
     except Exception as error:
         log.warning("attachment %s could not be read: %s: %s", attachment.pk, type(error).__name__, error)

@@ -123,7 +123,7 @@ def _literal_request(line: Line) -> bool:
 
 def _dissatisfied(line: Line) -> bool | None:
     """The raters' most frequent rating, the lowest on a tie, is 1 or 2 of 5."""
-    ratings = line["labels"].get("satisfaction")
+    ratings: list[int] | None = line["labels"].get("satisfaction")
     if not ratings:
         return None
     counts = Counter(ratings)

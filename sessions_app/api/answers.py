@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from agents_app.actors import Actor, ActorKind
+from agents_app.directory import Found
 from agents_app.models import Agent, Team, Tenant
 from agents_app.scopes import Scope
 from config import wire_format
@@ -23,22 +24,26 @@ from messaging_app.events import plain
 from messaging_app.models import Controller, Conversation, Message, Operation, Tier
 from sessions_app import access, queries, waits
 from sessions_app.actions.bulk import Done
+from sessions_app.actions.departure import Departure
+from sessions_app.actions.recovery import Truth
+from sessions_app.assignment.explained import Explanation, Looked
 from sessions_app.event_types import for_outsiders
 from sessions_app.models import ChatSession, GuidedFlow, Participant, SlaClock, Transfer
 from sessions_app.queries import Row
 from sessions_app.states import Derived
+from sessions_app.turn import Outcome
 from sessions_app.waiting import waiting
 
 OUTSIDERS = (ActorKind.CUSTOMER, ActorKind.PARTICIPANT)
 
 
-def _reader(answer: serializers.BaseSerializer) -> Actor:
+def _reader(answer: serializers.BaseSerializer[Any]) -> Actor:
     """Who will read this answer."""
     actor: Actor = answer.context["view"].actor
     return actor
 
 
-class OutcomeAnswer(serializers.Serializer):
+class OutcomeAnswer(serializers.Serializer[Outcome]):
     """What a command did. `epoch` is the fencing token to send with the next word; `rule` names what decided."""
 
     conversation_id = Id()
@@ -58,7 +63,7 @@ class OutcomeAnswer(serializers.Serializer):
     )
 
 
-class DoneAnswer(serializers.Serializer):
+class DoneAnswer(serializers.Serializer[Done]):
     """What became of one conversation: its outcome, or the problem that it would have been answered alone."""
 
     conversation_id = Id()
@@ -75,18 +80,18 @@ class DoneAnswer(serializers.Serializer):
         return told[1] if told else None
 
 
-class BulkAnswer(serializers.Serializer):
+class BulkAnswer(serializers.Serializer[dict[str, Any]]):
     done = serializers.IntegerField(help_text="How many were done, or had been before.")
     results = DoneAnswer(many=True)
 
 
-class OwnerAnswer(serializers.Serializer):
+class OwnerAnswer(serializers.Serializer[dict[str, Any]]):
     kind = serializers.CharField(help_text="bot, agent, shop, or empty for nobody.")
     id = Id(allow_null=True)
     name = serializers.CharField()
 
 
-class ClockAnswer(serializers.ModelSerializer):
+class ClockAnswer(serializers.ModelSerializer[SlaClock]):
     """How long a customer may be kept waiting, and was. What ran over goes on until `ended_at`."""
 
     target = serializers.SerializerMethodField(help_text="Seconds.")
@@ -116,7 +121,7 @@ class ClockAnswer(serializers.ModelSerializer):
         return int(clock.spent.total_seconds())
 
 
-class SessionAnswer(serializers.ModelSerializer):
+class SessionAnswer(serializers.ModelSerializer[ChatSession]):
     id = Id()
     conversation_id = Id()
     owner = serializers.SerializerMethodField()
@@ -169,7 +174,7 @@ class SessionAnswer(serializers.ModelSerializer):
         return session.derived.value
 
 
-class LabelAnswer(serializers.ModelSerializer):
+class LabelAnswer(serializers.ModelSerializer[Label]):
     id = Id()
 
     class Meta:
@@ -185,7 +190,7 @@ def _tier_for_outsiders(conversation: Conversation) -> int:
     return Tier.RESOLVED if conversation.controller == Controller.NONE else Tier.ACTIVE
 
 
-class ConversationAnswer(serializers.ModelSerializer):
+class ConversationAnswer(serializers.ModelSerializer[Conversation]):
     id = Id()
     tier = serializers.ChoiceField(Tier.choices)
     owner = serializers.SerializerMethodField()
@@ -332,7 +337,7 @@ class ConversationDetailAnswer(ConversationAnswer):
         return super().to_representation(conversation)
 
 
-class QueueAnswer(serializers.Serializer):
+class QueueAnswer(serializers.Serializer[dict[str, Any]]):
     """Where a conversation stands in the line for a human. The wait is an estimate from how long agents needed of late."""
 
     is_waiting = serializers.BooleanField()
@@ -340,7 +345,7 @@ class QueueAnswer(serializers.Serializer):
     expected_wait = serializers.IntegerField(allow_null=True, help_text="Seconds; 0 for at once, null when not known.")
 
 
-class AttachmentAnswer(serializers.ModelSerializer):
+class AttachmentAnswer(serializers.ModelSerializer[Attachment]):
     """A file. `width` and `height` are a picture's; `url` and `preview_url` ask for a credential like this address."""
 
     id = Id()
@@ -379,7 +384,7 @@ class AttachmentAnswer(serializers.ModelSerializer):
         return url
 
 
-class MessageAnswer(serializers.ModelSerializer):
+class MessageAnswer(serializers.ModelSerializer[Message]):
     id = Id()
     session_id = Id(allow_null=True)
     attachments = AttachmentAnswer(many=True)
@@ -401,7 +406,7 @@ class MessageAnswer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class OperationAnswer(serializers.ModelSerializer):
+class OperationAnswer(serializers.ModelSerializer[Operation]):
     """One change, as it was recorded: ids and digests, never what was said."""
 
     session_id = Id(allow_null=True)
@@ -429,7 +434,7 @@ class Package(Facts):
         return told | {"task_state": value["task_state"]} if "task_state" in value else told
 
 
-class TransferAnswer(serializers.ModelSerializer):
+class TransferAnswer(serializers.ModelSerializer[Transfer]):
     id = Id()
     conversation_id = Id()
     session_id = Id()
@@ -480,7 +485,7 @@ class TransferAnswer(serializers.ModelSerializer):
         return str(transfer.context.get("reason_by", ""))
 
 
-class CandidateAnswer(serializers.Serializer):
+class CandidateAnswer(serializers.Serializer[Looked]):
     """An agent who was looked at. `verdict` is fits, or why not; those who fit come in the strategy's order."""
 
     agent_id = Id()
@@ -490,7 +495,7 @@ class CandidateAnswer(serializers.Serializer):
     max_load = serializers.IntegerField()
 
 
-class DecisionAnswer(serializers.Serializer):
+class DecisionAnswer(serializers.Serializer[Explanation]):
     """Why a conversation was offered to this agent, or to nobody."""
 
     id = Id()
@@ -501,11 +506,11 @@ class DecisionAnswer(serializers.Serializer):
     candidates = CandidateAnswer(many=True)
 
 
-class DecisionsAnswer(serializers.Serializer):
+class DecisionsAnswer(serializers.Serializer[dict[str, Any]]):
     decisions = DecisionAnswer(many=True)
 
 
-class ParticipantAnswer(serializers.ModelSerializer):
+class ParticipantAnswer(serializers.ModelSerializer[Participant]):
     id = Id()
     agent_id = Id(allow_null=True)
 
@@ -535,18 +540,18 @@ class ParticipantAnswer(serializers.ModelSerializer):
         return told if _reader(self).is_agent else told | {"contact": "", "invited_by": ""}
 
 
-class InvitedMember(serializers.Serializer):
+class InvitedMember(serializers.Serializer[dict[str, Any]]):
     participant_id = Id()
     name = serializers.CharField()
     token = serializers.CharField(help_text="The link's, shown once.")
 
 
-class SkippedMember(serializers.Serializer):
+class SkippedMember(serializers.Serializer[dict[str, str]]):
     name = serializers.CharField()
     reason = serializers.ChoiceField([("already_in", "already_in")])
 
 
-class InvitedAnswer(serializers.Serializer):
+class InvitedAnswer(serializers.Serializer[Outcome]):
     """Everybody of a department: who was invited, and who was not because they are in or invited already."""
 
     conversation_id = Id()
@@ -555,18 +560,18 @@ class InvitedAnswer(serializers.Serializer):
     skipped = SkippedMember(many=True, source="detail.skipped")
 
 
-class DepartmentAnswer(serializers.Serializer):
+class DepartmentAnswer(serializers.Serializer[Found]):
     id = serializers.CharField(help_text="The directory's own.")
     name = serializers.CharField()
 
 
-class DepartmentsAnswer(serializers.Serializer):
+class DepartmentsAnswer(serializers.Serializer[dict[str, Any]]):
     """A few that fit; search by name for others."""
 
     departments = DepartmentAnswer(many=True)
 
 
-class FlowAnswer(serializers.ModelSerializer):
+class FlowAnswer(serializers.ModelSerializer[GuidedFlow]):
     id = Id()
     conversation_id = Id(allow_null=True)
     is_repeat = serializers.BooleanField(
@@ -607,7 +612,7 @@ class FlowAnswer(serializers.ModelSerializer):
         return told | dict.fromkeys(words, "") | {"missing_info": []}
 
 
-class AgentAnswer(serializers.ModelSerializer):
+class AgentAnswer(serializers.ModelSerializer[Agent]):
     id = Id()
     skills = serializers.DictField(child=serializers.IntegerField(), help_text="With their levels, from 1 to 5.")
     load = serializers.IntegerField(help_text="Live sessions owned now; counted.")
@@ -635,7 +640,7 @@ class AgentAnswer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class DepartureAnswer(serializers.Serializer):
+class DepartureAnswer(serializers.Serializer[Departure]):
     agent_id = Id(source="agent.pk")
     name = serializers.CharField(source="agent.name")
     moved = serializers.IntegerField(help_text="Conversations of theirs that went on elsewhere at once.")
@@ -643,7 +648,7 @@ class DepartureAnswer(serializers.Serializer):
     is_repeat = serializers.BooleanField(help_text="The agent had left already.")
 
 
-class TeamAnswer(serializers.ModelSerializer):
+class TeamAnswer(serializers.ModelSerializer[Team]):
     id = Id()
     assignment = serializers.SerializerMethodField(help_text="Its own, or the tenant's.")
     needs = serializers.DictField(child=serializers.IntegerField())
@@ -663,7 +668,7 @@ class TeamAnswer(serializers.ModelSerializer):
         return [str(agent.pk) for agent in team.members.all()]
 
 
-class AvailabilityAnswer(serializers.Serializer):
+class AvailabilityAnswer(serializers.Serializer[queries.Availability]):
     """Whether a robot session could be live at once; if not, what is in the way and when that may end."""
 
     available = serializers.BooleanField()
@@ -674,7 +679,7 @@ class AvailabilityAnswer(serializers.Serializer):
     may_end_at = serializers.DateTimeField(allow_null=True)
 
 
-class TruthAnswer(serializers.Serializer):
+class TruthAnswer(serializers.Serializer[Truth]):
     """What has become of a session while its bot or agent was away (rule C5)."""
 
     state = serializers.ChoiceField([(s, s) for s in ("yours", "paused", "waiting", "moved", "ended")])
@@ -699,7 +704,7 @@ class TruthAnswer(serializers.Serializer):
     next_after_seq = serializers.IntegerField(help_text="Send it as `after_seq` with the next request.")
 
 
-class JoinedAnswer(serializers.Serializer):
+class JoinedAnswer(serializers.Serializer[dict[str, Any]]):
     """The participant's own credential; the link is spent."""
 
     conversation_id = Id()
@@ -707,6 +712,6 @@ class JoinedAnswer(serializers.Serializer):
     token = serializers.CharField(help_text="Send it as `Authorization: Bearer …`.")
 
 
-class TokenAnswer(serializers.Serializer):
+class TokenAnswer(serializers.Serializer[dict[str, Any]]):
     token = serializers.CharField(help_text="Send it as `Authorization: Bearer …`.")
     expires_in = serializers.IntegerField(help_text="Seconds.")

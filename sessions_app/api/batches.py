@@ -92,7 +92,7 @@ class BatchBody(Body):
     rows = BatchRow(many=True)
 
 
-class RejectionAnswer(serializers.Serializer):
+class RejectionAnswer(serializers.Serializer[dict[str, Any]]):
     line = serializers.IntegerField(help_text="From 1; in JSON the place in `rows`.")
     code = serializers.CharField(
         help_text="`malformed`, `forbidden`, `stale_epoch` or `failed`: not stored. `message_id_taken`: its id names another"
@@ -101,7 +101,7 @@ class RejectionAnswer(serializers.Serializer):
     reason = serializers.CharField(help_text="What is wrong with the row, for people; may change.")
 
 
-class ResultAnswer(serializers.Serializer):
+class ResultAnswer(serializers.Serializer[dict[str, Any]]):
     """What is stored so far; at the end, what the batch did."""
 
     lines = serializers.IntegerField(help_text="Without blank ones.")
@@ -117,7 +117,7 @@ class ResultAnswer(serializers.Serializer):
     rejections = RejectionAnswer(many=True, help_text=f"The first {backlog.SHOWN}.")
 
 
-class BatchAnswer(serializers.ModelSerializer):
+class BatchAnswer(serializers.ModelSerializer[Batch]):
     id = Id(allow_null=True, help_text="Null for a batch that was stored at once: there is nothing to ask again.")
     progress = serializers.SerializerMethodField(help_text="From 0 to 1, by bytes.")
     result = serializers.SerializerMethodField()
@@ -132,8 +132,8 @@ class BatchAnswer(serializers.ModelSerializer):
 
     @extend_schema_field(ResultAnswer)
     def get_result(self, batch: Batch) -> dict[str, Any]:
-        nothing = Report().counts()
-        return nothing | batch.counts | {"rejections": batch.rejections}
+        counts: dict[str, int] = Report().counts() | batch.counts
+        return counts | {"rejections": batch.rejections}
 
 
 class BatchEndpoints(mixins.RetrieveModelMixin, Endpoints):

@@ -71,7 +71,7 @@ class KeyBody(Body):
         return attrs
 
 
-class PlaceQuery(serializers.Serializer):
+class PlaceQuery(serializers.Serializer[None]):
     shop_id = IdText()
     account_id = IdText()
     platform = IdText(max_length=MAX_PLATFORM, default=DEFAULT_PLATFORM)
@@ -272,7 +272,7 @@ class InviteDepartmentBody(Body):
     history_count = serializers.IntegerField(required=False, min_value=0, max_value=1000)
 
 
-class DepartmentQuery(serializers.Serializer):
+class DepartmentQuery(serializers.Serializer[None]):
     search = serializers.CharField(required=False, default="", allow_blank=True, max_length=100)
 
 
@@ -357,7 +357,7 @@ SENDERS = [
 ]
 
 
-class BatchRow(serializers.Serializer):
+class BatchRow(serializers.Serializer[None]):
     """A message of a batch: docs/ingest.md. What is wrong with a row is reported with it and stops nothing."""
 
     message_id = serializers.CharField()

@@ -31,7 +31,7 @@ class Events(serializers.ListField):
 
 
 @extend_schema_serializer(many=False)
-class EventsAnswer(serializers.Serializer):
+class EventsAnswer(serializers.Serializer[dict[str, Any]]):
     events = Events(
         help_text="In order. What is the tenant's and no conversation's "
         "(`agent.presence`) has null as its `conversation_id`."
@@ -44,7 +44,7 @@ class EventsAnswer(serializers.Serializer):
     )
 
 
-class TicketAnswer(serializers.Serializer):
+class TicketAnswer(serializers.Serializer[dict[str, Any]]):
     ticket = serializers.CharField(help_text="For one connection: `/ws/events/?ticket=…`.")
     expires_in = serializers.IntegerField(help_text="Seconds.")
 

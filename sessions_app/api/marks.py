@@ -120,7 +120,7 @@ class ChangeSavedViewBody(Body):
     filter = ViewFilterBody(required=False, help_text="Takes the place of the whole filter.")
 
 
-class SavedViewAnswer(serializers.ModelSerializer):
+class SavedViewAnswer(serializers.ModelSerializer[SavedView]):
     id = Id()
     scope = serializers.ChoiceField(Sharing.choices)
     team_id = Id(allow_null=True)
@@ -191,7 +191,7 @@ def _with_ids(body: dict[str, Any]) -> dict[str, Any]:
 # --- Mentions ----------------------------------------------------------------------------------------------------
 
 
-class MentionAnswer(serializers.ModelSerializer):
+class MentionAnswer(serializers.ModelSerializer[Mention]):
     """A private note that names the agent who asks."""
 
     id = Id()

@@ -48,7 +48,7 @@ class RenderBody(Body):
     conversation_id = Id()
 
 
-class CannedReplyAnswer(serializers.ModelSerializer):
+class CannedReplyAnswer(serializers.ModelSerializer[CannedReply]):
     id = Id()
     scope = serializers.ChoiceField(Sharing.choices)
     team_id = Id(allow_null=True)
@@ -78,7 +78,7 @@ class CannedReplyAnswer(serializers.ModelSerializer):
         return None if values is None else canned.fill_in(reply.text, values)
 
 
-class RenderedAnswer(serializers.Serializer):
+class RenderedAnswer(serializers.Serializer[dict[str, str]]):
     text = serializers.CharField()
 
 

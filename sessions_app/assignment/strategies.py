@@ -19,7 +19,8 @@ LONGEST_PAUSE = timedelta(hours=1)
 
 def pause(first: timedelta, number: int) -> timedelta:
     """How long a conversation rests after a round of offers that nobody took up: twice as long each time, an hour at most."""
-    return min(first * 2 ** min(number - 1, 12), LONGEST_PAUSE)
+    doubled: int = 2 ** min(number - 1, 12)
+    return min(first * doubled, LONGEST_PAUSE)
 
 
 @dataclass(slots=True)

@@ -358,7 +358,7 @@ def newest_of_runs(happened: Iterable[Operation]) -> list[Operation]:
 def _goes_without_saying(operation: Operation) -> bool:
     """A flag that came with an escalation, or went because somebody serves or has answered: the line beside it says so."""
     if operation.type == "attention.raised":
-        return operation.data.get("effect") == "escalate"
+        return bool(operation.data.get("effect") == "escalate")
     return operation.type == "attention.cleared" and operation.data.get("reason") in _BY_ITSELF
 
 
