@@ -25,6 +25,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -377,7 +378,7 @@ def list_pages(rounds: int) -> None:
         **{f"saved: {name}": (path, True) for name, path in sorted(views.items())},
     }
     calls: dict[str, Callable[[], Any]] = {"a bare SELECT": bare_select, "an empty desk": lambda: empty.get("/desk/")}
-    calls |= {name: lambda path=path, part=part: busy.get(path, part=part) for name, (path, part) in kinds.items()}
+    calls |= {name: partial(busy.get, path, part=part) for name, (path, part) in kinds.items()}
     taken = in_turns(calls, rounds)
     costs = {name: queries(call) for name, call in calls.items()}
     print(f"\n{'':<20} queries   p50 ms  of core   p95 ms  of core   of core, beside an empty desk")
@@ -406,7 +407,9 @@ def threads(rounds: int) -> None:
         ("the whole page", "/desk/c/{}/", False),
         ("nothing new", "/desk/c/{}/news/?seq=999999999", True),
     ):
-        calls = {pk: lambda pk=pk: busy.get(address.format(pk), part=part) for pk in (long, short)}  # noqa: B023
+        calls: dict[int, Callable[[], Any]] = {
+            pk: partial(busy.get, address.format(pk), part=part) for pk in (long, short)
+        }
         taken = in_turns(calls, rounds)
         ratios = [mine / its for mine, its in zip(taken[long].core, taken[short].core, strict=True)]
         print(f"{name:<20} {queries(calls[long]):>7} {taken[long].ms(0.5)} {taken[short].ms(0.5)}   {spread(ratios)}")

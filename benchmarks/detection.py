@@ -76,8 +76,8 @@ def by_re(phrases: tuple[str, ...]) -> list[re.Pattern[str]]:
         before = rf"(?<![^\W{_UNSPACED}])" if _LETTER.match(words[0]) else ""
         after = rf"(?![^\W{_UNSPACED}])" if _LETTER.match(words[-1]) else ""
         literals.setdefault((before, after), []).append(re.escape(words).replace("'", "'?"))
-    for (before, after), words in literals.items():
-        patterns.append(re.compile(f"{before}(?:{'|'.join(sorted(words, key=len, reverse=True))}){after}"))
+    for (before, after), alike in literals.items():
+        patterns.append(re.compile(f"{before}(?:{'|'.join(sorted(alike, key=len, reverse=True))}){after}"))
     return patterns
 
 

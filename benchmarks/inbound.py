@@ -102,7 +102,7 @@ def tandem(conversations: int) -> Callable[[], None]:
 
 def baseline(runner: asyncio.Runner, conversations: int) -> tuple[Callable[[], None], Callable[[], None]]:
     """One message to a session of the baseline."""
-    import baseline_fastapi as base
+    import baseline_fastapi as base  # type: ignore[import-not-found]  # of the folder that was named
 
     async def prepare() -> list[Any]:
         async with base.engine.begin() as connection:

@@ -61,8 +61,8 @@ def run(count: int) -> None:
     wrong += [str(one) for one in checkpoints.differences([line])]
     print("after:", *figures, sep="\n  ")
     found = {name: next((one for one in wrong if one.startswith(text)), "") for name, text in expected.items()}
-    for name, one in found.items():
-        print(f"  {name:24} {one or 'NOT FOUND'}")
+    for name, line_found in found.items():
+        print(f"  {name:24} {line_found or 'NOT FOUND'}")
     print(f"{sum(map(bool, found.values()))} of {len(found)} kinds found")
 
 

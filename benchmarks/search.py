@@ -87,8 +87,8 @@ def rows() -> Iterator[Any]:
             for shop in tuple(under_way):
                 row = read_line(1, next(shop, b""))
                 if isinstance(row, Row):
-                    ids = {"message_id": f"{tile}-{row.message_id}", "account_id": f"{tile}-{row.account_id}"}
-                    yield replace(row, **ids)
+                    message_id, account_id = f"{tile}-{row.message_id}", f"{tile}-{row.account_id}"
+                    yield replace(row, message_id=message_id, account_id=account_id)
                 elif row is None:
                     under_way.remove(shop)
 
@@ -97,7 +97,7 @@ def questions(contents: list[str], how_many: int) -> list[tuple[str, str]]:
     """(kind, text), the same ones at each run."""
     from messaging_app.search import _runs
 
-    chance, made = random.Random(7), []
+    chance, made = random.Random(7), list[tuple[str, str]]()
     while len(made) < how_many:
         runs = [(run, unspaced) for run, unspaced in _runs(chance.choice(contents)) if len(run) > 1]
         if not runs:

@@ -173,7 +173,7 @@ def _leave_the_server_its_connections() -> Iterator[None]:
     yield
     if connection.vendor == "postgresql":
         connections.close_all()
-        connection.close_pool()
+        connection.close_pool()  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ def test_ids_that_only_look_alike_are_different(chat: Chat, other: str) -> None:
 
 @pytest.mark.parametrize("field", ["shop_id", "account_id", "platform"])
 def test_a_conversation_exists_once_by_its_exact_key(chat: Chat, field: str) -> None:
-    key = {"tenant": chat.cast.tenant, "platform": "p", "shop_id": "s", "account_id": "a"}
+    key: dict[str, Any] = {"tenant": chat.cast.tenant, "platform": "p", "shop_id": "s", "account_id": "a"}
     Conversation.objects.create(**key)
     refuses(lambda: Conversation.objects.create(**key))
     for other in (key[field].upper(), f"{key[field]} "):
@@ -318,7 +318,7 @@ WORDS = [
 @pytest.mark.parametrize("word", ["dancing", "Active", "completed "])
 def test_an_unknown_word_is_refused(chat: Chat, model: type[models.Model], field: str, word: str) -> None:
     _one_of_each(chat)
-    word = word[: model._meta.get_field(field).max_length]
+    word = word[: model._meta.get_field(field).max_length]  # type: ignore[union-attr]
     refuses(lambda: model._default_manager.update(**{field: word}))
 
 

@@ -340,8 +340,9 @@ def test_the_timers_of_a_refused_verb_are_announced_all_the_same(
     asked = chat.asked
     later(301)
     from sessions_app.actions import transfers
+    from sessions_app.errors import TransferEnded
 
-    with django_capture_on_commit_callbacks(execute=True), pytest.raises(transfers.TransferEnded):
+    with django_capture_on_commit_callbacks(execute=True), pytest.raises(TransferEnded):
         transfers.accept_transfer(actor=chat.cast.ann, transfer_id=asked.pk)
     assert [h.seq for h in hints] == [chat.row.seq]
 

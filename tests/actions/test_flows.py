@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sessions_app.actions import flows
+from sessions_app.errors import FlowMoved
 from sessions_app.models import GuidedFlow
 from sessions_app.states import FLOW_BLOCKING, FLOW_TRANSITIONS, FlowStatus
 from tests.cast import Cast, Chat, Later, refused
@@ -79,7 +80,6 @@ def test_a_move_from_an_old_version_loses_and_is_told_the_present_one(chat: Chat
 def test_a_lost_compare_and_set_in_the_database_is_seen_although_the_row_in_memory_is_old(chat: Chat) -> None:
     from config import clock
     from sessions_app import oplog
-    from sessions_app.errors import FlowMoved
 
     flow = opened(chat, conversation_id=None)
     stale = GuidedFlow.objects.get(pk=flow.pk)
@@ -219,7 +219,7 @@ def test_a_late_program_finds_its_flow_moved_on(chat: Chat, later: Later) -> Non
     chat.says("Large")
     flow.refresh_from_db()
     later(121)
-    with pytest.raises(flows.FlowMoved) as late:
+    with pytest.raises(FlowMoved) as late:
         flows.move_flow(actor=chat.cast.bargain, flow_id=flow.pk, to=P, version=flow.version)
     assert late.value.fields["status"] == "failed"
 
@@ -234,7 +234,7 @@ def test_an_unbound_flow_has_deadlines_too(
         moved(chat, flow, R)
     flow.refresh_from_db()
     later(seconds)
-    with pytest.raises(flows.FlowMoved):
+    with pytest.raises(FlowMoved):
         flows.move_flow(actor=chat.cast.bargain, flow_id=flow.pk, to=FlowStatus.IGNORED, version=flow.version)
     flow.refresh_from_db()
     assert flow.status == ends

@@ -9,6 +9,7 @@ import pytest
 from agents_app.models import Agent, Tenant
 from messaging_app.models import Controller, Tier
 from sessions_app.actions import desk, lifecycle, people, presence, recovery, transfers
+from sessions_app.errors import TransferEnded
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.settle import load
 from sessions_app.states import Kind, Owner, Status, TransferKind, TransferStatus
@@ -224,7 +225,7 @@ def test_a_late_accept_is_refused_with_no_sweeper_alive_and_the_timer_stays_appl
     chat.queue()
     asked = chat.asked
     later(301)
-    with pytest.raises(transfers.TransferEnded):
+    with pytest.raises(TransferEnded):
         transfers.accept_transfer(actor=chat.cast.ann, transfer_id=asked.pk)
     asked.refresh_from_db()
     assert asked.status == TransferStatus.TIMED_OUT
@@ -915,7 +916,7 @@ def test_an_offer_goes_on_when_it_expires_and_never_comes_back_to_who_let_it(pus
     later(25)
     chat.sweep()
     assert _offered(chat) == "Ann"
-    seen = []
+    seen: list[str] = []
     for _ in range(3):
         later(31 if seen else 6)
         push.seen()

@@ -305,7 +305,7 @@ def own_database() -> Iterator[None]:
 
         from messaging_app.attachments import files
 
-        files.never_in_a_transaction = lambda: None  # each request is undone
+        files.never_in_a_transaction = lambda: None  # type: ignore[attr-defined]  # each request is undone
         name = connection.settings_dict["NAME"]
         if connection.vendor != "sqlite":
             connection.settings_dict["TEST"]["NAME"] = f"{name}_fuzz"  # the tests have theirs

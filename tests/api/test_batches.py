@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -233,7 +233,7 @@ class Killed(BaseException):
 
 def dying(monkeypatch: pytest.MonkeyPatch, at: int, when: str) -> None:
     """The worker ends in its `at`th part: before or after the rows of the part are stored."""
-    store, parts = backlog.ingest_batch, iter(range(1000))
+    store, parts = backlog.ingest_batch, iter(range(1000))  # type: ignore[attr-defined]
 
     def kill(**kwargs: Any) -> Any:
         is_last = next(parts) == at
@@ -373,7 +373,7 @@ def test_sent_again_without_a_key_all_of_it_is_known(channel: Program) -> None:
 
 
 @pytest.fixture
-def from_a_file(others: Cast, tmp_path: Path) -> Iterator[Callable[[bytes], dict[str, int]]]:
+def from_a_file(others: Cast, tmp_path: Path) -> Callable[[bytes], dict[str, int]]:
     def ingest(data: bytes) -> dict[str, int]:
         path = tmp_path / "messages.ndjson"
         path.write_bytes(data)

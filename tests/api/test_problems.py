@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ def _subclasses(of: type[DomainError]) -> set[type[DomainError]]:
     return direct | {kind for child in direct for kind in _subclasses(child)}
 
 
-@pytest.mark.parametrize("kind", sorted(_subclasses(DomainError), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(_subclasses(DomainError), key=attrgetter("__name__")))
 def test_every_refusal_of_the_domain_has_the_form_and_its_line_in_the_catalogue(kind: type[DomainError]) -> None:
     status, body, _ = problem_of(kind("In words.")) or (0, {}, {})
     assert {(code.code, code.status) for code in CATALOGUE if code.code == kind.code} == {(kind.code, status)}

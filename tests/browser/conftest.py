@@ -207,7 +207,7 @@ class Windows:
         self._contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
-        page.on("console", lambda m: m.type == "error" and self.complaints.append(f"{page.url}: {m.text}"))
+        page.on("console", lambda m: m.type == "error" and self.complaints.append(f"{page.url}: {m.text}"))  # type: ignore[call-overload]
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
         if login:
             self._log_in(page, login)

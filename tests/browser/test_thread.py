@@ -185,12 +185,12 @@ def test_resolve_and_next_opens_what_follows_in_the_list_and_then_the_list(windo
         expect(maya.locator("#head h1")).to_have_text(name)
         maya.locator("#head").get_by_role("button", name="Accept").click()
         expect(maya.locator("#head .pill")).to_contain_text("You are serving")
-    for name in ("onward-2", None):
+    for following in ("onward-2", None):
         maya.locator("#act-resolve-next summary").click()
         maya.locator("#act-resolve-next button").click()
-        if name:
-            expect(maya.locator("#head h1")).to_have_text(name)
-            expect(maya.locator(".row[aria-current=true]")).to_contain_text(name)
+        if following:
+            expect(maya.locator("#head h1")).to_have_text(following)
+            expect(maya.locator(".row[aria-current=true]")).to_contain_text(following)
     expect(maya.locator("#thread")).to_have_count(0)
     assert maya.url.endswith("/desk/?view=all")
 

@@ -190,7 +190,7 @@ def presences(world: World) -> Clock:
     world.later(AWAY)
     return Clock(
         loop="presence", items=sorted(Agent.objects.values_list("pk", flat=True)), run=presence.note_changes,
-        part=(presence.presence_log, "note"), key_of=lambda agent, *_, **__: agent.pk,
+        part=(presence.presence_log, "note"), key_of=lambda agent, *_, **__: agent.pk,  # type: ignore[attr-defined]
         is_done=lambda key: not Agent.objects.get(pk=key).is_heard,
     )  # fmt: skip
 
@@ -294,7 +294,7 @@ def _is_delivered(**which: int) -> bool:
 
 def _answered(world: World) -> None:
     """The receivers answer 200; what is sent is not what these are about."""
-    world.monkeypatch.setattr(delivery.Post, "send", lambda *_: Answer(code=200))
+    world.monkeypatch.setattr(delivery.Post, "send", lambda *_: Answer(code=200))  # type: ignore[attr-defined]
 
 
 def sending(world: World) -> Clock:
@@ -363,9 +363,9 @@ def forgotten_logins(world: World) -> Clock:
     AccessAttempt.objects.create(username="ann", failures_since_start=1)
     AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(days=400))
     ran: list[int] = []
-    world.monkeypatch.setattr(tasks.login_sessions, "forget", lambda: len(ran.append(1) or ""))
+    world.monkeypatch.setattr(tasks.login_sessions, "forget", lambda: len(ran.append(1) or ""))  # type: ignore[attr-defined]
     return Clock(
-        loop="forget-logins", items=[1, 2], run=tasks.forget_logins, part=(tasks.login_sessions, "forget"),
+        loop="forget-logins", items=[1, 2], run=tasks.forget_logins, part=(tasks.login_sessions, "forget"),  # type: ignore[attr-defined]
         key_of=lambda: 1, is_done=lambda key: key in ran if key == 1 else not AccessAttempt.objects.exists(),
     )  # fmt: skip
 

@@ -29,6 +29,7 @@ from websockets.sync.client import connect
 
 from agents_app import passes
 from agents_app.actors import Actor
+from agents_app.authentication import Principal
 from agents_app.connections import CHECK_SECONDS, Close, Connections
 from agents_app.credentials import issue_key
 from agents_app.models import Agent, Tenant
@@ -188,7 +189,7 @@ class Shop:
 
     def scopes_widened(self) -> None:
         """To what a key without scopes of its own has anyway, by name."""
-        self.cast.change("channel", scopes=sorted(passes.scopes_of(self.cast.bot_row("channel"))))
+        self.cast.change("channel", scopes=sorted(passes.scopes_of(self.cast.bot_row("channel"))))  # type: ignore[attr-defined]
 
     def guest_removed(self) -> None:
         people.remove_participant(actor=self.cast.ann, conversation_id=self.chat.id, participant_id=self.guest.pk)
@@ -218,7 +219,7 @@ def shop(cast: Cast, chat: Chat, settings: Any, tmp_path: Path, monkeypatch: pyt
 def revoke(shop: Shop, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Awaitable[None]]:
     async def happen(cause: str) -> None:
         if cause == "tokens_over":
-            over = passes.time.time() + settings.TOKEN_LIFETIME + 1
+            over = time.time() + settings.TOKEN_LIFETIME + 1
             monkeypatch.setattr(passes, "time", SimpleNamespace(time=lambda: over))
         elif cause == "try_it_switched_off":
             settings.TRY_IT = False
@@ -350,7 +351,7 @@ def test_t8_a_hundred_of_each_cost_as_many_queries_as_one_of_each(shop: Shop) ->
             admit(authorization=f"Bearer {shop.secret}"),
             admit(session_key=shop.browsers["sue"].session.session_key),
         }
-        held.add(passes.Pass(principal=passes.Principal(shop.guest), browser=shop.visitor.session.session_key or ""))
+        held.add(passes.Pass(principal=Principal(shop.guest), browser=shop.visitor.session.session_key or ""))
         with CaptureQueriesContext(connection) as asked:
             assert passes.lapsed({one for one in held if one}) == set()
         return len(asked)
@@ -469,7 +470,7 @@ def test_t8_a_real_server_closes_the_desk_and_the_streams_soon_after_a_logout_an
             cookie = f"sessionid={browser.cookies['sessionid']}"
             address = url.replace("http", "ws", 1)
             desk, events = (
-                stack.enter_context(connect(f"{address}/ws/{path}/", additional_headers={"Cookie": cookie}, origin=url))  # type: ignore[arg-type]
+                stack.enter_context(connect(f"{address}/ws/{path}/", additional_headers={"Cookie": cookie}, origin=url))  # type: ignore[call-overload]
                 for path in ("desk", "events")
             )
             assert "hello" in json.loads(desk.recv(10))

@@ -179,7 +179,7 @@ def test_a_drain_begins_none_within_itself(away: Cast, monkeypatch: pytest.Monke
 
 
 def test_who_comes_meanwhile_is_served_by_another_round() -> None:
-    waker, rounds = Waker(), []
+    waker, rounds = Waker(), list[int]()
 
     def work() -> int:
         rounds.append(len(rounds))
@@ -200,7 +200,7 @@ def test_a_round_that_fails_leaves_the_next_one_free() -> None:
 
 
 def test_it_begins_anew_only_so_often() -> None:
-    waker, rounds = Waker(), []
+    waker, rounds = Waker(), list[int]()
 
     def work() -> int:
         rounds.append(1)

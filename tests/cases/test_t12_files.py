@@ -72,7 +72,7 @@ def test_t12_recordings_are_handed_out_to_be_saved(chat: Chat, kind: str) -> Non
     file = customer.client.get(f"/api/v1/attachments/{sent.json()['id']}/content")
     assert file.headers["Content-Disposition"] == f'attachment; filename="IMG_0001{ending}"'
     assert (file.headers["Content-Type"], file.headers["X-Content-Type-Options"]) == (media_type, "nosniff")
-    assert b"".join(file.streaming_content) == data
+    assert b"".join(file.streaming_content) == data  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_t6_5_a_zip_of_many_parts_is_refused_without_a_look_at_its_list(monkeypa
     def never(*_: Any) -> None:
         raise AssertionError("listed")
 
-    monkeypatch.setattr(content.zipfile, "ZipFile", never)
+    monkeypatch.setattr(content.zipfile, "ZipFile", never)  # type: ignore[attr-defined]
     with pytest.raises(FileTypeRefused) as refusal:
         examined(data)
     assert refusal.value.fields["media_type"] == "application/zip"

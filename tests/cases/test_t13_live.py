@@ -205,7 +205,7 @@ async def test_sockets_need_no_subscription_of_their_own(hub: Hub, settings: Any
             await asyncio.sleep(0.05)
         mine = f"{settings.REDIS_PREFIX}:*"
         channels = await asyncio.to_thread(client.pubsub_channels, mine)
-        assert sorted(name.decode().split(":")[1].split(".")[0] for name in channels) == [
+        assert sorted(name.decode().split(":")[1].split(".")[0] for name in channels) == [  # type: ignore[union-attr]
             "__group__signs",
             "hints",
             "specific",

@@ -222,16 +222,14 @@ def test_previews_that_waited_before_there_was_a_deadline_have_a_day(chat: Chat,
 def test_the_same_move_sent_again_is_answered_again(chat: Chat, is_bound: bool) -> None:
     flow = asks(chat, is_bound=is_bound)
     bot, path = program(chat.cast, "bargain"), f"flows/{flow.pk}/move"
-    for version, move in enumerate(
-        [
-            {"to": "rerunning"},
-            {"to": "waiting_user_reply", "pending_question": "Which colour?", "missing_info": ["colour"]},
-            {"to": "rerunning"},
-            {"to": "ready_preview", "last_candidate": "c-7"},
-            {"to": "applied"},
-        ],
-        start=1,
-    ):
+    moves: list[dict[str, Any]] = [
+        {"to": "rerunning"},
+        {"to": "waiting_user_reply", "pending_question": "Which colour?", "missing_info": ["colour"]},
+        {"to": "rerunning"},
+        {"to": "ready_preview", "last_candidate": "c-7"},
+        {"to": "applied"},
+    ]
+    for version, move in enumerate(moves, start=1):
         for is_repeat in (False, True, True):
             answer = bot.post(path, move | {"version": version})
             assert answer.status_code == 200, answer.content

@@ -105,7 +105,7 @@ def test_a_token_lapses_at_its_end(chat: Chat, by_key: Pass, monkeypatch: pytest
     settings.TOKEN_LIFETIME *= 3
     long = by_token(chat.customer)
     assert short.until
-    monkeypatch.setattr(passes.time, "time", lambda: short.until)
+    monkeypatch.setattr(passes.time, "time", lambda: short.until)  # type: ignore[attr-defined]
     assert passes.lapsed({short, long, by_key}) == {short}
 
 

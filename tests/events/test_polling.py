@@ -195,7 +195,7 @@ def test_what_lies_beyond_one_look_comes_with_the_next(
 ) -> None:
     from messaging_app import follow
 
-    monkeypatch.setattr(follow.relay, "BATCH", 2)
+    monkeypatch.setattr(follow.relay, "BATCH", 2)  # type: ignore[attr-defined]
     monkeypatch.setattr(follow, "STAMPED_AT_ONCE", 1)
     for number in range(5):
         chat.says(f"{number}")

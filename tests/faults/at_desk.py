@@ -16,7 +16,7 @@ def main(url: str, name: str) -> None:
         browser.post("/login/", data={"username": name, "password": "demo", "csrfmiddlewaretoken": token})
         cookies = "; ".join(f"{key}={value}" for key, value in browser.cookies.items())
     socket = url.replace("http", "ws", 1) + "/ws/desk/"
-    with connect(socket, additional_headers={"Cookie": cookies}, origin=url) as desk:  # type: ignore[arg-type]
+    with connect(socket, additional_headers={"Cookie": cookies}, origin=url) as desk:  # type: ignore[call-overload]
         print("here", flush=True)
         while True:
             desk.send("ping")

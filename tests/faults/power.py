@@ -224,7 +224,7 @@ def cost(seconds: float, rounds: int) -> dict[str, object]:
                 finally:
                     made.stop()
     ratios = [full / normal for full, normal in zip(rates["FULL"], rates["NORMAL"], strict=True)]
-    told = {name: round(statistics.median(found), 1) for name, found in rates.items()}
+    told: dict[str, object] = {name: round(statistics.median(found), 1) for name, found in rates.items()}
     return told | {
         "FULL/NORMAL": round(statistics.median(ratios), 2),
         "from": round(min(ratios), 2),

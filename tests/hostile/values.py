@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-TIMES = (
+TIMES: tuple[Any, ...] = (
     "0001-01-01T00:00:00Z",
     "0001-01-01T00:10Z",
     "0001-01-01T00:00:00+14:00",
@@ -43,7 +43,7 @@ TIMES = (
     {},
 )
 
-IDS = (
+IDS: tuple[Any, ...] = (
     "",
     " ",
     "0",
@@ -79,7 +79,7 @@ IDS = (
     {},
 )
 
-TEXTS = (
+TEXTS: tuple[Any, ...] = (
     "",
     " ",
     "Hello?",

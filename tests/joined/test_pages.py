@@ -140,7 +140,7 @@ def test_the_cookie_is_for_the_server_only_and_a_new_one(chat: Chat, invite: Inv
     chat.serve()
     browser = Client()
     browser.session.save()
-    planted = browser.session.session_key
+    planted = browser.session.session_key or ""
     browser.cookies["sessionid"] = planted
     guest = join(invite(), browser)
     cookie = guest.client.cookies["sessionid"]

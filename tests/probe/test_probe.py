@@ -41,7 +41,7 @@ def world(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytes
     """Made once; whatever is asked is undone, and the whole of it at the end."""
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "never_in_a_transaction", lambda: None)
-        patch.setattr(Template, "_render", _TestState.saved_data.template_render)  # nobody looks into the contexts
+        patch.setattr(Template, "_render", _TestState.saved_data.template_render)  # type: ignore[attr-defined]  # nobody looks into the contexts
         patch.setattr(SchemaGenerator, "get_schema", lambda *_, **__: {"openapi": "3.1.1"})  # a second to make
         patch.setattr(logging.root.manager, "disable", logging.CRITICAL)  # thousands of refusals, all of them expected
         with unhurried(tmp_path_factory.mktemp("probe")), transaction.atomic():

@@ -258,7 +258,7 @@ def _database(tenant_id: int, quiet_at: datetime) -> list[Fault]:
     ]
     for transfer in pending.filter(offered_to__isnull=False).select_related("offered_to"):
         agent = transfer.offered_to
-        if agent.availability != Agent.Availability.AVAILABLE or settle.load(agent) >= agent.max_load:
+        if agent.availability != Agent.Availability.AVAILABLE or settle.load(agent) >= agent.max_load:  # type: ignore[union-attr]
             faults.append(Fault(4, f"transfer {transfer.pk} is still offered to {agent}, who cannot take it"))
     return faults
 

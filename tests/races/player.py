@@ -290,8 +290,10 @@ class Player:
     def _escalate(self, view: View) -> Call:
         live = view.live
         actor = self.random.choice([self._owner(live) or self.cast.integrator, self.cast.customer, self._agent()])
-        to = self.random.choice([{}, {}, {"to_team_id": self.cast.team_id}, {"to_agent_id": self._agent().id}])
-        more = {} if actor is self.cast.customer else {"urgent": self.random.random() < 0.1, **to}
+        to: dict[str, Any] = self.random.choice(
+            [{}, {}, {"to_team_id": self.cast.team_id}, {"to_agent_id": self._agent().id}]
+        )
+        more: dict[str, Any] = {} if actor is self.cast.customer else {"urgent": self.random.random() < 0.1, **to}
         return self._verb(transfers.request_transfer, actor=actor, conversation_id=view.id, reason="asked", **more)
 
     def _hand_over(self, view: View) -> Call | None:

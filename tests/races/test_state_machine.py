@@ -392,7 +392,7 @@ def timed(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         clock.offset += timedelta(milliseconds=2)
         return lock(*arguments, **options)
 
-    monkeypatch.setattr(shape.turns, "lock", later)
+    monkeypatch.setattr(shape.turns, "lock", later)  # type: ignore[attr-defined]
     yield
     clock.offset = timedelta(0)
 

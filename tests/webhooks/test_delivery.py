@@ -336,7 +336,7 @@ def test_an_event_that_cannot_be_told_stops_nothing(hook: Hook, cast: Cast, monk
     cast.chat().robot()
     dispatched()
     first = hook.deliveries[0].pos
-    original = delivery.rendered
+    original = delivery.rendered  # type: ignore[attr-defined]
 
     def broken(operations: list[Operation], **more: Any) -> Any:
         return 1 / 0 if operations[0].pos == first else original(operations, **more)

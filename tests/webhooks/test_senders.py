@@ -262,7 +262,7 @@ def test_a_fault_of_ours_ends_no_thread(
             failed.set()
             raise RuntimeError("no luck")
 
-        patched.setattr(senders.delivery, "serve", broken)
+        patched.setattr(senders.delivery, "serve", broken)  # type: ignore[attr-defined]
         ours.wake()
         assert failed.wait(10)
 

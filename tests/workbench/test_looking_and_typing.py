@@ -17,7 +17,7 @@ from messaging_app import live, signs
 from messaging_app.models import Conversation, Operation
 from messaging_app.signs import GONE, LOOKS, NOTES, REPLIES, Sign, Signs
 from sessions_app.actions import people, transfers
-from sessions_app.workbench.customer import TRY_IT
+from sessions_app.queries import TRY_IT
 from tests.events.conftest import Socket, hub, socket
 from tests.joined.conftest import Guest
 from tests.workbench.conftest import Desk

@@ -131,7 +131,7 @@ class FakeClock:
 
         before = clock.now, clock.DbNow, wake.wake
         clock.now, wake.wake = self.now, sweep.look
-        clock.DbNow = lambda: Value(self.now(), output_field=DateTimeField())
+        clock.DbNow = lambda: Value(self.now(), output_field=DateTimeField())  # type: ignore[assignment]
         try:
             yield self
         finally:
