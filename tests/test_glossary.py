@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -14,6 +15,10 @@ PACKAGES = ("config", "agents_app", "messaging_app", "sessions_app")
 PAGE = settings.BASE_DIR / "docs" / "glossary.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 ROWS = [line for line in TEXT.splitlines() if line.startswith("| **")]
+DOCUMENTS = "".join(
+    (settings.BASE_DIR / "docs" / name).read_text("utf-8") for name in ("api/openapi.json", "asyncapi.yaml")
+)
+ADDRESSES = json.loads((settings.BASE_DIR / "docs" / "api" / "openapi.json").read_text("utf-8"))["paths"]
 DOTTED = re.compile(rf"`((?:{'|'.join(PACKAGES)})(?:\.\w+)*)`")
 PATH = re.compile(rf"`((?:{'|'.join(PACKAGES)})/[\w/]+\.\w+)`")
 FIELD = re.compile(r"`(\w+)\.(\w+)` in `([\w/]+)\.py`")
@@ -63,6 +68,17 @@ def test_each_word_is_explained_and_says_where_it_stands(row: str) -> None:
     assert DOTTED.search(code) or FIELD.search(code)
     assert api
     assert word.startswith("**")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split("**")[1])
+def test_what_the_api_calls_it_is_in_the_documents_of_the_api(row: str) -> None:
+    for word in re.findall(r"`([^`]+)`", row.rsplit(" | ", 1)[1]):
+        method, _, address = word.partition(" ")
+        if method in {"GET", "POST"}:
+            assert method.lower() in ADDRESSES[f"/api/v1/{address}"]
+        else:
+            name = re.escape(word.partition(": ")[0])
+            assert re.search(rf"(?<![\w.]){name}(?![\w.])", DOCUMENTS), word
 
 
 def test_no_word_is_explained_twice() -> None:
