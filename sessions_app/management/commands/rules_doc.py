@@ -26,7 +26,7 @@ from sessions_app.clocks import CLOCKS
 from sessions_app.context import MOST_REASONS
 from sessions_app.field_rights import Roles, named
 from sessions_app.models import ChatSession
-from sessions_app.states import Kind, Origin, Owner, Status
+from sessions_app.states import PRIORITY, Kind, Origin, Owner, Status, rank
 from sessions_app.turn import LONGEST_PAUSE
 from sessions_app.unanswered import LOOKED_AT
 
@@ -46,6 +46,11 @@ def _table(*rows: Iterable[object]) -> str:
     head, *body = [[str(cell) for cell in row] for row in rows]
     lines = [f"| {' | '.join(row)} |" for row in (head, *body)]
     return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
+
+
+def _ranks() -> str:
+    told = ((kind.value, f"{p.name} {p.value}", rank(kind, p)) for kind, p in PRIORITY.items())
+    return _table(("type", "priority", "rank"), *told)
 
 
 # --- Who yields to whom ------------------------------------------------------------------------------------------
@@ -266,6 +271,7 @@ def _invariants() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "ranks": _ranks,
     "conflicts": _conflicts,
     "rights": _rights,
     "filters": _filters,
