@@ -113,6 +113,7 @@ bench: env-bench ## measure beside a baseline; BENCH=ingest ARGS=FILE for anothe
 docs: env-dev ## make the generated pages of docs/ again
 	$(MANAGE) states_doc
 	$(MANAGE) clocks_doc
+	$(MANAGE) rules_doc
 	$(MANAGE) api_doc
 	$(MANAGE) asyncapi_doc
 

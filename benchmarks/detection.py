@@ -2,9 +2,9 @@
 
     python benchmarks/detection.py [--messages 3000] [--letters 4000] [--seconds 2]
 
-The messages are the real conversations of ../shared/data, in several languages; the rules are the default ones. The
-baseline is what detection did before: each literal group and each expression of a rule searched by `re`, one after the
-other, until the first that escalates. Expressions that `re` can read and ours are the same; where ours name a part
+The messages are real conversations in several languages, which are not in this repository; the rules are the default
+ones. The baseline is what detection did before: each literal group and each expression of a rule searched by `re`, one
+after the other, until the first that escalates. Expressions that `re` can read and ours are the same; where ours name a part
 `(?P<match>…)` so does the baseline. Both take turns in blocks, in one process. Exceptions are left out of the
 baseline, which so has a little less to do. What is measured is the thread's own time on a processor.
 

@@ -3,7 +3,7 @@
     python benchmarks/inbound.py [--operations 2000] [--conversations 500]
 
 Both are called in process, one at a time, taking turns in blocks, so that what is compared is the work and not two web
-servers. The baseline (../shared/bench/baseline_fastapi.py) locks its session, stores a message and an operation, commits
+servers. The baseline, which is not in this repository, locks its session, stores a message and an operation, commits
 and publishes to Redis. Ours locks the conversation, applies due timers, looks for a repeat, stores, decides the route,
 examines the words by the tenant's rules, settles, chains and writes the operation, commits and hints.
 """
@@ -32,7 +32,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = ROOT.parent / "shared" / "bench"
     if not folder.exists():
-        sys.exit("The baseline (../shared/bench) is not here.")
+        sys.exit("The baseline, which is not in this repository, is not here either.")
     redis_url = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
     os.environ["BENCH_REDIS_URL"] = redis_url  # both sides tell their readers over the same Redis
     with postgres_of_our_own("bench_inbound") as url:

@@ -2,8 +2,8 @@
 
     python benchmarks/search.py [--on sqlite|postgresql|mariadb] [--messages 100000] [--questions 150]
 
-The messages are the real conversations of ../shared/data, in several languages, repeated with new ids. A question is a
-word, two words or two to four letters of an unspaced script out of one of them; one in five occurs nowhere. Each asks
+The messages are real conversations in several languages, which are not in this repository, repeated with new ids. A
+question is a word, two words or two to four letters of an unspaced script out of one of them; one in five occurs nowhere. Each asks
 for the newest 50 hits, as a page of a list does.
 """
 

@@ -21,7 +21,7 @@ from config.errors import Busy
 from config.faults import Fault, answer_of, fault_of, is_committed_perhaps
 
 RETRIES = 5
-"""How often a verb is run again after a deadlock, a time-out or a lost connection (design: reliability)."""
+"""How often a verb is run again after a deadlock, a time-out or a lost connection (docs/rules.md, Repeats)."""
 
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ AUDIT_CHECKPOINT_FILE = env.str("AUDIT_CHECKPOINT_FILE", "")  # gets a signed li
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
-# --- The domain's defaults (design: domain.md). Times in seconds. ------------------------------------------------
+# --- The domain's defaults (docs/rules.md, Figures). Times in seconds. -------------------------------------------
 TANDEM = {
     # A robot idle, and the gap between stretches of history
     "DEFAULT_SESSION_TIMEOUT": env.whole("DEFAULT_SESSION_TIMEOUT", 1800, 1, 30 * DAY, "seconds"),

@@ -19,7 +19,7 @@ from config import free_json
 from config.errors import Malformed
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-"""What a sender dates earlier is a mistake of its clock or its export (domain.md, Times)."""
+"""What a sender dates earlier is a mistake of its clock or its export (docs/rules.md, Times)."""
 MAX_CONTENT = 65_536
 """Characters of one message. More than any channel delivers: an e-mail's text part is cut there, a chat's far below."""
 MAX_ID = 191

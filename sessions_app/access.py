@@ -1,4 +1,4 @@
-"""Who may do what: one predicate per right, each raising the refusal that says why. Source: domain.md, Rights.
+"""Who may do what: one predicate per right, each raising the refusal that says why (docs/rules.md, Rights).
 
 Identity comes from the actor, which a door made from a credential. Another tenant's things are not found at all.
 """

@@ -1,4 +1,4 @@
-"""Who may call a verb, and which of its fields each role may set: one table. Source: domain.md, Rights, "What a role may set".
+"""Who may call a verb, and which of its fields each role may set: one table (docs/rules.md, What a role may set).
 
 Every `@verb` asks it before anything is read or locked, so the API, the desk, the facade and Python code are all held to
 it, and a refusal says nothing of what exists. Whose conversation it is, the verbs ask behind it (`access`). The API

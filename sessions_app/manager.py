@@ -6,7 +6,7 @@
     session = manager.create_robot_session(shop_id=1, user_id="user123", task_type="negotiation")
     manager.transfer_to_human(session_id=session.session_id, reason="asks for a refund", urgency=1)
 
-Every call is one verb; errors are those of `config.errors`. Names follow the predecessor's (design: api.md).
+Every call is one verb; errors are those of `config.errors`. Names follow the predecessor's.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def owner_fields(session: ChatSession) -> dict[str, Any]:
 
 
 def deadline(session: ChatSession, now: datetime, transfer: Transfer | None = None) -> datetime | None:
-    """When a session times out, if nothing more happens: the table of clocks in domain.md.
+    """When a session times out, if nothing more happens (docs/rules.md, Clocks).
 
     A robot's, and one that the shop's own app serves, when it has been idle; an agent's, a fixed time after the agents got
     it, whatever pauses are in between, but never sooner than its warning; one that waits, after a day, so that nothing waits for ever. The day begins when whoever it was asked of opens.

@@ -142,7 +142,7 @@ def is_unclaimed(session: ChatSession) -> bool:
 
 
 def controller_of(turn: Turn) -> Controller:
-    """A pure function of the locked rows (invariant 14); the order is that of domain.md."""
+    """A pure function of the locked rows (invariant 14); the order is that of docs/rules.md, The next message."""
     live = turn.live
     if live and live.owner_kind in (Owner.AGENT, Owner.SHOP):
         return Controller.HUMAN

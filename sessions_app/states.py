@@ -1,7 +1,7 @@
 """The words of the domain and the one table of transitions. Pure: no ORM.
 
 The verbs, the check on the database column, docs/states.md and the tests are made from what stands here.
-Source of every rule and figure: design, domain.md.
+The rules behind them: docs/rules.md, States and ranks.
 """
 
 from __future__ import annotations

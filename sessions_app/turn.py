@@ -41,7 +41,7 @@ def pause_after(times: int, patience: timedelta) -> timedelta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a verb answers. `seq` is the conversation's last operation, `rule` the rule of domain.md that decided."""
+    """What a verb answers. `seq` is the conversation's last operation, `rule` what decided (docs/rules.md, Conflicts)."""
 
     conversation_id: int
     seq: int

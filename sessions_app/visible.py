@@ -1,4 +1,4 @@
-"""Who may read what (design: reliability.md). Every read of the API, the events and the sockets goes through here.
+"""Who may read what (docs/rules.md, Who reads what). Every read of the API, events and sockets goes through here.
 
 Agents read the whole tenant, notes included: the desk is shared. An integrator reads the tenant without the notes. A
 bot reads the sessions it works or worked, up to their ends, and what is said around them while one is open or a guided

@@ -312,7 +312,7 @@ def refused_leaving(before: object, code: str, verb: Callable[..., Any], *args: 
 
 
 def broken_invariants() -> Iterable[str]:
-    """Which of the invariants of domain.md the stored rows break, in words; empty when none."""
+    """Which of the invariants (docs/rules.md, Invariants) the stored rows break, in words; empty when none."""
     for key in _several_live():
         yield f"1: conversation {key} has more than one live session"
     for session in ChatSession.objects.filter(status__in=sorted(LIVE), owner_kind=Owner.NOBODY, origin="opened"):

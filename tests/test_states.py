@@ -16,7 +16,7 @@ from sessions_app.shape import taking
 from sessions_app.states import Derived, Kind, Owner, Priority, Status
 from tests.cast import Cast, Chat, snapshot
 
-# domain.md, word for word
+# Written out here once more, so that a slip in the code's table is told: docs/rules.md, States and ranks
 LEGAL = {
     ("PENDING", "ACTIVE"),
     ("ACTIVE", "PAUSED"),

@@ -46,7 +46,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 ORDER = ("vip", "keyword", "failure", "sentiment", "model")
-"""`NeedRule.Kind`, in the order in which the rules are checked (domain.md)."""
+"""`NeedRule.Kind`, in the order in which the rules are checked (docs/rules.md, Detection)."""
 HEARD = frozenset({"vip", "keyword", "sentiment"})
 WITH_PHRASES = frozenset({"keyword", "failure", "sentiment"})
 SEVERITIES = ("high", "medium", "low")

@@ -99,7 +99,7 @@ def _contact(line: Line) -> bool:
 
 
 def _contact_without_hours(line: Line) -> bool | None:
-    """As `_contact`, but whoever asks for the service's hours asks for no human (domain.md) and is left out."""
+    """As `_contact`, but whoever asks for the hours, and so for no human (docs/rules.md, Detection), is left out."""
     asks_hours = line["labels"]["intent"] == "contact_customer_service" and _OPENING_HOURS.search(line["content"])
     return None if asks_hours else _contact(line)
 

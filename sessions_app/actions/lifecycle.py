@@ -53,7 +53,7 @@ class Verdict:
 def decide(
     live: ChatSession | None, waiting: list[ChatSession], kind: Kind, wanted_rank: int, *, by_agent: bool
 ) -> Verdict:
-    """The table 'Conflicts: who yields' of domain.md, as a pure function of the locked rows.
+    """Who yields (docs/rules.md, Conflicts), as a pure function of the locked rows.
 
     A live session that was only found in the messages is nobody's announced work: it counts as nothing live, unless
     somebody of the shop is speaking in it.

@@ -134,7 +134,10 @@ def desk_page(
     after: Place | None = None,
     limit: int = LIST_PAGE,
 ) -> DeskPage:
-    """A page of the list in the order of domain.md, as this agent may see it; `within` is asked for instead of a view."""
+    """A page of the list in its order (docs/rules.md, The order of the list), as this agent may see it.
+
+    `within` is asked for instead of a view.
+    """
     found = in_view(actor, view) if within is None else within
     by_wait = within is None and view in BY_WAIT
     shown, last = page_of(narrowed(actor, found, search, controller), after, limit, by_wait=by_wait)

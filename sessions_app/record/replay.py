@@ -35,7 +35,7 @@ class OperationLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`invariant` is its number in domain.md."""
+    """`invariant` is its number in docs/rules.md, Invariants."""
 
     invariant: int
     text: str
@@ -693,7 +693,7 @@ class Thread:
         return self.controller == "none" or (self.controller == "bot" and self.holder.endswith(":bot:"))
 
     def _controller(self, live: Session | None) -> str:
-        """Who gets the customer's next message: the table of domain.md."""
+        """Who gets the customer's next message: docs/rules.md, The next message."""
         if live and live.owner[0] in ("agent", "shop"):
             return "human"
         manual_waits = any(s.status == Status.PENDING and not s.is_robot for s in self.sessions.values())

@@ -1,4 +1,4 @@
-"""The table 'Clocks' of domain.md: each row fires when it is due, not early, and by whoever comes first."""
+"""The clocks (docs/rules.md, Clocks): each row fires when it is due, not early, and by whoever comes first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who yields: the table C0 to C7 of domain.md, row by row."""
+"""Who yields: docs/rules.md, C0 to C7, row by row."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ PATHS = {
     FlowStatus.EXPIRED: [FlowStatus.EXPIRED],
     FlowStatus.FAILED: [FlowStatus.FAILED],
 }
-# domain.md, word for word
+# Written out here once more: docs/rules.md, Guided flows
 ALLOWED = {
     W: {R, FlowStatus.EXPIRED, FlowStatus.IGNORED, FlowStatus.FAILED},
     R: {P, W, FlowStatus.IGNORED, FlowStatus.FAILED, FlowStatus.EXPIRED},

@@ -30,7 +30,7 @@ def waiting_id(chat: Chat) -> str:
     return str(Transfer.objects.get(conversation_id=chat.id, status=TransferStatus.PENDING).pk)
 
 
-# --- A1 -----------------------------------------------------------------------------------------------------------
+# --- A1: transfers are named where they are raised ----------------------------------------------------------------
 
 
 def test_a1_a_session_asked_for_while_a_bot_speaks_names_the_transfer(chat: Chat) -> None:
@@ -88,7 +88,7 @@ def test_a1_the_facade_has_it(cast: Cast) -> None:
     assert made.transfer_id == Transfer.objects.get().pk
 
 
-# --- A2 -----------------------------------------------------------------------------------------------------------
+# --- A2: ids are text, times end in Z -----------------------------------------------------------------------------
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT")
 
@@ -206,7 +206,7 @@ def test_a2_the_one_encoder(bag: dict[str, Any], told: dict[str, Any]) -> None:
     assert wire_format.encode(bag) == told
 
 
-# --- A3 -----------------------------------------------------------------------------------------------------------
+# --- A3: a bot sends its epoch ------------------------------------------------------------------------------------
 
 
 def test_a3_a_bot_that_sends_no_epoch_is_told_so(chat: Chat) -> None:

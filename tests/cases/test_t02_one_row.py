@@ -605,7 +605,7 @@ def test_what_is_put_off_is_told_by_ready_and_by_the_metrics(world: World) -> No
     assert Client().get("/api/v1/health/ready").json()["status"] == "ok"
 
 
-# --- T2.2 and T2.3 -----------------------------------------------------------------------------------------------
+# --- T2.2 and T2.3: a statement that lasts too long, a transaction of many operations -----------------------------
 
 
 def test_t2_2_a_statement_timeout_on_the_lowest_id_keeps_nobody_waiting(world: World) -> None:

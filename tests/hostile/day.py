@@ -7,7 +7,7 @@ Makes a database of its own (an SQLite file where no server is named) and drops 
 1. no answer is a 5xx, nothing under the API is anything but valid JSON, no door raises what is no refusal of the domain;
 2. no innocent conversation lives differently or later than on the same day without strangers (`tests.hostile.innocents`);
 3. sessions are equal however the same messages were cut, in whichever order and by whichever door they came;
-4. the invariants of domain.md hold, and
+4. the invariants (docs/rules.md, Invariants) hold, and
 5. nothing is set by whoever may not set it (`tests.hostile.oracle`, which is told from the rules);
 6. what people look at all day opens.
 

@@ -1,4 +1,4 @@
-"""What may be in the database after a hostile day, told from the rules (domain.md) and not from the code.
+"""What may be in the database after a hostile day, told from docs/rules.md and not from the code.
 
 Read the rows, not the answers: whatever a door said, nothing may have been set by whoever may not set it.
 """

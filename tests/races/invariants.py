@@ -1,4 +1,4 @@
-"""The invariants of domain.md, asserted over all rows of a tenant once everything is quiet.
+"""The invariants (docs/rules.md, Invariants), asserted over all rows of a tenant once everything is quiet.
 
 Checked here: 1 to 11 and 14, and the numbering of the stream. 12 (batches) and 13 (rights) have tests of their own.
 """

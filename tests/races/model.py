@@ -1,4 +1,4 @@
-"""A pure model of one conversation: what each verb must do, written from domain.md and not from the code.
+"""A pure model of one conversation: what each verb must do, written from docs/rules.md and not from the code.
 
 Each verb either changes the model or raises `Refused` with the code that the real verb must raise. Time is a number of
 seconds that the test moves. Sessions and transfers are named by the order in which they were made.

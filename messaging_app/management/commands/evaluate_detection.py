@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("files", nargs="*", metavar="FILE", help="JSON Lines, plain or .gz, instead of --data")
-        parser.add_argument("--data", default=settings.BASE_DIR.parent / "shared" / "data", metavar="DIR")
+        parser.add_argument("--data", metavar="DIR", help="a folder with the known datasets (docs/detection.md)")
         parser.add_argument("--tenant", metavar="SLUG", help="a tenant's rules in use, instead of the default rules")
         parser.add_argument("--analyser", action="store_true", help="ask the analyser, too, where no rule escalates")
         parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         before = outcomes.copy()
         scores: list[scoring.Score] = []
         rates: list[scoring.Rate] = []
-        for path in self._paths(options["files"], Path(options["data"])):
+        for path in self._paths(options["files"], options["data"]):
             lines = defaultdict(list)
             for line in _lines(path):
                 lines[line["dataset"]].append(line)
@@ -78,12 +78,15 @@ class Command(BaseCommand):
             raise CommandError(f"The tenant {slug!r} has no rule of the kind 'model' in use.")
         return Behind(rules, Analyser(rules.model))
 
-    def _paths(self, files: list[str], data: Path) -> list[Path]:
+    def _paths(self, files: list[str], folder: str | None) -> list[Path]:
         if files:
             missing = [name for name in files if not Path(name).is_file()]
             if missing:
                 raise CommandError(f"No such file: {', '.join(missing)}")
             return [Path(name) for name in files]
+        if folder is None:
+            raise CommandError("Name files of labelled conversations, or with --data a folder of them.")
+        data = Path(folder)
         if not data.is_dir():
             raise CommandError(
                 f"There is no folder {data} with labelled conversations. Name it with --data, or name files."

@@ -30,7 +30,6 @@ from sessions_app.saved_views import create_view
 from sessions_app.states import OPEN, TransferStatus
 
 OWN_SAMPLE = Path(__file__).resolve().parents[2] / "sample" / "conversations.ndjson"
-REAL_SAMPLE = settings.BASE_DIR.parent / "shared" / "data" / "sample.jsonl"
 
 # Login, name, role. The password is the word 'demo': this is for looking around on one's own machine.
 PEOPLE = (
@@ -52,7 +51,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.SECRET_KEY != settings.DEVELOPMENT_KEY and not settings.TRY_IT:
             raise CommandError("This is a configured installation; set TRY_IT=true to load the demonstration into it.")
-        path = Path(options["file"]) if options["file"] else (REAL_SAMPLE if REAL_SAMPLE.exists() else OWN_SAMPLE)
+        path = Path(options["file"]) if options["file"] else OWN_SAMPLE
         if not path.exists():
             raise CommandError(f"There is no file {path}.")
         tenant = _tenant()

@@ -27,7 +27,10 @@ TRANSFERS = {
     TransferKind.TAKEOVER: ("bot → the agent who takes it, or the shop's own people", "immediate"),
     TransferKind.GRAB: ("agent → the agent who grabs it", "immediate, with a reason"),
     TransferKind.RETURN: ("agent → bot", "immediate"),
-    TransferKind.REASSIGNMENT: ("an absent agent → queue or team", "offered; the session has no owner meanwhile"),
+    TransferKind.REASSIGNMENT: (
+        "an absent agent → queue, team or agent",
+        "offered; the session has no owner meanwhile",
+    ),
 }
 
 
