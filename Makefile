@@ -23,7 +23,7 @@ PARALLEL ?= -n logical --dist worksteal
 help: ## this list
 	@echo 'Tandem: conversations that robots and people serve together.'
 	@echo
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 	@echo
 	@echo 'HOST=, PORT= for run; PY= for the interpreter; ARGS= is handed on, to pytest for example (ARGS="-k transfer -x").'
 
@@ -127,6 +127,13 @@ messages: env-dev ## put new texts into the catalogues of locale/, and compile t
 .PHONY: lock
 lock: env-installer ## resolve requirements*.in again; ARGS=--upgrade for the newest
 	@bin/lock $(ARGS)
+
+.PHONY: release-notes release-check
+release-notes: env-dev ## print what CHANGELOG.md says of VERSION=, by default the one in pyproject.toml
+	@$(BIN)/python bin/release-notes $(VERSION)
+
+release-check: env-dev ## what keeps VERSION= from being released (docs/releasing.md)
+	@$(BIN)/python bin/release-notes --check $(VERSION)
 
 .PHONY: clean
 clean: ## remove environments and caches; data/ stays

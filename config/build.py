@@ -1,15 +1,18 @@
-"""Which build runs here."""
+"""Which build runs here. The version stands in one place, `version` of pyproject.toml; everything else reads it here."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
+import tomllib
 from functools import cache
 from pathlib import Path
 
 import django
 
-VERSION = "0.1.0"
+ROOT = Path(__file__).resolve().parent.parent
+VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+"""Of this release, as Semantic Versioning writes it: `1.2.3`. Tandem runs from its folder, so the file is always beside it."""
 
 
 @cache
@@ -24,11 +27,10 @@ def info() -> dict[str, str]:
 
 
 def _revision() -> str:
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
+    if not (ROOT / ".git").exists():
         return ""
     try:
-        asked = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
+        asked = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
         return subprocess.run(asked, capture_output=True, text=True, timeout=5, check=True).stdout.strip()  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return ""

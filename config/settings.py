@@ -16,7 +16,7 @@ from django.templatetags.static import static
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
-from config import consistency
+from config import build, consistency
 from config.environment import DAY, HOUR, MINUTE, YEAR, environment
 from config.private import private_database
 
@@ -251,7 +251,7 @@ TOKEN_LIFETIME = env.whole("TOKEN_LIFETIME", DAY, MINUTE, 90 * DAY, "seconds")  
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "TITLE": "Tandem",
-    "VERSION": "1",
+    "VERSION": build.VERSION,  # of the release; that of the API stands in its addresses
     # Relative to the document's own address: right under whatever name an installation is reached.
     "SERVERS": [{"url": "/", "description": "The installation that this document comes from."}],
     "SERVE_INCLUDE_SCHEMA": False,

@@ -8,6 +8,7 @@ import yaml
 from django.conf import settings
 
 from agents_app.connections import Close
+from config import build
 from sessions_app.event_types import EVENT, EVENT_TYPES, TEXT, Schema, schema_of
 
 PAGE = settings.BASE_DIR / "docs" / "asyncapi.yaml"
@@ -57,7 +58,7 @@ def document() -> dict[str, Any]:
     }
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "Tandem events", "version": "1", "description": INTRODUCTION},
+        "info": {"title": "Tandem events", "version": build.VERSION, "description": INTRODUCTION},
         "defaultContentType": "application/json",
         "servers": {
             "http": {"host": "{host}", "protocol": "https", "variables": {"host": {"default": "127.0.0.1:8000"}}},

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from config.api import Body
+from config.build import VERSION
 from config.openapi import describe, describe_components, name_codes, name_enums, refused_with
 from sessions_app.api import glossary, roles, webhooks_document
 from sessions_app.api.catalogue import CATALOGUE
@@ -213,7 +214,7 @@ def _operations() -> dict[str, Any]:
                 "200": _told(
                     "Version, revision, and what it runs on.",
                     build,
-                    {"version": "0.1.0", "revision": "f951c03", "python": "3.12.8", "django": "6.1.3"},
+                    {"version": VERSION, "revision": "f951c03", "python": "3.12.8", "django": "6.1.3"},
                 )
             },
         ),

@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 
 from agents_app.models import Tenant
 from agents_app.views import DEMO_PASSWORD, demo_logins
-from config import warm
+from config import build, warm
 from config.celery import BEAT
 from messaging_app.detection import detector_for
 from sessions_app import wake
@@ -79,7 +79,7 @@ class Command(BaseCommand):
     def _ready(self, server: Any, *, embedded: bool, demo: list[str]) -> None:
         for host, port in server.listening_addresses:
             root = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-            self.stdout.write(f"Tandem is ready (stop with Ctrl-C):\n  desk    {root}/desk/")
+            self.stdout.write(f"Tandem {build.VERSION} is ready (stop with Ctrl-C):\n  desk    {root}/desk/")
             if settings.TRY_IT:
                 self.stdout.write(f"  try it  {root}/try-it/")
             self.stdout.write(f"  admin   {root}/admin/")
