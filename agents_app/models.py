@@ -17,7 +17,7 @@ from django.db.models import F, Q
 from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy as _
 
-from agents_app import origins
+from agents_app import origins, policies
 from agents_app.hours import MIDNIGHT, Hours, Span
 from config.db import CheckedJSONField, ExactCharField
 
@@ -35,6 +35,15 @@ class SkillsField(CheckedJSONField):
     def as_expected(self, found: Any) -> dict[str, int]:
         told = super().as_expected(found)
         return {name: level for name, level in told.items() if type(level) is int}
+
+
+class PoliciesField(CheckedJSONField):
+    """What a tenant has set for itself (`agents_app.policies`); what is out of bounds in a stored row does not count."""
+
+    default_validators = [*CheckedJSONField.default_validators, policies.validate]
+
+    def as_expected(self, found: Any) -> dict[str, int]:
+        return policies.as_set(found)
 
 
 class HasHours(models.Model):
@@ -157,6 +166,7 @@ class Tenant(HasHours):
             "such as https://shop.example. Empty: none."
         ),
     )
+    policies = PoliciesField(_("times and limits"), default=dict, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
@@ -310,7 +320,7 @@ class Team(HasHours):
         null=True,
         blank=True,
         validators=[MaxValueValidator(LONGEST)],
-        help_text=_("Empty: the installation's."),
+        help_text=_("Empty: as the tenant has it."),
     )
     first_reply_timeout = models.PositiveIntegerField(
         _("seconds to the first reply"),

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
-
 from agents_app.actors import ActorKind
 from config import free_json
 from config.clock import utc
@@ -278,7 +276,7 @@ def package(
     `reasons` are those for which it was asked for before.
     """
     conversation = turn.conversation
-    limit = settings.TANDEM["CONTEXT_MESSAGES"]
+    limit = turn.policies.context_messages
     newest = thread.messages(conversation.pk, notes=False).reverse()[:limit]
     said = [
         {

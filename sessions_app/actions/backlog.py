@@ -30,7 +30,7 @@ from config.db import retried
 from config.errors import Busy, Forbidden
 from config.threads import Threads
 from messaging_app.batch import Rejected, Row, read_line
-from sessions_app.actions.batches import Report, ingest_batch, must_be_allowed, newest_session
+from sessions_app.actions.batches import Report, fresh_since, ingest_batch, must_be_allowed, newest_session
 from sessions_app.models import Batch
 
 log = logging.getLogger(__name__)
@@ -66,10 +66,11 @@ def _must_be_its_own(actor: Actor, lines: Iterable[bytes]) -> None:
     """
     if actor.kind != ActorKind.BOT and actor.may(Scope.INBOUND):
         return
+    since = fresh_since(actor)
     for row in _rows(lines, 1):
         if isinstance(row, Row):
             try:
-                must_be_allowed(actor, row)
+                must_be_allowed(actor, row, since)
             except Forbidden as error:
                 raise Forbidden(f"Line {row.line}: {error}", line=row.line) from None
 

@@ -755,7 +755,7 @@ class Thread:
             return (opens_at or at) + self._span("WAITING_SESSION_TIMEOUT")
         if session.human_until:
             return max(session.human_until, at + self._warning())
-        return at + self._span("DEFAULT_SESSION_TIMEOUT")
+        return at + self._span("HISTORY_GAP" if session.is_found else "DEFAULT_SESSION_TIMEOUT")
 
     def _due(self, at: datetime) -> Iterator[tuple[str, Callable[[], bool]]]:
         """Whatever verb comes first after a deadline applies it, and does nothing else in that transaction."""
