@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.forms import IntegerField
 from django.utils.translation import gettext_lazy as _
 
 from config.environment import Figure
@@ -58,7 +59,7 @@ class Policy[T]:
     def check(self, value: object) -> None:
         """Raises Django's `ValidationError` for what is no whole number, or out of bounds."""
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ValidationError(_("Enter a whole number."), code="invalid")
+            raise ValidationError(IntegerField.default_error_messages["invalid"], code="invalid")
         MinValueValidator(int(self.figure.minimum))(value)
         MaxValueValidator(int(self.figure.maximum))(value)
 

@@ -15,6 +15,7 @@ from agents_app.actors import ActorKind
 from agents_app.models import Agent, ApiClient, Team
 from agents_app.policies import Policies
 from agents_app.skills import Skills
+from config import limits
 from messaging_app.models import Conversation
 from sessions_app.context import opening, package, say, taken_over
 from sessions_app.errors import FlowMoved, IllegalTransition
@@ -122,7 +123,7 @@ def open_row(
         activated_at=turn.now if status == Status.ACTIVE else None,
         last_activity_at=turn.now,
         missed_from_seq=None if status == Status.ACTIVE else turn.conversation.seq,
-        reason=reason[:500],
+        reason=reason[: limits.MAX_REASON],
         context=context or {},
         said=taken_over(opening(context or {}, by=turn.actor, at=turn.now), *_said_before(turn, kind)),
     )
@@ -220,7 +221,7 @@ def transition(
         session.last_activity_at = turn.now
     if to in TERMINAL:
         session.ended_at = turn.now
-        session.reason = reason[:500] or session.reason
+        session.reason = reason[: limits.MAX_REASON] or session.reason
         turn.sessions.remove(session)
     _set_deadline(turn, session)
     session.save()
@@ -501,9 +502,9 @@ def _new(
         status=status,
         from_kind=session.owner_kind or turn.actor.kind.value,
         from_id=session.owner_id,
-        from_name=(sender.name if sender else turn.actor.name)[:200],
-        reason=reason[:500],
-        trigger=trigger[:32],
+        from_name=(sender.name if sender else turn.actor.name)[: limits.MAX_NAME],
+        reason=reason[: limits.MAX_REASON],
+        trigger=trigger[: limits.MAX_TRIGGER],
         context=package(turn, session, reason=reason, reason_by=reason_by, trigger=trigger, reasons=reasons),
         requested_at=turn.now,
         waiting_since=turn.conversation.waiting_since or turn.now,
@@ -525,7 +526,7 @@ def end_transfer(
     transfer.status = status
     transfer.accepted_by = agent
     transfer.ended_at = turn.now
-    transfer.end_reason = reason[:500]
+    transfer.end_reason = reason[: limits.MAX_REASON]
     transfer.is_override = bool(override)
     transfer.offered_to = transfer.offer_expires_at = None
     transfer.save()
@@ -655,7 +656,7 @@ def _await_notice(turn: Turn, participant: Participant) -> None:
 def end_notice(turn: Turn, participant: Participant, *, channel: str = "", error: str = "") -> None:
     """A notice went out, or could not. The reason stays on the row: it may hold an address, the record must not."""
     participant.notice_status = NoticeStatus.FAILED if error else NoticeStatus.SENT
-    participant.notice_error = error[:300]
+    participant.notice_error = error[: limits.MAX_ERROR]
     participant.notice_due_at = None
     participant.notice_sent_at = participant.notice_sent_at if error else turn.now
     participant.save()
@@ -703,7 +704,7 @@ def queue_mail_again(turn: Turn, mail: Mail) -> None:
 def end_mail(turn: Turn, mail: Mail, *, error: str = "") -> None:
     """It went out, or could not. The reason stays on the row: it may hold an address, the record must not."""
     mail.status = MailStatus.FAILED if error else MailStatus.SENT
-    mail.error, mail.due_at = error[:300], None
+    mail.error, mail.due_at = error[: limits.MAX_ERROR], None
     mail.sent_at = mail.sent_at if error else turn.now
     mail.save()
     if error:

@@ -18,16 +18,13 @@ from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent, Tenant
 from agents_app.office import Closing
 from agents_app.policies import Policies
-from config import clock
+from config import clock, limits
 from config.db import locked
 from messaging_app import stream
 from messaging_app.models import Conversation, Operation
 from sessions_app.errors import NotFound
 from sessions_app.models import ChatSession, GuidedFlow, SlaClock, Transfer
 from sessions_app.states import FLOW_BLOCKING, FLOW_OPEN, OPEN, FlowStatus, Owner, Status, TransferStatus
-
-LONGEST_PAUSE = timedelta(hours=1)
-"""Between two times that the same transfer is asked again; longer only where `transfer_timeout` is."""
 
 
 def seconds(name: str) -> timedelta:
@@ -37,7 +34,7 @@ def seconds(name: str) -> timedelta:
 
 def pause_after(times: int, patience: timedelta) -> timedelta:
     """How long what has been asked again so many times waits for the next: 1, 2, 4 … times its `patience`. Pure."""
-    return max(patience, min(patience * 2 ** min(times - 1, 20), LONGEST_PAUSE))
+    return max(patience, min(patience * 2 ** min(times - 1, 20), limits.LONGEST_PAUSE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from django.db.models import Max, Q, QuerySet
 
 from agents_app import presence
 from agents_app.models import Tenant
+from config import limits
 from messaging_app.events import MESSAGE_CREATED
 from messaging_app.models import Controller, Conversation, Message, Operation, ReadCursor
 from sessions_app import oplog
@@ -103,7 +104,12 @@ def _oldest(turn: Turn, since: datetime | None) -> datetime | None:
 def named_by(conversation: Conversation, message_id: str) -> int | None:
     """The customer's message that is answered, alone, by what has this id; None for any other id."""
     name = message_id.removeprefix(ANSWER)
-    if name == message_id or not (name.isascii() and name.isdecimal()) or name.startswith("0") or len(name) > 18:
+    if (
+        name == message_id
+        or not (name.isascii() and name.isdecimal())
+        or name.startswith("0")
+        or len(name) > limits.MAX_DIGITS
+    ):
         return None
     asked = Message.objects.filter(pk=int(name), conversation=conversation, sender_type=_Sender.CUSTOMER)
     return asked.values_list("pk", flat=True).first()

@@ -21,6 +21,7 @@ import httpcore
 import httpx
 from standardwebhooks import Webhook
 
+from config import limits
 from messaging_app.webhooks import guard
 
 log = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ def _verdict(code: int, cut: str) -> str:
         return f"HTTP {code}: redirects are not followed"
     if not 200 <= code < 300:
         return f"HTTP {code}"
-    return f"HTTP {code}, but the answer was cut off. {cut}"[:200] if cut else ""
+    return f"HTTP {code}, but the answer was cut off. {cut}"[: limits.MAX_DELIVERY_ERROR] if cut else ""
 
 
 def _beginning(response: httpcore.Response) -> tuple[str, str]:
@@ -142,6 +143,6 @@ def _reason(failure: Exception) -> str:
     if isinstance(failure, httpcore.TimeoutException):
         return f"No answer within {SECONDS:g} s"
     if isinstance(failure, httpcore.NetworkError | httpcore.ProtocolError):
-        return f"The connection failed: {failure}"[:200]
+        return f"The connection failed: {failure}"[: limits.MAX_DELIVERY_ERROR]
     log.error("a webhook could not be sent", exc_info=failure)
     return f"Not sent: {type(failure).__name__}"

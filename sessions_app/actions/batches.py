@@ -24,7 +24,7 @@ from agents_app import loops, policies
 from agents_app.actors import Actor, ActorKind, system_actor
 from agents_app.models import Tenant
 from agents_app.policies import Policies
-from config import clock
+from config import clock, limits
 from config.db import TryAgain, locked, retried
 from config.errors import Busy, DomainError
 from messaging_app import stream
@@ -609,7 +609,7 @@ def _remember(conversation: Conversation, rows: list[Row]) -> None:
     if newest is None:
         return
     if conversation.last_activity_at is None or newest.sent_at >= conversation.last_activity_at:
-        conversation.last_text = newest.content[:200]
+        conversation.last_text = newest.content[: limits.MAX_PREVIEW]
         conversation.last_sender = newest.sender_type
         conversation.last_activity_at = newest.sent_at
         conversation.desk_order = desk_order(conversation.waiting_since, newest.sent_at)
