@@ -83,6 +83,13 @@ MAX_DELIVERY_ERROR = 200
 MAX_EVENT_ID = 64
 MAX_EVENT_TYPE = 48
 
+# --- Bytes -------------------------------------------------------------------------------------------------------
+
+PIECE = 64 * 1024
+"""In which a file is read, written and sent."""
+MAX_ANSWER = 64 * 1024
+"""Of another server's answer; what it says beyond is not read."""
+
 # --- Times -------------------------------------------------------------------------------------------------------
 
 LOOKS_COUNT_FOR, TYPING_COUNTS_FOR = 45, 6

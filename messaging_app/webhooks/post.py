@@ -30,7 +30,7 @@ SECONDS = 10.0
 """From the connection to the end of the answer. Only the resolver is not bound by it."""
 KEPT = 1000
 """Bytes of an answer that the log keeps."""
-MOST_READ = 64 * 1024
+MOST_READ = limits.MAX_ANSWER
 """Bytes of an answer's body that are read; a longer answer counts, and ends the connection. Its head may have 100 KiB (h11)."""
 
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "Tandem-Webhooks/1", "Accept-Encoding": "identity"}
