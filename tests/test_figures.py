@@ -7,7 +7,10 @@ what that module alone minds. Whatever finds a figure elsewhere is tried on one 
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -192,3 +195,11 @@ def test_a_page_that_names_no_limit_is_no_page() -> None:
     assert Template('{% load limits %}{% limit "MAX_SHORTCUT" 1 %}').render(Context()) == str(1 + limits.MAX_SHORTCUT)
     with pytest.raises(AttributeError):
         Template('{% load limits %}{% limit "MAX_NOTHING" %}').render(Context())
+
+
+@pytest.mark.parametrize(("own", "gap"), [("", 600), ("900", 900)])
+def test_the_gap_of_history_is_the_robots_idle_clock_unless_it_is_set(own: str, gap: int) -> None:
+    asked = [sys.executable, "-c", "from config import settings; print(settings.TANDEM['HISTORY_GAP'])"]
+    env = os.environ | {"DEFAULT_SESSION_TIMEOUT": "600", "HISTORY_GAP": own}
+    told = subprocess.run(asked, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == str(gap)
