@@ -53,6 +53,7 @@ from agents_app.models import (
     Team,
     Tenant,
 )
+from agents_app.policy_form import POLICY_FIELDS, TenantForm
 from config.api import is_id
 
 log = logging.getLogger(__name__)
@@ -283,11 +284,18 @@ class TenantAdmin(TandemAdmin):
     """Registered by messaging_app, which gives a new tenant its rules of need."""
 
     tenant_path = "pk"
+    form = TenantForm
     created = moment("created_at", _("created"))
     list_display = ("name", "slug", "transfer_policy", "assignment", "created")
     list_filter = ("transfer_policy", "assignment")
     search_fields = ("name", "slug")
     readonly_fields = ("created_at",)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """The policies stand together, below what every tenant has."""
+        [(title, shown)] = super().get_fieldsets(request, obj)
+        fields = [name for name in shown["fields"] if name not in POLICY_FIELDS]
+        return [(title, {"fields": fields}), (_("Times and limits"), {"fields": POLICY_FIELDS})]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return agent_of(request) is None and bool(super().has_add_permission(request))

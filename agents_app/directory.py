@@ -17,6 +17,7 @@ from django.db.models.functions import Lower
 from django.utils.module_loading import import_string
 
 from agents_app.models import Department, DepartmentMember
+from config import limits
 from config.errors import Conflict, DomainError, NotFound, Unprocessable
 from config.http import Unanswered
 
@@ -82,7 +83,7 @@ class Rows:
 
     def members(self, tenant: str, department_id: str) -> list[Person]:
         wanted = Q(name=department_id)
-        if department_id.isascii() and department_id.isdigit() and len(department_id) <= 18:
+        if department_id.isascii() and department_id.isdigit() and len(department_id) <= limits.MAX_DIGITS:
             wanted |= Q(pk=int(department_id))
         department = Department.objects.filter(wanted, tenant__slug=tenant).order_by("pk").first()
         if department is None:

@@ -16,12 +16,12 @@ from django.db import IntegrityError, transaction
 
 from agents_app import loops
 from agents_app.models import KeptAnswer
-from config import clock
+from config import clock, limits
 from config.db import retried
 from config.errors import Malformed, Unprocessable
 from config.sealing import CannotOpen, opened, sealed
 
-MAX_KEY = 191
+MAX_KEY = limits.MAX_ID
 KEY = f"^[!-~]{{1,{MAX_KEY}}}$"
 KEPT_FOR = timedelta(days=7)
 _PURPOSE = ("tandem.answers", "kept")

@@ -17,8 +17,9 @@ from django.db.models import F, Q
 from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy as _
 
-from agents_app import origins
+from agents_app import origins, policies
 from agents_app.hours import MIDNIGHT, Hours, Span
+from config import limits
 from config.db import CheckedJSONField, ExactCharField
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,15 @@ class SkillsField(CheckedJSONField):
     def as_expected(self, found: Any) -> dict[str, int]:
         told = super().as_expected(found)
         return {name: level for name, level in told.items() if type(level) is int}
+
+
+class PoliciesField(CheckedJSONField):
+    """What a tenant has set for itself (`agents_app.policies`); what is out of bounds in a stored row does not count."""
+
+    default_validators = [*CheckedJSONField.default_validators, policies.validate]
+
+    def as_expected(self, found: Any) -> dict[str, int]:
+        return policies.as_set(found)
 
 
 class HasHours(models.Model):
@@ -116,8 +126,8 @@ class Tenant(HasHours):
         FLAG = "flag", _("flag the conversation until somebody has it")
         LEAVE = "leave", _("leave it")
 
-    slug = models.SlugField(_("short name"), max_length=64, unique=True)
-    name = models.CharField(_("name"), max_length=200)
+    slug = models.SlugField(_("short name"), max_length=limits.MAX_TENANT_SLUG, unique=True)
+    name = models.CharField(_("name"), max_length=limits.MAX_NAME)
     transfer_policy = models.CharField(
         _("when nobody accepts a transfer"),
         max_length=8,
@@ -157,6 +167,7 @@ class Tenant(HasHours):
             "such as https://shop.example. Empty: none."
         ),
     )
+    policies = PoliciesField(_("times and limits"), default=dict, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
@@ -211,8 +222,8 @@ class Agent(models.Model):
         blank=True,
         verbose_name=_("login"),
     )
-    name = models.CharField(_("name"), max_length=200)
-    role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.AGENT)
+    name = models.CharField(_("name"), max_length=limits.MAX_NAME)
+    role = models.CharField(_("role"), max_length=limits.MAX_WORD, choices=Role, default=Role.AGENT)
     max_load = models.PositiveSmallIntegerField(
         _("capacity"),
         default=settings.TANDEM["MAX_CONCURRENT_SESSIONS"],
@@ -227,11 +238,11 @@ class Agent(models.Model):
     )
     availability = ExactCharField(
         _("availability"),
-        max_length=16,
+        max_length=limits.MAX_WORD,
         choices=Availability,
         default=Availability.OFFLINE,
     )
-    availability_reason = models.CharField(_("reason"), max_length=200, blank=True)
+    availability_reason = models.CharField(_("reason"), max_length=limits.MAX_AVAILABILITY_REASON, blank=True)
     availability_since = models.DateTimeField(_("since"), null=True, blank=True)
     # What was last noted of the heartbeat; whether the agent is heard now is asked of `last_seen_at`.
     is_heard = models.BooleanField(_("heard of"), default=False, editable=False)
@@ -279,7 +290,7 @@ class Team(HasHours):
         WEIGHTED = "weighted", _("weighted: in proportion to the members' weights")
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="teams", verbose_name=_("tenant"))
-    name = ExactCharField(_("name"), max_length=100)
+    name = ExactCharField(_("name"), max_length=limits.MAX_GROUP_NAME)
     members = models.ManyToManyField(
         Agent, through="Membership", related_name="teams", blank=True, verbose_name=_("members")
     )
@@ -291,7 +302,9 @@ class Team(HasHours):
         blank=True,
         help_text=_("Empty: as the tenant has it."),
     )
-    strategy = models.CharField(_("strategy"), max_length=16, choices=Strategy, default=Strategy.LEAST_LOADED)
+    strategy = models.CharField(
+        _("strategy"), max_length=limits.MAX_WORD, choices=Strategy, default=Strategy.LEAST_LOADED
+    )
     needs = SkillsField(
         _("skills needed"),
         default=dict,
@@ -310,7 +323,7 @@ class Team(HasHours):
         null=True,
         blank=True,
         validators=[MaxValueValidator(LONGEST)],
-        help_text=_("Empty: the installation's."),
+        help_text=_("Empty: as the tenant has it."),
     )
     first_reply_timeout = models.PositiveIntegerField(
         _("seconds to the first reply"),
@@ -364,12 +377,12 @@ class PresenceChange(models.Model):
         Agent, models.CASCADE, db_index=False, related_name="presence_changes", verbose_name=_("agent")
     )
     at = models.DateTimeField(_("from"))
-    availability = models.CharField(_("availability"), max_length=16, choices=Agent.Availability)
-    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    availability = models.CharField(_("availability"), max_length=limits.MAX_WORD, choices=Agent.Availability)
+    reason = models.CharField(_("reason"), max_length=limits.MAX_AVAILABILITY_REASON, blank=True)
     is_heard = models.BooleanField(_("heard of"))
     max_load = models.PositiveSmallIntegerField(_("capacity"))
     is_drained = models.BooleanField(_("gets nothing new"), default=False)
-    by = models.CharField(_("by"), max_length=200, blank=True)
+    by = models.CharField(_("by"), max_length=limits.MAX_NAME, blank=True)
 
     class Meta:
         verbose_name = _("change of presence")
@@ -387,7 +400,7 @@ class Calendar(models.Model):
     """The hours of a place: a week by the clock on its wall, and the days that are otherwise."""
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="calendars", verbose_name=_("tenant"))
-    name = ExactCharField(_("name"), max_length=100)
+    name = ExactCharField(_("name"), max_length=limits.MAX_GROUP_NAME)
     time_zone = models.CharField(
         _("time zone"), max_length=64, default="UTC", help_text=_("By its IANA name: Europe/Berlin.")
     )
@@ -462,7 +475,7 @@ class Holiday(models.Model):
         Calendar, models.CASCADE, related_name="holidays", db_index=False, verbose_name=_("calendar")
     )
     date = models.DateField(_("date"))
-    name = models.CharField(_("name"), max_length=100)
+    name = models.CharField(_("name"), max_length=limits.MAX_GROUP_NAME)
     opens = models.TimeField(_("opens"), null=True, blank=True, help_text=_("Empty: closed all day."))
     closes = models.TimeField(_("closes"), null=True, blank=True)
 
@@ -501,7 +514,7 @@ class SlaPolicy(models.Model):
         ELAPSED = "elapsed", _("every hour")
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="sla_policies", verbose_name=_("tenant"))
-    name = ExactCharField(_("name"), max_length=100)
+    name = ExactCharField(_("name"), max_length=limits.MAX_GROUP_NAME)
     first_response = _seconds(_("first response"), _("Seconds from the first asking to an agent’s first words."))
     next_response = _seconds(_("next response"), _("Seconds from a customer’s words to the agent’s, while one serves."))
     resolution = _seconds(_("resolution"), _("Seconds from the first asking to the end."))
@@ -530,7 +543,7 @@ class Department(models.Model):
     """People outside the desk who are invited together; `agents_app.directory.Rows` reads these rows."""
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="departments", verbose_name=_("tenant"))
-    name = ExactCharField(_("name"), max_length=100)
+    name = ExactCharField(_("name"), max_length=limits.MAX_GROUP_NAME)
 
     class Meta:
         verbose_name = _("department")
@@ -548,10 +561,10 @@ class DepartmentMember(models.Model):
     department = models.ForeignKey(
         Department, models.CASCADE, related_name="members", db_index=False, verbose_name=_("department")
     )
-    name = models.CharField(_("name"), max_length=200)
+    name = models.CharField(_("name"), max_length=limits.MAX_NAME)
     contact = ExactCharField(
         _("address or user id"),
-        max_length=200,
+        max_length=limits.MAX_CONTACT,
         help_text=_("An e-mail address, wecom:userid, or what the webhook knows."),
     )
 
@@ -573,10 +586,10 @@ class ApiClient(models.Model):
         INTEGRATOR = "integrator", _("integrator")
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="api_clients", verbose_name=_("tenant"))
-    name = ExactCharField(_("name"), max_length=100)
-    kind = models.CharField(_("kind"), max_length=16, choices=Kind, default=Kind.BOT)
-    key_prefix = models.CharField(_("key prefix"), max_length=16, unique=True, null=True, editable=False)  # noqa: DJ001 – unique, and a client may have no key yet
-    key_hash = models.CharField(_("key hash"), max_length=64, blank=True, editable=False)
+    name = ExactCharField(_("name"), max_length=limits.MAX_GROUP_NAME)
+    kind = models.CharField(_("kind"), max_length=limits.MAX_WORD, choices=Kind, default=Kind.BOT)
+    key_prefix = models.CharField(_("key prefix"), max_length=limits.MAX_WORD, unique=True, null=True, editable=False)  # noqa: DJ001 – unique, and a client may have no key yet
+    key_hash = models.CharField(_("key hash"), max_length=limits.MAX_DIGEST, blank=True, editable=False)
     scopes = CheckedJSONField(_("scopes"), default=list, blank=True)
     last_seen_at = models.DateTimeField(_("last heard of"), null=True, blank=True)
     is_active = models.BooleanField(_("active"), default=True)
@@ -612,9 +625,9 @@ class KeptAnswer(models.Model):
     """What a request with an Idempotency-Key was answered, so that the same request again is answered the same."""
 
     principal = models.CharField(_("caller"), max_length=96)
-    key = ExactCharField(_("key"), max_length=191)
+    key = ExactCharField(_("key"), max_length=limits.MAX_ID)
     route = models.CharField(_("route"), max_length=200)
-    digest = models.CharField(_("hash of the body"), max_length=64)
+    digest = models.CharField(_("hash of the body"), max_length=limits.MAX_DIGEST)
     status = models.PositiveSmallIntegerField(_("status"), default=0)
     body = models.JSONField(_("answer"), default=dict)  # sealed: a text
     created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
@@ -634,7 +647,7 @@ class EventTicket(models.Model):
     `holder` is the pass of whoever asked for it (see `agents_app.passes`); using the ticket deletes the row.
     """
 
-    token_hash = models.CharField(_("ticket"), max_length=64, unique=True)
+    token_hash = models.CharField(_("ticket"), max_length=limits.MAX_DIGEST, unique=True)
     holder = CheckedJSONField(_("holder"))
     expires_at = models.DateTimeField(_("valid until"), db_index=True)
 
@@ -651,7 +664,7 @@ class Backoff(models.Model):
 
     MOST_ERROR = 500
 
-    loop = ExactCharField(_("loop"), max_length=40)
+    loop = ExactCharField(_("loop"), max_length=limits.MAX_LOOP)
     key = models.BigIntegerField(
         _("number"), help_text=_("Of the conversation, agent, webhook or whatever the loop is about.")
     )
@@ -676,7 +689,7 @@ class Backoff(models.Model):
 class LoopFailures(models.Model):
     """How often an item of a loop has failed, for the metrics: counted in a row, so that every process tells the same."""
 
-    loop = ExactCharField(_("loop"), max_length=40, unique=True)
+    loop = ExactCharField(_("loop"), max_length=limits.MAX_LOOP, unique=True)
     failures = models.PositiveBigIntegerField(_("failures"), default=0)
 
     class Meta:

@@ -10,7 +10,7 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent, ApiClient, PresenceChange
-from config import clock
+from config import clock, limits
 from config.errors import Forbidden
 
 
@@ -61,7 +61,7 @@ def note(agent: Agent, at: datetime, *, by: str) -> Change | None:
         is_heard=agent.is_heard,
         max_load=agent.max_load,
         is_drained=agent.is_drained,
-        by=by[:200],
+        by=by[: limits.MAX_NAME],
     )
     return Change(line, last)
 

@@ -35,6 +35,7 @@ from agents_app.authentication import principal_of
 from agents_app.idempotency import KEY as IDEMPOTENCY_KEY
 from agents_app.idempotency import Answer, check_key, digest_of, kept_answer, once
 from agents_app.permissions import HasScope
+from config import limits
 from config.api import PROBLEM, Body, Json, Nothing, problem_of
 from config.errors import DomainError, NotFound
 
@@ -109,7 +110,7 @@ def log_refusal(request: Any, status: int, code: str) -> None:
 
 def number(text: str) -> int:
     """An id out of a path. What is none names nothing."""
-    if text.isascii() and text.isdigit() and len(text) <= 18:
+    if text.isascii() and text.isdigit() and len(text) <= limits.MAX_DIGITS:
         return int(text)
     raise NotFound
 

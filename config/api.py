@@ -31,7 +31,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
-from config import free_json, wire_format
+from config import free_json, limits, wire_format
 from config.errors import DomainError
 from config.faults import answer_of
 from config.uploads import parsed
@@ -43,7 +43,6 @@ ERRORS_PAGE = "/api/docs/errors#"
 """Where each code has its paragraph: `type` of a problem is this address with the code."""
 BODY = "body"
 """What the errors of a body as a whole stand under."""
-_DIGITS = 18
 _CODES = {
     "authentication_failed": "not_authenticated",
     "parse_error": "malformed",
@@ -155,11 +154,11 @@ class Problem(serializers.Serializer[dict[str, Any]]):
 # --- Ids and bodies ----------------------------------------------------------------------------------------------
 
 
-ID_SCHEMA = {"type": "string", "pattern": f"^[0-9]{{1,{_DIGITS}}}$"}
+ID_SCHEMA = {"type": "string", "pattern": f"^[0-9]{{1,{limits.MAX_DIGITS}}}$"}
 
 
 def is_id(value: object) -> bool:
-    return isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS
+    return isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= limits.MAX_DIGITS
 
 
 class Id(serializers.Field[int, Any, str, Any]):

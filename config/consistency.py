@@ -23,6 +23,8 @@ MIN_SECRET = 50
 """Characters of SECRET_KEY in production, as Django's deployment check asks for (security.W009)."""
 MIN_TOKEN = 16
 """Characters of METRICS_TOKEN."""
+MIN_WEBHOOK_SECRET = 24
+"""Bytes of NOTICE_WEBHOOK_SECRET."""
 _PREFIX = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
 """As what a file is found to be is written: in small letters, without parameters, and no pattern."""
@@ -134,11 +136,11 @@ def _secrets(settings: Mapping[str, Any]) -> Iterator[str]:
         yield f"METRICS_TOKEN needs {MIN_TOKEN} or more characters."
     if secret := settings["NOTICE_WEBHOOK_SECRET"]:
         try:
-            is_whole = len(b64decode(secret.removeprefix("whsec_"), validate=True)) >= 24
+            is_whole = len(b64decode(secret.removeprefix("whsec_"), validate=True)) >= MIN_WEBHOOK_SECRET
         except ValueError:
             is_whole = False
         if not is_whole:
-            yield "NOTICE_WEBHOOK_SECRET has to be whsec_ and 24 or more random bytes in base64."
+            yield f"NOTICE_WEBHOOK_SECRET has to be whsec_ and {MIN_WEBHOOK_SECRET} or more random bytes in base64."
 
 
 def _addresses(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -10,7 +10,9 @@ from asgiref.sync import sync_to_async
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified
 from django.utils.http import content_disposition_header, parse_etags
 
-PIECE = 64 * 1024
+from config import limits
+
+PIECE = limits.PIECE
 SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 """What a browser may show by itself. Nothing that can hold a script is among them."""
 

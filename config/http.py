@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 from django.db import connection
 
-from config import free_json
+from config import free_json, limits
 
-MAX_ANSWER = 64 * 1024
+MAX_ANSWER = limits.MAX_ANSWER
 """Bytes. Longer than any answer we ask for."""
 
 

@@ -35,12 +35,13 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
 # --- The domain's defaults (docs/rules.md, Figures). Times in seconds. -------------------------------------------
+_robot_idle = env.whole("DEFAULT_SESSION_TIMEOUT", 1800, 1, 30 * DAY, "seconds")
 TANDEM = {
-    # A robot idle, and the gap between stretches of history
-    "DEFAULT_SESSION_TIMEOUT": env.whole("DEFAULT_SESSION_TIMEOUT", 1800, 1, 30 * DAY, "seconds"),
-    "GROUP_AFTER": env.whole(
-        "GROUP_AFTER", 60, 0, DAY, "seconds"
-    ),  # in which somebody may open a session for a message
+    "DEFAULT_SESSION_TIMEOUT": _robot_idle,  # a robot idle
+    # In which somebody may open a session for a message
+    "GROUP_AFTER": env.whole("GROUP_AFTER", 60, 0, DAY, "seconds"),
+    # Between two stretches of history
+    "HISTORY_GAP": env.whole("HISTORY_GAP", _robot_idle, 1, 30 * DAY, "seconds"),
     # A customer's words that come later than that are history
     "LATE_MESSAGE": env.whole("LATE_MESSAGE", 8 * HOUR, MINUTE, 30 * DAY, "seconds"),
     "HUMAN_SESSION_TIMEOUT": env.whole("HUMAN_SESSION_TIMEOUT", 8 * HOUR, 1, 30 * DAY, "seconds"),  # from activation
@@ -124,7 +125,8 @@ TEMPLATES = [
                 "django.template.context_processors.csp",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
+            "libraries": {"limits": "config.template_limits"},
         },
     }
 ]

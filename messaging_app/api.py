@@ -13,21 +13,19 @@ from rest_framework.response import Response
 from agents_app.actors import Actor
 from agents_app.rest import Endpoints, command, number, reads
 from agents_app.scopes import Scope
+from config import limits
 from config.api import Body, Id
 from config.errors import NotFound
 from messaging_app.fields import SentTime
 from messaging_app.models import WebhookDelivery, WebhookEndpoint
 from messaging_app.webhooks import endpoints
 
-_FAR = 2**53
-
-
 # --- What it takes -----------------------------------------------------------------------------------------------
 
 
 def _types() -> serializers.ListField:
     return serializers.ListField(
-        child=serializers.RegexField(endpoints.TYPE, max_length=64),
+        child=serializers.RegexField(endpoints.TYPE, max_length=endpoints.MAX_TYPE),
         required=False,
         max_length=endpoints.MOST_TYPES,
         help_text="The types of events to send, such as `message.created`, or `session.*` for all of a kind. Empty: all.",
@@ -35,15 +33,15 @@ def _types() -> serializers.ListField:
 
 
 class WebhookBody(Body):
-    url = serializers.CharField(max_length=2000, help_text="By https, and reachable by anybody.")
+    url = serializers.CharField(max_length=limits.MAX_URL, help_text="By https, and reachable by anybody.")
     types = _types()
-    description = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    description = serializers.CharField(required=False, allow_blank=True, max_length=limits.MAX_DESCRIPTION)
 
 
 class ChangeWebhookBody(Body):
-    url = serializers.CharField(required=False, max_length=2000)
+    url = serializers.CharField(required=False, max_length=limits.MAX_URL)
     types = _types()
-    description = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    description = serializers.CharField(required=False, allow_blank=True, max_length=limits.MAX_DESCRIPTION)
     is_enabled = serializers.BooleanField(required=False, help_text="Enabled again, it goes on where it stopped.")
 
 
@@ -59,7 +57,7 @@ class RotateBody(Body):
 class ReplayBody(Body):
     """From behind a position, or from a time on."""
 
-    after = serializers.IntegerField(required=False, min_value=0, max_value=_FAR)
+    after = serializers.IntegerField(required=False, min_value=0, max_value=limits.MAX_NUMBER)
     since = SentTime(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -146,7 +144,7 @@ class DeliveryAnswer(serializers.ModelSerializer[WebhookDelivery]):
 
 class DeliveryFilter(django_filters.FilterSet):
     status = django_filters.MultipleChoiceFilter(choices=WebhookDelivery.Status.choices)
-    event_id = django_filters.CharFilter(max_length=64)
+    event_id = django_filters.CharFilter(max_length=limits.MAX_EVENT_ID)
 
 
 # --- The endpoints -----------------------------------------------------------------------------------------------

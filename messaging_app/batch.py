@@ -13,12 +13,13 @@ from typing import Any
 
 import orjson
 
+from config import limits
 from config.errors import Malformed
 from messaging_app import incoming
 
 SENDERS = frozenset({"customer", "bot", "agent", "shop"})
 _KEYS = ("message_id", "account_id", "shop_id", "timestamp", "content")
-_MAX_SHOWN = 200
+MAX_SHOWN = 200
 MESSAGE_ID_TAKEN = "message_id_taken"
 
 
@@ -102,7 +103,7 @@ def read_object(line: int, value: Any) -> Row | str:
             sender,
             incoming.content(value["content"]),
             incoming.read_time(value["timestamp"]),
-            incoming.person_name(value.get("sender_id"), incoming.MAX_ID),
+            incoming.person_name(value.get("sender_id"), limits.MAX_ID),
             incoming.person_name(value.get("sender_name")),
             sender == "bot" or value.get("is_robot") is True,
             epoch if type(epoch := value.get("epoch")) is int else None,
@@ -113,7 +114,7 @@ def read_object(line: int, value: Any) -> Row | str:
 
 def _shown(raw: bytes | str) -> str:
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else incoming.clean(raw)
-    return text.strip()[:_MAX_SHOWN]
+    return text.strip()[:MAX_SHOWN]
 
 
 def distinct(rows: Iterable[Row]) -> tuple[list[Row], int, list[Rejected]]:
@@ -147,9 +148,9 @@ def not_stored(row: Row, reason: str, code: str) -> Rejected:
         "shop_id": row.shop_id,
         "account_id": row.account_id,
         "sender_type": row.sender_type,
-        "content": row.content[:_MAX_SHOWN],
+        "content": row.content[:MAX_SHOWN],
     }
-    return Rejected(row.line, reason, orjson.dumps(said).decode()[:_MAX_SHOWN], code)
+    return Rejected(row.line, reason, orjson.dumps(said).decode()[:MAX_SHOWN], code)
 
 
 def by_conversation(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agents_app.actors import Actor
 from agents_app.shared import SHARED_WITH, Sharing, held_by, must_keep, of_one_holder, seen_by
+from config import limits
 from config.db import TryAgain, locked, retried
 from config.errors import Conflict, Malformed, NameTaken, NotFound
 from config.free_json import is_storable
@@ -36,13 +37,12 @@ VARIABLES: dict[str, Any] = {
 """What each variable is filled in with."""
 MOST_REPLIES = 1000
 """Of one holder: an agent, a team or the tenant."""
-MOST_TEXT = 5_000
 MOST_WORDS = 8
 """Words of a question that count."""
 SHOWN = 8
 """How many the composer offers."""
 
-_SHORTCUT = re.compile(r"/[\w-]{1,40}")
+_SHORTCUT = re.compile(rf"/[\w-]{{1,{limits.MAX_SHORTCUT}}}")
 _VARIABLE = re.compile(r"\{([^{}\n]{0,60})\}")
 _APART = 10**15
 """More than there are rows: rank and number in one key, so that pages of what was found go on from it."""
@@ -62,7 +62,7 @@ def checked_shortcut(text: str) -> str:
     shortcut = shortcut if shortcut.startswith("/") else f"/{shortcut}"
     if not _SHORTCUT.fullmatch(shortcut):
         raise Malformed(
-            f"{text!r} is no shortcut: it has up to 40 letters, digits, hyphens and underscores behind its slash."
+            f"{text!r} is no shortcut: it has up to {limits.MAX_SHORTCUT} letters, digits, hyphens and underscores behind its slash."
         )
     return shortcut
 
@@ -71,8 +71,8 @@ def checked_text(text: str) -> str:
     """Raises `Malformed` for what is empty, too long, or names a variable that there is not."""
     if not text.strip() or not is_storable(text):
         raise Malformed("A canned reply needs text.")
-    if len(text) > MOST_TEXT:
-        raise Malformed(f"A canned reply holds at most {MOST_TEXT} characters; this one has {len(text)}.")
+    if len(text) > limits.MAX_REPLY:
+        raise Malformed(f"A canned reply holds at most {limits.MAX_REPLY} characters; this one has {len(text)}.")
     for name in _VARIABLE.findall(text):
         if name not in VARIABLES:
             known = ", ".join(f"{{{known}}}" for known in VARIABLES)
@@ -82,8 +82,8 @@ def checked_text(text: str) -> str:
 
 def checked_title(title: str) -> str:
     """Raises `Malformed`."""
-    if not title.strip() or len(title) > 200 or not is_storable(title):
-        raise Malformed("A canned reply needs a title of at most 200 characters.")
+    if not title.strip() or len(title) > limits.MAX_TITLE or not is_storable(title):
+        raise Malformed(f"A canned reply needs a title of at most {limits.MAX_TITLE} characters.")
     return title.strip()
 
 
@@ -184,7 +184,7 @@ def create_reply(
     Raises `Malformed`, `NameTaken` for a shortcut that its holder has, `Conflict` when there are too many, `Forbidden`.
     """
     with transaction.atomic():
-        reply = CannedReply(**held_by(actor, scope, team_id), language=language[:16])
+        reply = CannedReply(**held_by(actor, scope, team_id), language=language[: limits.MAX_LANGUAGE])
         if of_one_holder(CannedReply.objects.all(), reply).count() >= MOST_REPLIES:
             raise Conflict(f"There are {MOST_REPLIES} canned replies already; delete one first.")
         return _write(actor, reply, shortcut=shortcut, title=title, text=text)
@@ -195,7 +195,7 @@ def change_reply(*, actor: Actor, reply_id: int, **changes: Any) -> CannedReply:
     """Change shortcut, title, text or language: what is named. Raises `NotFound`, and what `create_reply` does."""
     with transaction.atomic():
         reply = _kept(actor, reply_id)
-        reply.language = changes.pop("language", reply.language)[:16]
+        reply.language = changes.pop("language", reply.language)[: limits.MAX_LANGUAGE]
         told = {"shortcut": reply.shortcut, "title": reply.title, "text": reply.text} | changes
         return _write(actor, reply, **told)
 

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agents_app.models import Agent, Tenant
 from agents_app.shared import Shared, one_holder
+from config import limits
 from config.db import CheckedJSONField, ExactCharField
 
 
@@ -19,13 +20,15 @@ class CannedReply(Shared):
     """
 
     shortcut = ExactCharField(
-        _("shortcut"), max_length=41, help_text=_("A slash and letters, digits, hyphens or underscores: /refund.")
+        _("shortcut"),
+        max_length=1 + limits.MAX_SHORTCUT,
+        help_text=_("A slash and letters, digits, hyphens or underscores: /refund."),
     )
-    title = models.CharField(_("title"), max_length=200)
+    title = models.CharField(_("title"), max_length=limits.MAX_TITLE)
     text = models.TextField(_("text"))
-    language = models.CharField(_("language"), max_length=16, blank=True, help_text=_("Empty: any."))
+    language = models.CharField(_("language"), max_length=limits.MAX_LANGUAGE, blank=True, help_text=_("Empty: any."))
     sought = models.TextField(_("found by"), editable=False)
-    changed_by = models.CharField(_("changed by"), max_length=200, blank=True, editable=False)
+    changed_by = models.CharField(_("changed by"), max_length=limits.MAX_NAME, blank=True, editable=False)
     changed_at = models.DateTimeField(_("changed"), auto_now=True)
 
     class Meta:
@@ -60,12 +63,12 @@ class Label(models.Model):
         PINK = "pink", _("pink")
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, related_name="labels", verbose_name=_("tenant"))
-    name = ExactCharField(_("name"), max_length=50)
+    name = ExactCharField(_("name"), max_length=limits.MAX_LABEL_NAME)
     colour = models.CharField(_("colour"), max_length=8, choices=Colour, default=Colour.GREY)
     is_enabled = models.BooleanField(
         _("in use"), default=True, help_text=_("Otherwise it stays where it is and is put on nothing more.")
     )
-    changed_by = models.CharField(_("changed by"), max_length=200, blank=True, editable=False)
+    changed_by = models.CharField(_("changed by"), max_length=limits.MAX_NAME, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("label")
@@ -101,7 +104,7 @@ class ConversationLabel(models.Model):
         verbose_name=_("conversation"),
     )
     label = models.ForeignKey(Label, models.PROTECT, related_name="labelled", verbose_name=_("label"))
-    labelled_by = models.CharField(_("labelled by"), max_length=200, blank=True)
+    labelled_by = models.CharField(_("labelled by"), max_length=limits.MAX_NAME, blank=True)
     labelled_at = models.DateTimeField(_("labelled"))
 
     class Meta:
@@ -116,9 +119,9 @@ class ConversationLabel(models.Model):
 class SavedView(Shared):
     """A named part of the desk's list. What `filter` may hold and what it means is `sessions_app.filters`."""
 
-    name = ExactCharField(_("name"), max_length=60)
+    name = ExactCharField(_("name"), max_length=limits.MAX_VIEW_NAME)
     filter = CheckedJSONField(_("filter"), default=dict, blank=True)
-    changed_by = models.CharField(_("changed by"), max_length=200, blank=True, editable=False)
+    changed_by = models.CharField(_("changed by"), max_length=limits.MAX_NAME, blank=True, editable=False)
     changed_at = models.DateTimeField(_("changed"), auto_now=True)
 
     class Meta:

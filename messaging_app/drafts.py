@@ -14,11 +14,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from agents_app.actors import Actor
-from config import clock
+from config import clock, limits
 from config.db import TryAgain, locked, retried
 from config.errors import Forbidden, Malformed, NotFound
 from messaging_app.desk_models import Draft
-from messaging_app.incoming import MAX_CONTENT, clean
+from messaging_app.incoming import clean
 from messaging_app.models import Conversation
 
 
@@ -37,8 +37,8 @@ def save_draft(*, actor: Actor, conversation_id: int, mode: str, text: str, seen
     given back, so that they are not lost unseen. Raises `NotFound`, `Forbidden`, `Malformed`.
     """
     drafts = _of(actor, conversation_id, mode)
-    if len(text) > MAX_CONTENT:
-        raise Malformed(f"A draft holds at most {MAX_CONTENT} characters; this one has {len(text)}.")
+    if len(text) > limits.MAX_CONTENT:
+        raise Malformed(f"A draft holds at most {limits.MAX_CONTENT} characters; this one has {len(text)}.")
     text = clean(text)
     with transaction.atomic():
         draft = locked(drafts).first()

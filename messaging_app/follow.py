@@ -22,7 +22,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from config import clock
+from config import clock, limits
 from config.errors import Busy, DomainError, Malformed
 from messaging_app import relay
 from messaging_app.live import Bell
@@ -77,7 +77,7 @@ def start(tenant_id: int, after: int | None) -> int:
 
 def cursor_of(text: str) -> int:
     """Raises `Malformed` for what no cursor of ours can be."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+    if not (text.isascii() and text.isdigit() and len(text) <= limits.MAX_DIGITS):
         raise Malformed(f"{text[:40]!r} is no cursor. Send back one that you were given, or none.")
     return int(text)
 

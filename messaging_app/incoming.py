@@ -15,17 +15,11 @@ from typing import Any, NoReturn
 
 import orjson
 
-from config import free_json
+from config import free_json, limits
 from config.errors import Malformed
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """What a sender dates earlier is a mistake of its clock or its export (docs/rules.md, Times)."""
-MAX_CONTENT = 65_536
-"""Characters of one message. More than any channel delivers: an e-mail's text part is cut there, a chat's far below."""
-MAX_ID = 191
-"""Characters of an id: what MariaDB can index of four-byte characters in 767 bytes."""
-MAX_PLATFORM = 64
-MAX_NAME = 200
 DEFAULT_PLATFORM = "default"
 IT = "it"
 """The name of what stands in a field, which says itself whose error it is."""
@@ -86,7 +80,7 @@ def not_later(moment: datetime, now: datetime) -> datetime:
 # --- Ids ---------------------------------------------------------------------------------------------------------
 
 
-def identifier(value: object, name: str, most: int = MAX_ID) -> str:
+def identifier(value: object, name: str, most: int = limits.MAX_ID) -> str:
     """An id as it is kept: trimmed, in Unicode's form NFC. Raises `Malformed` for what is empty then, or too long.
 
     So is one with characters that nobody sees: control characters, line separators, lone surrogates.
@@ -111,7 +105,7 @@ def identifier(value: object, name: str, most: int = MAX_ID) -> str:
 def conversation_key(platform: object, shop_id: object, account_id: object) -> tuple[str, str, str]:
     """What names a conversation in its tenant: platform, shop, account. Raises `Malformed`."""
     return (
-        identifier(platform, "platform", MAX_PLATFORM),
+        identifier(platform, "platform", limits.MAX_PLATFORM),
         identifier(shop_id, "shop_id"),
         identifier(account_id, "account_id"),
     )
@@ -130,15 +124,15 @@ def clean(text: str) -> str:
 
 
 def content(text: object, name: str = "content") -> str:
-    """A message's text as it is stored. Raises `Malformed` when it is longer than `MAX_CONTENT`."""
+    """A message's text as it is stored. Raises `Malformed` when it is longer than `limits.MAX_CONTENT`."""
     if not isinstance(text, str):
         raise Malformed(f"{name} must be text, not {named(text)}")
-    if len(text) > MAX_CONTENT:
-        raise Malformed(f"{name} is longer than {MAX_CONTENT} characters: it has {len(text)}")
+    if len(text) > limits.MAX_CONTENT:
+        raise Malformed(f"{name} is longer than {limits.MAX_CONTENT} characters: it has {len(text)}")
     return clean(text)
 
 
-def person_name(text: object, most: int = MAX_NAME) -> str:
+def person_name(text: object, most: int = limits.MAX_NAME) -> str:
     """A name as it is shown, in one line: trimmed, in NFC, cut at `most`; empty where there is none.
 
     What turns the direction of all that follows is left out: a name stands in front of other people's words.

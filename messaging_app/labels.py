@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet, Subquery
 
 from agents_app.actors import Actor, ActorKind
+from config import limits
 from config.db import TryAgain, ids_beside, locked, retried
 from config.errors import Conflict, Forbidden, Malformed, NameTaken, NotFound
 from messaging_app.desk_models import ConversationLabel, Label
@@ -104,8 +105,8 @@ def delete_label(*, actor: Actor, label_id: int) -> None:
 
 def checked_name(name: str) -> str:
     """Raises `Malformed`."""
-    if not name.strip() or len(name.strip()) > 50 or not name.strip().isprintable():
-        raise Malformed("A label’s name has 1 to 50 visible characters.")
+    if not name.strip() or len(name.strip()) > limits.MAX_LABEL_NAME or not name.strip().isprintable():
+        raise Malformed(f"A label’s name has 1 to {limits.MAX_LABEL_NAME} visible characters.")
     return name.strip()
 
 

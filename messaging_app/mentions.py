@@ -14,7 +14,7 @@ from django.db.models import QuerySet, Subquery
 
 from agents_app.actors import Actor
 from agents_app.models import Agent
-from config import clock
+from config import clock, limits
 from config.db import ids_beside, retried
 from config.errors import Forbidden, NotFound
 from messaging_app.canned import folded
@@ -23,6 +23,8 @@ from messaging_app.folding import without_marks
 from messaging_app.models import Message
 from messaging_app.search import UNSPACED
 
+LOOKED_AT = 300
+"""Characters behind a sign, among which a name is looked for."""
 MOST_SIGNS = 100
 """Signs in one note that are looked at."""
 SHOWN = 8
@@ -30,7 +32,7 @@ SHOWN = 8
 
 # Not behind what an address of e-mail has before its sign. Input methods for Chinese type the wide one.
 _SIGN = re.compile(r"(?<![A-Za-z0-9._%+-])[@＠](?:\[([^\[\]\n]{1,220})\])?")
-_NUMBERED = re.compile(r"(.*?)\s*#(\d{1,18})")
+_NUMBERED = re.compile(rf"(.*?)\s*#(\d{{1,{limits.MAX_DIGITS}}})")
 _PLAIN = re.compile(r"\w+")
 _IN_A_WORD = re.compile(rf"(?![{UNSPACED}])\w")
 
@@ -49,7 +51,7 @@ def named(text: str, *, tenant_id: int, by: int | None = None) -> list[int]:
             people[folded(name.strip())].add(pk)
     found: set[int] = set()
     for sign in signs:
-        found |= _in_brackets(sign[1], people) if sign[1] else _behind(folded(text[sign.end() :][:300]), people)
+        found |= _in_brackets(sign[1], people) if sign[1] else _behind(folded(text[sign.end() :][:LOOKED_AT]), people)
     return sorted(found - {by})
 
 
@@ -122,7 +124,7 @@ def _token(pk: int, name: str, names: Mapping[str, int]) -> str:
     """What `named` reads as this agent and nobody else, whatever is typed behind it."""
     own = folded(name)
     is_longer = any(other.startswith(own) for other in names if other != own)
-    if len(name) > 200 or not name.isprintable() or set(name) & set("[]"):
+    if len(name) > limits.MAX_NAME or not name.isprintable() or set(name) & set("[]"):
         return f"@[#{pk}]"
     if names[own] > 1 or "#" in name:
         return f"@[{name} #{pk}]"

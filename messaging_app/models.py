@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from agents_app.models import Agent, ApiClient, Tenant
+from config import limits
 from config.db import CheckedJSONField, ExactCharField
 from config.sealing import SealedField
 from messaging_app import desk_models  # noqa: F401 – registers its models
@@ -48,15 +49,17 @@ class Conversation(models.Model):
         GROUP = "group", _("group")
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, verbose_name=_("tenant"))
-    platform = ExactCharField(_("platform"), max_length=64, default="default")
-    shop_id = ExactCharField(_("shop"), max_length=191)
-    account_id = ExactCharField(_("account"), max_length=191)
+    platform = ExactCharField(_("platform"), max_length=limits.MAX_PLATFORM, default="default")
+    shop_id = ExactCharField(_("shop"), max_length=limits.MAX_ID)
+    account_id = ExactCharField(_("account"), max_length=limits.MAX_ID)
     kind = models.CharField(_("kind"), max_length=8, choices=Kind, default=Kind.PERSON)
-    customer_name = models.CharField(_("customer"), max_length=200, blank=True)
+    customer_name = models.CharField(_("customer"), max_length=limits.MAX_NAME, blank=True)
     is_vip = models.BooleanField(_("VIP"), default=False)
 
     controller = ExactCharField(_("controller"), max_length=8, choices=Controller, default=Controller.NONE)
-    holder = models.CharField(_("holder"), max_length=64, blank=True)  # session and owner: a change raises the epoch
+    holder = models.CharField(
+        _("holder"), max_length=limits.MAX_DIGEST, blank=True
+    )  # session and owner: a change raises the epoch
     epoch = models.PositiveBigIntegerField(_("epoch"), default=0)
     tier = models.PositiveSmallIntegerField(_("tier"), choices=Tier, default=Tier.RESOLVED)
     desk_order = models.BigIntegerField(_("place within the tier"), default=0)  # smaller is shown first
@@ -71,9 +74,9 @@ class Conversation(models.Model):
     todo_at = models.DateTimeField(_("to do"), null=True, blank=True)
 
     seq = models.PositiveBigIntegerField(_("last operation"), default=0)
-    chain = models.CharField(_("hash of the last operation"), max_length=64, blank=True)
-    last_text = models.CharField(_("last words"), max_length=200, blank=True)
-    last_sender = models.CharField(_("last speaker"), max_length=16, blank=True)
+    chain = models.CharField(_("hash of the last operation"), max_length=limits.MAX_DIGEST, blank=True)
+    last_text = models.CharField(_("last words"), max_length=limits.MAX_PREVIEW, blank=True)
+    last_sender = models.CharField(_("last speaker"), max_length=limits.MAX_WORD, blank=True)
     last_activity_at = models.DateTimeField(_("last activity"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -126,11 +129,11 @@ class Message(models.Model):
         Conversation, models.PROTECT, db_index=False, related_name="messages", verbose_name=_("conversation")
     )
     session_id = models.BigIntegerField(_("session"), null=True, blank=True)
-    platform = ExactCharField(_("platform"), max_length=64, default="default")
-    message_id = ExactCharField(_("message id"), max_length=191)
-    sender_type = ExactCharField(_("from"), max_length=16, choices=Sender)
-    sender_id = models.CharField(_("sender"), max_length=191, blank=True)
-    sender_name = models.CharField(_("sender's name"), max_length=200, blank=True)
+    platform = ExactCharField(_("platform"), max_length=limits.MAX_PLATFORM, default="default")
+    message_id = ExactCharField(_("message id"), max_length=limits.MAX_ID)
+    sender_type = ExactCharField(_("from"), max_length=limits.MAX_WORD, choices=Sender)
+    sender_id = models.CharField(_("sender"), max_length=limits.MAX_ID, blank=True)
+    sender_name = models.CharField(_("sender's name"), max_length=limits.MAX_NAME, blank=True)
     is_note = models.BooleanField(_("private note"), default=False)
     content = models.TextField(_("content"))  # may be blank where something is attached
     sent_at = models.DateTimeField(_("sent"))
@@ -177,14 +180,14 @@ class Operation(models.Model):
     )
     seq = models.PositiveBigIntegerField(_("number"))
     pos = models.PositiveBigIntegerField(_("position"), null=True, editable=False)
-    type = models.CharField(_("what"), max_length=48)
+    type = models.CharField(_("what"), max_length=limits.MAX_EVENT_TYPE)
     session_id = models.BigIntegerField(_("session"), null=True, blank=True)
-    actor_kind = models.CharField(_("by"), max_length=16)
+    actor_kind = models.CharField(_("by"), max_length=limits.MAX_WORD)
     actor_id = models.BigIntegerField(_("actor"), null=True, blank=True)
-    actor_name = models.CharField(_("actor's name"), max_length=200, blank=True)
+    actor_name = models.CharField(_("actor's name"), max_length=limits.MAX_NAME, blank=True)
     data = CheckedJSONField(_("data"), default=dict)
     at = models.DateTimeField(_("when"))
-    chain = models.CharField(_("hash"), max_length=64)
+    chain = models.CharField(_("hash"), max_length=limits.MAX_DIGEST)
 
     class Meta:
         verbose_name = _("operation")
@@ -236,12 +239,12 @@ class RecordMark(models.Model):
         FORGOTTEN = "forgotten", _("forgotten")
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, verbose_name=_("tenant"))
-    kind = ExactCharField(_("kind"), max_length=16, choices=Kind)
+    kind = ExactCharField(_("kind"), max_length=limits.MAX_WORD, choices=Kind)
     conversation_id = models.BigIntegerField(_("conversation"), null=True, blank=True)
     seq = models.PositiveBigIntegerField(_("up to number"), default=0)
     pos = models.PositiveBigIntegerField(_("up to position"), default=0)
     count = models.PositiveBigIntegerField(_("operations"), default=0)
-    chain = models.CharField(_("hash"), max_length=64)
+    chain = models.CharField(_("hash"), max_length=limits.MAX_DIGEST)
     unkeyed_head = models.CharField(_("unsigned ones, number:hash"), max_length=96, blank=True)
     at = models.DateTimeField(_("when"))
     signature = models.CharField(_("signature"), max_length=80)
@@ -299,9 +302,9 @@ class NeedRule(models.Model):
         HIGH = "high", _("high")
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="need_rules", verbose_name=_("tenant"))
-    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
-    name = models.CharField(_("name"), max_length=100)
-    language = models.CharField(_("language"), max_length=16, blank=True, help_text=_("Empty: any."))
+    kind = models.CharField(_("kind"), max_length=limits.MAX_WORD, choices=Kind)
+    name = models.CharField(_("name"), max_length=limits.MAX_GROUP_NAME)
+    language = models.CharField(_("language"), max_length=limits.MAX_LANGUAGE, blank=True, help_text=_("Empty: any."))
     phrases = CheckedJSONField(_("phrases"), default=list, blank=True)
     exceptions = CheckedJSONField(_("phrases that do not count"), default=list, blank=True)
     threshold = models.PositiveSmallIntegerField(
@@ -310,7 +313,7 @@ class NeedRule(models.Model):
         validators=[MaxValueValidator(100)],
         help_text=_("Failed answers in a row, or hits of anger in one message."),
     )
-    effect = models.CharField(_("effect"), max_length=16, choices=Effect, default=Effect.ESCALATE)
+    effect = models.CharField(_("effect"), max_length=limits.MAX_WORD, choices=Effect, default=Effect.ESCALATE)
     severity = models.CharField(_("severity"), max_length=8, choices=Severity, default=Severity.MEDIUM)
     is_enabled = models.BooleanField(_("in use"), default=True)
     problem = models.TextField(_("what cannot be used"), blank=True, editable=False)
@@ -337,15 +340,15 @@ class WebhookEndpoint(models.Model):
     owner = models.ForeignKey(
         ApiClient, models.PROTECT, null=True, blank=True, related_name="webhooks", verbose_name=_("program")
     )
-    url = models.CharField(_("address"), max_length=2000)
-    description = models.CharField(_("description"), max_length=200, blank=True)
+    url = models.CharField(_("address"), max_length=limits.MAX_URL)
+    description = models.CharField(_("description"), max_length=limits.MAX_DESCRIPTION, blank=True)
     types = CheckedJSONField(_("types of events"), default=list, blank=True, help_text=_("Empty: all."))
     # Sealed and not hashed: signing (HMAC) needs the secret itself. Nothing but the verb that makes one shows it.
     secret = SealedField(_("secret"), blank=True, editable=False)
     old_secret = SealedField(_("secret before"), blank=True, editable=False)
     old_secret_until = models.DateTimeField(_("secret before signs until"), null=True, blank=True, editable=False)
     is_enabled = models.BooleanField(_("in use"), default=True)
-    disabled_reason = models.CharField(_("why not in use"), max_length=200, blank=True)
+    disabled_reason = models.CharField(_("why not in use"), max_length=limits.MAX_DELIVERY_ERROR, blank=True)
     pos = models.PositiveBigIntegerField(_("position"), default=0)
     failing_since = models.DateTimeField(_("failing since"), null=True, blank=True)
     last_success_at = models.DateTimeField(_("last success"), null=True, blank=True)
@@ -375,7 +378,7 @@ class WebhookEndpoint(models.Model):
 
     def disable(self, reason: str, *, by: str, at: datetime) -> None:
         """Send no more, for a reason that everybody sees. The caller saves."""
-        self.is_enabled, self.disabled_reason = False, reason[:200]
+        self.is_enabled, self.disabled_reason = False, reason[: limits.MAX_DELIVERY_ERROR]
         self.note("disabled", by=by, at=at, reason=reason)
 
 
@@ -394,14 +397,14 @@ class WebhookDelivery(models.Model):
     endpoint = models.ForeignKey(
         WebhookEndpoint, models.CASCADE, db_index=False, related_name="deliveries", verbose_name=_("webhook")
     )
-    event_id = models.CharField(_("event"), max_length=64)
-    type = models.CharField(_("what"), max_length=48)
+    event_id = models.CharField(_("event"), max_length=limits.MAX_EVENT_ID)
+    type = models.CharField(_("what"), max_length=limits.MAX_EVENT_TYPE)
     pos = models.PositiveBigIntegerField(_("position"), null=True, blank=True)  # a ping has none
-    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.PENDING)
+    status = models.CharField(_("status"), max_length=limits.MAX_WORD, choices=Status, default=Status.PENDING)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)  # since it was last sent anew
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True, blank=True)
     last_code = models.PositiveSmallIntegerField(_("last answer"), null=True, blank=True)
-    last_error = models.CharField(_("last error"), max_length=200, blank=True)
+    last_error = models.CharField(_("last error"), max_length=limits.MAX_DELIVERY_ERROR, blank=True)
     log = CheckedJSONField(_("attempts"), default=list, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 

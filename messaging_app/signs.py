@@ -13,9 +13,11 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import NamedTuple
 
+from config import limits
+
 LOOKS, REPLIES, NOTES, GONE = "looks", "replies", "notes", "gone"
-COUNTS_FOR = {LOOKS: 45.0, REPLIES: 6.0, NOTES: 6.0}
-"""Seconds after which a sign that was not told again is forgotten; `static/js/signs.js` has the same."""
+COUNTS_FOR = {LOOKS: limits.LOOKS_COUNT_FOR, REPLIES: limits.TYPING_COUNTS_FOR, NOTES: limits.TYPING_COUNTS_FOR}
+"""Seconds after which a sign that was not told again is forgotten; the pages forget it as soon."""
 BEHIND_MOST = 64
 """Signs a slow reader may fall behind before it misses some."""
 

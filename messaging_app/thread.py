@@ -11,6 +11,7 @@ from django.db import IntegrityError
 from django.db.models import QuerySet
 
 from agents_app.actors import Actor, ActorKind
+from config import limits
 from config.db import TryAgain
 from config.errors import Conflict, Malformed, NotFound
 from messaging_app import incoming
@@ -141,7 +142,7 @@ def append(
         message_id=words.message_id or uuid4().hex,
         sender_type=sender_type,
         sender_id=str(actor.id or ""),
-        sender_name=_sender_name(words, sender_type, conversation, actor)[: incoming.MAX_NAME],
+        sender_name=_sender_name(words, sender_type, conversation, actor)[: limits.MAX_NAME],
         is_note=is_note,
         content=words.content,
         sent_at=incoming.not_later(words.sent_at or now, now),
@@ -164,7 +165,7 @@ def append(
 
 def in_short(content: str, attached: Sequence[Attachment]) -> str:
     """What a list shows of a message: its words, or the names of what came without any."""
-    return (content if content.strip() else attachments.names(attached))[:200]
+    return (content if content.strip() else attachments.names(attached))[: limits.MAX_PREVIEW]
 
 
 def messages(conversation_id: int, *, notes: bool) -> QuerySet[Message]:

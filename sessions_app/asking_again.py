@@ -13,6 +13,7 @@ from typing import Any
 from agents_app import skills
 from agents_app.actors import ActorKind
 from agents_app.models import Agent, Team
+from config import limits
 from sessions_app import assignment
 from sessions_app.context import asked_again, say
 from sessions_app.errors import Malformed
@@ -80,7 +81,7 @@ def _needed(transfer: Transfer, request: Request) -> dict[str, Any]:
 def _said(turn: Turn, session: ChatSession, transfer: Transfer, request: Request) -> dict[str, Any]:
     """A reason that is not there yet, and what the context adds. The reasons of others stay theirs: each names its actor."""
     package = transfer.context
-    reason = request.reason.strip()[:500]
+    reason = request.reason.strip()[: limits.MAX_REASON]
     reason = "" if reason in {transfer.reason, *(more["reason"] for more in package.get("reasons", []))} else reason
     is_new = say(turn, session, request.extra, urgency=package.get("urgency"))
     if not (is_new or reason):

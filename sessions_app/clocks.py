@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`setting` is of the TANDEM block; `own` names what a tenant, team or bot sets instead or beside it."""
+    """`setting` is of the TANDEM block; `own` names what a tenant, team or bot sets beside it, or a team instead of it.
+
+    Which clocks a tenant sets for itself is not said here: those whose setting a policy has (`agents_app.policies`).
+    """
 
     name: str
     setting: str
@@ -48,6 +51,14 @@ CLOCKS = (
         "it is paused, escalated or ended",
         "each word said begins it anew",
         "TIMEOUT, and the conversation settles; so for what the shop's own people serve in their app",
+    ),
+    Clock(
+        "stretch of history",
+        "HISTORY_GAP",
+        "the last of its messages was said",
+        "somebody opens, asks for or takes what was found",
+        "each word said begins it anew",
+        "over: what is said later, or lies further away in a batch, is another stretch; what a batch brings with it is history",
     ),
     Clock(
         "human session",

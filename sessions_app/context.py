@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
-
 from agents_app.actors import ActorKind
-from config import free_json
+from config import free_json, limits
 from config.clock import utc
 from config.free_json import Unstorable, visible
 from messaging_app import thread
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 VERSION = 2
 MOST_REASONS = 20
 """That a package keeps of those given before or later; each is on record with its operation."""
-MOST_NAME = 200
 """Characters of the name of who said something."""
 WANTED = ("messages", "task_state", "customer", "reason", "suggestion", "promises")
 """What completeness is counted over, each with the same weight."""
@@ -72,7 +69,7 @@ def _wrong(name: str, item: Any) -> str:
 
 
 def _entry(value: Any, by: Actor, at: datetime) -> dict[str, Any]:
-    return {"value": value, "by": str(by.kind), "name": by.name[:MOST_NAME], "at": utc(at)}
+    return {"value": value, "by": str(by.kind), "name": by.name[: limits.MAX_NAME], "at": utc(at)}
 
 
 def added(
@@ -279,7 +276,7 @@ def package(
     `reasons` are those for which it was asked for before.
     """
     conversation = turn.conversation
-    limit = settings.TANDEM["CONTEXT_MESSAGES"]
+    limit = turn.policies.context_messages
     newest = thread.messages(conversation.pk, notes=False).reverse()[:limit]
     said = [
         {

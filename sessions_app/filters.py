@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 
 from agents_app.actors import Actor
 from agents_app.models import Agent, Membership, Team
-from config import clock
+from config import clock, limits
 from config.errors import Malformed
 from config.free_json import is_storable, visible
 from messaging_app import incoming
@@ -116,7 +116,7 @@ def _id_text(most: int) -> Callable[[Any], Any]:
 
 
 def _id(value: Any) -> Any:
-    if not (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18):
+    if not (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= limits.MAX_DIGITS):
         raise ValueError("an id")
     return value
 
@@ -150,11 +150,11 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "labels": _several(_id, MOST_LABELS),
     "owner": _owner,
     "team_id": lambda value: value if isinstance(value, str) and not value else _id(value),
-    "platform": _id_text(incoming.MAX_PLATFORM),
-    "shop_id": _id_text(incoming.MAX_ID),
+    "platform": _id_text(limits.MAX_PLATFORM),
+    "shop_id": _id_text(limits.MAX_ID),
     "needs_human": _flag,
     "waiting_over": _seconds,
-    "search": _text(200),
+    "search": _text(limits.MAX_SEARCH),
 }
 assert set(_CHECKS) == {field.name for field in fields(Filter)}
 

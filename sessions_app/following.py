@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from agents_app.actors import Actor, ActorKind
 from agents_app.scopes import Scope
+from config import limits
 from config.errors import Malformed
 from messaging_app.events import MESSAGE_CREATED, rendered
 from messaging_app.follow import WINDOW, Page, cursor_of, head
@@ -43,7 +44,9 @@ def asked(query: Mapping[str, Any], last_event_id: str = "") -> Asked:
         if type not in EVENT_TYPES and not (type.endswith(".*") and any(t.startswith(type[:-1]) for t in EVENT_TYPES)):
             raise Malformed(f"There are no events of type {type[:60]!r}.")
     conversation = query.get("conversation") or ""
-    if conversation and not (conversation.isascii() and conversation.isdigit() and len(conversation) <= 18):
+    if conversation and not (
+        conversation.isascii() and conversation.isdigit() and len(conversation) <= limits.MAX_DIGITS
+    ):
         raise Malformed("conversation is no id.")
     return Asked(
         after=cursor_of(cursor) if cursor else None,

@@ -23,7 +23,7 @@ from config.api import is_id
 from config.errors import NotFound
 from config.free_json import checked_text
 from messaging_app import incoming
-from messaging_app.batch import Rejected, Row, read_object
+from messaging_app.batch import MAX_SHOWN, Rejected, Row, read_object
 from sessions_app import queries
 from sessions_app.actions import batches, lifecycle, recovery, transfers
 from sessions_app.models import ChatSession, Transfer
@@ -266,4 +266,4 @@ def _row(number: int, message: Any, shop_id: object, platform: str) -> Row | Rej
         )
         values["message_id"] = str(uuid5(NAMESPACE_URL, incoming.clean(told)))
     row = read_object(number, values)
-    return row if isinstance(row, Row) else Rejected(number, row, incoming.clean(str(dict(message)))[:200])
+    return row if isinstance(row, Row) else Rejected(number, row, incoming.clean(str(dict(message)))[:MAX_SHOWN])

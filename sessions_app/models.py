@@ -11,6 +11,7 @@ from django.db.models import Case, F, Q, When
 from django.utils.translation import gettext_lazy as _
 
 from agents_app.models import Agent, ApiClient, Calendar, SkillsField, SlaPolicy, Team, Tenant
+from config import limits
 from config.db import CheckedJSONField, ExactCharField
 from messaging_app.models import Conversation
 from sessions_app.context import readable, sound
@@ -72,11 +73,13 @@ class ChatSession(models.Model):
     )
     kind = ExactCharField(_("type"), max_length=32, choices=_choices(Kind))
     origin = models.CharField(_("origin"), max_length=8, choices=_choices(Origin), default=Origin.OPENED)
-    task = models.CharField(_("task"), max_length=16, choices=_choices(TaskType), default=TaskType.CONSULTATION)
+    task = models.CharField(
+        _("task"), max_length=limits.MAX_WORD, choices=_choices(TaskType), default=TaskType.CONSULTATION
+    )
     priority = models.PositiveSmallIntegerField(_("priority"), choices=[(p.value, p.name) for p in Priority])
     rank = models.PositiveSmallIntegerField(_("rank"), editable=False)
-    status = ExactCharField(_("status"), max_length=16, choices=_choices(Status))
-    paused_from = models.CharField(_("paused from"), max_length=16, blank=True)
+    status = ExactCharField(_("status"), max_length=limits.MAX_WORD, choices=_choices(Status))
+    paused_from = models.CharField(_("paused from"), max_length=limits.MAX_WORD, blank=True)
     on_hold = models.BooleanField(_("paused on request"), default=False)  # waits for resume, not for its turn
     owner_kind = models.CharField(_("owner"), max_length=8, choices=_choices(Owner), blank=True)
     bot = models.ForeignKey(ApiClient, models.PROTECT, null=True, blank=True, verbose_name=_("bot"))
@@ -100,7 +103,7 @@ class ChatSession(models.Model):
     missed_from_seq = models.PositiveBigIntegerField(_("waits since operation"), null=True, blank=True)
     failed_answers = models.PositiveSmallIntegerField(_("failed answers in a row"), default=0)
     outcome = models.CharField(_("outcome"), max_length=32, blank=True)
-    reason = models.CharField(_("reason"), max_length=500, blank=True)
+    reason = models.CharField(_("reason"), max_length=limits.MAX_REASON, blank=True)
     context = CheckedJSONField(_("task state"), default=dict, blank=True)  # as it was opened with
     said = SaidField(_("said about the work"), default=dict, blank=True)  # by whom and when: sessions_app/context.py
     live_key = models.GeneratedField(
@@ -174,13 +177,13 @@ class Transfer(models.Model):
         Conversation, models.PROTECT, related_name="transfers", verbose_name=_("conversation")
     )
     session = models.ForeignKey(ChatSession, models.PROTECT, related_name="transfers", verbose_name=_("session"))
-    kind = ExactCharField(_("kind"), max_length=16, choices=_choices(TransferKind))
+    kind = ExactCharField(_("kind"), max_length=limits.MAX_WORD, choices=_choices(TransferKind))
     status = ExactCharField(
-        _("status"), max_length=16, choices=_choices(TransferStatus), default=TransferStatus.PENDING
+        _("status"), max_length=limits.MAX_WORD, choices=_choices(TransferStatus), default=TransferStatus.PENDING
     )
-    from_kind = models.CharField(_("from"), max_length=16, blank=True)
+    from_kind = models.CharField(_("from"), max_length=limits.MAX_WORD, blank=True)
     from_id = models.BigIntegerField(_("sender"), null=True, blank=True)
-    from_name = models.CharField(_("sender's name"), max_length=200, blank=True)
+    from_name = models.CharField(_("sender's name"), max_length=limits.MAX_NAME, blank=True)
     to_team = models.ForeignKey(Team, models.PROTECT, null=True, blank=True, verbose_name=_("to team"))
     to_agent = models.ForeignKey(
         Agent, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("to agent")
@@ -196,8 +199,8 @@ class Transfer(models.Model):
     offer_round = models.PositiveSmallIntegerField(_("round of offers"), default=1)
     next_round_at = models.DateTimeField(_("next round of offers"), null=True, blank=True)
     needs = SkillsField(_("skills needed"), default=dict, blank=True)
-    reason = models.CharField(_("reason"), max_length=500, blank=True)
-    trigger = models.CharField(_("trigger"), max_length=32, blank=True)
+    reason = models.CharField(_("reason"), max_length=limits.MAX_REASON, blank=True)
+    trigger = models.CharField(_("trigger"), max_length=limits.MAX_TRIGGER, blank=True)
     context = PackageField(_("context package"), default=dict, blank=True)
     requested_at = models.DateTimeField(_("requested"))
     waiting_since = models.DateTimeField(_("waiting since"))
@@ -205,7 +208,7 @@ class Transfer(models.Model):
     deadline = models.DateTimeField(_("deadline"), null=True, blank=True)
     asked_again = models.PositiveIntegerField(_("asked again"), default=0)  # times that nobody had answered in time
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
-    end_reason = models.CharField(_("how it ended"), max_length=500, blank=True)
+    end_reason = models.CharField(_("how it ended"), max_length=limits.MAX_REASON, blank=True)
     served_until = models.DateTimeField(_("served until"), null=True, blank=True)  # the service that began with it
     is_override = models.BooleanField(_("over capacity"), default=False)
     pending_key = models.GeneratedField(
@@ -249,11 +252,11 @@ class AssignmentDecision(models.Model):
     tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, verbose_name=_("tenant"))
     transfer = models.ForeignKey(Transfer, models.CASCADE, related_name="decisions", verbose_name=_("transfer"))
     at = models.DateTimeField(_("when"))
-    strategy = models.CharField(_("strategy"), max_length=16)
+    strategy = models.CharField(_("strategy"), max_length=limits.MAX_WORD)
     chosen = models.ForeignKey(
         Agent, models.PROTECT, null=True, blank=True, db_index=False, related_name="+", verbose_name=_("offered to")
     )
-    why = models.CharField(_("why"), max_length=300, blank=True)
+    why = models.CharField(_("why"), max_length=limits.MAX_ERROR, blank=True)
     candidates = CheckedJSONField(_("candidates"), default=list)
 
     class Meta:
@@ -289,25 +292,25 @@ class Participant(models.Model):
     conversation = models.ForeignKey(
         Conversation, models.PROTECT, related_name="participants", verbose_name=_("conversation")
     )
-    role = models.CharField(_("role"), max_length=16, choices=Role)
-    status = ExactCharField(_("status"), max_length=16, choices=_choices(ParticipantStatus))
+    role = models.CharField(_("role"), max_length=limits.MAX_WORD, choices=Role)
+    status = ExactCharField(_("status"), max_length=limits.MAX_WORD, choices=_choices(ParticipantStatus))
     agent = models.ForeignKey(Agent, models.PROTECT, null=True, blank=True, verbose_name=_("agent"))
-    name = models.CharField(_("name"), max_length=200)
-    contact = models.CharField(_("address or user id"), max_length=200, blank=True)
+    name = models.CharField(_("name"), max_length=limits.MAX_NAME)
+    contact = models.CharField(_("address or user id"), max_length=limits.MAX_CONTACT, blank=True)
     history = models.CharField(
-        _("history shared"), max_length=16, choices=_choices(HistoryMode), default=HistoryMode.NONE
+        _("history shared"), max_length=limits.MAX_WORD, choices=_choices(HistoryMode), default=HistoryMode.NONE
     )
     history_count = models.PositiveIntegerField(_("last messages shared"), default=0)
     history_from_seq = models.PositiveBigIntegerField(_("sees what came from operation"), null=True, blank=True)
     history_from_id = models.BigIntegerField(_("and of its messages from"), null=True, blank=True)
-    token_hash = models.CharField(_("token"), max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001 – unique, NULL once used
-    link_seed = models.CharField(_("seed of the link"), max_length=64, blank=True, editable=False)
+    token_hash = models.CharField(_("token"), max_length=limits.MAX_DIGEST, unique=True, null=True, editable=False)  # noqa: DJ001 – unique, NULL once used
+    link_seed = models.CharField(_("seed of the link"), max_length=limits.MAX_DIGEST, blank=True, editable=False)
     notice_status = ExactCharField(_("notice"), max_length=8, choices=_choices(NoticeStatus), blank=True)
-    notice_error = models.CharField(_("why it was not sent"), max_length=300, blank=True)
+    notice_error = models.CharField(_("why it was not sent"), max_length=limits.MAX_ERROR, blank=True)
     notice_attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)  # with the present link
     notice_due_at = models.DateTimeField(_("next attempt"), null=True, blank=True)
     notice_sent_at = models.DateTimeField(_("notice sent"), null=True, blank=True)
-    invited_by = models.CharField(_("invited by"), max_length=200, blank=True)
+    invited_by = models.CharField(_("invited by"), max_length=limits.MAX_NAME, blank=True)
     invited_at = models.DateTimeField(_("invited"))
     joined_at = models.DateTimeField(_("joined"), null=True, blank=True)
     ended_at = models.DateTimeField(_("left"), null=True, blank=True)
@@ -341,18 +344,18 @@ class GuidedFlow(models.Model):
         Conversation, models.PROTECT, null=True, blank=True, related_name="flows", verbose_name=_("conversation")
     )
     client = models.ForeignKey(ApiClient, models.PROTECT, null=True, blank=True, verbose_name=_("program"))
-    trigger_id = ExactCharField(_("trigger"), max_length=191)
+    trigger_id = ExactCharField(_("trigger"), max_length=limits.MAX_ID)
     status = ExactCharField(_("status"), max_length=24, choices=_choices(FlowStatus), default=FlowStatus.WAITING)
     version = models.PositiveIntegerField(_("version"), default=1)
     pending_question = models.TextField(_("pending question"), blank=True)
     missing_info = CheckedJSONField(_("missing information"), default=list, blank=True)
     answer = models.TextField(_("last answer"), blank=True)
-    last_candidate = models.CharField(_("last candidate"), max_length=191, blank=True)
-    last_notification = models.CharField(_("last notification"), max_length=191, blank=True)
-    failed_reason = models.CharField(_("why it failed"), max_length=500, blank=True)
+    last_candidate = models.CharField(_("last candidate"), max_length=limits.MAX_ID, blank=True)
+    last_notification = models.CharField(_("last notification"), max_length=limits.MAX_ID, blank=True)
+    failed_reason = models.CharField(_("why it failed"), max_length=limits.MAX_REASON, blank=True)
     lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires"))
-    last_move = ExactCharField(_("last move"), max_length=64, blank=True, default="", editable=False)
+    last_move = ExactCharField(_("last move"), max_length=limits.MAX_DIGEST, blank=True, default="", editable=False)
     created_at = models.DateTimeField(_("created"))
     updated_at = models.DateTimeField(_("changed"))
 
@@ -402,7 +405,7 @@ class SlaClock(models.Model):
     calendar = models.ForeignKey(
         Calendar, models.SET_NULL, related_name="+", null=True, blank=True, verbose_name=_("calendar")
     )  # NULL: every hour counts
-    kind = ExactCharField(_("kind"), max_length=16, choices=Kind)
+    kind = ExactCharField(_("kind"), max_length=limits.MAX_WORD, choices=Kind)
     state = ExactCharField(_("state"), max_length=8, choices=State, default=State.RUNNING)
     target = models.DurationField(_("target"))
     warn_after = models.DurationField(_("warning after"))
@@ -460,7 +463,7 @@ class Mail(models.Model):
     status = ExactCharField(_("status"), max_length=8, choices=_choices(MailStatus), default=MailStatus.WAITING)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)  # since it was last put on its way
     due_at = models.DateTimeField(_("next attempt"), null=True, blank=True)
-    error = models.CharField(_("why it was not sent"), max_length=300, blank=True)
+    error = models.CharField(_("why it was not sent"), max_length=limits.MAX_ERROR, blank=True)
     created_at = models.DateTimeField(_("created"))
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
 
@@ -498,7 +501,7 @@ class Batch(models.Model):
     counts = CheckedJSONField(_("counts"), default=dict, blank=True)
     rejections = CheckedJSONField(_("rejected rows"), default=list, blank=True)
     failures = models.PositiveSmallIntegerField(_("failures in a row"), default=0)
-    error = models.CharField(_("why it failed"), max_length=300, blank=True)
+    error = models.CharField(_("why it failed"), max_length=limits.MAX_ERROR, blank=True)
     lease_until = models.DateTimeField(_("worked on until"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     started_at = models.DateTimeField(_("begun"), null=True, blank=True)

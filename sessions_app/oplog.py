@@ -13,7 +13,9 @@ from typing import Any
 from agents_app import office
 from agents_app.actors import ActorKind
 from agents_app.models import Agent, ApiClient, Team
+from agents_app.policies import Policies
 from agents_app.skills import Skills
+from config import limits
 from messaging_app.models import Conversation
 from sessions_app.context import opening, package, say, taken_over
 from sessions_app.errors import FlowMoved, IllegalTransition
@@ -52,38 +54,41 @@ def owner_fields(session: ChatSession) -> dict[str, Any]:
     return {"owner_kind": session.owner_kind, "owner_id": session.owner_id}
 
 
-def deadline(session: ChatSession, now: datetime, transfer: Transfer | None = None) -> datetime | None:
+def deadline(
+    session: ChatSession, now: datetime, policies: Policies, transfer: Transfer | None = None
+) -> datetime | None:
     """When a session times out, if nothing more happens (docs/rules.md, Clocks).
 
     A robot's, and one that the shop's own app serves, when it has been idle; an agent's, a fixed time after the agents got
     it, whatever pauses are in between, but never sooner than its warning; one that waits, after a day, so that nothing waits for ever. The day begins when whoever it was asked of opens.
+    What was grouped is over with its gap.
     """
     if session.status in TERMINAL:
         return None
     if session.status not in LIVE:
-        return now + seconds("WAITING_SESSION_TIMEOUT")
+        return now + policies.waiting_session_timeout
     if session.owner_kind == Owner.AGENT:
-        return max(session.human_until or now + seconds("HUMAN_SESSION_TIMEOUT"), now + _warning())
+        return max(session.human_until or now + policies.human_session_timeout, now + _warning(policies))
     if session.owner_kind == Owner.NOBODY and (session.status == Status.TRANSFERRED or session.origin == Origin.OPENED):
         opens_at = transfer.opens_at if transfer else None
-        return (opens_at or now) + seconds("WAITING_SESSION_TIMEOUT")  # its transfer's deadline comes first
-    return now + seconds("DEFAULT_SESSION_TIMEOUT")
+        return (opens_at or now) + policies.waiting_session_timeout  # its transfer's deadline comes first
+    return now + (policies.history_gap if session.origin == Origin.GROUPED else policies.robot_session_timeout)
 
 
-def _warning() -> timedelta:
+def _warning(policies: Policies) -> timedelta:
     """How long before the end of an agent's session its owner is told."""
-    return min(seconds("HUMAN_SESSION_WARNING"), seconds("HUMAN_SESSION_TIMEOUT"))
+    return min(policies.human_session_warning, policies.human_session_timeout)
 
 
 def _set_deadline(turn: Turn, session: ChatSession) -> None:
     """When it ends by itself, and when its owner is told so."""
-    session.expires_at = deadline(session, turn.now, turn.transfer_of(session))
-    _set_warning(session)
+    session.expires_at = deadline(session, turn.now, turn.policies, turn.transfer_of(session))
+    _set_warning(turn, session)
 
 
-def _set_warning(session: ChatSession) -> None:
+def _set_warning(turn: Turn, session: ChatSession) -> None:
     serves = session.is_live and session.owner_kind == Owner.AGENT
-    session.warns_at = session.expires_at - _warning() if serves and session.expires_at else None
+    session.warns_at = session.expires_at - _warning(turn.policies) if serves and session.expires_at else None
 
 
 def open_row(
@@ -118,12 +123,12 @@ def open_row(
         activated_at=turn.now if status == Status.ACTIVE else None,
         last_activity_at=turn.now,
         missed_from_seq=None if status == Status.ACTIVE else turn.conversation.seq,
-        reason=reason[:500],
+        reason=reason[: limits.MAX_REASON],
         context=context or {},
         said=taken_over(opening(context or {}, by=turn.actor, at=turn.now), *_said_before(turn, kind)),
     )
     if agent:
-        session.human_until = turn.now + seconds("HUMAN_SESSION_TIMEOUT")
+        session.human_until = turn.now + turn.policies.human_session_timeout
     session.set_priority(priority)
     _set_deadline(turn, session)
     session.save(force_insert=True)
@@ -154,6 +159,7 @@ def grouped_row(
     owner: Owner,
     first: datetime,
     last: datetime,
+    policies: Policies,
 ) -> ChatSession:
     """A session found in the messages, not stored yet: ended if it is history, ACTIVE if it is fresh.
 
@@ -177,7 +183,7 @@ def grouped_row(
         last_message_at=last,
     )
     session.set_priority()
-    session.expires_at = deadline(session, last)
+    session.expires_at = deadline(session, last, policies)
     return session
 
 
@@ -215,7 +221,7 @@ def transition(
         session.last_activity_at = turn.now
     if to in TERMINAL:
         session.ended_at = turn.now
-        session.reason = reason[:500] or session.reason
+        session.reason = reason[: limits.MAX_REASON] or session.reason
         turn.sessions.remove(session)
     _set_deadline(turn, session)
     session.save()
@@ -248,7 +254,7 @@ def change_owner(turn: Turn, session: ChatSession, owner: Owner, agent: Agent | 
         _measure(turn, session)
     _own(turn, session, owner, agent)
     if was_agents and owner == Owner.AGENT:  # the time goes on; who is new to it is told of its end, too
-        _set_warning(session)
+        _set_warning(turn, session)
     else:
         _set_deadline(turn, session)
     session.save()
@@ -282,7 +288,7 @@ def _own(turn: Turn, session: ChatSession, owner: Owner, agent: Agent | None) ->
     else:
         session.agent = agent
         if session.owner_kind != Owner.AGENT:
-            session.human_until = turn.now + seconds("HUMAN_SESSION_TIMEOUT")
+            session.human_until = turn.now + turn.policies.human_session_timeout
     session.owner_kind = owner
 
 
@@ -328,7 +334,7 @@ def ask(
     transfer.needs, transfer.refused_by = dict(needs or {}), list(refused_by)
     if kind != TransferKind.HANDOVER:  # between agents: who asks is there
         _mind_the_hours(turn, session, transfer)
-    transfer.deadline = _after_opening(transfer) or turn.now + seconds("TRANSFER_TIMEOUT")
+    transfer.deadline = _after_opening(turn, transfer) or turn.now + turn.policies.transfer_timeout
     transfer.save(force_insert=True)
     turn.transfers.append(transfer)
     turn.record(
@@ -349,7 +355,7 @@ def ask(
 def readdress(turn: Turn, transfer: Transfer, *, reason: str) -> None:
     """The one agent whom a transfer asked cannot answer it: it asks the team, or the tenant's queue, with its whole time."""
     session = _to_everybody(turn, transfer)
-    transfer.deadline = max(transfer.deadline or turn.now, turn.now + seconds("TRANSFER_TIMEOUT"))
+    transfer.deadline = max(transfer.deadline or turn.now, turn.now + turn.policies.transfer_timeout)
     transfer.save(update_fields=["to_agent", "to_team", "deadline"])
     turn.record(
         "transfer.readdressed",
@@ -373,8 +379,8 @@ def ask_again(turn: Turn, transfer: Transfer, *, reason: str, declined_by: int |
     transfer.refused_by, transfer.next_round_at = [declined_by] if declined_by else [], None
     _mind_the_hours(turn, session, transfer)
     is_closed = not transfer.is_open_at(turn.now)
-    pause = pause_after(transfer.asked_again, seconds("TRANSFER_TIMEOUT"))
-    transfer.deadline = (_after_opening(transfer) if is_closed else None) or turn.now + pause
+    pause = pause_after(transfer.asked_again, turn.policies.transfer_timeout)
+    transfer.deadline = (_after_opening(turn, transfer) if is_closed else None) or turn.now + pause
     transfer.save(
         update_fields=["asked_again", "to_agent", "to_team", "refused_by", "next_round_at", "opens_at", "deadline"]
     )
@@ -419,19 +425,19 @@ def _mind_the_hours(turn: Turn, session: ChatSession, transfer: Transfer) -> Non
     transfer.opens_at = closing.opens_at
     expires_at = session.expires_at if session.owner_kind == Owner.NOBODY else None
     if closing.opens_at and expires_at and expires_at > turn.now:
-        session.expires_at = closing.opens_at + min(expires_at - turn.now, seconds("WAITING_SESSION_TIMEOUT"))
+        session.expires_at = closing.opens_at + min(expires_at - turn.now, turn.policies.waiting_session_timeout)
         session.save(update_fields=["expires_at"])
 
 
-def _after_opening(transfer: Transfer) -> datetime | None:
+def _after_opening(turn: Turn, transfer: Transfer) -> datetime | None:
     """The deadline of what is asked for while it is closed: one time-out after the opening for it, and for each before it.
 
     None where it is open. Nobody waits for longer than a session does, so that no more than so many are counted.
     """
     if transfer.opens_at is None:
         return None
-    each = seconds("TRANSFER_TIMEOUT")
-    most = max(1, seconds("WAITING_SESSION_TIMEOUT") // each) if each else 1
+    each = turn.policies.transfer_timeout
+    most = max(1, turn.policies.waiting_session_timeout // each) if each else 1
     before = Transfer.objects.filter(
         tenant_id=transfer.tenant_id, status=TransferStatus.PENDING, to_team=transfer.to_team
     ).exclude(kind=TransferKind.HANDOVER)
@@ -496,9 +502,9 @@ def _new(
         status=status,
         from_kind=session.owner_kind or turn.actor.kind.value,
         from_id=session.owner_id,
-        from_name=(sender.name if sender else turn.actor.name)[:200],
-        reason=reason[:500],
-        trigger=trigger[:32],
+        from_name=(sender.name if sender else turn.actor.name)[: limits.MAX_NAME],
+        reason=reason[: limits.MAX_REASON],
+        trigger=trigger[: limits.MAX_TRIGGER],
         context=package(turn, session, reason=reason, reason_by=reason_by, trigger=trigger, reasons=reasons),
         requested_at=turn.now,
         waiting_since=turn.conversation.waiting_since or turn.now,
@@ -520,7 +526,7 @@ def end_transfer(
     transfer.status = status
     transfer.accepted_by = agent
     transfer.ended_at = turn.now
-    transfer.end_reason = reason[:500]
+    transfer.end_reason = reason[: limits.MAX_REASON]
     transfer.is_override = bool(override)
     transfer.offered_to = transfer.offer_expires_at = None
     transfer.save()
@@ -650,7 +656,7 @@ def _await_notice(turn: Turn, participant: Participant) -> None:
 def end_notice(turn: Turn, participant: Participant, *, channel: str = "", error: str = "") -> None:
     """A notice went out, or could not. The reason stays on the row: it may hold an address, the record must not."""
     participant.notice_status = NoticeStatus.FAILED if error else NoticeStatus.SENT
-    participant.notice_error = error[:300]
+    participant.notice_error = error[: limits.MAX_ERROR]
     participant.notice_due_at = None
     participant.notice_sent_at = participant.notice_sent_at if error else turn.now
     participant.save()
@@ -698,7 +704,7 @@ def queue_mail_again(turn: Turn, mail: Mail) -> None:
 def end_mail(turn: Turn, mail: Mail, *, error: str = "") -> None:
     """It went out, or could not. The reason stays on the row: it may hold an address, the record must not."""
     mail.status = MailStatus.FAILED if error else MailStatus.SENT
-    mail.error, mail.due_at = error[:300], None
+    mail.error, mail.due_at = error[: limits.MAX_ERROR], None
     mail.sent_at = mail.sent_at if error else turn.now
     mail.save()
     if error:

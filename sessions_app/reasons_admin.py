@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from agents_app.actors import Actor, agent_actor
 from agents_app.admin import agent_of, is_supervisor
+from config import limits
 from config.errors import DomainError
 
 
@@ -35,7 +36,10 @@ def acting(request: HttpRequest) -> Actor:
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(
-        label=_("Reason"), max_length=500, help_text=_("It goes on record."), widget=UnfoldAdminTextInputWidget
+        label=_("Reason"),
+        max_length=limits.MAX_REASON,
+        help_text=_("It goes on record."),
+        widget=UnfoldAdminTextInputWidget,
     )
 
 

@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 
 from agents_app.actors import Actor
 from agents_app.shared import Sharing, held_by, must_keep, of_one_holder, seen_by
+from config import limits
 from config.db import TryAgain, locked, retried
 from config.errors import Conflict, Malformed, NameTaken, NotFound
 from messaging_app.desk_models import SavedView
@@ -123,8 +124,8 @@ def delete_view(*, actor: Actor, view_id: int) -> None:
 
 def checked_name(name: str) -> str:
     """Raises `Malformed`."""
-    if not name.strip() or len(name.strip()) > 60 or not name.strip().isprintable():
-        raise Malformed("A saved view’s name has 1 to 60 visible characters.")
+    if not name.strip() or len(name.strip()) > limits.MAX_VIEW_NAME or not name.strip().isprintable():
+        raise Malformed(f"A saved view’s name has 1 to {limits.MAX_VIEW_NAME} visible characters.")
     return name.strip()
 
 

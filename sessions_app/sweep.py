@@ -13,7 +13,7 @@ from functools import partial
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from agents_app import loops, presence
+from agents_app import loops, policies, presence
 from agents_app.actors import system_actor
 from agents_app.models import Tenant
 from config import clock
@@ -28,7 +28,6 @@ from sessions_app.assignment.strategies import Candidate, Case
 from sessions_app.assignment.teams import Teams
 from sessions_app.models import ChatSession, GuidedFlow, SlaClock, Transfer
 from sessions_app.states import FLOW_OPEN, LIVE, OPEN, Owner, TransferStatus
-from sessions_app.turn import seconds
 
 CHUNK = 1000
 LOOP, DRAINS, OFFERS = "sweep", "drain", "offers"
@@ -58,13 +57,12 @@ def due(limit: int = CHUNK) -> set[tuple[int, int]]:
 
 
 def forgotten(now: datetime) -> QuerySet[Conversation]:
-    """Where a customer's words have lain for `GROUP_AFTER` without anybody who could answer, and nobody was called."""
-    asked_for = list(Tenant.objects.filter(unanswered=Tenant.Unanswered.FLAG).values_list("pk", flat=True))
+    """Where a customer's words have lain for `group_after` without anybody who could answer, and nobody was called."""
+    asked_for = Tenant.objects.filter(unanswered=Tenant.Unanswered.FLAG).values_list("pk", "policies")
     return Conversation.objects.filter(
+        policies.overdue("unanswered_since", now, lambda own: own.group_after, asked_for),
         unanswered.nobodys(),
-        tenant__in=asked_for,
         needs_human=False,
-        unanswered_since__lte=now - seconds("GROUP_AFTER"),
     )
 
 

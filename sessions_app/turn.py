@@ -13,10 +13,12 @@ from typing import Any
 
 from django.conf import settings
 
+from agents_app import policies
 from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent, Tenant
 from agents_app.office import Closing
-from config import clock
+from agents_app.policies import Policies
+from config import clock, limits
 from config.db import locked
 from messaging_app import stream
 from messaging_app.models import Conversation, Operation
@@ -24,19 +26,16 @@ from sessions_app.errors import NotFound
 from sessions_app.models import ChatSession, GuidedFlow, SlaClock, Transfer
 from sessions_app.states import FLOW_BLOCKING, FLOW_OPEN, OPEN, FlowStatus, Owner, Status, TransferStatus
 
-LONGEST_PAUSE = timedelta(hours=1)
-"""Between two times that the same transfer is asked again; longer only where `TRANSFER_TIMEOUT` is."""
-
 
 def seconds(name: str) -> timedelta:
-    """A time span of the domain, by its name in settings.TANDEM."""
+    """A time span that is the whole installation's, by its name in settings.TANDEM; a tenant's are `Turn.policies`."""
     return timedelta(seconds=settings.TANDEM[name])
 
 
 def pause_after(times: int, patience: timedelta) -> timedelta:
     """How long what has been asked again so many times waits for the next: 1, 2, 4 … times its `patience`. Pure."""
     doubled: int = 2 ** min(times - 1, 20)
-    return max(patience, min(patience * doubled, LONGEST_PAUSE))
+    return max(patience, min(patience * doubled, limits.LONGEST_PAUSE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +67,7 @@ class Turn:
     flows: list[GuidedFlow]  # those that block
     previews: list[GuidedFlow]  # those that do not, and have not ended
     clocks: list[SlaClock] = field(default_factory=list)  # those that have not ended
+    policies: Policies = field(default_factory=Policies)  # of the tenant
     rule: str = ""
     operations: list[Operation] = field(default_factory=list)
     agents: dict[int, Agent] = field(default_factory=dict)  # locked
@@ -78,7 +78,7 @@ class Turn:
 
     @property
     def tenant(self) -> Tenant:
-        """Its policies; read only when a transfer asks for them."""
+        """Its row; read only when a transfer asks for it."""
         self._tenant = self._tenant or Tenant.objects.get(pk=self.conversation.tenant_id)
         return self._tenant
 
@@ -177,7 +177,7 @@ def lock(actor: Actor, conversation_id: int, *, known_only: bool = True) -> Turn
     clock with it, if nobody changes the row meanwhile.
     """
     rows = Conversation.objects.filter(pk=conversation_id, tenant_id=actor.tenant_id)
-    conversation = locked(rows.annotate(db_now=clock.DbNow())).first()
+    conversation = locked(policies.beside(rows.annotate(db_now=clock.DbNow()))).first()
     if conversation is None or (actor.conversation_id or conversation.pk) != conversation.pk:
         raise NotFound("There is no such conversation.")
     sessions = ChatSession.objects.filter(conversation=conversation, status__in=sorted(OPEN))
@@ -196,6 +196,7 @@ def lock(actor: Actor, conversation_id: int, *, known_only: bool = True) -> Turn
         flows=[flow for flow in open_flows if flow.status in FLOW_BLOCKING],
         previews=[flow for flow in open_flows if flow.status == FlowStatus.READY],
         clocks=_clocks(open_sessions),
+        policies=policies.on(conversation),
     )
 
 

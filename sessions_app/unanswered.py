@@ -26,11 +26,12 @@ from django.db.models import Max, Q, QuerySet
 
 from agents_app import presence
 from agents_app.models import Tenant
+from config import limits
 from messaging_app.events import MESSAGE_CREATED
 from messaging_app.models import Controller, Conversation, Message, Operation, ReadCursor
 from sessions_app import oplog
 from sessions_app.states import Owner
-from sessions_app.turn import Turn, seconds
+from sessions_app.turn import Turn
 
 FLAG = "no_answer"
 """The kind of need of a conversation whose customer waits for an answer that is nobody's to give."""
@@ -95,7 +96,7 @@ def _told(since: datetime | None) -> str | None:
 
 def _oldest(turn: Turn, since: datetime | None) -> datetime | None:
     """When the oldest arrived of what has waited for an answer since then, and does still."""
-    for _, arrived in _open(turn.conversation, since, turn.operations):
+    for _, arrived in _open(turn, since):
         return arrived
     return None
 
@@ -103,7 +104,12 @@ def _oldest(turn: Turn, since: datetime | None) -> datetime | None:
 def named_by(conversation: Conversation, message_id: str) -> int | None:
     """The customer's message that is answered, alone, by what has this id; None for any other id."""
     name = message_id.removeprefix(ANSWER)
-    if name == message_id or not (name.isascii() and name.isdecimal()) or name.startswith("0") or len(name) > 18:
+    if (
+        name == message_id
+        or not (name.isascii() and name.isdecimal())
+        or name.startswith("0")
+        or len(name) > limits.MAX_DIGITS
+    ):
         return None
     asked = Message.objects.filter(pk=int(name), conversation=conversation, sender_type=_Sender.CUSTOMER)
     return asked.values_list("pk", flat=True).first()
@@ -112,33 +118,27 @@ def named_by(conversation: Conversation, message_id: str) -> int | None:
 def owed(turn: Turn) -> list[Message]:
     """What the customer said and nobody has answered, by when it arrived; the newest `LOOKED_AT` of it."""
     since = turn.conversation.unanswered_since
-    newest = islice(_open(turn.conversation, since, turn.operations, newest_first=True), LOOKED_AT)
+    newest = islice(_open(turn, since, newest_first=True), LOOKED_AT)
     return [message for message, _ in newest][::-1]
 
 
-def _open(
-    conversation: Conversation,
-    since: datetime | None,
-    operations: Sequence[Operation] = (),
-    *,
-    newest_first: bool = False,
-) -> Iterator[tuple[Message, datetime]]:
-    """The customer's words that have waited since then, with when they arrived. `operations` are not stored yet."""
+def _open(turn: Turn, since: datetime | None, *, newest_first: bool = False) -> Iterator[tuple[Message, datetime]]:
+    """The customer's words that have waited since then, with when they arrived."""
     if since is None:
         return
+    conversation = turn.conversation
     here = Operation.objects.filter(conversation=conversation, at__lt=since).order_by("-at", "-seq")
     before = here.values_list("seq", flat=True).first() or 0
     asked = _said(conversation).filter(
-        sender_type=_Sender.CUSTOMER, seq__gt=before, sent_at__gte=since - seconds("LATE_MESSAGE")
+        sender_type=_Sender.CUSTOMER, seq__gt=before, sent_at__gte=since - turn.policies.late_message
     )
     order = ("-seq", "-pk") if newest_first else ("seq", "pk")
     for part in batched(asked.order_by(*order).iterator(LOOKED_AT), LOOKED_AT):
-        yield from _unanswered(conversation, part, since, operations)
+        yield from _unanswered(turn, part, since)
 
 
-def _unanswered(
-    conversation: Conversation, asked: Sequence[Message], since: datetime, operations: Sequence[Operation]
-) -> Iterator[tuple[Message, datetime]]:
+def _unanswered(turn: Turn, asked: Sequence[Message], since: datetime) -> Iterator[tuple[Message, datetime]]:
+    conversation, policies = turn.conversation, turn.policies
     names = {f"{ANSWER}{message.pk}": message.pk for message in asked}
     known = _said(conversation).filter(tenant_id=conversation.tenant_id, platform=conversation.platform)
     by_name = known.filter(message_id__in=names, sender_type__in=ANSWERS).values_list("message_id", flat=True)
@@ -146,12 +146,12 @@ def _unanswered(
     earliest = min(message.sent_at for message in asked)
     answers = _said(conversation).filter(sender_type__in=ANSWERS, sent_at__gte=earliest)
     by_time = list(answers.order_by("-sent_at", "-pk")[:LOOKED_AT])
-    came = _arrivals(conversation, {message.seq for message in (*asked, *by_time)}, operations)
-    by_time = [answer for answer in by_time if _counts_by_time(conversation, answer, came)]
+    came = _arrivals(conversation, {message.seq for message in (*asked, *by_time)}, turn.operations)
+    by_time = [answer for answer in by_time if _counts_by_time(turn, answer, came)]
     for message in asked:
         type, arrived = came.get(message.seq, (MESSAGE_CREATED, since))  # forgotten: it waits since then at least
         is_row = type == GROUPED
-        late = seconds("DEFAULT_SESSION_TIMEOUT" if is_row else "LATE_MESSAGE")
+        late = policies.history_gap if is_row else policies.late_message
         if message.pk in answered or arrived - message.sent_at > late:
             continue
         said = (message.sent_at, message.pk)
@@ -159,11 +159,11 @@ def _unanswered(
             yield message, arrived
 
 
-def _counts_by_time(conversation: Conversation, answer: Message, came: dict[int, tuple[str, datetime]]) -> bool:
+def _counts_by_time(turn: Turn, answer: Message, came: dict[int, tuple[str, datetime]]) -> bool:
     """What a batch brought, or the shop's people said in their own app; unless it names what it answers."""
     type, arrived = came.get(answer.seq, ("", answer.sent_at))
-    is_shops = answer.sender_type == _Sender.SHOP and arrived - answer.sent_at <= seconds("LATE_MESSAGE")
-    return (type == GROUPED or is_shops) and named_by(conversation, answer.message_id) is None
+    is_shops = answer.sender_type == _Sender.SHOP and arrived - answer.sent_at <= turn.policies.late_message
+    return (type == GROUPED or is_shops) and named_by(turn.conversation, answer.message_id) is None
 
 
 def _said(conversation: Conversation) -> QuerySet[Message]:
@@ -191,7 +191,7 @@ def mind(turn: Turn, *, had_turn: bool) -> None:
     since = conversation.unanswered_since
     if since is None or not is_nobodys(conversation):
         return
-    is_over = since <= turn.now - seconds("GROUP_AFTER")
+    is_over = since <= turn.now - turn.policies.group_after
     if (had_turn or is_over) and turn.tenant.unanswered == Tenant.Unanswered.FLAG:
         need = {"effect": "flag", "kind": FLAG, "reason": "the customer waits for an answer", "by_kind": ""}
         oplog.flag(turn, need, waiting_since=since)

@@ -20,12 +20,13 @@ import puremagic
 from django.conf import settings
 from PIL import Image, ImageOps
 
+from config import limits
 from config.uploads import too_large
 from messaging_app.attachments import recordings
 from messaging_app.attachments.errors import FileDamaged, FileEmpty, FileTypeRefused, ImageTooLarge
 from messaging_app.attachments.models import SIDE
 
-PIECE = 64 * 1024
+PIECE = limits.PIECE
 PREVIEW_TYPE = "image/webp"
 WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from agents_app.models import Tenant
+from config import limits
 from config.db import ExactCharField
 
 SIDE = 480
@@ -38,18 +39,18 @@ class Attachment(models.Model):
         help_text=_("Empty until it is sent."),
     )
     place = models.PositiveSmallIntegerField(_("place in the message"), default=0)
-    name = models.CharField(_("name"), max_length=200)
+    name = models.CharField(_("name"), max_length=limits.MAX_NAME)
     media_type = models.CharField(_("type"), max_length=100)
     size = models.PositiveBigIntegerField(_("bytes"))
-    sha256 = models.CharField(_("digest"), max_length=64)
+    sha256 = models.CharField(_("digest"), max_length=limits.MAX_DIGEST)
     width = models.PositiveIntegerField(_("width"), null=True, blank=True)
     height = models.PositiveIntegerField(_("height"), null=True, blank=True)
     has_preview = models.BooleanField(_("has a preview"), default=False)
     storage_key = ExactCharField(_("place in the store"), max_length=100, editable=False)
-    uploader_kind = models.CharField(_("uploaded by"), max_length=16)
+    uploader_kind = models.CharField(_("uploaded by"), max_length=limits.MAX_WORD)
     uploader_id = models.BigIntegerField(_("uploader"), default=0)  # 0 for a customer, who has no row
-    uploader_name = models.CharField(_("uploader's name"), max_length=200, blank=True)
-    client_id = ExactCharField(_("uploader's own id"), max_length=191)
+    uploader_name = models.CharField(_("uploader's name"), max_length=limits.MAX_NAME, blank=True)
+    client_id = ExactCharField(_("uploader's own id"), max_length=limits.MAX_ID)
     created_at = models.DateTimeField(_("uploaded"))
 
     class Meta:

@@ -23,6 +23,8 @@ from config.errors import Malformed
 from messaging_app.detection import expressions
 from messaging_app.detection.expressions import Refused
 
+EXCERPT = 80
+"""Characters of a phrase that a refusal repeats."""
 MAX_TEXT = 4_000
 """Characters of a message that are looked at. Whoever needs a human says so before that."""
 MAX_PHRASE = 2_000
@@ -316,4 +318,4 @@ def _source(phrase: str) -> str:
 
 
 def _short(phrase: str) -> str:
-    return phrase if len(phrase) <= 80 else f"{phrase[:77]}..."
+    return phrase if len(phrase) <= EXCERPT else f"{phrase[: EXCERPT - 3]}..."

@@ -22,7 +22,7 @@ from django.db.models import Exists, F, OuterRef, Q
 
 from agents_app import loops
 from agents_app.scopes import Scope, scopes_of
-from config import clock
+from config import clock, limits
 from config.db import locked, retried
 from messaging_app.events import rendered
 from messaging_app.models import Operation, WebhookDelivery, WebhookEndpoint
@@ -211,7 +211,7 @@ def _record(sent: WebhookDelivery, answer: Answer) -> None:
             return
         now = clock.now()
         delivery.log = [*delivery.log, _line(answer, now)][-LOGGED:]
-        delivery.last_code, delivery.last_error = answer.code, answer.error[:200]
+        delivery.last_code, delivery.last_error = answer.code, answer.error[: limits.MAX_DELIVERY_ERROR]
         if answer.is_success:
             delivery.status, delivery.next_attempt_at = Status.DELIVERED, None
             delivery.attempts += 1

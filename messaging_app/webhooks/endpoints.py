@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 
 from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent
-from config import clock
+from config import clock, limits
 from config.db import locked, retried
 from config.errors import Conflict, Forbidden, Malformed, NotFound
 from messaging_app.models import Operation, StreamHead, WebhookDelivery, WebhookEndpoint
@@ -27,6 +27,8 @@ from messaging_app.webhooks.post import new_secret
 MOST_ENDPOINTS = 20
 """Of one integrator, or of a tenant's administrators."""
 MOST_TYPES = 50
+MAX_TYPE = 64
+"""Characters of what names types of events."""
 OLD_SECRET_SECONDS = 24 * 3600
 """How long the secret before goes on signing beside a new one."""
 MARGIN = timedelta(minutes=1)
@@ -90,7 +92,7 @@ def create_endpoint(*, actor: Actor, url: str, types: Sequence[str] = (), descri
             owner_id=owner_id,
             url=_checked_url(url),
             types=_checked_types(types),
-            description=description[:200],
+            description=description[: limits.MAX_DESCRIPTION],
             secret=new_secret(),
             pos=StreamHead.objects.filter(tenant_id=actor.tenant_id).values_list("pos", flat=True).first() or 0,
         )
@@ -122,7 +124,7 @@ def change_endpoint(
             endpoint.types = _checked_types(types)
             endpoint.note("types changed", by=_by(actor), at=now, types=endpoint.types)
         if description is not None:
-            endpoint.description = description[:200]
+            endpoint.description = description[: limits.MAX_DESCRIPTION]
         if is_enabled is False and endpoint.is_enabled:
             endpoint.disable(f"Switched off by {_by(actor)}.", by=_by(actor), at=now)
         if is_enabled is True and not endpoint.is_enabled:
@@ -235,7 +237,7 @@ def _position_before(tenant_id: int, moment: datetime) -> int:
 
 
 def _checked_url(url: str) -> str:
-    if len(url) > 2000:
+    if len(url) > limits.MAX_URL:
         raise Malformed("The address is too long.")
     guard.checked(url)
     return url
@@ -244,6 +246,6 @@ def _checked_url(url: str) -> str:
 def _checked_types(types: Sequence[str]) -> list[str]:
     if isinstance(types, str) or len(types) > MOST_TYPES:
         raise Malformed(f"Name at most {MOST_TYPES} types of events.")
-    if wrong := [type for type in types if len(str(type)) > 64 or not TYPE.fullmatch(str(type))]:
+    if wrong := [type for type in types if len(str(type)) > MAX_TYPE or not TYPE.fullmatch(str(type))]:
         raise Malformed(f"No type of event: {wrong[0]!r}. It is like message.created, or session.* for all of a kind.")
     return list(dict.fromkeys(types))

@@ -21,6 +21,7 @@ import httpcore
 import httpx
 from standardwebhooks import Webhook
 
+from config import limits
 from messaging_app.webhooks import guard
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ SECONDS = 10.0
 """From the connection to the end of the answer. Only the resolver is not bound by it."""
 KEPT = 1000
 """Bytes of an answer that the log keeps."""
-MOST_READ = 64 * 1024
+MOST_READ = limits.MAX_ANSWER
 """Bytes of an answer's body that are read; a longer answer counts, and ends the connection. Its head may have 100 KiB (h11)."""
 
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "Tandem-Webhooks/1", "Accept-Encoding": "identity"}
@@ -116,7 +117,7 @@ def _verdict(code: int, cut: str) -> str:
         return f"HTTP {code}: redirects are not followed"
     if not 200 <= code < 300:
         return f"HTTP {code}"
-    return f"HTTP {code}, but the answer was cut off. {cut}"[:200] if cut else ""
+    return f"HTTP {code}, but the answer was cut off. {cut}"[: limits.MAX_DELIVERY_ERROR] if cut else ""
 
 
 def _beginning(response: httpcore.Response) -> tuple[str, str]:
@@ -142,6 +143,6 @@ def _reason(failure: Exception) -> str:
     if isinstance(failure, httpcore.TimeoutException):
         return f"No answer within {SECONDS:g} s"
     if isinstance(failure, httpcore.NetworkError | httpcore.ProtocolError):
-        return f"The connection failed: {failure}"[:200]
+        return f"The connection failed: {failure}"[: limits.MAX_DELIVERY_ERROR]
     log.error("a webhook could not be sent", exc_info=failure)
     return f"Not sent: {type(failure).__name__}"

@@ -12,6 +12,7 @@ from uuid import uuid4
 from django.db import IntegrityError
 
 from agents_app.actors import Actor
+from config import limits
 from config.db import TryAgain
 from config.errors import DomainError
 from messaging_app import incoming
@@ -101,7 +102,7 @@ def enter_upload(
             storage_key=key,
             uploader_kind=actor.kind.value,
             uploader_id=actor.pk,
-            uploader_name=actor.name[:200],
+            uploader_name=actor.name[: limits.MAX_NAME],
             client_id=client_id or uuid4().hex,
             created_at=turn.now,
         )

@@ -25,17 +25,19 @@ from django.db.models import F, Q
 from agents_app import loops
 from agents_app.actors import Actor, ActorKind, client_actor
 from agents_app.scopes import Scope
-from config import clock
+from config import clock, limits
 from config.db import retried
 from config.errors import Busy, Forbidden
 from config.threads import Threads
 from messaging_app.batch import Rejected, Row, read_line
-from sessions_app.actions.batches import Report, ingest_batch, must_be_allowed, newest_session
+from sessions_app.actions.batches import Report, fresh_since, ingest_batch, must_be_allowed, newest_session
 from sessions_app.models import Batch
 
 log = logging.getLogger(__name__)
 
 LOOP, FORGETTING = "batches", "forget-batches"
+ENDED_AT_ONCE = 1000
+"""Ended batches that are tidied up at once."""
 SMALL = 1000
 """Lines. A batch of so many is stored while its sender waits."""
 SHOWN = 100
@@ -66,10 +68,11 @@ def _must_be_its_own(actor: Actor, lines: Iterable[bytes]) -> None:
     """
     if actor.kind != ActorKind.BOT and actor.may(Scope.INBOUND):
         return
+    since = fresh_since(actor)
     for row in _rows(lines, 1):
         if isinstance(row, Row):
             try:
-                must_be_allowed(actor, row)
+                must_be_allowed(actor, row, since)
             except Forbidden as error:
                 raise Forbidden(f"Line {row.line}: {error}", line=row.line) from None
 
@@ -122,15 +125,15 @@ def work_off(batch_id: int) -> None:
         _end(batch_id, State.DONE)
     except Exception as error:
         log.exception("batch %s stopped; it goes on where it was", batch_id)
-        _put_off(batch_id, "" if isinstance(error, Busy) else f"{type(error).__name__}: {error}"[:300])
+        _put_off(batch_id, "" if isinstance(error, Busy) else f"{type(error).__name__}: {error}"[: limits.MAX_ERROR])
 
 
 def forget() -> int:
     """Drop batches that ended long ago, and files that a worker had no time to drop; returns how many batches."""
     ended = Batch.objects.filter(loops.not_put_off(FORGETTING, "pk"), ended_at__isnull=False)
-    left = ended.filter(state=State.DONE).exclude(file="").values_list("tenant_id", "pk")[:1000]
+    left = ended.filter(state=State.DONE).exclude(file="").values_list("tenant_id", "pk")[:ENDED_AT_ONCE]
     deque(loops.each(FORGETTING, left, _forget_file), maxlen=0)
-    old = ended.filter(ended_at__lt=clock.now() - KEPT).values_list("tenant_id", "pk")[:1000]
+    old = ended.filter(ended_at__lt=clock.now() - KEPT).values_list("tenant_id", "pk")[:ENDED_AT_ONCE]
     return sum(loops.each(FORGETTING, old, _forget_batch))
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from hashlib import sha256
 from itertools import batched
 from typing import Any
@@ -21,9 +20,11 @@ from django.conf import settings
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, connection, transaction
 from django.db.models import Max, Q
 
-from agents_app import loops
+from agents_app import loops, policies
 from agents_app.actors import Actor, ActorKind, system_actor
-from config import clock
+from agents_app.models import Tenant
+from agents_app.policies import Policies
+from config import clock, limits
 from config.db import TryAgain, locked, retried
 from config.errors import Busy, DomainError
 from messaging_app import stream
@@ -49,7 +50,7 @@ from sessions_app.models import ChatSession
 from sessions_app.settle import controller_of, desk_order, settle
 from sessions_app.shape import taking
 from sessions_app.states import LIVE, OPEN, TERMINAL, Kind, Origin, Owner, Status
-from sessions_app.turn import Turn, seconds
+from sessions_app.turn import Turn
 
 log = logging.getLogger(__name__)
 
@@ -156,14 +157,16 @@ def _allowed(actor: Actor, part: Iterable[Row | Rejected | None], report: Report
     return good
 
 
-def must_be_allowed(actor: Actor, row: Row) -> None:
+def fresh_since(actor: Actor) -> datetime:
+    """What was said later is said now; whatever is older is history."""
+    tenant = Tenant.objects.only("policies").get(pk=actor.tenant_id)
+    return clock.now() - policies.of(tenant).history_gap
+
+
+def must_be_allowed(actor: Actor, row: Row, fresh_since: datetime) -> None:
     """Before a batch is taken: whether a program may bring this row, as things stand. Raises `Forbidden`."""
     access.may_bring(actor, row.sender_type)
-    if (
-        actor.kind != ActorKind.BOT
-        or row.sender_type != Message.Sender.BOT
-        or row.sent_at <= clock.now() - seconds("DEFAULT_SESSION_TIMEOUT")
-    ):
+    if actor.kind != ActorKind.BOT or row.sender_type != Message.Sender.BOT or row.sent_at <= fresh_since:
         return
     refusal = Forbidden(
         "It is not this bot's turn, or not in this epoch. What it says now needs both; history does not."
@@ -277,7 +280,7 @@ def _in_turn(turn: Turn, rows: list[Row], report: Report) -> list[Row]:
     """A bot's answers of now are under the rules of a bot that speaks now: its turn, and the epoch it was given."""
     if turn.actor.kind != ActorKind.BOT:
         return rows
-    fresh_since, good = turn.now - seconds("DEFAULT_SESSION_TIMEOUT"), []
+    fresh_since, good = turn.now - turn.policies.history_gap, []
     for row in rows:
         if row.sender_type != Message.Sender.BOT or row.sent_at <= fresh_since or speaks(turn, row.epoch):
             good.append(row)
@@ -296,7 +299,7 @@ def _on_time(rows: list[Row], now: datetime) -> list[Row]:
 
 def _history(actor: Actor, rows: list[Row], report: Report) -> dict[int, list[Row]]:
     """Store what is history in bulk; returns the rows of conversations that are alive, to be stored one by one."""
-    now, gap = clock.now(), seconds("DEFAULT_SESSION_TIMEOUT")
+    now = clock.now()
     rows = _unknown(actor.tenant_id, _on_time(rows, now), report)  # what is known makes no conversation
     conversations = _lock_conversations(actor.tenant_id, by_conversation(rows))
     unknown = by_conversation(_unknown(actor.tenant_id, rows, report))
@@ -306,23 +309,24 @@ def _history(actor: Actor, rows: list[Row], report: Report) -> dict[int, list[Ro
             "conversation_id", flat=True
         )
     )
+    own = next((policies.on(conversation) for conversation in conversations.values()), Policies())
     later: dict[int, list[Row]] = {}
     work: list[tuple[Conversation, list[Row]]] = []
     for key, new in unknown.items():
         conversation = conversations[key]
-        if conversation.pk in alive or conversation.unanswered_since or new[-1].sent_at + gap > now:
+        if conversation.pk in alive or conversation.unanswered_since or new[-1].sent_at + own.history_gap > now:
             later[conversation.pk] = new
         else:
             work.append((conversation, new))
     if work:
-        _store_history(actor, work, gap, now, report)
+        _store_history(actor, work, own, now, report)
     return later
 
 
 def _lock_conversations(
     tenant_id: int, keys: Iterable[tuple[str, str, str]]
 ) -> dict[tuple[str, str, str], Conversation]:
-    """Find or make the conversations, and lock them in the order of their ids."""
+    """Find or make the conversations, and lock them in the order of their ids; each has its tenant's policies."""
     wanted = set(keys)
     if not wanted:
         return {}
@@ -342,7 +346,7 @@ def _lock_conversations(
         made = (Conversation(tenant_id=tenant_id, platform=p, shop_id=s, account_id=a) for p, s, a in missing)
         Conversation.objects.bulk_create(made, ignore_conflicts=True, batch_size=1000)
         known = found()
-    held = locked(Conversation.objects.filter(pk__in=known.values()))
+    held = locked(policies.beside(Conversation.objects.filter(pk__in=known.values())))
     return {(c.platform, c.shop_id, c.account_id): c for c in held}
 
 
@@ -424,7 +428,7 @@ def _plan(
     conversation: Conversation,
     near: list[ChatSession],
     rows: list[Row],
-    gap: timedelta,
+    own: Policies,
     *,
     alive_since: datetime | None,
 ) -> _Plan:
@@ -433,7 +437,7 @@ def _plan(
     An ended session never lives again: a stretch that is alive and to which an ended one belongs is a new session that
     takes it in. What is alive already takes in what it is bridged to, so that no plan has two of them.
     """
-    covered, stretches = group([_span(s) for s in near], rows, gap)
+    covered, stretches = group([_span(s) for s in near], rows, own.history_gap)
     plan = _Plan(fixed=covered)
     for stretch in stretches:
         living = next((s for s in stretch.keys if s.status not in TERMINAL), None)
@@ -444,12 +448,18 @@ def _plan(
         else:
             status = Status.ACTIVE if is_alive else Status.COMPLETED
             session = oplog.grouped_row(
-                conversation, status=status, is_robot=False, owner=Owner.NOBODY, first=stretch.start, last=stretch.end
+                conversation,
+                status=status,
+                is_robot=False,
+                owner=Owner.NOBODY,
+                first=stretch.start,
+                last=stretch.end,
+                policies=own,
             )
             plan.created.append((session, stretch.rows))
         joined = [s for s in stretch.keys if s is not session]
         plan.joined += [(s, session) for s in joined]
-        _figures(session, stretch, joined)
+        _figures(session, stretch, joined, own)
     for session, said in covered:
         session.message_count += len(said)
         session.first_message_at = min(session.first_message_at or said[0].sent_at, said[0].sent_at)
@@ -457,7 +467,7 @@ def _plan(
     return plan
 
 
-def _figures(session: ChatSession, stretch: Stretch, joined: list[ChatSession]) -> None:
+def _figures(session: ChatSession, stretch: Stretch, joined: list[ChatSession], own: Policies) -> None:
     """Bring a grouped session's figures up to date. The robot marker decides its kind; a person of the shop who steps
     into a robot's stretch is a takeover inside it, kept as the moment of the first such word.
 
@@ -484,16 +494,16 @@ def _figures(session: ChatSession, stretch: Stretch, joined: list[ChatSession]) 
         session.owner_kind = Owner.SHOP
     elif session.is_robot:
         session.owner_kind = Owner.BOT
-    session.expires_at = oplog.deadline(session, stretch.end)
+    session.expires_at = oplog.deadline(session, stretch.end, own)
 
 
 def _store_history(
-    actor: Actor, work: list[tuple[Conversation, list[Row]]], gap: timedelta, now: datetime, report: Report
+    actor: Actor, work: list[tuple[Conversation, list[Row]]], own: Policies, now: datetime, report: Report
 ) -> None:
     first = min(rows[0].sent_at for _, rows in work)
     last = max(rows[-1].sent_at for _, rows in work)
-    near = _sessions_near([c.pk for c, _ in work], first, last, gap)
-    plans = [(c, rows, _plan(c, near.get(c.pk, []), rows, gap, alive_since=None)) for c, rows in work]
+    near = _sessions_near([c.pk for c, _ in work], first, last, own.history_gap)
+    plans = [(c, rows, _plan(c, near.get(c.pk, []), rows, own, alive_since=None)) for c, rows in work]
     ChatSession.objects.bulk_create([s for _, _, p in plans for s, _ in p.created], batch_size=1000)
     messages: list[Message] = []
     operations: list[Operation] = []
@@ -599,7 +609,7 @@ def _remember(conversation: Conversation, rows: list[Row]) -> None:
     if newest is None:
         return
     if conversation.last_activity_at is None or newest.sent_at >= conversation.last_activity_at:
-        conversation.last_text = newest.content[:200]
+        conversation.last_text = newest.content[: limits.MAX_PREVIEW]
         conversation.last_sender = newest.sender_type
         conversation.last_activity_at = newest.sent_at
         conversation.desk_order = desk_order(conversation.waiting_since, newest.sent_at)
@@ -618,12 +628,12 @@ def _store_living(turn: Turn, rows: list[Row], report: Report, detector: Detecto
 
     Without a detector nothing is judged.
     """
-    conversation, gap = turn.conversation, seconds("DEFAULT_SESSION_TIMEOUT")
+    conversation, gap = turn.conversation, turn.policies.history_gap
     near = _sessions_near([conversation.pk], rows[0].sent_at, rows[-1].sent_at, gap).get(conversation.pk, [])
     held = {s.pk: s for s in turn.sessions}
     near = [held.get(s.pk, s) for s in near]
     # A plan must be what `one_live_session` can hold: nothing new is alive beside what is open.
-    plan = _plan(conversation, near, rows, gap, alive_since=None if turn.sessions else turn.now - gap)
+    plan = _plan(conversation, near, rows, turn.policies, alive_since=None if turn.sessions else turn.now - gap)
     for session, _ in plan.created:
         session.save(force_insert=True)
         if session.status in OPEN:
@@ -663,25 +673,26 @@ def group_unsessioned(*, limit: int = 1000) -> Report:
     """The beat's grouping job: messages that were stored while nobody had a session are put into sessions.
 
     The same pure function as for batches; a conversation at a time, under its lock. Whoever was told of a message has
-    `GROUP_AFTER` seconds to open a session for it: until then it is nobody's, and does not begin a session of its own.
+    `group_after` seconds to open a session for it: until then it is nobody's, and does not begin a session of its own.
     """
     report = Report()
-    due = clock.now() - timedelta(seconds=settings.TANDEM["GROUP_AFTER"])
-    lost = Message.objects.filter(session_id__isnull=True, is_note=False, sent_at__lte=due)
+    tenants = Tenant.objects.values_list("pk", "policies")
+    due = policies.overdue("sent_at", clock.now(), lambda own: own.group_after, tenants)
+    lost = Message.objects.filter(due, session_id__isnull=True, is_note=False)
     tried = lost.filter(loops.not_put_off(GROUPING, "conversation_id"))
     found = tried.values_list("tenant_id", "conversation_id").distinct()[:limit]
-    for part in loops.each(GROUPING, found, partial(_group_conversation, due=due)):
+    for part in loops.each(GROUPING, found, _group_conversation):
         report.add(part)
     return report
 
 
 @retried
-def _group_conversation(tenant_id: int, conversation_id: int, *, due: datetime) -> Report:
+def _group_conversation(tenant_id: int, conversation_id: int) -> Report:
     report = Report(since=newest_session())
     with taking(system_actor(tenant_id), conversation_id) as turn:
         lost = Message.objects.filter(conversation_id=conversation_id, session_id__isnull=True, is_note=False)
         messages = list(lost.order_by("sent_at", "pk"))
-        if messages and _arrived(messages) <= due:
+        if messages and _arrived(messages) <= turn.now - turn.policies.group_after:
             _store_living(turn, [_row_of(message, turn.now) for message in messages], report)
     return report
 

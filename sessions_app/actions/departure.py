@@ -17,7 +17,7 @@ from django.db.models.expressions import Combinable
 from agents_app import logins, loops
 from agents_app.actors import Actor, system_actor
 from agents_app.models import Agent
-from config import clock
+from config import clock, limits
 from config.db import locked, retried
 from config.errors import Conflict, Forbidden, NotFound
 from messaging_app import stream
@@ -60,7 +60,7 @@ def dismiss_agent(*, actor: Actor, agent_id: int, reason: str = "") -> Departure
         agent = _to_dismiss(actor, agent_id)
         is_repeat = not agent.is_active
         if not is_repeat:
-            _end_employment(actor, agent, reason.strip()[:500])
+            _end_employment(actor, agent, reason.strip()[: limits.MAX_REASON])
     moved = _clear_all(actor, holdings(Agent.objects.filter(pk=agent.pk)))
     left = len({conversation for _, conversation, _ in holdings(Agent.objects.filter(pk=agent.pk))})
     return Departure(agent=agent, moved=moved, left=left, is_repeat=is_repeat)
@@ -147,7 +147,7 @@ def _set_drained(actor: Actor, agent_id: int, is_drained: bool, reason: str) -> 
             now = clock.now()
             agent.is_drained = is_drained
             agent.save(update_fields=["is_drained"])
-            told = {"agent_id": agent.pk, "name": agent.name, "reason": reason.strip()[:500]}
+            told = {"agent_id": agent.pk, "name": agent.name, "reason": reason.strip()[: limits.MAX_REASON]}
             if is_drained:
                 stream.record(agent.tenant_id, actor=actor, type="agent.drained", at=now, data=told)
             else:

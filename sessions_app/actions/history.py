@@ -5,11 +5,11 @@ from __future__ import annotations
 from messaging_app.thread import Words
 from sessions_app.actions import batches
 from sessions_app.actions.talk import keep_answer, say
-from sessions_app.turn import Outcome, Turn, seconds
+from sessions_app.turn import Outcome, Turn
 
 
 def is_late(turn: Turn, words: Words) -> bool:
-    return words.sent_at is not None and words.sent_at < turn.now - seconds("LATE_MESSAGE")
+    return words.sent_at is not None and words.sent_at < turn.now - turn.policies.late_message
 
 
 def as_history(turn: Turn, words: Words, sender_type: str) -> Outcome:

@@ -25,7 +25,7 @@ from django.utils.translation import pgettext
 from agents_app import loops
 from agents_app.actors import Actor, system_actor
 from agents_app.office import office_of
-from config import clock
+from config import clock, limits
 from config.http import never_in_a_transaction
 from config.threads import Threads
 from sessions_app import access, oplog
@@ -130,7 +130,7 @@ def end_mail(
         elif mail and (for_good or attempt > len(AGAIN_AFTER)):
             _give_up(turn, mail, error)
         elif mail:
-            mail.due_at, mail.error = turn.now + AGAIN_AFTER[attempt - 1], error[:300]
+            mail.due_at, mail.error = turn.now + AGAIN_AFTER[attempt - 1], error[: limits.MAX_ERROR]
             mail.save(update_fields=["due_at", "error"])
     return turn.outcome(turn.live)
 

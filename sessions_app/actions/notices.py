@@ -14,7 +14,7 @@ from functools import partial
 from agents_app import loops
 from agents_app.actors import Actor, system_actor
 from agents_app.credentials import digest
-from config import clock
+from config import clock, limits
 from config.http import never_in_a_transaction
 from config.threads import Threads
 from sessions_app import oplog
@@ -133,7 +133,7 @@ def end_notice(
         ).first()
         if participant and is_passing and participant.notice_attempts <= len(AGAIN_AFTER):
             participant.notice_due_at = turn.now + AGAIN_AFTER[max(participant.notice_attempts, 1) - 1]
-            participant.notice_error = error[:300]
+            participant.notice_error = error[: limits.MAX_ERROR]
             participant.save(update_fields=["notice_due_at", "notice_error"])
         elif participant:
             oplog.end_notice(turn, participant, channel=channel, error=error)

@@ -10,6 +10,7 @@ from agents_app import presence
 from agents_app.actors import Actor, ActorKind
 from agents_app.credentials import digest
 from agents_app.models import Agent
+from config import limits
 from messaging_app import thread
 from messaging_app.models import Message
 from sessions_app import access, oplog
@@ -122,8 +123,8 @@ def add(turn: Turn, *, name: str, role: str, contact: str, history: str, history
     """Invite one, under the lock; the second is the link's token."""
     participant = Participant(
         role=role,
-        name=name.strip()[:200],
-        contact=contact.strip()[:200],
+        name=name.strip()[: limits.MAX_NAME],
+        contact=contact.strip()[: limits.MAX_CONTACT],
         history=history,
         history_count=history_count if history == HistoryMode.LAST else 0,
     )
@@ -143,7 +144,7 @@ def send_notice_again(*, actor: Actor, conversation_id: int, participant_id: int
         participant = _participant(turn, participant_id)
         if participant.status != ParticipantStatus.INVITED:
             raise Conflict(f"This participant has {participant.status} already.")
-        participant.contact = contact.strip()[:200] or participant.contact
+        participant.contact = contact.strip()[: limits.MAX_CONTACT] or participant.contact
         if not participant.contact:
             raise Malformed("There is no address to send to; name one.")
         token = _new_link(participant)

@@ -12,7 +12,7 @@ from django.db import transaction
 from agents_app import loops, presence
 from agents_app.actors import Actor, system_actor
 from agents_app.models import DECLARABLE, MAX_LOAD, Agent
-from config import clock
+from config import clock, limits
 from config.db import locked, retried
 from config.errors import Malformed, NotFound
 from sessions_app import access, presence_log
@@ -41,8 +41,14 @@ def declare_availability(*, actor: Actor, availability: str, reason: str = "", a
     with transaction.atomic():
         agent = _locked(actor, actor.pk if agent_id is None else agent_id)
         now = clock.now()
-        if (agent.availability, agent.availability_reason) != (availability, reason.strip()[:200]):
-            agent.availability, agent.availability_reason = availability, reason.strip()[:200]
+        if (agent.availability, agent.availability_reason) != (
+            availability,
+            reason.strip()[: limits.MAX_AVAILABILITY_REASON],
+        ):
+            agent.availability, agent.availability_reason = (
+                availability,
+                reason.strip()[: limits.MAX_AVAILABILITY_REASON],
+            )
             agent.availability_since = now
         agent.offers_ignored = 0
         if is_own:

@@ -17,7 +17,7 @@ from sessions_app.models import ChatSession
 from sessions_app.settle import controller_of, settle
 from sessions_app.shape import taking, verb
 from sessions_app.states import Origin, Owner
-from sessions_app.turn import Outcome, Turn, seconds
+from sessions_app.turn import Outcome, Turn
 
 
 def say(
@@ -76,9 +76,9 @@ def _touch(turn: Turn, session: ChatSession, message: Message) -> None:
     session.last_message_at = max(session.last_message_at or message.sent_at, message.sent_at)
     session.last_activity_at = turn.now
     if session.origin == Origin.GROUPED:  # over with its gap, by the clock of its words: as a batch would find it
-        session.expires_at = oplog.deadline(session, session.last_message_at)
+        session.expires_at = oplog.deadline(session, session.last_message_at, turn.policies)
     elif session.is_live and session.owner_kind in (Owner.BOT, Owner.SHOP):
-        session.expires_at = turn.now + seconds("DEFAULT_SESSION_TIMEOUT")
+        session.expires_at = turn.now + turn.policies.robot_session_timeout
     session.save(
         update_fields=[
             "message_count",

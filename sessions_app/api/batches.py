@@ -22,6 +22,7 @@ from rest_framework.response import Response
 from agents_app.idempotency import Answer
 from agents_app.rest import Endpoints, answered, describes, number, reads
 from agents_app.scopes import Scope
+from config import limits
 from config.api import Body, Id, TooLarge
 from messaging_app import incoming
 from sessions_app.actions import backlog
@@ -30,7 +31,7 @@ from sessions_app.api.bodies import BatchRow
 from sessions_app.errors import NotFound
 from sessions_app.models import Batch
 
-_PIECE = 64 * 1024
+_PIECE = limits.PIECE
 _IN_MEMORY = 2_000_000
 
 

@@ -9,10 +9,11 @@ from rest_framework import serializers
 
 from agents_app.models import DECLARABLE, MAX_LOAD
 from agents_app.skills import HIGHEST, LOWEST
+from config import limits
 from config.api import ID_SCHEMA, Body, FreeJson, Id
 from messaging_app.attachments import rows as attachments
 from messaging_app.fields import SentTime
-from messaging_app.incoming import DEFAULT_PLATFORM, MAX_PLATFORM
+from messaging_app.incoming import DEFAULT_PLATFORM
 from messaging_app.models import Message
 from messaging_app.thread import Words
 from sessions_app.actions import bulk, recovery
@@ -20,7 +21,7 @@ from sessions_app.actions.lifecycle import OUTCOMES
 from sessions_app.api.fields import IdText, PersonName, Text
 from sessions_app.context import checked_extra
 from sessions_app.models import Participant
-from sessions_app.states import FlowStatus, HistoryMode, Kind, TaskType
+from sessions_app.states import FlowStatus, HistoryMode, Kind, Priority, TaskType
 
 _BLANK_HELP = "May be empty, or left out, where something is attached."
 _EPOCH_HELP = "Do it only while the conversation is at this epoch; 409 `stale_epoch` otherwise."
@@ -35,7 +36,7 @@ def reason(**more: Any) -> serializers.CharField:
 
 
 def epoch() -> serializers.IntegerField:
-    return serializers.IntegerField(required=False, min_value=0, max_value=2**53, help_text=_EPOCH_HELP)
+    return serializers.IntegerField(required=False, min_value=0, max_value=limits.MAX_NUMBER, help_text=_EPOCH_HELP)
 
 
 class ReasonBody(Body):
@@ -63,7 +64,7 @@ class KeyBody(Body):
     conversation_id = Id(required=False)
     shop_id = IdText(required=False)
     account_id = IdText(required=False)
-    platform = IdText(required=False, max_length=MAX_PLATFORM)
+    platform = IdText(required=False, max_length=limits.MAX_PLATFORM)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("conversation_id" in attrs) == ("shop_id" in attrs and "account_id" in attrs):
@@ -74,14 +75,16 @@ class KeyBody(Body):
 class PlaceQuery(serializers.Serializer[None]):
     shop_id = IdText()
     account_id = IdText()
-    platform = IdText(max_length=MAX_PLATFORM, default=DEFAULT_PLATFORM)
+    platform = IdText(max_length=limits.MAX_PLATFORM, default=DEFAULT_PLATFORM)
 
 
 class OpenBody(KeyBody):
     robot = serializers.BooleanField(default=True, help_text="False asks for a human.")
     kind = serializers.ChoiceField(_words(Kind), required=False, help_text="Follows from the task when left out.")
     task = serializers.ChoiceField(_words(TaskType), required=False)
-    priority = serializers.IntegerField(required=False, min_value=1, max_value=4, help_text="1 emergency … 4 low.")
+    priority = serializers.IntegerField(
+        required=False, min_value=min(Priority), max_value=max(Priority), help_text="1 emergency … 4 low."
+    )
     on_conflict = serializers.ChoiceField([("wait", "wait"), ("fail", "fail")], required=False)
     urgent = serializers.BooleanField(required=False)
     bot_id = Id(required=False, help_text="The bot that will work it; a bot's own key is enough.")
@@ -91,7 +94,9 @@ class OpenBody(KeyBody):
 
 
 class PriorityBody(Body):
-    priority = serializers.IntegerField(min_value=1, max_value=4, help_text="1 emergency … 4 low.")
+    priority = serializers.IntegerField(
+        min_value=min(Priority), max_value=max(Priority), help_text="1 emergency … 4 low."
+    )
 
 
 class CompleteBody(GuardedBody):
@@ -99,7 +104,7 @@ class CompleteBody(GuardedBody):
 
 
 class RecoverBody(Body):
-    after_seq = serializers.IntegerField(required=False, min_value=0, max_value=2**53)
+    after_seq = serializers.IntegerField(required=False, min_value=0, max_value=limits.MAX_NUMBER)
     limit = serializers.IntegerField(
         required=False, min_value=1, max_value=recovery.MOST, help_text="Operations at once; 500 unless named."
     )
@@ -147,7 +152,7 @@ class InboundBody(WordsBody):
     conversation_id = Id(required=False)
     shop_id = IdText(required=False)
     account_id = IdText(required=False)
-    platform = IdText(required=False, max_length=MAX_PLATFORM)
+    platform = IdText(required=False, max_length=limits.MAX_PLATFORM)
     customer_name = PersonName(
         help_text="What the channel calls the customer; a later name replaces it, none erases it."
     )
@@ -167,7 +172,9 @@ class MessageBody(WordsBody):
     """Something said as whoever the credential is. A bot sends the epoch it was given."""
 
     conversation_id = Id()
-    epoch = serializers.IntegerField(required=False, min_value=0, max_value=2**53, help_text="Needed from bots.")
+    epoch = serializers.IntegerField(
+        required=False, min_value=0, max_value=limits.MAX_NUMBER, help_text="Needed from bots."
+    )
     echo = serializers.BooleanField(
         required=False,
         help_text="A person answered in the shop's own app: an integrator reports it, the bot falls silent. What was just"
@@ -194,7 +201,7 @@ class AttachmentBody(Body):
 
 
 class ReadBody(Body):
-    seq = serializers.IntegerField(min_value=0, max_value=2**53)
+    seq = serializers.IntegerField(min_value=0, max_value=limits.MAX_NUMBER)
 
 
 # --- Transfers and people ----------------------------------------------------------------------------------------
@@ -208,7 +215,11 @@ class ContextBody(Body):
         child=serializers.CharField(allow_blank=True), required=False, help_text="What it promised the customer."
     )
     urgency = serializers.IntegerField(
-        required=False, allow_null=True, min_value=1, max_value=4, help_text="1 emergency … 4 low."
+        required=False,
+        allow_null=True,
+        min_value=min(Priority),
+        max_value=max(Priority),
+        help_text="1 emergency … 4 low.",
     )
     task_state = FreeJson(required=False, help_text="What it knows of its task; the session's own when left out.")
 
@@ -222,7 +233,7 @@ class ContextField(FreeJson):
 
 
 class EscalateBody(GuardedBody):
-    trigger = serializers.CharField(required=False, allow_blank=True, max_length=32)
+    trigger = serializers.CharField(required=False, allow_blank=True, max_length=limits.MAX_TRIGGER)
     to_team_id = Id(required=False)
     to_agent_id = Id(required=False)
     urgent = serializers.BooleanField(required=False)
@@ -241,7 +252,10 @@ class HandOverBody(GuardedBody):
 
 class ReleaseBody(Body):
     summary = serializers.CharField(
-        required=False, allow_blank=True, max_length=500, help_text="What the bot is told of the human's stretch."
+        required=False,
+        allow_blank=True,
+        max_length=limits.MAX_REASON,
+        help_text="What the bot is told of the human's stretch.",
     )
     force = serializers.BooleanField(required=False)
     expected_epoch = epoch()
@@ -257,33 +271,38 @@ class InviteColleagueBody(Body):
 
 
 class InviteBody(Body):
-    name = serializers.CharField(max_length=200)
+    name = serializers.CharField(max_length=limits.MAX_NAME)
     role = serializers.ChoiceField(
         [(r, r) for r in Participant.Role.values if r != Participant.Role.COLLABORATOR], required=False
     )
-    contact = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    contact = serializers.CharField(required=False, allow_blank=True, max_length=limits.MAX_CONTACT)
     history = serializers.ChoiceField(_words(HistoryMode), required=False)
-    history_count = serializers.IntegerField(required=False, min_value=0, max_value=1000)
+    history_count = serializers.IntegerField(required=False, min_value=0, max_value=limits.MAX_HISTORY_COUNT)
 
 
 class InviteDepartmentBody(Body):
-    department_id = serializers.CharField(max_length=100, help_text="The directory's own; see GET departments.")
+    department_id = serializers.CharField(
+        max_length=limits.MAX_GROUP_NAME, help_text="The directory's own; see GET departments."
+    )
     history = serializers.ChoiceField(_words(HistoryMode), required=False)
-    history_count = serializers.IntegerField(required=False, min_value=0, max_value=1000)
+    history_count = serializers.IntegerField(required=False, min_value=0, max_value=limits.MAX_HISTORY_COUNT)
 
 
 class DepartmentQuery(serializers.Serializer[None]):
-    search = serializers.CharField(required=False, default="", allow_blank=True, max_length=100)
+    search = serializers.CharField(required=False, default="", allow_blank=True, max_length=limits.MAX_QUERY)
 
 
 class NotifyBody(Body):
     contact = serializers.CharField(
-        required=False, allow_blank=True, max_length=200, help_text="A new address; the old one when left out."
+        required=False,
+        allow_blank=True,
+        max_length=limits.MAX_CONTACT,
+        help_text="A new address; the old one when left out.",
     )
 
 
 class JoinBody(Body):
-    tenant = serializers.CharField(max_length=64, help_text="The tenant's short name.")
+    tenant = serializers.CharField(max_length=limits.MAX_TENANT_SLUG, help_text="The tenant's short name.")
     token = serializers.CharField(max_length=200, help_text="The link's one-time token.")
 
 
@@ -317,7 +336,9 @@ class FlowBody(Body):
     trigger_id = IdText(help_text="The same trigger is the same flow.")
     question = Text()
     conversation_id = Id(required=False)
-    missing_info = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=50)
+    missing_info = serializers.ListField(
+        child=serializers.CharField(max_length=limits.MAX_MISSING), required=False, max_length=limits.MOST_MISSING
+    )
 
 
 class BindBody(Body):
@@ -333,15 +354,17 @@ class MoveFlowBody(RenewBody):
 
     to = serializers.ChoiceField(_words(FlowStatus))
     pending_question = Text(required=False, allow_blank=True)
-    missing_info = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=50)
-    last_candidate = serializers.CharField(required=False, allow_blank=True, max_length=191)
-    last_notification = serializers.CharField(required=False, allow_blank=True, max_length=191)
-    failed_reason = serializers.CharField(required=False, allow_blank=True, max_length=500)
+    missing_info = serializers.ListField(
+        child=serializers.CharField(max_length=limits.MAX_MISSING), required=False, max_length=limits.MOST_MISSING
+    )
+    last_candidate = serializers.CharField(required=False, allow_blank=True, max_length=limits.MAX_ID)
+    last_notification = serializers.CharField(required=False, allow_blank=True, max_length=limits.MAX_ID)
+    failed_reason = serializers.CharField(required=False, allow_blank=True, max_length=limits.MAX_REASON)
 
 
 class PresenceBody(Body):
     availability = serializers.ChoiceField(DECLARABLE)
-    reason = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=limits.MAX_AVAILABILITY_REASON)
 
 
 class CapacityBody(Body):
@@ -349,7 +372,9 @@ class CapacityBody(Body):
 
 
 class DepartureBody(Body):
-    reason = serializers.CharField(required=False, allow_blank=True, max_length=500, help_text="For the record.")
+    reason = serializers.CharField(
+        required=False, allow_blank=True, max_length=limits.MAX_REASON, help_text="For the record."
+    )
 
 
 SENDERS = [

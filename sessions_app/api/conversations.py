@@ -16,9 +16,9 @@ from rest_framework.utils.urls import replace_query_param
 from agents_app.actors import Actor
 from agents_app.rest import Endpoints, command, describes, number, reads
 from agents_app.scopes import Scope
+from config import limits
 from config.api import FlagFilter, IdFilter, KeysetPages, Multipart, Pages
 from messaging_app import labels
-from messaging_app.incoming import MAX_PLATFORM
 from messaging_app.models import Controller, Conversation, Tier
 from sessions_app import filters, queries, saved_views, visible, waits
 from sessions_app.actions import bulk, departments, desk, people, talk, transfers
@@ -51,7 +51,7 @@ class ConversationFilter(FilterByRole):
 
     controller = django_filters.MultipleChoiceFilter(choices=Controller.choices, help_text="Whose turn it is.")
     tier = django_filters.MultipleChoiceFilter(choices=Tier.choices)
-    platform = IdTextFilter(max_length=MAX_PLATFORM)
+    platform = IdTextFilter(max_length=limits.MAX_PLATFORM)
     shop_id = IdTextFilter()
     account_id = IdTextFilter()
     owner_kind = django_filters.ChoiceFilter(
@@ -70,7 +70,9 @@ class ConversationFilter(FilterByRole):
         method="of_view", help_text="What a saved view shows, in the desk's order: who waits longest comes first."
     )
     search = django_filters.CharFilter(
-        method="that_say", max_length=200, help_text="Words in the messages, the customer's name or account."
+        method="that_say",
+        max_length=limits.MAX_SEARCH,
+        help_text="Words in the messages, the customer's name or account.",
     )
 
     class Meta:

@@ -17,6 +17,7 @@ from agents_app import passes
 from agents_app.actors import Actor
 from agents_app.rest import Endpoints, command, reads
 from agents_app.scopes import Scope
+from config import limits
 from config.errors import Forbidden, Malformed
 from messaging_app.follow import start
 from sessions_app import following
@@ -49,7 +50,7 @@ class TicketAnswer(serializers.Serializer[dict[str, Any]]):
     expires_in = serializers.IntegerField(help_text="Seconds.")
 
 
-_NUMBER = {"type": "string", "pattern": "^[0-9]{0,18}$"}
+_NUMBER = {"type": "string", "pattern": f"^[0-9]{{0,{limits.MAX_DIGITS}}}$"}
 _ASKED = [
     OpenApiParameter("after", _NUMBER, description="The cursor of the last answer or event. Left out: from now on."),
     OpenApiParameter(

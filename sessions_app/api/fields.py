@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError as NotValid
 from rest_framework import serializers
 
+from config import limits
 from config.errors import Malformed
 from messaging_app import incoming
 from messaging_app.fields import read_as
@@ -17,12 +18,12 @@ from messaging_app.fields import read_as
 class IdText(serializers.CharField):
     """An id of the sender's: trimmed, in NFC, without characters that nobody sees."""
 
-    def __init__(self, *, max_length: int = incoming.MAX_ID, **options: Any) -> None:
+    def __init__(self, *, max_length: int = limits.MAX_ID, **options: Any) -> None:
         super().__init__(max_length=max_length, **options)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         if isinstance(data, str) and data:
-            data = read_as(lambda: incoming.identifier(data, incoming.IT, self.max_length or incoming.MAX_ID))
+            data = read_as(lambda: incoming.identifier(data, incoming.IT, self.max_length or limits.MAX_ID))
         return super().run_validation(data)
 
 
@@ -30,7 +31,7 @@ class Text(serializers.CharField):
     """Words, as they were written: what no database can hold in them becomes U+FFFD."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_length": incoming.MAX_CONTENT, "trim_whitespace": False} | options)
+        super().__init__(**{"max_length": limits.MAX_CONTENT, "trim_whitespace": False} | options)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         return super().run_validation(incoming.clean(data) if isinstance(data, str) else data)
@@ -40,7 +41,7 @@ class PersonName(serializers.CharField):
     """What somebody is called, in one line."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_length": incoming.MAX_NAME, "required": False, "allow_blank": True} | options)
+        super().__init__(**{"max_length": limits.MAX_NAME, "required": False, "allow_blank": True} | options)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         if isinstance(data, str):
@@ -53,7 +54,7 @@ class _IdTextField(forms.CharField):
         if value in (None, ""):
             return ""
         try:
-            return incoming.identifier(value, incoming.IT, self.max_length or incoming.MAX_ID)
+            return incoming.identifier(value, incoming.IT, self.max_length or limits.MAX_ID)
         except Malformed as error:
             raise NotValid(error.detail) from None
 
@@ -63,5 +64,5 @@ class IdTextFilter(django_filters.CharFilter):
 
     field_class = _IdTextField
 
-    def __init__(self, *args: Any, max_length: int = incoming.MAX_ID, **options: Any) -> None:
+    def __init__(self, *args: Any, max_length: int = limits.MAX_ID, **options: Any) -> None:
         super().__init__(*args, max_length=max_length, **options)

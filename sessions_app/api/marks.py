@@ -13,10 +13,10 @@ from agents_app.actors import Actor
 from agents_app.rest import Endpoints, command, number, reads
 from agents_app.scopes import Scope
 from agents_app.shared import Sharing
+from config import limits
 from config.api import Body, ByName, FlagFilter, Id
 from messaging_app import labels, mentions
 from messaging_app.desk_models import Label, Mention, SavedView
-from messaging_app.incoming import MAX_PLATFORM
 from messaging_app.models import Controller, Tier
 from sessions_app import filters, saved_views
 from sessions_app.api.answers import LabelAnswer, MessageAnswer
@@ -27,12 +27,12 @@ from sessions_app.api.filtering import FilterByRole
 
 
 class LabelBody(Body):
-    name = serializers.CharField(max_length=50)
+    name = serializers.CharField(max_length=limits.MAX_LABEL_NAME)
     colour = serializers.ChoiceField(Label.Colour.choices, required=False)
 
 
 class ChangeLabelBody(Body):
-    name = serializers.CharField(required=False, max_length=50)
+    name = serializers.CharField(required=False, max_length=limits.MAX_LABEL_NAME)
     colour = serializers.ChoiceField(Label.Colour.choices, required=False)
     is_enabled = serializers.BooleanField(
         required=False, help_text="Out of use, it stays where it is and is put on nothing more."
@@ -92,17 +92,19 @@ class ViewFilterBody(Body):
         child=Id(), required=False, max_length=filters.MOST_LABELS, help_text="Any of these."
     )
     owner = serializers.RegexField(
-        r"^(me|none|[0-9]{1,18})$", required=False, help_text="`me`, `none` for nobody, or an agent's id."
+        rf"^(me|none|[0-9]{{1,{limits.MAX_DIGITS}}})$",
+        required=False,
+        help_text="`me`, `none` for nobody, or an agent's id.",
     )
     team_id = Id(required=False, help_text="What waits for the team, or is served by one of its members.")
-    platform = IdText(required=False, max_length=MAX_PLATFORM)
+    platform = IdText(required=False, max_length=limits.MAX_PLATFORM)
     shop_id = IdText(required=False)
     needs_human = serializers.BooleanField(required=False)
     waiting_over = serializers.IntegerField(
         required=False, min_value=0, max_value=filters.LONGEST_WAIT, help_text="Waits longer than so many seconds."
     )
     search = serializers.CharField(
-        required=False, max_length=200, help_text="Words in the messages, the customer's name or account."
+        required=False, max_length=limits.MAX_SEARCH, help_text="Words in the messages, the customer's name or account."
     )
 
 
@@ -111,12 +113,12 @@ class SavedViewBody(Body):
         Sharing.choices, required=False, help_text="Your own unless told; the others are kept by supervisors."
     )
     team_id = Id(required=False, help_text="With scope `team`, and only then.")
-    name = serializers.CharField(max_length=60)
+    name = serializers.CharField(max_length=limits.MAX_VIEW_NAME)
     filter = ViewFilterBody()
 
 
 class ChangeSavedViewBody(Body):
-    name = serializers.CharField(required=False, max_length=60)
+    name = serializers.CharField(required=False, max_length=limits.MAX_VIEW_NAME)
     filter = ViewFilterBody(required=False, help_text="Takes the place of the whole filter.")
 
 

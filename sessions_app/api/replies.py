@@ -15,6 +15,7 @@ from agents_app.actors import Actor
 from agents_app.rest import Endpoints, command, number, reads
 from agents_app.scopes import Scope
 from agents_app.shared import Sharing
+from config import limits
 from config.api import Body, Id, IdFilter, Pages
 from messaging_app import canned
 from messaging_app.desk_models import CannedReply
@@ -29,19 +30,21 @@ class CannedReplyBody(Body):
         Sharing.choices, required=False, help_text="Your own unless told; the others are kept by supervisors."
     )
     team_id = Id(required=False, help_text="With scope `team`, and only then.")
-    shortcut = serializers.CharField(max_length=41, help_text="Such as `/refund`: kept in small letters.")
-    title = serializers.CharField(max_length=200)
-    text = serializers.CharField(
-        max_length=canned.MOST_TEXT, trim_whitespace=False, help_text=f"May hold the variables {VARIABLES}."
+    shortcut = serializers.CharField(
+        max_length=1 + limits.MAX_SHORTCUT, help_text="Such as `/refund`: kept in small letters."
     )
-    language = serializers.CharField(required=False, allow_blank=True, max_length=16)
+    title = serializers.CharField(max_length=limits.MAX_TITLE)
+    text = serializers.CharField(
+        max_length=limits.MAX_REPLY, trim_whitespace=False, help_text=f"May hold the variables {VARIABLES}."
+    )
+    language = serializers.CharField(required=False, allow_blank=True, max_length=limits.MAX_LANGUAGE)
 
 
 class ChangeCannedReplyBody(Body):
-    shortcut = serializers.CharField(required=False, max_length=41)
-    title = serializers.CharField(required=False, max_length=200)
-    text = serializers.CharField(required=False, max_length=canned.MOST_TEXT, trim_whitespace=False)
-    language = serializers.CharField(required=False, allow_blank=True, max_length=16)
+    shortcut = serializers.CharField(required=False, max_length=1 + limits.MAX_SHORTCUT)
+    title = serializers.CharField(required=False, max_length=limits.MAX_TITLE)
+    text = serializers.CharField(required=False, max_length=limits.MAX_REPLY, trim_whitespace=False)
+    language = serializers.CharField(required=False, allow_blank=True, max_length=limits.MAX_LANGUAGE)
 
 
 class RenderBody(Body):
@@ -87,7 +90,7 @@ class CannedReplyFilter(FilterByRole):
 
     q = django_filters.CharFilter(
         method="that_hold",
-        max_length=200,
+        max_length=limits.MAX_SEARCH,
         help_text="Any of these words in shortcut, title or text; whose shortcut begins with it comes first.",
     )
     scope = django_filters.ChoiceFilter(choices=Sharing.choices, method="shared_as")

@@ -7,10 +7,7 @@ more than there is room for.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
-
-from django.conf import settings
 
 from agents_app import loops, presence
 from agents_app.actors import system_actor
@@ -72,7 +69,7 @@ def _rest(turn: Turn, transfer: Transfer, choice: Choice) -> None:
     Where nobody could have it there is no next round to wait for: it is offered as soon as somebody can.
     """
     if transfer.next_round_at is None and REFUSED in choice.verdicts and not choice.case.obstacle:
-        transfer.next_round_at = turn.now + pause(seconds("OFFER_ROUND_PAUSE"), transfer.offer_round)
+        transfer.next_round_at = turn.now + pause(turn.policies.offer_round_pause, transfer.offer_round)
         transfer.save(update_fields=["next_round_at"])
 
 
@@ -88,7 +85,7 @@ def _make(turn: Turn, transfer: Transfer, choice: Choice, agent: Agent) -> None:
     agent.last_offer_at = turn.now
     agent.save(update_fields=["last_offer_at"])
     transfer.offered_to = agent
-    transfer.offer_expires_at = turn.now + _patience(transfer)
+    transfer.offer_expires_at = turn.now + turn.policies.within(transfer.to_team).offer_timeout
     transfer.next_round_at = None
     transfer.save(update_fields=["offered_to", "offer_expires_at", "next_round_at"])
     decision = _keep(turn, transfer, choice, agent)
@@ -101,11 +98,6 @@ def _make(turn: Turn, transfer: Transfer, choice: Choice, agent: Agent) -> None:
         decision_id=decision.pk,
         expires_at=transfer.offer_expires_at.isoformat(timespec="microseconds"),
     )
-
-
-def _patience(transfer: Transfer) -> timedelta:
-    own = transfer.to_team.offer_timeout if transfer.to_team else None
-    return seconds("OFFER_TIMEOUT") if own is None else timedelta(seconds=own)
 
 
 def _look(turn: Turn, transfer: Transfer) -> Choice:
@@ -155,7 +147,7 @@ def ignore(turn: Turn, transfer: Transfer) -> None:
     agent_id = transfer.offered_to_id
     refuse(turn, transfer, reason="not answered in time")
     turn.lock_agents(agent_id)
-    agent, most = turn.agent(agent_id), settings.TANDEM["OFFERS_IGNORED"]
+    agent, most = turn.agent(agent_id), turn.policies.offers_ignored
     agent.offers_ignored = min(agent.offers_ignored + 1, MOST_ROUNDS)
     if not most or agent.offers_ignored < most or agent.availability != Agent.Availability.AVAILABLE:
         agent.save(update_fields=["offers_ignored"])

@@ -12,15 +12,15 @@ from datetime import UTC, datetime, timedelta
 
 from agents_app.models import Team
 from agents_app.skills import Skills
+from config import limits
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-LONGEST_PAUSE = timedelta(hours=1)
 
 
 def pause(first: timedelta, number: int) -> timedelta:
     """How long a conversation rests after a round of offers that nobody took up: twice as long each time, an hour at most."""
     doubled: int = 2 ** min(number - 1, 12)
-    return min(first * doubled, LONGEST_PAUSE)
+    return min(first * doubled, limits.LONGEST_PAUSE)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from django.db.models import Case, Count, Exists, F, FilteredRelation, OuterRef,
 
 from agents_app.actors import Actor
 from agents_app.models import Agent
+from agents_app.policies import Policies
 from config.db import ids_beside, ids_in
 from messaging_app import labels
 from messaging_app.desk_models import Mention
@@ -36,7 +37,7 @@ class Move:
     offered_to_id: int | None
     to_agent_id: int | None
     offer_expires_at: datetime | None
-    patience: int | None = None  # the team's own, in seconds
+    patience: int  # seconds to accept an offer: the team's, or the tenant's
     context: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -111,7 +112,10 @@ def _asked(it: Beside, line: Any, actor: Actor) -> None:
     if line.asked_id is None or it.is_offered:
         return
     its = {name: getattr(line, f"asked_{name}") for name in _OF_A_MOVE}
-    move = Move(**its, patience=line.asked_patience, context=line.asked_context or {})
+    patience = line.asked_patience
+    if patience is None:
+        patience = Policies.offer_timeout.value_in(line.tenant_policies)
+    move = Move(**its, patience=patience, context=line.asked_context or {})
     it.is_offered = actor.is_agent and actor.pk in (move.offered_to_id, move.to_agent_id)
     if it.is_offered or it.asked is None:
         it.asked = move
@@ -149,6 +153,7 @@ def _lines(agent_id: int) -> QuerySet[Any]:
     rows = rows.annotate(
         **{f"asked_{name}": F(f"asked__{name}") for name in _OF_A_MOVE},
         asked_patience=F("asked__to_team__offer_timeout"),
+        tenant_policies=F("tenant__policies"),
         asked_context=Case(decides, output_field=PackageField(null=True)),
     )
     return rows.select_related("open_session__agent", "open_session__bot", "pressing")

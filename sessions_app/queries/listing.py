@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from agents_app.actors import Actor
+from config import limits
 from messaging_app import labels, search
 from messaging_app.desk_models import Label, Mention
 from messaging_app.models import Controller, Conversation, Tier
@@ -21,7 +22,7 @@ from sessions_app.models import ChatSession, Participant, SlaClock
 from sessions_app.queries.beside import Beside, Move, beside, ends_soon_at, offered, owner_of, served
 from sessions_app.states import Kind, ParticipantStatus, Status
 
-LIST_PAGE = 50
+LIST_PAGE = limits.LIST_PAGE
 LIST_MOST = 200
 """Rows that one request may ask for: what a page that follows along has loaded so far."""
 COUNT_MOST = 100

@@ -20,6 +20,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any, Protocol
 
+from config import limits
 from sessions_app.states import FLOW_BLOCKING, FLOW_OPEN, LIVE, PRIORITY, TERMINAL, TRANSITIONS, Kind, Status, rank
 
 
@@ -119,8 +120,6 @@ class LoadChange:
     seq: int
 
 
-LONGEST_REASON = 500
-"""What a row keeps of it; the operation has it whole."""
 _MARKS = {
     "conversation.pinned": ("pinned", True),
     "conversation.unpinned": ("pinned", False),
@@ -493,7 +492,7 @@ class Thread:
         if not session.is_found:  # which later words may lengthen
             told["ended_at"] = operation.at
         if reason := operation.data["reason"]:
-            told["reason"] = reason[:LONGEST_REASON]
+            told["reason"] = reason[: limits.MAX_REASON]
         self._tell("session", told, *(told.keys() - {"id"}))
 
     def _waits_again(self, session: Session) -> None:
@@ -536,7 +535,7 @@ class Thread:
     def _tell_request(self, session: Session, operation: OperationLike) -> None:
         """Who asks is whose the session is; whoever acts, where it is nobody's."""
         kind, id = session.owner
-        reason = operation.data["reason"][:LONGEST_REASON]
+        reason = operation.data["reason"][: limits.MAX_REASON]
         told = {"id": operation.data["transfer_id"], "reason": reason, "from_kind": kind or operation.actor_kind}
         self._tell("transfer", told | {"from_id": id}, "reason", "from_kind", "from_id")
 
@@ -556,7 +555,7 @@ class Thread:
             self._waits_for_the_opening(self._session(operation), at, opens_at)
         transfer.opens_at = opens_at
         patience = self._span("TRANSFER_TIMEOUT")
-        pause = max(patience, min(patience * 2 ** (transfer.asked_again - 1), timedelta(hours=1)))
+        pause = max(patience, min(patience * 2 ** (transfer.asked_again - 1), limits.LONGEST_PAUSE))
         transfer.deadline = self._after(opens_at, operation) if opens_at and opens_at > at else at + pause
 
     def _waits_for_the_opening(self, session: Session, at: datetime, opens_at: datetime | None) -> None:
@@ -578,7 +577,7 @@ class Thread:
             self.sessions[operation.session_id].is_found = False
             self._tell_request(self.sessions[operation.session_id], operation)
         else:
-            told["end_reason"] = data["reason"][:LONGEST_REASON]
+            told["end_reason"] = data["reason"][: limits.MAX_REASON]
         if "override" in data:
             told["is_override"] = data["override"]
         self._tell("transfer", told, *(told.keys() - {"id"}))
@@ -755,7 +754,7 @@ class Thread:
             return (opens_at or at) + self._span("WAITING_SESSION_TIMEOUT")
         if session.human_until:
             return max(session.human_until, at + self._warning())
-        return at + self._span("DEFAULT_SESSION_TIMEOUT")
+        return at + self._span("HISTORY_GAP" if session.is_found else "DEFAULT_SESSION_TIMEOUT")
 
     def _due(self, at: datetime) -> Iterator[tuple[str, Callable[[], bool]]]:
         """Whatever verb comes first after a deadline applies it, and does nothing else in that transaction."""

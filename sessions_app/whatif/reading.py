@@ -10,6 +10,7 @@ from itertools import chain
 from django.conf import settings
 from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 
+from agents_app import policies
 from agents_app.models import Agent, Membership, PresenceChange, Team, Tenant
 from config import clock
 from messaging_app.models import Operation
@@ -29,16 +30,17 @@ def read(tenant: Tenant, start: datetime, end: datetime) -> Past:
 
     Skills, teams and rules are those of now; nobody keeps what they were.
     """
+    own = policies.of(tenant)
     past = Past(
         start=start,
         end=end,
         tenant=tenant,
         teams=list(Team.objects.filter(tenant=tenant)),
         people=_people(tenant, start, end),
-        transfer_timeout=timedelta(seconds=settings.TANDEM["TRANSFER_TIMEOUT"]),
+        transfer_timeout=own.transfer_timeout,
         known_until=min(clock.now(), end + AFTER),
-        offer_timeout=timedelta(seconds=settings.TANDEM["OFFER_TIMEOUT"]),
-        round_pause=timedelta(seconds=settings.TANDEM["OFFER_ROUND_PAUSE"]),
+        offer_timeout=own.offer_timeout,
+        round_pause=own.offer_round_pause,
         gone_after=timedelta(seconds=settings.TANDEM["AGENT_GONE_AFTER"] - settings.TANDEM["AGENT_AWAY_AFTER"]),
     )
     first = _first_position(tenant, start)

@@ -10,6 +10,7 @@ from typing import Any
 
 from agents_app import skills
 from agents_app.models import Agent, Team, Tenant
+from agents_app.policies import Policies
 from sessions_app.whatif.past import Line, Past, Person, Wait
 
 TEAM = ("assignment", "strategy", "needs", "capacity", "offer_timeout", "overflow_to", "overflow_after")
@@ -34,8 +35,8 @@ class Rules:
     added: frozenset[int] = frozenset()
     _then: dict[int, Team] = field(default_factory=dict)
     _tenant_then: Tenant | None = None
-    _offer_timeout: timedelta = timedelta(seconds=30)
-    _transfer_timeout: timedelta = timedelta(seconds=300)
+    _offer_timeout: timedelta = field(default_factory=lambda: Policies().offer_timeout)
+    _transfer_timeout: timedelta = field(default_factory=lambda: Policies().transfer_timeout)
     _capacities: dict[int, int] = field(default_factory=dict)
 
     @classmethod

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from agents_app.actors import Actor
+from config import limits
 from messaging_app import canned
 from messaging_app.desk_models import CannedReply
 from sessions_app import queries, replies
@@ -22,7 +23,7 @@ from sessions_app.workbench.views import fragment
 class CommandForm(SoughtForm):
     """`conversation` is the one that is open, in which a canned reply would be said."""
 
-    conversation = forms.IntegerField(min_value=1, max_value=2**53, required=False)
+    conversation = forms.IntegerField(min_value=1, max_value=limits.MAX_NUMBER, required=False)
 
 
 @require_GET

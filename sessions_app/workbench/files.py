@@ -20,7 +20,6 @@ from config.errors import DomainError, NotFound
 from config.uploads import OneFile, the_file
 from messaging_app.attachments.names import ENDINGS
 from messaging_app.attachments.rows import MOST
-from messaging_app.incoming import MAX_CONTENT
 from sessions_app import downloads, visible
 from sessions_app.actions import attachments
 from sessions_app.workbench import wording
@@ -33,7 +32,6 @@ def attaching(attach_at: str, files_at: str) -> dict[str, Any]:
     """What a composer and a thread need to know: how much may be written, where files go and are, how large they may be."""
     types = settings.ATTACHMENT_TYPES
     return {
-        "content_most": MAX_CONTENT,
         "attach_at": attach_at,
         "files_at": files_at,
         "attach_most": settings.ATTACHMENT_MAX_BYTES,

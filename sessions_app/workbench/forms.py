@@ -9,8 +9,10 @@ from django.utils.translation import gettext_lazy as _
 
 from agents_app.models import DECLARABLE
 from agents_app.shared import Sharing
+from config import limits
+from config.api import is_id
 from messaging_app.desk_models import Draft
-from messaging_app.incoming import MAX_CONTENT, MAX_ID, clean
+from messaging_app.incoming import clean
 from messaging_app.models import Controller
 from sessions_app.actions.bulk import BulkAction
 from sessions_app.queries import LIST_MOST, LIST_PAGE, View
@@ -20,8 +22,8 @@ class ListForm(forms.Form):
     """Which part of the list. What is not understood counts as not asked for: a bookmark never ends in an error."""
 
     view = forms.ChoiceField(choices=[(v.value, v.value) for v in View], required=False)
-    saved = forms.IntegerField(min_value=1, max_value=2**53, required=False)
-    q = forms.CharField(max_length=100, required=False)
+    saved = forms.IntegerField(min_value=1, max_value=limits.MAX_NUMBER, required=False)
+    q = forms.CharField(max_length=limits.MAX_QUERY, required=False)
     controller = forms.ChoiceField(choices=[("", _("Anybody")), *Controller.choices], required=False)
     after = forms.CharField(max_length=64, required=False)
     rows = forms.IntegerField(min_value=1, required=False)
@@ -41,7 +43,7 @@ class ListForm(forms.Form):
 
 class PresenceForm(forms.Form):
     availability = forms.ChoiceField(choices=DECLARABLE)
-    reason = forms.CharField(max_length=200, required=False)
+    reason = forms.CharField(max_length=limits.MAX_AVAILABILITY_REASON, required=False)
 
 
 class ActForm(forms.Form):
@@ -53,14 +55,14 @@ class ActForm(forms.Form):
     to = forms.CharField(max_length=32, required=False)
     label = forms.IntegerField(required=False)
     override = forms.BooleanField(required=False)
-    reason = forms.CharField(max_length=500, required=False)
+    reason = forms.CharField(max_length=limits.MAX_REASON, required=False)
 
 
 class Text(forms.CharField):
     """Words as they were typed; only the line ends of HTML forms become plain ones."""
 
     def __init__(self) -> None:
-        super().__init__(max_length=MAX_CONTENT, required=False, strip=False)
+        super().__init__(max_length=limits.MAX_CONTENT, required=False, strip=False)
 
     def to_python(self, value: Any) -> Any:
         return clean((super().to_python(value) or "").replace("\r\n", "\n"))
@@ -76,7 +78,7 @@ class Ids(forms.Field):
 
     def to_python(self, value: Any) -> tuple[int, ...]:
         sent = [text for text in value or () if text]
-        if not all(text.isascii() and text.isdigit() and len(text) <= 18 for text in sent):
+        if not all(is_id(text) for text in sent):
             raise forms.ValidationError(_("This is no id."))
         return tuple(int(text) for text in sent)
 
@@ -87,7 +89,7 @@ class SayForm(forms.Form):
     mode = forms.ChoiceField(choices=[("reply", "reply"), ("note", "note")])
     content = Text()
     attachment = Ids()
-    message_id = forms.CharField(max_length=MAX_ID, required=False)
+    message_id = forms.CharField(max_length=limits.MAX_ID, required=False)
 
 
 class DraftForm(forms.Form):
@@ -101,13 +103,13 @@ class DraftForm(forms.Form):
 class CustomerForm(forms.Form):
     content = Text()
     attachment = Ids()
-    message_id = forms.CharField(max_length=MAX_ID, required=False)
+    message_id = forms.CharField(max_length=limits.MAX_ID, required=False)
 
 
 class SoughtForm(forms.Form):
     """What stands behind the slash or the @ in a composer."""
 
-    q = forms.CharField(max_length=100, required=False)
+    q = forms.CharField(max_length=limits.MAX_QUERY, required=False)
 
 
 class BulkForm(forms.Form):
@@ -119,16 +121,16 @@ class BulkForm(forms.Form):
 
     def __init__(self, values: Any) -> None:
         super().__init__(values)
-        named = [pk for pk in values.getlist("id") if pk.isascii() and pk.isdigit() and len(pk) <= 18]
+        named = [pk for pk in values.getlist("id") if is_id(pk)]
         self.fields["id"].choices = [(pk, pk) for pk in named]  # type: ignore[attr-defined]
         self.fields["id"].error_messages["required"] = _("Tick some conversations first.")
 
 
 class ReplyForm(forms.Form):
-    shortcut = forms.CharField(max_length=41)
-    title = forms.CharField(max_length=200)
+    shortcut = forms.CharField(max_length=1 + limits.MAX_SHORTCUT)
+    title = forms.CharField(max_length=limits.MAX_TITLE)
     text = Text()
-    language = forms.CharField(max_length=16, required=False)
+    language = forms.CharField(max_length=limits.MAX_LANGUAGE, required=False)
 
 
 class NewReplyForm(ReplyForm):
@@ -138,11 +140,11 @@ class NewReplyForm(ReplyForm):
 class SaveViewForm(ListForm):
     """The list as it is asked for now, under a name."""
 
-    name = forms.CharField(max_length=60)
+    name = forms.CharField(max_length=limits.MAX_VIEW_NAME)
     scope = forms.ChoiceField(choices=Sharing.choices, required=False)
 
 
 class SeqForm(forms.Form):
     """How far a page has seen, or an agent has read."""
 
-    seq = forms.IntegerField(min_value=0, max_value=2**53)
+    seq = forms.IntegerField(min_value=0, max_value=limits.MAX_NUMBER)

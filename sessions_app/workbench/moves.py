@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from agents_app.actors import Actor
 from agents_app.models import Agent
+from config import limits
 from config.errors import Malformed
 from sessions_app import queries
 from sessions_app.actions import desk as marks
@@ -31,7 +32,7 @@ def _to(form: dict[str, Any]) -> dict[str, Any]:
     kind, _colon, pk = form["to"].partition(":")
     if kind == "queue" and not pk:
         return {"to_agent_id": None, "to_team_id": None}
-    if kind not in ("agent", "team") or not (pk.isascii() and pk.isdigit() and len(pk) <= 18):
+    if kind not in ("agent", "team") or not (pk.isascii() and pk.isdigit() and len(pk) <= limits.MAX_DIGITS):
         raise Malformed(_("Choose to whom it should go."))
     return {f"to_{kind}_id": int(pk)}
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -74,8 +73,7 @@ def _patience(move: Move) -> int:
     """How many seconds the agent was given."""
     if move.offer_expires_at is None:
         return round((move.deadline - move.requested_at).total_seconds()) if move.deadline else 0
-    patience: int = settings.TANDEM["OFFER_TIMEOUT"] if move.patience is None else move.patience
-    return patience
+    return move.patience
 
 
 def _told(card: OfferShown) -> str:

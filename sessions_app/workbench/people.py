@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from agents_app import directory
 from agents_app.actors import Actor
+from config import limits
 from sessions_app.actions import departments, people
 from sessions_app.models import Participant
 from sessions_app.notices import link
@@ -29,12 +30,12 @@ class PeopleForm(forms.Form):
 
     agent = forms.IntegerField(required=False)
     participant = forms.IntegerField(required=False)
-    name = forms.CharField(max_length=200, required=False)
-    role = forms.CharField(max_length=16, required=False)
-    contact = forms.CharField(max_length=200, required=False)
-    department = forms.CharField(max_length=100, required=False)
-    history = forms.CharField(max_length=16, required=False)
-    history_count = forms.IntegerField(min_value=0, max_value=1000, required=False)
+    name = forms.CharField(max_length=limits.MAX_NAME, required=False)
+    role = forms.CharField(max_length=limits.MAX_WORD, required=False)
+    contact = forms.CharField(max_length=limits.MAX_CONTACT, required=False)
+    department = forms.CharField(max_length=limits.MAX_GROUP_NAME, required=False)
+    history = forms.CharField(max_length=limits.MAX_WORD, required=False)
+    history_count = forms.IntegerField(min_value=0, max_value=limits.MAX_HISTORY_COUNT, required=False)
 
 
 HISTORY: tuple[tuple[str, Any], ...] = (

@@ -81,7 +81,7 @@ export function tell(url, values = {}) {
 // is asked for meanwhile is done once, afterwards; what could not be asked is asked again, with growing pauses. Each time
 // the page is told, by the event `asked`, whether the server was reached.
 const GAP = 500;
-const LONGEST = 15_000;
+export const LONGEST = 15_000; // between two tries
 const wanted = new Set();
 let running = false;
 let timer = 0;

@@ -19,7 +19,7 @@ function asked(more = {}) {
 
 export const refresh = paced(async () => {
   const question = asked();
-  const url = asked({ rows: Math.max(50, list.querySelectorAll(".row").length) });
+  const url = asked({ rows: Math.max(list.dataset.page, list.querySelectorAll(".row").length) });
   let fresh;
   try {
     fresh = await askTogether("list", url);

@@ -1,5 +1,7 @@
 // The socket that carries hints and signs. It may be lost at any moment: whoever listens refetches when it is back.
 
+import { LONGEST } from "./exchange.js";
+
 const PING = 20_000;
 const PATIENCE = 10_000;
 const POLL = 10_000;
@@ -70,7 +72,7 @@ export function follow(path, { up, hint, poll, state = () => {}, refused = () =>
       refused(event.code);
       return;
     }
-    const most = Math.min(15_000, 500 * 2 ** tries++);
+    const most = Math.min(LONGEST, 500 * 2 ** tries++);
     const pause = most * (0.5 + Math.random() / 2);
     retry = setTimeout(connect, pause);
     state("reconnecting", performance.now() + pause);

@@ -1,11 +1,10 @@
 // What was sent and has not arrived: kept over a reload, sent in order, once. The server knows a message by the id it got
 // here, so that sending it again is harmless; what it refuses stays, with the reason, until somebody decides.
 
-import { Unreachable, exchange } from "./exchange.js";
+import { LONGEST, Unreachable, exchange } from "./exchange.js";
 import { uuid } from "./typing.js";
 
 const SHORTEST = 1000;
-const LONGEST = 15_000;
 const memory = { keys: () => [], get: () => null, set: () => {}, drop: () => {} };
 
 function stored(prefix) {

@@ -4,12 +4,12 @@
 import { Unreachable, ask } from "./exchange.js";
 
 const PAUSE = 120;
-const SLASH = /^[/／]([^\s/／]{0,40})$/;
-const SIGN = /(?:^|[^A-Za-z0-9._%+-])[@＠]([^\s@＠[\]]{0,40})$/;
 
 export function openPicker(field, isNote) {
   const box = document.getElementById("picker");
   const told = document.getElementById("picker-told");
+  const slash = new RegExp(`^[/／]([^\\s/／]{0,${box.dataset.most}})$`);
+  const sign = new RegExp(`(?:^|[^A-Za-z0-9._%+-])[@＠]([^\\s@＠[\\]]{0,${box.dataset.most}})$`);
   let wanted = null; // what is being looked for: {kind, text, from, to}
   let given = null; // what Escape put away, until something else is typed
   let timer = 0;
@@ -25,9 +25,9 @@ export function openPicker(field, isNote) {
     if (field.selectionStart !== field.selectionEnd) return null;
     const to = field.selectionStart;
     const before = field.value.slice(0, to);
-    const reply = SLASH.exec(before);
+    const reply = slash.exec(before);
     if (reply) return { kind: "replies", text: reply[1], from: 0, to };
-    const name = isNote() && SIGN.exec(before);
+    const name = isNote() && sign.exec(before);
     return name ? { kind: "colleagues", text: name[1], from: to - name[1].length - 1, to } : null;
   }
 

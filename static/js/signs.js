@@ -1,7 +1,8 @@
 // Signs of presence: who else looks at a conversation, and who is typing in it. Nobody keeps them: each is told again while
 // it is true, and forgotten when it was not.
 
-const COUNTS_FOR = { looks: 45_000, replies: 6_000, notes: 6_000 }; // as in messaging_app/signs.py
+const { looksFor, typingFor } = document.body.dataset; // seconds, as the server forgets them
+const COUNTS_FOR = { looks: looksFor * 1000, replies: typingFor * 1000, notes: typingFor * 1000 };
 const AGAIN = { looks: 20_000, replies: 3_000, notes: 3_000 };
 
 // What others do, by conversation. `changed` is called with the conversation each time that something else is true of it.

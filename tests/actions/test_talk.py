@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from config import clock
-from messaging_app.incoming import MAX_CONTENT, MAX_ID
+from config.limits import MAX_CONTENT, MAX_ID
 from messaging_app.models import Controller, Message
 from messaging_app.thread import Words
 from sessions_app.actions import flows, intake, lifecycle, shop, talk

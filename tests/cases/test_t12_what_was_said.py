@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from config.errors import Malformed
+from config.limits import MAX_CONTENT
 from messaging_app import incoming, relay, search
-from messaging_app.incoming import MAX_CONTENT
 from messaging_app.models import Conversation, Message, Operation
 from sessions_app.manager import AutoSessionManager
 from tests.api.world import Caller, program

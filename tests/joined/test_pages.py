@@ -11,8 +11,8 @@ import pytest
 from django.test import Client
 
 from agents_app.tokens import issue_token
+from config.limits import MAX_CONTENT
 from config.logs import Discreet
-from messaging_app.incoming import MAX_CONTENT
 from messaging_app.models import Message
 from messaging_app.thread import Words
 from sessions_app.actions import people, talk

@@ -17,6 +17,7 @@ CLOCKS = {
     "HUMAN_SESSION_WARNING": 925,
     "WAITING_SESSION_TIMEOUT": 86_425,
     "GROUP_AFTER": 75,
+    "HISTORY_GAP": 1825,
 }
 """Never a multiple of 50, and time moves by multiples of 50: no deadline is closer than the test takes to run."""
 

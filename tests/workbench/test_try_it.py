@@ -9,7 +9,7 @@ from django.test import Client
 
 from agents_app.actors import client_actor
 from agents_app.models import ApiClient
-from messaging_app.incoming import MAX_CONTENT
+from config.limits import MAX_CONTENT
 from messaging_app.models import Conversation, Message
 from sessions_app.actions import flows
 from sessions_app.waiting import waiting

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from agents_app.policies import BY_SETTING
 from config.generated_pages import GeneratedPages
 from sessions_app.clocks import CLOCKS, Clock
 
@@ -19,8 +20,11 @@ Made from `sessions_app/clocks.py` by `python manage.py clocks_doc`; do not edit
 
 A deadline is a column, compared with the database's clock. Whoever comes first after it applies it, under the
 conversation's lock: a verb, or the sweeper, which looks every second. It fires once, and never early.
+
+A setting in capital letters is the installation's. Where a name *of the tenant* stands beside it, each tenant may have a
+figure of its own (the admin, *Tenants*); what is changed counts for deadlines that are set from then on.
 """
-HEAD = ("clock", "setting", "default", "starts when", "stops when", "pauses", "effect")
+HEAD = ("clock", "set by", "default", "starts when", "stops when", "pauses", "effect")
 
 
 def page() -> str:
@@ -31,7 +35,9 @@ def page() -> str:
 
 
 def _row(clock: Clock) -> tuple[str, ...]:
-    named = ", ".join(filter(None, (f"`{clock.setting}`" if clock.setting else "", clock.own)))
+    policy = BY_SETTING.get(clock.setting)
+    of_tenant = f"`{policy.name}` of the tenant" if policy else ""
+    named = ", ".join(filter(None, (f"`{clock.setting}`" if clock.setting else "", of_tenant, clock.own)))
     span = f"{settings.FIGURES[clock.setting].default:,} s" if clock.setting else _without(clock)
     return clock.name, named or "–", span, clock.starts, clock.stops, clock.pauses, clock.effect
 

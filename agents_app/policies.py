@@ -1,0 +1,188 @@
+"""What a tenant may set for itself, each policy declared once: its default, its bounds and its unit, and what people call it.
+
+`policies.of(tenant).robot_session_timeout` is the tenant's own figure, or the installation's where it has none; bounds and
+unit are those of the setting of the same meaning (`settings.FIGURES`). A tenant's figures are one column,
+`Tenant.policies`, and so a new policy is one line of `Policies` and nothing else (docs/decisions/0020-policies.md).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any, Self, overload
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.forms import IntegerField
+from django.utils.translation import gettext_lazy as _
+
+from config.environment import Figure
+
+if TYPE_CHECKING:
+    from agents_app.models import Team, Tenant
+
+    Label = Any
+
+COLUMN = "tenant_policies"
+"""What `beside` calls the tenant's own figures on the rows of a query."""
+
+
+class Policy[T]:
+    """One figure that a tenant may set: a whole number, whose default is a setting of the TANDEM block.
+
+    `label` says what it is, with the unit. `team` is the column by which a team has its own; without one no team has.
+    """
+
+    name: str
+
+    def __init__(self, setting: str, label: Label, *, team: str = "") -> None:
+        self.setting, self.label, self.team = setting, label, team
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @property
+    def figure(self) -> Figure:
+        figure: Figure = settings.FIGURES[self.setting]
+        return figure
+
+    @property
+    def default(self) -> int:
+        """As the installation has it."""
+        return int(settings.TANDEM[self.setting])
+
+    def check(self, value: object) -> None:
+        """Raises Django's `ValidationError` for what is no whole number, or out of bounds."""
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValidationError(IntegerField.default_error_messages["invalid"], code="invalid")
+        MinValueValidator(int(self.figure.minimum))(value)
+        MaxValueValidator(int(self.figure.maximum))(value)
+
+    def value_in(self, own: Mapping[str, int]) -> int:
+        """The tenant's figure, or the installation's where the tenant has none."""
+        return own.get(self.name, self.default)
+
+    def read(self, value: int) -> T:
+        """The figure as the code wants it."""
+        raise NotImplementedError
+
+    @overload
+    def __get__(self, holder: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, holder: Policies, owner: type) -> T: ...
+    def __get__(self, holder: Policies | None, owner: type) -> Self | T:
+        return self if holder is None else self.read(holder.figure_of(self))
+
+
+class Span(Policy[timedelta]):
+    """A time, in seconds."""
+
+    def read(self, value: int) -> timedelta:
+        return timedelta(seconds=value)
+
+
+class Count(Policy[int]):
+    """A number of something."""
+
+    def read(self, value: int) -> int:
+        return value
+
+
+class Policies:
+    """The policies of one tenant. `own` is what its column holds: {"robot_session_timeout": 900}."""
+
+    robot_session_timeout = Span("DEFAULT_SESSION_TIMEOUT", _("seconds until a silent robot’s session ends"))
+    human_session_timeout = Span("HUMAN_SESSION_TIMEOUT", _("seconds until an agent’s session ends"))
+    human_session_warning = Span("HUMAN_SESSION_WARNING", _("seconds before that end at which the agent is told"))
+    waiting_session_timeout = Span("WAITING_SESSION_TIMEOUT", _("seconds until a session that waits ends"))
+    transfer_timeout = Span("TRANSFER_TIMEOUT", _("seconds until a transfer times out"))
+    offer_timeout = Span("OFFER_TIMEOUT", _("seconds to accept an offer"), team="offer_timeout")
+    offer_round_pause = Span("OFFER_ROUND_PAUSE", _("seconds until everybody is offered it again"))
+    offers_ignored = Count("OFFERS_IGNORED", _("offers that an agent may ignore in a row (0: any number)"))
+    group_after = Span("GROUP_AFTER", _("seconds to take what a customer wrote"))
+    history_gap = Span("HISTORY_GAP", _("seconds between two stretches of history"))
+    late_message = Span("LATE_MESSAGE", _("seconds until a message that comes late is history"))
+    context_messages = Count("CONTEXT_MESSAGES", _("messages that travel with a transfer"))
+
+    def __init__(self, own: Mapping[str, int] | None = None, team: Team | None = None) -> None:
+        self._own, self._team = own or {}, team
+
+    def figure_of(self, policy: Policy[Any]) -> int:
+        """The team's, else the tenant's, else the installation's."""
+        if policy.team and self._team and (value := getattr(self._team, policy.team)) is not None:
+            return int(value)
+        return policy.value_in(self._own)
+
+    def within(self, team: Team | None) -> Policies:
+        """The same, as a team of the tenant has them."""
+        return Policies(self._own, team)
+
+
+ALL: tuple[Policy[Any], ...] = tuple(value for value in vars(Policies).values() if isinstance(value, Policy))
+"""Every policy, in the order in which people are shown them."""
+_BY_NAME = {policy.name: policy for policy in ALL}
+BY_SETTING = {policy.setting: policy for policy in ALL}
+
+
+def of(tenant: Tenant) -> Policies:
+    return Policies(tenant.policies)
+
+
+# --- In queries --------------------------------------------------------------------------------------------------
+
+
+def beside[M: Any](rows: QuerySet[M], tenant: str = "tenant_id") -> QuerySet[M]:
+    """The rows with what their tenant has set (`on`), without a query more; a lock on the rows is none on the tenant."""
+    from agents_app.models import Tenant  # whose column is checked by this module
+
+    return rows.annotate(**{COLUMN: Subquery(Tenant.objects.filter(pk=OuterRef(tenant)).values("policies"))})
+
+
+def on(row: Any) -> Policies:
+    """The policies for a row that was read with `beside`."""
+    return Policies(getattr(row, COLUMN))
+
+
+def overdue(
+    column: str, now: datetime, span: Callable[[Policies], timedelta], tenants: Iterable[tuple[int, Mapping[str, int]]]
+) -> Q:
+    """Rows of these tenants (id and own figures) on which `column` lies back by the tenant's span, or by more."""
+    alike: dict[timedelta, list[int]] = defaultdict(list)
+    for tenant_id, own in tenants:
+        alike[span(Policies(own))].append(tenant_id)
+    due = (Q(**{"tenant__in": ids, f"{column}__lte": now - wait}) for wait, ids in alike.items())
+    return reduce(or_, due, Q(pk__in=()))
+
+
+# --- The column --------------------------------------------------------------------------------------------------
+
+
+def validate(own: object) -> None:
+    """A validator of the column: known names, whole numbers, within their bounds. Raises Django's `ValidationError`."""
+    if not isinstance(own, dict):
+        raise ValidationError("Policies are an object of names and whole numbers.")
+    for name, value in own.items():
+        if name not in _BY_NAME:
+            raise ValidationError(f"There is no policy {str(name)[:50]!r}.")
+        try:
+            _BY_NAME[name].check(value)
+        except ValidationError as error:
+            raise ValidationError([f"{name}: {text}" for text in error.messages]) from None
+
+
+def as_set(stored: object) -> dict[str, int]:
+    """What counts of a stored column: what is unknown or out of bounds, because bounds have moved, is as if never set."""
+    return {name: value for name, value in stored.items() if _counts(name, value)} if isinstance(stored, dict) else {}
+
+
+def _counts(name: str, value: object) -> bool:
+    try:
+        _BY_NAME[name].check(value)
+    except (KeyError, ValidationError):
+        return False
+    return True
