@@ -14,11 +14,19 @@ from messaging_app.attachments import rows as attachments
 from messaging_app.models import Message, Operation
 
 MESSAGE_CREATED = "message.created"
+NAMES_AGAIN = frozenset({"message.echoed"})
+"""The operations that name a message which is there already (`Operation.message_pk`): its row may have changed with them,
+so every page sends its line again, and search reads its words again. An operation that changes a message belongs here."""
 
 
 def message_ids(operations: Iterable[Operation]) -> list[int]:
     """The rows of the messages that these operations recorded, as far as the record says."""
     return [o.message_pk for o in operations if o.type == MESSAGE_CREATED and o.message_pk is not None]
+
+
+def named_again(operations: Iterable[Operation]) -> list[int]:
+    """The rows of the messages that were there before and that these operations name."""
+    return [o.message_pk for o in operations if o.type in NAMES_AGAIN and o.message_pk is not None]
 
 
 PLAIN = frozenset(

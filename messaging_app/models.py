@@ -206,7 +206,7 @@ class Operation(models.Model):
 
     @property
     def message_pk(self) -> int | None:
-        """Of `message.created`: the message's row; None where the record does not say."""
+        """Of an operation that names one message, as `message.created` does: its row; None where the record does not say."""
         pk = self.data.get("message")
         return pk if type(pk) is int else None
 

@@ -28,7 +28,7 @@ from agents_app import loops
 from config.db import locked, retried
 from messaging_app import stream
 from messaging_app.attachments.models import Attachment
-from messaging_app.events import message_ids
+from messaging_app.events import message_ids, named_again
 from messaging_app.folding import without_marks
 from messaging_app.models import (
     Conversation,
@@ -281,7 +281,7 @@ def index(tenant_id: int) -> int:
             return 0
         told = stream.replay(tenant_id, after=cursor.pos, limit=BATCH)
         taken, size = _first(told)
-        _keep(MessageTerms, tenant_id, _said(taken))
+        _index_messages(tenant_id, taken)
         _keep_names(tenant_id, {o.conversation_id for o in taken if o.conversation_id})
         # Operations may be gone (they are kept for a while, not for ever): then there is nothing up to the head.
         cursor.pos = (taken[-1].pos or 0) if taken else head
@@ -322,10 +322,21 @@ def _first(operations: list[Operation]) -> tuple[list[Operation], int]:
     return operations, size
 
 
-def _said(operations: Iterable[Operation]) -> Iterator[tuple[int, str]]:
-    """The messages that these operations recorded, as they are now, with the names of what is attached."""
-    one_by_one = message_ids(operations)
-    with_files = message_ids(o for o in operations if o.data.get("attachments"))
+def _index_messages(tenant_id: int, operations: list[Operation]) -> None:
+    """Index the messages that these operations recorded or name again, as they are now: nothing else writes a message's
+    terms. Whoever writes or changes words records an operation that names their message, and it comes here."""
+    again = named_again(operations)
+    said = list(_said(operations, again))
+    _keep(MessageTerms, tenant_id, said)
+    if again:
+        gone = [pk for pk, text in said if pk in again and not terms(text)]
+        MessageTerms.objects.filter(pk__in=gone).delete()
+
+
+def _said(operations: Iterable[Operation], again: list[int]) -> Iterator[tuple[int, str]]:
+    """The messages that these operations recorded, and those `again`, with the names of what is attached."""
+    one_by_one = message_ids(operations) + again
+    with_files = message_ids(o for o in operations if o.data.get("attachments")) + again
     files: dict[int, str] = {}
     for row in Attachment.objects.filter(message__in=with_files):
         files[row.message_id or 0] = f"{files.get(row.message_id or 0, '')} {row.name}"

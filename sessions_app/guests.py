@@ -11,13 +11,17 @@ from collections.abc import Collection, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import QuerySet
+
 from agents_app.actors import Actor, ActorKind
 from agents_app.credentials import digest
+from config.db import ids_in
 from messaging_app.models import Conversation, Message
 from sessions_app.actions.people import visible_to
 from sessions_app.errors import LinkIsOver
 from sessions_app.models import ChatSession, Participant
-from sessions_app.queries import NEWS_MOST, THREAD_PAGE, Item, before_place, owner_of, place_of
+from sessions_app.queries import THREAD_PAGE, Item, before_place, owner_of, place_of
+from sessions_app.queries.news import NEWS_MOST, named_after, news
 from sessions_app.states import Owner, ParticipantStatus
 
 JOINED = "joined"
@@ -103,20 +107,23 @@ def guest_page(participant: Participant, *, before: str = "", limit: int = THREA
 
 def guest_news(participant: Participant, *, after: int, limit: int = NEWS_MOST) -> GuestPage:
     """What was said since operation `after`."""
-    page = _opened(participant)
-    said = list(visible_to(participant).filter(seq__gt=after)[: limit + 1])
-    page.is_behind = len(said) > limit
-    page.items = [] if page.is_behind else _items(said)
+    page = _opened(participant, after)
+    named = ids_in(getattr(page.conversation, "named", ""))
+    found = news(visible_to(participant), after=after, named=named, limit=limit)
+    page.is_behind = found.is_behind
+    page.items = [] if page.is_behind else _items(found.said, found.again)
     return page
 
 
-def _opened(participant: Participant) -> GuestPage:
-    conversation = Conversation.objects.get(pk=participant.conversation_id)
+def _opened(participant: Participant, after: int = 0) -> GuestPage:
+    """With `after`, the conversation brings along which messages the operations behind it name again."""
+    rows: QuerySet[Any] = Conversation.objects.all()
+    conversation = (rows.annotate(named=named_after(after)) if after else rows).get(pk=participant.conversation_id)
     return GuestPage(participant, conversation, list(_people(participant, conversation)))
 
 
-def _items(said: list[Message]) -> list[Item]:
-    return [Item(message.sent_at, message.seq, message=message) for message in said]
+def _items(said: list[Message], again: Collection[int] = ()) -> list[Item]:
+    return [Item(message.sent_at, message.seq, message=message, is_again=message.pk in again) for message in said]
 
 
 def _people(me: Participant, conversation: Conversation) -> list[Person]:

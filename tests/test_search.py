@@ -320,6 +320,20 @@ def test_what_is_said_is_found_when_the_clock_has_ticked(chat: Chat) -> None:
     assert tasks.index_search() == 0
 
 
+@pytest.mark.parametrize(("now", "asked", "finds"), [("A green pot", "green", ["A green pot"]), ("", "kettle", [])])
+def test_words_that_have_changed_are_found_as_they_are_now(chat: Chat, now: str, asked: str, finds: list[str]) -> None:
+    chat.serve()
+    chat.speaks(chat.cast.ann, "A blue kettle")
+    tick()
+    assert found(chat.cast.ann, "kettle") == ["A blue kettle"]
+    chat.echo("A blue kettle")  # an operation that names the message, as one that changes it would
+    assert chat.told[-1] == "message.echoed"
+    Message.objects.update(content=now)
+    tick()
+    assert found(chat.cast.ann, "kettle") == []
+    assert found(chat.cast.ann, asked) == finds
+
+
 def test_history_in_bulk_is_found_too(cast: Cast) -> None:
     history(cast, 30)
     history(cast, 20, account="older", word="past")  # the same number in its conversation

@@ -21,12 +21,12 @@ from sessions_app.queries.listing import (
     standing,
     that_say,
 )
+from sessions_app.queries.news import NEWS_MOST
 from sessions_app.queries.past import past_sessions, timeline
 from sessions_app.queries.sought import SOUGHT_MOST, sought
 from sessions_app.queries.staff import Availability, agents, availability, teams
 from sessions_app.queries.thread import (
     EVENTS,
-    NEWS_MOST,
     THREAD_PAGE,
     Item,
     ThreadPage,

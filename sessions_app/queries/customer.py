@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from messaging_app import thread
+from django.db.models import QuerySet
+
+from agents_app.actors import Actor, ActorKind
+from config.db import ids_in
 from messaging_app.models import Controller, Conversation
+from sessions_app import visible
 from sessions_app.models import ChatSession, GuidedFlow
 from sessions_app.queries.beside import live_sessions, owner_of
-from sessions_app.queries.thread import NEWS_MOST, Item, merged
+from sessions_app.queries.news import NEWS_MOST, News, named_after, news
+from sessions_app.queries.thread import Item, merged
 from sessions_app.states import FlowStatus
 from sessions_app.waits import openings
 
@@ -47,15 +52,20 @@ def customer_page(
     *, tenant_id: int, conversation_id: int | None, after: int = 0, limit: int = NEWS_MOST
 ) -> CustomerPage:
     """What the customer sees of a conversation, from operation `after` on; an empty page before the first word."""
-    conversation = Conversation.objects.filter(pk=conversation_id or 0, tenant_id=tenant_id).first()
+    rows: QuerySet[Any] = Conversation.objects.filter(pk=conversation_id or 0, tenant_id=tenant_id)
+    conversation = rows.annotate(named=named_after(after)).first() if after else rows.first()
     if conversation is None:
         return CustomerPage()
-    said = thread.messages(conversation.pk, notes=False).filter(seq__gt=after)
-    newest = list(said.reverse()[:limit])
+    customer = Actor(kind=ActorKind.CUSTOMER, tenant_id=tenant_id, conversation_id=conversation.pk)
+    readable = visible.messages(customer).prefetch_related("attachments")
+    if after:
+        found = news(readable, after=after, named=ids_in(conversation.named), limit=limit)
+    else:
+        found = News(list(readable.order_by("-sent_at", "-id")[:limit]), frozenset(), is_behind=False)
     return CustomerPage(
         conversation,
         live_sessions([conversation.pk]).get(conversation.pk),
-        merged(newest, ()),
+        merged(found.said, (), again=found.again),
         opens_at=openings([conversation]).get(conversation.pk),
         question=_question(conversation),
     )

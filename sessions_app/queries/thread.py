@@ -7,7 +7,7 @@ page at once, and then `complete`s the thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,24 +20,23 @@ from agents_app.models import Agent
 from config import clock
 from config.api import is_id
 from config.db import ids_in
-from messaging_app import labels, mentions, thread
+from messaging_app import labels, mentions
 from messaging_app.attachments.models import Attachment
 from messaging_app.desk_models import Draft, Label
-from messaging_app.events import message_ids
+from messaging_app.events import named_again
 from messaging_app.models import Controller, Conversation, Message, Operation
-from sessions_app import oplog, waiting
+from sessions_app import oplog, visible, waiting
 from sessions_app.context import has_words
 from sessions_app.errors import Malformed, NotFound
 from sessions_app.figures import Counted, Wanted
 from sessions_app.models import ChatSession, GuidedFlow, Participant, SlaClock, Transfer
 from sessions_app.queries.beside import Beside, ends_soon_at, owner_of, served
+from sessions_app.queries.news import NEWS_MOST, news
 from sessions_app.settle import is_unclaimed
 from sessions_app.states import Derived, Owner, ParticipantStatus, Status, TransferKind, TransferStatus
 from sessions_app.waiting import Waiting
 
 THREAD_PAGE = 50
-NEWS_MOST = 200
-"""Operations that one refetch catches up with; further behind, a page is loaded anew."""
 COLLEAGUES_MOST = 200
 """That are offered to be called in."""
 PACKAGE_STAYS = timedelta(minutes=10)
@@ -84,6 +83,7 @@ class Item:
     message: Message | None = None
     operation: Operation | None = None
     mentioned: list[str] = field(default_factory=list)  # in a note, by name
+    is_again: bool = False  # known already to whoever is given it, and perhaps another by now
 
     @property
     def place(self) -> int:
@@ -221,7 +221,7 @@ class ThreadPage:
 def thread_page(*, actor: Actor, conversation_id: int, before: str = "", limit: int = THREAD_PAGE) -> ThreadPage:
     """A conversation with its newest messages, or with those before a place. Raises `NotFound`, `Malformed`."""
     page = _opened(actor, conversation_id)
-    said = before_place(_said(conversation_id), before)
+    said = before_place(_said(actor, conversation_id), before)
     newest = _with_files(said.reverse()[: limit + 1])
     shown = newest[:limit][::-1]
     happened = Operation.objects.filter(conversation_id=conversation_id, type__in=EVENTS)
@@ -239,14 +239,17 @@ def thread_news(*, actor: Actor, conversation_id: int, after: int, limit: int = 
     page = _opened(actor, conversation_id)
     if page.seq <= after:
         return page
-    news = Operation.objects.filter(conversation_id=conversation_id, seq__gt=after).order_by("seq")
-    operations = list(news[: limit + 1])
+    happened = Operation.objects.filter(conversation_id=conversation_id, seq__gt=after).order_by("seq")
+    operations = list(happened[: limit + 1])
     # A batch may put words anywhere in the past; so does a long absence leave a page better loaded anew.
     page.is_behind = len(operations) > limit or any(o.type == "messages.grouped" for o in operations)
     if not page.is_behind:
-        ids = message_ids(operations)
-        said = _with_files(_said(conversation_id).filter(pk__in=ids))
-        page.items = merged(said, [o for o in operations if o.type in EVENTS])
+        shown = [o for o in operations if o.type in EVENTS]
+        if any(o.message_pk is not None for o in operations):
+            found = news(_said(actor, conversation_id), after=after, named=named_again(operations), limit=limit)
+            page.items = merged(_with_files(found.said), shown, again=found.again)
+        else:
+            page.items = merged((), shown)
     return page
 
 
@@ -295,14 +298,14 @@ def _draft(actor: Actor, mode: str) -> FilteredRelation:
     return FilteredRelation("drafts", condition=Q(drafts__agent=actor.pk, drafts__mode=mode))
 
 
-def _said(conversation_id: int) -> QuerySet[Message]:
-    """A conversation's messages, notes too, each with the ids of whom it mentions."""
-    said = thread.messages(conversation_id, notes=True).prefetch_related(None)
+def _said(actor: Actor, conversation_id: int) -> QuerySet[Message]:
+    """What the agent may read of a conversation, in its order, each message with the ids of whom it mentions."""
+    said = visible.messages(actor).filter(conversation_id=conversation_id).order_by("sent_at", "id")
     has_files = Exists(Attachment.objects.filter(message=OuterRef("pk")))
     return said.annotate(mentioned_ids=mentions.ids_named(), has_files=has_files)
 
 
-def _with_files(said: QuerySet[Message]) -> list[Message]:
+def _with_files(said: Iterable[Message]) -> list[Message]:
     """Read the messages, and what came with them where something did: most pages cost no query for it."""
     found: list[Any] = list(said)
     for message in found:
@@ -335,9 +338,9 @@ def _place(text: str) -> tuple[datetime, int]:
     raise Malformed(f"{text!r} is no place in a thread.")
 
 
-def merged(said: Iterable[Message], happened: Iterable[Operation]) -> list[Item]:
-    """What was said and what happened, in the order of the thread."""
-    items = [Item(m.sent_at, m.seq, message=m) for m in said]
+def merged(said: Iterable[Message], happened: Iterable[Operation], again: Collection[int] = ()) -> list[Item]:
+    """What was said and what happened, in the order of the thread; `again` are the messages that come once more."""
+    items = [Item(m.sent_at, m.seq, message=m, is_again=m.pk in again) for m in said]
     items += [Item(o.at, o.seq, operation=o) for o in newest_of_runs(happened) if not _goes_without_saying(o)]
     return sorted(items, key=lambda item: (item.at, item.seq))
 

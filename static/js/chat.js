@@ -44,7 +44,7 @@ export function openChat(path, { applied = () => {}, over = () => {} } = {}) {
     const wasAtEnd = isAtEnd(log);
     chat.dataset.seq = fresh.dataset.seq;
     morph(document.getElementById("status"), news.getElementById("status"));
-    insert(items, news.querySelectorAll("#items > li"));
+    insert(items, news.querySelectorAll("#items > li"), { redraws: true });
     log.querySelector(".opening").hidden = items.children.length > 0;
     if (wasAtEnd || isMine) toEnd(log);
     applied(fresh);

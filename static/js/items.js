@@ -1,15 +1,22 @@
 // The lines of a thread: put where they belong, marked as 'mine', divided by days and where the new ones begin.
 
+import { morph } from "./morph.js";
+import { placeIn, returnTo } from "./place.js";
 import { dayName, tellTimes } from "./times.js";
 
 const place = (line) => Number(line.dataset.place);
+const DRESSED = ["mine", "follows"]; // the classes that `dress` gives
 const CLOSE = 180e6; // microseconds: what one person says within three minutes stands together
 
-// Put new lines into the list by their time. Returns those that were not there before.
-export function insert(list, fresh) {
+// Put new lines into the list by their time. Returns those that were not there before. What is sent again, because it may
+// have changed (`data-again`), is redrawn where it stands, if `redraws`: not from an answer older than the page. Where it is
+// not on the page yet, it comes with the page of the thread that it belongs to.
+export function insert(list, fresh, { redraws = false } = {}) {
+  const sent = [...fresh];
+  if (redraws) redraw(list, sent.filter(isAgain));
   const added = [];
-  for (const line of [...fresh]) {
-    if (document.getElementById(line.id)) continue;
+  for (const line of sent) {
+    if (isAgain(line) || document.getElementById(line.id)) continue;
     if (line.dataset.run && isOutrun(list, line)) continue;
     const later = lines(list).findLast((other) => place(other) <= place(line));
     if (later) later.after(line);
@@ -18,6 +25,26 @@ export function insert(list, fresh) {
   }
   if (added.length) dress(list);
   return added;
+}
+
+const isAgain = (line) => "again" in line.dataset;
+
+// Bring lines to what they are now. A line that looks the same is not touched, and of another only what differs, so that
+// focus, selection and pictures stay; and so does a reader who is not at the end.
+function redraw(list, fresh) {
+  const log = list.parentElement;
+  let place;
+  for (const line of fresh) {
+    const known = document.getElementById(line.id);
+    if (!known) continue;
+    delete line.dataset.again;
+    for (const name of DRESSED) line.classList.toggle(name, known.classList.contains(name));
+    tellTimes(line);
+    if (known.isEqualNode(line)) continue;
+    place ??= isAtEnd(log) ? false : placeIn(log);
+    morph(known, line);
+  }
+  if (place) returnTo(log, place);
 }
 
 // Of events that are one line the newest stays, in whichever order they come.

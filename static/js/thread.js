@@ -84,14 +84,15 @@ function apply(news, { isMine = false } = {}) {
     return;
   }
   const known = Number(thread().dataset.seq);
-  if (Number(fresh.dataset.seq) >= known) {
+  const isLatest = Number(fresh.dataset.seq) >= known;
+  if (isLatest) {
     for (const id of MORPHED) morph(document.getElementById(id), news.getElementById(id));
   }
   if ("behind" in fresh.dataset) {
     anew().catch(() => {});
     return;
   }
-  const added = insert(items(), news.querySelectorAll("#items > li"));
+  const added = insert(items(), news.querySelectorAll("#items > li"), { redraws: isLatest });
   thread().dataset.seq = Math.max(known, Number(fresh.dataset.seq));
   // What comes in while nobody looks at the end of the thread begins with a line that says so.
   const isSeen = wasAtEnd && document.visibilityState === "visible";

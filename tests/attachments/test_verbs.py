@@ -245,6 +245,18 @@ def test_search_finds_a_message_by_its_files_name(cast: Cast, chat: Chat) -> Non
     assert f"{cast.tenant.pk}xlampshade" in MessageTerms.objects.get().terms.split()
 
 
+def test_a_message_that_is_indexed_again_is_still_found_by_its_files_name(cast: Cast, chat: Chat) -> None:
+    chat.serve()
+    says(chat, cast.ann, upload(cast.ann, chat.id, name="scratched lampshade.png").pk, content="Is it this?")
+    for told in ("message.created", "message.echoed"):
+        assert chat.told[-1] == told
+        relay.stamp(cast.tenant.pk)
+        while search.index(cast.tenant.pk):
+            pass
+        assert f"{cast.tenant.pk}xlampshade" in MessageTerms.objects.get().terms.split()
+        chat.echo("Is it this?", "wx-1")
+
+
 # --- Who sees what -----------------------------------------------------------------------------------------------
 
 

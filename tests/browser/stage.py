@@ -17,17 +17,19 @@ import django
 django.setup()
 
 from django.contrib.auth import get_user_model  # noqa: E402
+from django.db import transaction  # noqa: E402
 
 from agents_app.actors import agent_actor, client_actor, customer_actor, system_actor  # noqa: E402
 from agents_app.models import Agent, ApiClient, Tenant  # noqa: E402
 from config import clock  # noqa: E402
 from messaging_app import canned, labels, live, relay  # noqa: E402
 from messaging_app.desk_models import Label  # noqa: E402
-from messaging_app.models import NeedRule  # noqa: E402
+from messaging_app.models import Message, NeedRule  # noqa: E402
 from messaging_app.thread import Words  # noqa: E402
 from sessions_app.actions import desk, intake, lifecycle, talk, transfers  # noqa: E402
 from sessions_app.actions import labels as labelling  # noqa: E402
 from sessions_app.models import Transfer  # noqa: E402
+from sessions_app.shape import taking  # noqa: E402
 from sessions_app.workbench.rule_bot import NAME  # noqa: E402
 
 
@@ -71,6 +73,15 @@ def hears(account: str, *texts: str, name: str = "", shop: str = "shop") -> int:
                 epoch=outcome.epoch,
             )
     return outcome.conversation_id
+
+
+def named_again(conversation_id: str, was: str, now: str) -> None:
+    """An operation names what was said, as an echo of it does, and its row is another with it, as where one changes it."""
+    tenant = Tenant.objects.get(slug="demo")
+    said = Message.objects.get(conversation=conversation_id, content=was)
+    with transaction.atomic(), taking(system_actor(tenant.pk), int(conversation_id)) as turn:
+        turn.record("message.echoed", turn.live, message=said.pk, message_id=said.message_id, echo_id="")
+        Message.objects.filter(pk=said.pk).update(content=now)
 
 
 def nasty(path: str) -> int:
@@ -166,6 +177,7 @@ STAGE = {
     "people": people,
     "moved": moved,
     "hears": hears,
+    "named_again": named_again,
     "nasty": nasty,
     "replies": replies,
     "label": label,

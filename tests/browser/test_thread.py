@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Response, expect
 
 from tests.browser.conftest import Server, Windows, until
 from tests.browser.test_desk import AXE, EXAMINE, open_row, said, say
@@ -104,6 +106,92 @@ def test_a_reader_comes_back_to_where_they_left(windows: Windows, server: Server
     open_row(maya, "left")
     expect(maya.locator("#head h1")).to_have_text("left")
     assert abs(top_of(line) - before) < 3
+
+
+# --- What has changed --------------------------------------------------------------------------------------------
+
+WATCH = """items => {
+  window.touched = new Set();
+  const lineOf = node => (node.nodeType === 1 ? node : node.parentElement)?.closest("#items > li")?.id ?? "the list";
+  new MutationObserver(changes => changes.forEach(({ target }) => window.touched.add(lineOf(target))))
+    .observe(items, { subtree: true, childList: true, characterData: true, attributes: true });
+}"""
+SELECT = "one => getSelection().selectAllChildren(one)"
+
+
+@contextmanager
+def sent_again(page: Page) -> Iterator[None]:
+    """What is done meanwhile brings a line once more, and the page has taken that in."""
+    answers: list[Response] = []
+
+    def came(answer: Response) -> None:
+        answers.append(answer)
+
+    page.on("response", came)
+    known = page.locator("#thread").get_attribute("data-seq")
+    yield
+    until(page, "seq => Number(document.getElementById('thread').dataset.seq) > Number(seq)", known)
+    page.remove_listener("response", came)
+    assert any("data-again" in answer.text() for answer in answers if "/news/" in answer.url)
+
+
+def test_a_line_that_has_changed_is_redrawn_where_it_stands(windows: Windows, server: Server) -> None:
+    number = server.stage("hears", "changed", *(f"question {n}?" for n in range(20)))
+    maya = windows.open(f"/desk/c/{number}/", login="maya")
+    has_read_all(maya)
+    above = maya.locator("#items .message", has_text="You said: question 2?")
+    there = maya.locator("#items .message", has_text="You said: question 12?")
+    line = str(above.get_attribute("id"))
+    there.evaluate("one => one.scrollIntoView({ block: 'center' })")
+    assert above.evaluate("one => one.getBoundingClientRect().bottom") < top_of(maya.locator("#log"))
+    maya.get_by_role("radio", name="Private note").check()
+    maya.locator("#content").press_sequentially("half a sen")
+    there.locator(".said").evaluate(SELECT)
+    maya.locator("#items").evaluate(WATCH)
+    stands = top_of(there)
+
+    server.stage("named_again", number, "You said: question 2?", "This line is another one now. " * 30)
+    expect(maya.locator(f"#{line} .said")).to_contain_text("This line is another one now.")
+    assert maya.evaluate("[...touched]") == [line]
+    assert abs(top_of(there) - stands) < 3
+    assert maya.evaluate("String(getSelection()).trim()") == "You said: question 12?"
+    expect(maya.locator("#content")).to_have_value("half a sen")
+    expect(maya.locator(f"#{line}[data-again]")).to_have_count(0)
+    assert maya.locator("#items .new-since").count() == 0, "what was known is not new"
+
+
+def test_a_line_that_comes_again_as_it_was_is_not_touched(windows: Windows, server: Server) -> None:
+    number = server.stage("hears", "same", "hello")
+    maya = windows.open(f"/desk/c/{number}/", login="maya")
+    has_read_all(maya)
+    maya.locator("#items").evaluate(WATCH)
+    with sent_again(maya):
+        server.stage("named_again", number, "You said: hello", "You said: hello")
+    assert maya.evaluate("[...touched]") == []
+
+
+def test_a_line_that_is_not_on_the_page_comes_with_its_page(windows: Windows, server: Server) -> None:
+    number = server.stage("hears", "gone-by", *(f"question {n}?" for n in range(40)))
+    maya = windows.open(f"/desk/c/{number}/", login="maya")
+    expect(maya.locator("#earlier")).to_have_count(1)
+    with sent_again(maya):
+        server.stage("named_again", number, "You said: question 1?", "This line is another one now.")
+    expect(said(maya, "This line is another one now.")).to_have_count(0)
+    maya.locator("#log").evaluate("box => box.scrollTo(0, 0)")
+    expect(said(maya, "This line is another one now.")).to_have_count(1)
+    expect(said(maya, "You said: question 1?")).to_have_count(0)
+
+
+def test_the_customers_page_redraws_a_line_too(windows: Windows, server: Server) -> None:
+    visitor = windows.open("/try-it/")
+    visitor.fill("#content", "hello")
+    visitor.press("#content", "Enter")
+    answer = visitor.locator("#items .from-bot .said")
+    expect(answer).to_have_count(1)
+    visitor.reload()
+    number = visitor.locator("#chat").get_attribute("data-conversation")
+    server.stage("named_again", str(number), answer.inner_text(), "This line is another one now.")
+    expect(answer).to_have_text("This line is another one now.")
 
 
 # --- What was earlier --------------------------------------------------------------------------------------------
