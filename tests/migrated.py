@@ -15,6 +15,8 @@ from pathlib import Path
 
 import django
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / ".pytest_cache" / "migrated"
 
@@ -52,5 +54,5 @@ def _migrate(environment: dict[str, str]) -> None:
         cwd=ROOT,
         env=environment,
         check=True,
-        timeout=300,
+        timeout=PATIENCE,
     )

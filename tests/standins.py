@@ -12,6 +12,8 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.patience import PATIENCE
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -65,7 +67,7 @@ def http_stand_in() -> Iterator[HttpStandIn]:
             )
             stand_in.asked.append(asked)
             if stand_in.is_silent:
-                stand_in._over.wait(30)
+                stand_in._over.wait(2 * PATIENCE)
             status, body = stand_in.answers(asked)
             data = (body if isinstance(body, str) else json.dumps(body)).encode()
             self.send_response(status)
@@ -105,7 +107,7 @@ def mail_stand_in() -> Iterator[MailStandIn]:
     class Handler(StreamRequestHandler):
         def handle(self) -> None:
             if stand_in.is_silent:
-                stand_in._over.wait(30)
+                stand_in._over.wait(2 * PATIENCE)
                 return
             self._say("220 stand-in")
             while line := self.rfile.readline().decode().strip():

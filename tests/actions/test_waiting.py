@@ -128,6 +128,7 @@ def test_a_team_is_measured_by_itself_and_waited_for_alone(cast: Cast, later: La
         cast, to_team_id=cast.team("Other", "ben").pk
     )  # of whom nobody is in the team, and so in front of nobody in it
     for chat in (first, second):
+        later(1)  # the queue is in the order of whole milliseconds
         chat.robot()
         chat.escalate(to_team_id=team.pk)
     assert [found.position for found in map(told, (first, second)) if found] == [2, 3]

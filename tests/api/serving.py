@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from tests import migrated
+from tests.patience import PATIENCE, STILL
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGE = ROOT / "tests" / "browser" / "stage.py"
@@ -33,6 +34,7 @@ class Served:
             "REDIS_URL": "",
             "DEBUG": "false",
             "PYTHONFAULTHANDLER": "1",
+            **STILL,
         }
         for name in ("CELERY_BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS"):
             self.env.pop(name, None)
@@ -68,7 +70,7 @@ class Served:
             cwd=ROOT,
             env=self.env,
             check=True,
-            timeout=120,
+            timeout=PATIENCE,
             capture_output=True,
             text=True,
         )
@@ -80,7 +82,7 @@ class Served:
 
     def login(self, name: str) -> dict[str, str]:
         """The cookies of an agent's login. `csrftoken` also goes as the header X-CSRFToken with whatever writes."""
-        with httpx.Client(base_url=self.url) as browser:
+        with httpx.Client(base_url=self.url, timeout=PATIENCE) as browser:
             browser.get("/login/")
             token = browser.cookies["csrftoken"]
             entered = browser.post("/login/", data={"username": name, "password": "demo", "csrfmiddlewaretoken": token})
@@ -97,7 +99,7 @@ class Served:
     def stop(self) -> None:
         self._process.terminate()
         try:
-            self._process.wait(timeout=60)
+            self._process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.send_signal(signal.SIGABRT)  # says on stderr where it hangs
             self._process.wait()

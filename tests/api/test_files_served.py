@@ -11,12 +11,13 @@ import pytest
 
 from config import downloads
 from tests.api.serving import Served
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(scope="module")
 def shop(served: Served) -> Iterator[httpx.Client]:
     credential = {"Authorization": f"Bearer {served.key('files', 'integrator')}"}
-    with httpx.Client(base_url=f"{served.url}/api/v1/", headers=credential, timeout=60) as client:
+    with httpx.Client(base_url=f"{served.url}/api/v1/", headers=credential, timeout=PATIENCE) as client:
         yield client
 
 

@@ -6,8 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import httpx
 import pytest
 
 from tests.api.serving import ROOT, Served
+from tests.patience import PATIENCE, until
 
 PAGE = (ROOT / "docs" / "flows.md").read_text()
 BLOCKS = re.findall(r"^```(.+?)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -42,7 +41,7 @@ def test_the_page_runs_as_it_is_printed(served: Served) -> None:
         ["bash", "-euo", "pipefail", "-c", block("sh")],
         cwd=ROOT,
         env=served.env | {"TANDEM_URL": served.url},
-        timeout=120,
+        timeout=PATIENCE,
         capture_output=True,
         text=True,
         check=False,
@@ -62,15 +61,6 @@ def test_the_page_runs_as_it_is_printed(served: Served) -> None:
 
 
 # --- A crash in the middle of a rerun ----------------------------------------------------------------------------
-
-
-def until(what: Callable[[], Any], seconds: float = 30) -> Any:
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        if found := what():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come to that in time")
 
 
 def let_the_lease_run_out(served: Served, trigger: str) -> None:
@@ -102,7 +92,7 @@ class Program:
 
     def ends(self) -> int:
         try:
-            return self.process.wait(timeout=60)
+            return self.process.wait(timeout=PATIENCE)
         finally:
             self.process.kill()
             self._output.close()
@@ -124,14 +114,14 @@ def test_killed_in_the_middle_of_a_rerun_and_begun_again_it_comes_to_its_end(
     api, held = f"{served.url}/api/v1", {"Authorization": f"Bearer {shop}"}
 
     def flow(number: int = 1) -> dict[str, Any]:
-        found = httpx.get(f"{api}/flows", params={"trigger_id": f"size-{account}-{number}"}, headers=held).json()[
-            "results"
-        ]
+        trigger = {"trigger_id": f"size-{account}-{number}"}
+        found = httpx.get(f"{api}/flows", params=trigger, headers=held, timeout=PATIENCE).json()["results"]
         return found[0] if found else {"status": ""}
 
     def says(content: str) -> dict[str, Any]:
         body = {"shop_id": "lamps", "account_id": account, "content": content}
-        told: dict[str, Any] = httpx.post(f"{api}/inbound", json=body, headers=held).raise_for_status().json()
+        answer = httpx.post(f"{api}/inbound", json=body, headers=held, timeout=PATIENCE)
+        told: dict[str, Any] = answer.raise_for_status().json()
         return told
 
     output = tmp_path / "output"

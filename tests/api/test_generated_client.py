@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.api.serving import ROOT, Served
+from tests.patience import PATIENCE
 
 pytestmark = [pytest.mark.services, pytest.mark.first_database, pytest.mark.xdist_group("generated-client")]
 
@@ -37,7 +38,7 @@ class Generated:
                 *("--meta", "none", "--config", str(folder / "config.yml")),
             ],
             check=True,
-            timeout=120,
+            timeout=PATIENCE,
             capture_output=True,
             text=True,
         )

@@ -14,6 +14,7 @@ from django.core.management import CommandError, call_command
 from agents_app.credentials import find_client
 from agents_app.models import ApiClient, Tenant
 from tests.api.serving import ROOT, Served
+from tests.patience import PATIENCE
 
 GUIDE = (ROOT / "docs" / "integrators.md").read_text()
 BLOCKS = re.findall(r"^```(.+?)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
@@ -30,7 +31,7 @@ def ran(served: Served) -> str:
         ["bash", "-euo", "pipefail", "-c", "".join(blocks("sh"))],
         cwd=ROOT,
         env=served.env | {"TANDEM_URL": served.url},
-        timeout=170,
+        timeout=PATIENCE,
         capture_output=True,
         text=True,
         check=False,
@@ -84,7 +85,7 @@ def test_an_agent_of_the_guide_is_let_in(served: Served) -> None:
     done = subprocess.run(
         [sys.executable, "-c", script],
         env=served.env | {"TANDEM_URL": served.url},
-        timeout=60,
+        timeout=PATIENCE,
         capture_output=True,
         text=True,
         check=True,

@@ -21,6 +21,7 @@ from sessions_app.actions import desk, people
 from sessions_app.models import ChatSession, Participant
 from tests.api.world import Caller, agent, program
 from tests.cast import Cast, Chat, Later, snapshot
+from tests.patience import PATIENCE
 
 once = pytest.mark.django_db
 
@@ -217,7 +218,7 @@ def _rounds(cast: Cast, rounds: int) -> None:
     answers: list[Counter[bytes]] = []
     with ThreadPoolExecutor(SENDERS) as pool:
         for number in range(rounds):
-            gate = threading.Barrier(SENDERS, timeout=60)
+            gate = threading.Barrier(SENDERS, timeout=PATIENCE)
             sent = {"conversation_id": str(channel.id), "content": f"Word {number}"}
             answers.append(Counter(pool.map(lambda _: _sends(gate, secret, sent, f"key-{number}"), range(SENDERS))))  # noqa: B023 – done before the next
         list(pool.map(lambda _: connection.close(), range(SENDERS * 4)))
@@ -244,7 +245,6 @@ def _sends(gate: threading.Barrier, secret: str, body: dict[str, str], key: str)
 
 
 @pytest.mark.races
-@pytest.mark.timeout(180)
 @pytest.mark.django_db(transaction=True)
 def test_fifty_requests_at_once_with_one_key_have_one_effect(cast: Cast, settings: Any) -> None:
     """The short form of 'with one key, 200 times: 200 effects'."""

@@ -21,6 +21,7 @@ from messaging_app.attachments import files, rows
 from sessions_app.actions import attachments
 from tests.api.world import bearer
 from tests.cast import Cast, Chat
+from tests.patience import PATIENCE
 from tests.standins import closed_port
 from tests.uploads import PDF, body_of, picture, upload
 
@@ -103,7 +104,7 @@ def test_a_download_is_led_to_an_address_of_the_store_for_a_minute(cast: Cast, c
     answer = bearer(chat.customer).get(f"attachments/{row.pk}/content")
     assert (answer.status_code, answer["Cache-Control"]) == (302, "private, no-store")
     assert "X-Amz-Expires=60" in answer["Location"]
-    fetched = httpx.get(answer["Location"])
+    fetched = httpx.get(answer["Location"], timeout=PATIENCE)
     assert fetched.content == PDF
     assert fetched.headers["Content-Type"] == "application/pdf"
     assert fetched.headers["Content-Disposition"] == "attachment; filename*=utf-8''%E5%8F%91%E7%A5%A8.pdf"

@@ -7,9 +7,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,10 +18,10 @@ import httpx
 import pytest
 
 from tests.api.serving import ROOT, Served
+from tests.patience import PATIENCE, until
 
 pytestmark = [
     pytest.mark.services,
-    pytest.mark.timeout(480),
     pytest.mark.first_database,
     pytest.mark.xdist_group("printed-bot"),
 ]
@@ -49,7 +48,7 @@ class Hazards(BaseHTTPRequestHandler):
         headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
         try:
             answer = httpx.request(
-                self.command, self.upstream.url + self.path, content=body, headers=headers, timeout=20
+                self.command, self.upstream.url + self.path, content=body, headers=headers, timeout=PATIENCE
             )
         except httpx.TransportError:
             self._fail("down")
@@ -119,7 +118,7 @@ class Shop:
             self._post("sessions", place | {"bot_id": bot, "task": "negotiation"})
 
     def _post(self, path: str, body: dict[str, str]) -> Any:
-        answer = httpx.post(f"{self.served.url}/api/v1/{path}", json=body, headers=self.headers, timeout=20)
+        answer = httpx.post(f"{self.served.url}/api/v1/{path}", json=body, headers=self.headers, timeout=PATIENCE)
         return answer.raise_for_status().json()
 
     def thread(self, account: str) -> list[dict[str, Any]]:
@@ -134,16 +133,9 @@ class Shop:
         return self._get("sessions", **query)
 
     def _get(self, path: str, **query: str) -> list[Any]:
-        answer = httpx.get(f"{self.served.url}/api/v1/{path}", params=query, headers=self.headers, timeout=20)
+        answer = httpx.get(f"{self.served.url}/api/v1/{path}", params=query, headers=self.headers, timeout=PATIENCE)
         results: list[Any] = answer.raise_for_status().json()["results"]
         return results
-
-
-def until(what: Callable[[], bool], seconds: float = 150) -> None:
-    ends = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < ends, "it did not come to that in time"
-        time.sleep(0.1)
 
 
 def is_answered(thread: list[dict[str, Any]], of: int) -> bool:

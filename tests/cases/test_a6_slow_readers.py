@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -17,10 +18,12 @@ import pytest
 from agents_app.connections import Close
 from config.pace import paced
 from tests.events.served import Installation, embedded
+from tests.patience import PATIENCE, comes_true
 
-real_server = [pytest.mark.services, pytest.mark.first_database, pytest.mark.timeout(300)]
+real_server = [pytest.mark.services, pytest.mark.first_database]
 
-PATIENCE = 2
+CUT_AFTER = 2
+"""Seconds that the impatient server gives a client that does not read."""
 KEPT_ALIVE = 60
 """Seconds that daphne keeps a connection after a response, and that a client of the past waited for nothing."""
 MESSAGES, SIZE = 1500, 6000
@@ -57,6 +60,10 @@ class Reader:
         states = [c.status for c in psutil.net_connections("tcp4") if c.raddr and c.raddr.port == here]
         return psutil.CONN_ESTABLISHED not in states
 
+    def is_full(self) -> bool:
+        """Whether as much waits to be read as there is room for, or nearly so: the server cannot but wait."""
+        return len(self._socket.recv(SIZE * 4, socket.MSG_PEEK)) == SIZE * 4
+
     def reads(self, until: bytes = b"") -> bytes:
         """What comes, until these bytes or the end of the connection. Fails if neither comes in half a keep-alive."""
         text = b""
@@ -78,7 +85,9 @@ class Served:
     async def reader(self, kind: str) -> Reader:
         if kind == "stream":
             return Reader(self.url, SSE, key=self.key)
-        async with httpx.AsyncClient(base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}) as http:
+        async with httpx.AsyncClient(
+            base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=PATIENCE
+        ) as http:
             answer = await http.post("/api/v1/events/tickets", json={})
         return Reader(self.url, SOCKET, ticket=answer.json()["ticket"])
 
@@ -86,9 +95,15 @@ class Served:
         self._installation.run("from agents_app.models import ApiClient; ApiClient.objects.update(is_active=False)")
 
 
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[Served]:
+    with embedded(tmp_path, EVENT_PATIENCE=PATIENCE) as installation:
+        yield Served(installation)
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with embedded(tmp_path_factory.mktemp("slow"), EVENT_PATIENCE=PATIENCE) as installation:
+    with embedded(tmp_path_factory.mktemp("slow"), EVENT_PATIENCE=CUT_AFTER) as installation:
         yield Served(installation)
 
 
@@ -107,9 +122,10 @@ class TestARealServer:
             text = await asyncio.to_thread(client.reads)
         assert 0 < len(text) < MESSAGES * SIZE / 4  # what the three buffers hold, of all that there is
 
-    async def test_a6_who_pauses_for_less_goes_on_where_it_stopped(self, served: Served) -> None:
+    async def test_a6_who_pauses_for_less_goes_on_where_it_stopped(self, patient: Served) -> None:
+        served = patient
         with await served.reader("stream") as client:
-            await asyncio.sleep(PATIENCE / 4)  # the pause is what is tested
+            await comes_true(client.is_full)
             text = await asyncio.to_thread(client.reads, b"id: %d\n" % served.positions[-1])
         ids = [int(line[4:]) for line in text.split(b"\n") if line.startswith(b"id: ")]
         assert ids[1:] == served.positions
@@ -178,7 +194,7 @@ async def test_a6_a_send_waits_while_the_client_is_behind_and_the_last_one_does_
         connection.producer.pauseProducing()
         await send({"type": "websocket.close", "code": 4008, "reason": "slow"})  # nobody would ever wake it
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await paced(application)({}, connection, partial(Connection.handle_reply, connection))
     assert done == ["first", "second"]
     assert [message["text"] for message in connection.sent] == ["first", "second", "third"]

@@ -13,6 +13,7 @@ from messaging_app.models import WebhookEndpoint
 from messaging_app.webhooks import guard, post
 from tests.api.world import program
 from tests.cast import Cast, Later
+from tests.patience import PATIENCE
 from tests.webhooks.conftest import Hook, hook, receivers, sent
 from tests.webhooks.receivers import Manner, Receiver, answers, never_ends
 
@@ -21,13 +22,13 @@ __all__ = ["hook", "receivers"]
 pytestmark = pytest.mark.django_db
 
 WAIT = 0.4
-"""Seconds that these tests give a receiver instead of ten."""
+"""Seconds that a receiver is given here which would answer for ever, instead of ten."""
 
 
 @pytest.fixture(autouse=True)
 def _loopback(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.WEBHOOK_ALLOW_LOOPBACK = True
-    monkeypatch.setattr(post, "SECONDS", WAIT)
+    monkeypatch.setattr(post, "SECONDS", PATIENCE)
 
 
 def raw(*parts: bytes, pause: float = 0.0, again: bool = False) -> Manner:
@@ -65,11 +66,13 @@ CUT = {
 
 @pytest.mark.parametrize(("manner", "code"), CUT.values(), ids=CUT.keys())
 def test_a7_an_answer_that_is_cut_off_is_no_delivery_and_is_tried_again(
-    hook: Hook, cast: Cast, later: Later, manner: Manner, code: int | None
+    hook: Hook, cast: Cast, later: Later, manner: Manner, code: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cast.chat().says()
     hook.receiver.behaves = manner
-    sent()
+    with monkeypatch.context() as impatient:
+        impatient.setattr(post, "SECONDS", WAIT)
+        sent()
     cut = hook.deliveries[0]
     assert (cut.status, cut.last_code) == ("pending", code)
     assert cut.last_error
@@ -96,9 +99,8 @@ def test_a7_an_answer_that_is_cut_off_is_no_delivery_and_is_tried_again(
     ids=["empty", "204", "a body", "chunks", "HTTP 1.0", "longer than is read"],
 )
 def test_a7_what_is_answered_to_the_end_or_longer_than_is_read_is_delivered(
-    hook: Hook, cast: Cast, manner: Manner, monkeypatch: pytest.MonkeyPatch
+    hook: Hook, cast: Cast, manner: Manner
 ) -> None:
-    monkeypatch.setattr(post, "SECONDS", 10.0)  # the other side: what counts does not hang on the time
     hook.receiver.behaves = manner
     cast.chat().says()
     sent()

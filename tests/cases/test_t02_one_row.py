@@ -615,13 +615,13 @@ def test_t2_2_a_statement_timeout_on_the_lowest_id_keeps_nobody_waiting(world: W
     world.later(GONE)
     with connection.cursor() as cursor:
         cursor.execute(
-            "CREATE FUNCTION linger() RETURNS trigger AS $$ BEGIN PERFORM pg_sleep(5); RETURN NEW; END $$ LANGUAGE plpgsql"
+            "CREATE FUNCTION linger() RETURNS trigger AS $$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$ LANGUAGE plpgsql"
         )
         cursor.execute(
             "CREATE TRIGGER linger BEFORE UPDATE ON sessions_app_transfer FOR EACH ROW"
             f" WHEN (OLD.conversation_id = {min(items)}) EXECUTE FUNCTION linger()"
         )
-        cursor.execute("SET LOCAL statement_timeout = 1000")
+        cursor.execute("SET LOCAL statement_timeout = 5000")
     sweep.sweep_due()
     waiting = Transfer.objects.filter(status="PENDING").values_list("conversation_id", flat=True)
     assert list(waiting) == [min(items)]

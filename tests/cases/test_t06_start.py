@@ -19,6 +19,7 @@ from messaging_app.attachments.content import WORD
 from sessions_app.models import Transfer
 from sessions_app.shape import MAX_TIMER_ROUNDS
 from tests.cast import Chat
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "a-key-of-an-installation-that-others-can-reach-0123456789"
@@ -44,7 +45,7 @@ def starts(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         env=clean | {"DJANGO_SETTINGS_MODULE": "config.settings", "REDIS_URL": "", "CELERY_BROKER_URL": ""} | env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -18,6 +18,7 @@ from agents_app.admin import ReadOnly
 from agents_app.models import Membership, Team, Tenant
 from tests.api.world import login_of
 from tests.cast import Cast, snapshot
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 NO_IDS = ["word", "9" * 30, "\x00", ""]
@@ -131,7 +132,7 @@ def test_t7_7_a_database_that_is_not_there_is_one_sentence(command: tuple[str, .
         env=env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

@@ -24,6 +24,7 @@ from messaging_app.models import StreamHead, WebhookEndpoint
 from messaging_app.webhooks import endpoints
 from tests.api.world import agent, program
 from tests.cast import Cast, Chat
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD, NEW = (
@@ -42,7 +43,7 @@ def run(database: Path, code: str) -> None:
         cwd=ROOT,
         env=os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": f"sqlite:///{database}"},
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 

@@ -43,6 +43,7 @@ from tests.cast import Cast, Chat
 from tests.events.conftest import Socket, Stream, hub, socket, stream
 from tests.events.served import embedded
 from tests.joined.conftest import Guest
+from tests.patience import PATIENCE
 
 __all__ = ["hub"]
 
@@ -453,7 +454,6 @@ def test_a8_a_token_whose_participation_has_ended_is_no_credential_any_more(shop
 
 @pytest.mark.services
 @pytest.mark.first_database
-@pytest.mark.timeout(300)
 def test_t8_a_real_server_closes_the_desk_and_the_streams_soon_after_a_logout_and_a_new_key(tmp_path: Path) -> None:
     """By two other processes' hands: a logout over HTTP, a key replaced by a command."""
     with embedded(tmp_path) as installation:
@@ -463,7 +463,7 @@ def test_t8_a_real_server_closes_the_desk_and_the_streams_soon_after_a_logout_an
             "Agent.objects.create(tenant=Tenant.objects.get(), user=user, name='Maya')"
         )
         url = installation.serve()
-        with httpx.Client(base_url=url) as browser, ExitStack() as stack:
+        with httpx.Client(base_url=url, timeout=PATIENCE) as browser, ExitStack() as stack:
             browser.get("/login/")
             form = {"username": "maya", "password": "demo-demo"}
             browser.post("/login/", data={**form, "csrfmiddlewaretoken": browser.cookies["csrftoken"]})
@@ -473,10 +473,10 @@ def test_t8_a_real_server_closes_the_desk_and_the_streams_soon_after_a_logout_an
                 stack.enter_context(connect(f"{address}/ws/{path}/", additional_headers={"Cookie": cookie}, origin=url))  # type: ignore[call-overload]
                 for path in ("desk", "events")
             )
-            assert "hello" in json.loads(desk.recv(10))
-            assert json.loads(events.recv(10))["type"] == "hello"
+            assert "hello" in json.loads(desk.recv(PATIENCE))
+            assert json.loads(events.recv(PATIENCE))["type"] == "hello"
             headers = {"Authorization": f"Bearer {installation.people['key']}", "Accept": "text/event-stream"}
-            keys = stack.enter_context(httpx.stream("GET", f"{url}/api/v1/events", headers=headers, timeout=30))
+            keys = stack.enter_context(httpx.stream("GET", f"{url}/api/v1/events", headers=headers, timeout=PATIENCE))
             assert keys.status_code == 200
 
             browser.post("/logout/", data={"csrfmiddlewaretoken": browser.cookies["csrftoken"]})
@@ -484,7 +484,7 @@ def test_t8_a_real_server_closes_the_desk_and_the_streams_soon_after_a_logout_an
             for line in (desk, events):
                 with suppress(ConnectionClosed):
                     while True:
-                        line.recv(10)
+                        line.recv(PATIENCE)
                 assert line.close_code == Close.NOT_AUTHENTICATED
                 assert line.close_reason == Close.NOT_AUTHENTICATED.reason
             print(f"\nclosed {time.monotonic() - left:.2f} s after the answer to the logout")

@@ -17,8 +17,8 @@ from sessions_app import sweep, wake
 from sessions_app.models import AssignmentDecision, ChatSession, Transfer
 from sessions_app.wake import Waker
 from tests.cast import Cast, Chat, Later
+from tests.patience import PATIENCE
 
-SOON = 20
 """Seconds that a thread is given."""
 AWAY = ("ann", "ben", "cat", "sue")
 
@@ -225,7 +225,7 @@ class Heard:
 
     def _work(self, tenant_id: int) -> None:
         self.begun.set()
-        assert self.go.wait(SOON)
+        assert self.go.wait(PATIENCE)
         self.tenants.append(tenant_id)
         self.threads.add(current_thread().name)
         if tenant_id == 0:
@@ -239,16 +239,16 @@ def heard() -> Iterator[Heard]:
     heard = Heard()
     yield heard
     heard.go.set()
-    heard.waker.stop(SOON)
+    heard.waker.stop(PATIENCE)
 
 
 def test_wake_ups_of_a_tenant_that_waits_are_one(heard: Heard) -> None:
     heard.waker.wake(1)
-    assert heard.begun.wait(SOON)
+    assert heard.begun.wait(PATIENCE)
     for tenant in (1, 2, 1, 2, 2, 0):
         heard.waker.wake(tenant)
     heard.go.set()
-    assert heard.done.wait(SOON)
+    assert heard.done.wait(PATIENCE)
     assert heard.tenants == [1, 1, 2, 0], "1 once more: it was woken while it was looked at"
     assert heard.threads == {"drain"}
 
@@ -257,7 +257,7 @@ def test_a_failure_stops_no_other_tenant(heard: Heard, caplog: pytest.LogCapture
     heard.go.set()
     heard.waker.wake(13)
     heard.waker.wake(0)
-    assert heard.done.wait(SOON)
+    assert heard.done.wait(PATIENCE)
     assert heard.tenants == [13, 0]
     assert "the queue of tenant 13 could not be looked at" in caplog.text
 
@@ -265,7 +265,7 @@ def test_a_failure_stops_no_other_tenant(heard: Heard, caplog: pytest.LogCapture
 def test_what_finds_no_room_is_left_to_the_sweep(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wake, "ROOM", 2)
     heard.waker.wake(1)
-    assert heard.begun.wait(SOON)
+    assert heard.begun.wait(PATIENCE)
     assert [heard.waker.wake(tenant) for tenant in (2, 3, 4, 3)] == [True, True, False, True]
 
 
@@ -273,37 +273,41 @@ def test_it_ends_when_nothing_wakes_it_and_begins_again(heard: Heard, monkeypatc
     monkeypatch.setattr(wake, "IDLE", 0.01)
     heard.go.set()
     heard.waker.wake(5)
-    assert heard.begun.wait(SOON)
+    assert heard.begun.wait(PATIENCE)
     thread = heard.waker._thread
     if thread is not None:
-        thread.join(SOON)
+        thread.join(PATIENCE)
     assert heard.waker._thread is None
     heard.waker.wake(0)
-    assert heard.done.wait(SOON)
+    assert heard.done.wait(PATIENCE)
 
 
 def test_it_stops_after_what_is_under_way(heard: Heard) -> None:
     heard.waker.wake(1)
-    assert heard.begun.wait(SOON)
+    assert heard.begun.wait(PATIENCE)
     heard.waker.wake(2)
     heard.go.set()
-    heard.waker.stop(SOON)
+    heard.waker.stop(PATIENCE)
     assert heard.tenants == [1]
     assert heard.waker.wake(3) is False
 
 
 FORKED = """
-import os, sys, time
+import os, threading
 import django
 django.setup()
 from sessions_app import wake
-wake.calls(lambda tenant: os.write(1, b"parent " if os.getpid() == parent else b"child "))
+looked = threading.Semaphore(0)
+def look(tenant):
+    os.write(1, b"parent " if os.getpid() == parent else b"child ")
+    looked.release()
+wake.calls(look)
 parent = os.getpid()
 wake.wake(1)
-time.sleep(0.3)
+looked.acquire()
 child = os.fork()
 wake.wake(2)
-time.sleep(0.3)
+looked.acquire(timeout=300)
 if child == 0:
     os._exit(0)
 os.waitpid(child, 0)
@@ -315,7 +319,7 @@ def test_a_forked_process_has_a_thread_of_its_own() -> None:
         [sys.executable, "-W", "ignore", "-c", FORKED],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=True,
         env={"DJANGO_SETTINGS_MODULE": "config.settings", "PATH": "/usr/bin:/bin", "DEBUG": "1"},
     )
@@ -334,7 +338,7 @@ def test_no_verb_drains_in_its_own_thread(away: Cast, the_real_waker: None) -> N
     try:
         chat = away.chat().serve()
         chat.resolve(away.ann)
-        assert done.wait(SOON)
+        assert done.wait(PATIENCE)
     finally:
         wake.calls(sweep.look)
     assert set(threads) == {"drain"}
@@ -353,13 +357,13 @@ def test_what_waits_is_offered_by_the_thread(away: Cast, the_real_waker: None) -
         sweep.look(tenant_id)
         done.set()
 
-    wake.stop(SOON)
+    wake.stop(PATIENCE)
     wake.begin_anew()
     wake.calls(look)
     try:
         busy.resolve(away.ann)
-        assert done.wait(SOON)
-        wake.stop(SOON)
+        assert done.wait(PATIENCE)
+        wake.stop(PATIENCE)
     finally:
         wake.calls(sweep.look)
     assert waits.asked.offered_to_id == away.ann.id

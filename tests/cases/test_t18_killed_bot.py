@@ -17,6 +17,7 @@ import pytest
 
 from tests.api.serving import ROOT, Served
 from tests.cases.killing import RESTS, lines_of, lives
+from tests.patience import PATIENCE
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("killed-bot")]
 
@@ -75,7 +76,7 @@ class World:
     def __post_init__(self) -> None:
         key = self.served.run("manage.py", "apikey", self.folder.name, "--tenant", "demo", "--kind", "integrator")
         self.shop = httpx.Client(
-            base_url=f"{self.served.url}/api/v1", headers={"Authorization": f"Bearer {key}"}, timeout=60
+            base_url=f"{self.served.url}/api/v1", headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE
         )
 
     def post(self, path: str, body: dict[str, Any]) -> Any:

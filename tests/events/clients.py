@@ -15,6 +15,8 @@ import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from tests.patience import PATIENCE
+
 PLAIN = ssl.create_default_context()
 """Nothing here is encrypted; making one for each connection takes longer than all the rest."""
 
@@ -89,7 +91,7 @@ class SseClient(Client):
 class SocketClient(Client):
     async def _connection(self, stay: float | None) -> None:
         headers = {"Authorization": f"Bearer {self.secret}"}
-        async with httpx.AsyncClient(verify=PLAIN) as http:
+        async with httpx.AsyncClient(verify=PLAIN, timeout=PATIENCE) as http:
             answer = await http.post(f"{self.url}/api/v1/events/tickets", headers=headers, json={})
         query = {"ticket": answer.json()["ticket"], "after": self.cursor, **self.query}
         address = self.url.replace("http", "ws") + "/ws/events/?" + "&".join(f"{n}={v}" for n, v in query.items())

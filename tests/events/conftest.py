@@ -21,9 +21,7 @@ from agents_app.credentials import issue_key
 from messaging_app import follow, live, relay
 from messaging_app.models import Operation
 from tests.cast import Cast
-
-SOON = 5.0
-"""Seconds. What is awaited comes much sooner, or not at all."""
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -74,14 +72,14 @@ class Stream:
         self.headers: dict[str, str] = {}
 
     async def begins(self) -> None:
-        start = await self._talk.receive_output(SOON)
+        start = await self._talk.receive_output(PATIENCE)
         self.status = start["status"]
         self.headers = {name.decode(): value.decode() for name, value in start["headers"]}
 
     async def block(self) -> dict[str, str]:
         """The next event, heartbeat or end (empty), field by field; a comment's field has no name."""
         while "\n\n" not in self._text:
-            message = await self._talk.receive_output(SOON)
+            message = await self._talk.receive_output(PATIENCE)
             self._text += message["body"].decode()
             if not message.get("more_body"):
                 return {}
@@ -96,7 +94,7 @@ class Stream:
                 return json.loads(block["data"]) if block else None
 
     async def problem(self) -> Any:
-        return json.loads((await self._talk.receive_output(SOON))["body"])
+        return json.loads((await self._talk.receive_output(PATIENCE))["body"])
 
 
 @asynccontextmanager
@@ -122,7 +120,7 @@ async def stream(
         yield client
     finally:
         await talk.send_input({"type": "http.disconnect"})
-        await talk.wait(SOON)
+        await talk.wait(PATIENCE)
 
 
 class Socket:
@@ -133,7 +131,7 @@ class Socket:
 
     async def frame(self) -> dict[str, Any]:
         """The next frame; `{"closed": code}` when that is what comes."""
-        message = await self._talk.receive_output(SOON)
+        message = await self._talk.receive_output(PATIENCE)
         return {"closed": message.get("code")} if message["type"] == "websocket.close" else json.loads(message["text"])
 
     async def say(self, text: str) -> None:
@@ -153,10 +151,10 @@ async def socket(cookie: str = "", origin: str = "", path: str = "/ws/events/", 
     }
     talk = ApplicationCommunicator(application, scope)
     await talk.send_input({"type": "websocket.connect"})
-    first = await talk.receive_output(SOON)
+    first = await talk.receive_output(PATIENCE)
     assert first["type"] == "websocket.accept", first
     try:
         yield Socket(talk)
     finally:
         await talk.send_input({"type": "websocket.disconnect", "code": 1000})
-        await talk.wait(SOON)
+        await talk.wait(PATIENCE)

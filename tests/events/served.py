@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import migrated
+from tests.patience import PATIENCE, STILL
 from tests.races.servers import Server as DatabaseServer
 from tests.races.servers import server_url
 
@@ -47,6 +48,7 @@ class Installation:
             "PYTHONPATH": str(ROOT),
             "DEBUG": "false",
             "API_RATE": "1000000/min",
+            **STILL,
             **{name: str(value) for name, value in settings.items()},
         }
         for name in ("CELERY_BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS"):
@@ -61,7 +63,7 @@ class Installation:
             cwd=ROOT,
             env=self.env,
             check=True,
-            timeout=170,
+            timeout=PATIENCE,
             capture_output=True,
             text=True,
         )

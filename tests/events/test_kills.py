@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -15,6 +14,7 @@ import pytest
 
 from tests.events.clients import Client, SocketClient, SseClient
 from tests.events.served import Installation, embedded, with_redis
+from tests.patience import PATIENCE, comes_true
 
 pytestmark = pytest.mark.xdist_group("redis")
 
@@ -25,7 +25,6 @@ RATE = BY_POST + BY_VERB + BY_STREAM
 
 @pytest.mark.services
 @pytest.mark.first_database
-@pytest.mark.timeout(300)
 async def test_ten_kills_embedded(tmp_path: Path) -> None:
     with embedded(tmp_path) as installation:
         await under_load(installation, kills=10, messages=1200)
@@ -33,7 +32,6 @@ async def test_ten_kills_embedded(tmp_path: Path) -> None:
 
 @pytest.mark.services
 @pytest.mark.first_database
-@pytest.mark.timeout(300)
 async def test_ten_kills_with_redis() -> None:
     with with_redis() as installation:
         await under_load(installation, kills=10, messages=1200, servers=2)
@@ -68,10 +66,10 @@ async def under_load(installation: Installation, *, kills: int, messages: int, s
     rates = await asyncio.gather(
         *(asyncio.to_thread(writer.write) for writer in writers), post(urls[0], people["key"], BY_POST * seconds)
     )
-    await until(lambda: min(client.kills for client in everybody) >= kills)
+    await comes_true(lambda: min(client.kills for client in everybody) >= kills)
     expected = await asyncio.to_thread(installation.positions)
     shared = await asyncio.to_thread(installation.positions, people["conversation_id"])
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.gather(*(client.has(expected[-1]) for client in clients), *(one.has(shared[-1]) for one in own))
     for task in following:
         task.cancel()
@@ -91,16 +89,11 @@ async def under_load(installation: Installation, *, kills: int, messages: int, s
         assert told == (expected if client in clients else shared)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 – several clients may bring it about
-        await asyncio.sleep(0.05)
-
-
 async def post(url: str, key: str, count: int) -> float:
     """Answers how many a second it was."""
     began = time.monotonic()
     headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as http:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE) as http:
         for number in range(count):
             body = {"shop_id": "shop", "account_id": str(number % 20), "content": f"posted {number}"}
             answer = await http.post("/api/v1/inbound", json=body)

@@ -10,7 +10,7 @@ from websockets.sync.client import connect
 
 
 def main(url: str, name: str) -> None:
-    with httpx.Client(base_url=url) as browser:
+    with httpx.Client(base_url=url, timeout=300) as browser:
         browser.get("/login/")
         token = browser.cookies["csrftoken"]
         browser.post("/login/", data={"username": name, "password": "demo", "csrfmiddlewaretoken": token})

@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ import psycopg
 
 from tests.api.serving import Served
 from tests.faults.servers import Redis
+from tests.patience import PATIENCE, until
 from tests.races.servers import Server, server_url
 
 AGAIN = 0.1
@@ -101,23 +103,25 @@ class Load:
             return False
 
     def _talk(self, number: int) -> None:
-        with httpx.Client(base_url=self.url, timeout=30, headers={"Authorization": f"Bearer {self.key}"}) as client:
-            count = 0
+        with httpx.Client(
+            base_url=self.url, timeout=PATIENCE, headers={"Authorization": f"Bearer {self.key}"}
+        ) as client:
+            number_of_words = 0
             while not self._done.is_set():
-                if self.say(client, f"customer-{number}", f"{number}-{count}"):
-                    count += 1
+                if self.say(client, f"customer-{number}", f"{number}-{number_of_words}"):
+                    number_of_words += 1
                 else:
                     time.sleep(AGAIN)
 
     def recovers(self) -> float:
         """Seconds until one customer is answered again, asked from now."""
         began = time.monotonic()
-        with httpx.Client(base_url=self.url, timeout=30, headers={"Authorization": f"Bearer {self.key}"}) as client:
-            for count in range(600):
-                if self.say(client, "afterwards", f"afterwards-{count}"):
-                    return time.monotonic() - began
-                time.sleep(0.05)
-        raise AssertionError("it did not recover")
+        with httpx.Client(
+            base_url=self.url, timeout=PATIENCE, headers={"Authorization": f"Bearer {self.key}"}
+        ) as client:
+            tries = count()
+            until(lambda: self.say(client, "afterwards", f"afterwards-{next(tries)}"), "it did not recover")
+            return time.monotonic() - began
 
 
 # --- Installations -----------------------------------------------------------------------------------------------
@@ -168,7 +172,7 @@ def _redis(
         time.sleep(1)
         begin(redis)
         time.sleep(seconds)
-        ready = httpx.get(f"{made.url}/api/v1/health/ready", timeout=10)
+        ready = httpx.get(f"{made.url}/api/v1/health/ready", timeout=PATIENCE)
         end(redis)
         return row(name, load, made, load.recovers(), ready=f"{ready.status_code} {ready.json()['status']}")
 
@@ -262,9 +266,10 @@ def disk_full(seconds: float, folder: Path) -> Any:
         files = _Files(load, made)
         disk.fill(made.process_id)
         ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
+        while time.monotonic() < ends or not load.statuses["503"]:
             files.put()
             time.sleep(0.1)
+            assert time.monotonic() < ends + PATIENCE, "nobody was told that the disk is full"
         is_full = load.statuses["503"] > 0
         disk.empty(made.process_id)
         recovered = load.recovers()
@@ -276,7 +281,9 @@ class _Files:
     """Somebody who puts up files meanwhile."""
 
     def __init__(self, load: Load, made: Served) -> None:
-        self._client = httpx.Client(base_url=made.url, timeout=30, headers={"Authorization": f"Bearer {load.key}"})
+        self._client = httpx.Client(
+            base_url=made.url, timeout=PATIENCE, headers={"Authorization": f"Bearer {load.key}"}
+        )
         body = {"platform": "below", "shop_id": "s", "account_id": "with-files", "content": "See here:"}
         self._at = self._client.post("/api/v1/inbound", json=body).json()["conversation_id"]
         self.statuses: Counter[str] = Counter()
@@ -296,7 +303,7 @@ def connections(seconds: float, folder: Path) -> Any:
             headers = {"Authorization": f"Bearer {load.key}"}
             with (
                 psycopg.connect(url, autocommit=True) as mine,
-                httpx.Client(base_url=made.url, headers=headers) as client,
+                httpx.Client(base_url=made.url, headers=headers, timeout=PATIENCE) as client,
             ):
                 load.say(client, "warm", "warm")
                 before, times = _opened(mine), []

@@ -31,11 +31,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests import migrated
+from tests.patience import PATIENCE, until
 from tests.races.servers import Server
 
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
-READY_LIMIT = 60.0
+READY_LIMIT = PATIENCE
+LEAST = 8
+"""Messages that are acknowledged between two kills, however slow the machine."""
 _TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
 
@@ -71,7 +74,7 @@ class Customer:
                 return
 
     def _ask(self, method: str, path: str, body: str | None = None) -> str:
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=10)
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)
         headers = {"Cookie": "; ".join(f"{name}={morsel.value}" for name, morsel in self.cookies.items())}
         if body is not None:
             headers |= {"Content-Type": "application/x-www-form-urlencoded", "HX-Request": "true"}
@@ -111,7 +114,7 @@ class Serving:
             if self._process.poll() is not None:
                 raise AssertionError(f"the server ended by itself with {self._process.returncode}")
             try:
-                connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
+                connection = http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)
                 connection.request("GET", "/try-it/")
                 if connection.getresponse().status == 200:
                     return time.monotonic() - began
@@ -193,7 +196,9 @@ def run(options: argparse.Namespace, environment: dict[str, str]) -> dict[str, A
         for talker in talkers:
             talker.start()
         for _ in range(options.kills):
+            before = _taken(customers)
             time.sleep(options.between * random.uniform(0.5, 1.5))
+            until(lambda before=before: _taken(customers) >= before + LEAST)
             serving.kill()
             back.append(serving.start())
         time.sleep(0.5)
@@ -223,6 +228,10 @@ import collections, json
 from messaging_app.models import Message
 print(json.dumps(collections.Counter(Message.objects.filter(sender_type="customer").values_list("message_id", flat=True))))
 """
+
+
+def _taken(customers: list[Customer]) -> int:
+    return sum(len(customer.acknowledged) for customer in customers)
 
 
 def _talk(customer: Customer, options: argparse.Namespace, done: threading.Event) -> None:

@@ -30,6 +30,7 @@ from pathlib import Path
 import httpx
 
 from tests.api.serving import Served
+from tests.patience import PATIENCE
 
 SENDS = ("write", "writev", "sendto", "sendmsg")
 SYNCS = ("fsync", "fdatasync")
@@ -154,7 +155,7 @@ def write(url: str, key: str, seconds: float, clients: int) -> int:
     ends, numbers, lock, taken = time.monotonic() + seconds, iter(range(1_000_000)), threading.Lock(), []
 
     def talk(account: int) -> None:
-        with httpx.Client(base_url=url, timeout=60, headers={"Authorization": f"Bearer {key}"}) as client:
+        with httpx.Client(base_url=url, timeout=PATIENCE, headers={"Authorization": f"Bearer {key}"}) as client:
             while time.monotonic() < ends:
                 with lock:
                     number = next(numbers)

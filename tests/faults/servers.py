@@ -7,9 +7,10 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from types import TracebackType
 from typing import Self
+
+from tests.patience import PATIENCE, until
 
 HOST = "127.0.0.1"
 
@@ -47,13 +48,11 @@ class Redis:
             [program, "--bind", HOST, "--port", str(self.port), "--save", "", "--dir", self._folder],
             stdout=subprocess.DEVNULL,
         )
-        ends = time.monotonic() + 10
-        while time.monotonic() < ends:
-            with socket.socket() as asked:
-                if asked.connect_ex((HOST, self.port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise AssertionError("redis-server does not listen")
+        until(self._listens, "redis-server does not listen")
+
+    def _listens(self) -> bool:
+        with socket.socket() as asked:
+            return asked.connect_ex((HOST, self.port)) == 0
 
     def stop(self) -> None:
         if self._process is not None:
@@ -71,6 +70,6 @@ class Redis:
         self._process.send_signal(signal.SIGCONT)
 
     def flush(self) -> None:
-        with socket.create_connection((HOST, self.port), timeout=5) as line:
+        with socket.create_connection((HOST, self.port), timeout=PATIENCE) as line:
             line.sendall(b"FLUSHALL\r\n")
             assert line.recv(16).startswith(b"+OK")

@@ -48,7 +48,6 @@ def held(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.services
-@pytest.mark.timeout(300)
 @on_postgres
 @pytest.mark.parametrize("fault", ["redis-stopped", "redis-hanging"])
 def test_t7_1_without_redis_everything_is_answered(fault: str) -> None:
@@ -58,7 +57,6 @@ def test_t7_1_without_redis_everything_is_answered(fault: str) -> None:
 
 
 @pytest.mark.services
-@pytest.mark.timeout(300)
 @on_postgres
 def test_t7_2_fifty_backends_are_ended_and_nothing_acknowledged_is_lost() -> None:
     (row,) = told("tests.faults.below", "backends-ended", "--seconds", 4)
@@ -66,7 +64,6 @@ def test_t7_2_fifty_backends_are_ended_and_nothing_acknowledged_is_lost() -> Non
 
 
 @pytest.mark.services
-@pytest.mark.timeout(300)
 def test_t7_3_a_full_disk_is_said_and_loses_nothing() -> None:
     (row,) = told("tests.faults.below", "disk-full", "--seconds", 3)
     assert held(row)["was_full"], row
@@ -74,7 +71,6 @@ def test_t7_3_a_full_disk_is_said_and_loses_nothing() -> None:
 
 
 @pytest.mark.services
-@pytest.mark.timeout(300)
 @on_postgres
 def test_t7_6_a_pool_of_five_serves_fifty_clients() -> None:
     (row,) = told("tests.faults.below", "pool", "--seconds", 4)
@@ -82,7 +78,6 @@ def test_t7_6_a_pool_of_five_serves_fifty_clients() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @on_postgres
 def test_t7_6_one_client_does_not_open_a_connection_for_each_request() -> None:
     (row,) = told("tests.faults.below", "connections")
@@ -92,7 +87,6 @@ def test_t7_6_one_client_does_not_open_a_connection_for_each_request() -> None:
 
 
 @pytest.mark.services
-@pytest.mark.timeout(300)
 def test_t7_8_what_sqlite_acknowledged_survives_a_power_cut() -> None:
     kept = told("tests.faults.power", "--cuts", 20, "--seconds", 3)
     assert (kept["lost"], kept["cuts"]) == (0, 20), kept
@@ -100,7 +94,6 @@ def test_t7_8_what_sqlite_acknowledged_survives_a_power_cut() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_t7_8_the_proof_sees_what_is_not_synced() -> None:
     assert told("tests.faults.power", "--cuts", 50, "--seconds", 3, "--synchronous", "NORMAL")["lost"] > 0
 

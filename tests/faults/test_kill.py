@@ -16,7 +16,6 @@ def _where() -> tuple[str, ...]:
 
 
 @pytest.mark.races
-@pytest.mark.timeout(300)
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed() -> None:
     report = command.run("tests.faults.kill", "--kills", 4, "--rate", 30, *_where())
     assert (report["lost"], report["doubled"], report["odd"]) == (0, 0, [])
@@ -26,7 +25,6 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed() -> None:
 
 @pytest.mark.races
 @pytest.mark.first_database
-@pytest.mark.timeout(300)
 def test_a_server_that_acknowledges_before_it_commits_loses_something() -> None:
     report = command.run("tests.faults.kill", "--kills", 2, "--rate", 30, "--hasty", *_where())
     assert report["lost"] > 0

@@ -20,7 +20,6 @@ def _day(database: str, operations: int, seed: int) -> dict[str, Any]:
 
 @pytest.mark.services
 @pytest.mark.first_database
-@pytest.mark.timeout(600)
 def test_strangers_break_nothing_and_make_no_innocent_wait() -> None:
     report = _day("postgresql", 1_000, seed=1)
     assert report["faults"] == []

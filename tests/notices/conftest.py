@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.standins import HttpStandIn, MailStandIn, http_stand_in, mail_stand_in
 
 SECRET = "whsec_dGhlIHNlY3JldCBvZiBhbGwgdGhlIHRlc3Rz"
@@ -49,6 +50,6 @@ def wecom_server(settings: Any) -> Iterator[HttpStandIn]:
 def mail_server(settings: Any) -> Iterator[MailStandIn]:
     with mail_stand_in() as server:
         settings.EMAIL_URL = "smtp://stand-in"
-        options = {"host": "127.0.0.1", "port": server.port, "timeout": 5}
+        options = {"host": "127.0.0.1", "port": server.port, "timeout": PATIENCE}
         settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}}
         yield server

@@ -17,6 +17,7 @@ from sessions_app.notices import Notice, link
 from sessions_app.states import NoticeStatus
 from sessions_app.turn import Outcome
 from tests.cast import Cast, Chat, Later, refused
+from tests.patience import PATIENCE
 from tests.races.invariants import check
 from tests.standins import Asked, HttpStandIn
 
@@ -240,7 +241,7 @@ def test_the_lock_is_not_held_while_the_other_side_takes_its_time(chat: Chat, we
 
 def test_threads_neither_wait_nor_double_nor_take_more_than_they_can_hold() -> None:
     threads, go = Threads("test", threads=1, room=2), Event()
-    assert threads.take(1, lambda: go.wait(30))
+    assert threads.take(1, lambda: go.wait(PATIENCE))
     assert not threads.take(1, go.set), "under way"
     assert threads.take(2, lambda: 1 / 0)
     assert not threads.take(3, go.set), "no room"

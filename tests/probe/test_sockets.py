@@ -23,6 +23,7 @@ from config import asgi
 from messaging_app import live
 from tests.api.matrix import SOCKETS
 from tests.events.conftest import hub
+from tests.patience import PATIENCE
 from tests.probe.conftest import unhurried
 from tests.probe.test_probe import MATRIX
 from tests.probe.world import CALLERS, World
@@ -61,8 +62,6 @@ _HEAD, *_LINES = TABLE.strip().splitlines()
 ROWS = {(way, path): dict(zip(_HEAD.split(), cells, strict=True)) for way, path, *cells in map(str.split, _LINES)}
 LETTERS = {4401: "k", 4403: "-", 4404: "0", 401: "k", 403: "-", 404: "0", 200: "+"}
 ORIGINS = {"page": "http://localhost", "elsewhere": "https://shop.example"}
-AT_MOST = 60.0
-"""Seconds to wait for an answer, on whatever machine."""
 
 
 @pytest.fixture
@@ -88,10 +87,10 @@ async def test_where_there_is_no_socket_everybody_is_told_so(path: str, origin: 
     scope = {"type": "websocket", "path": path, "query_string": b"", "headers": headers}
     talk = ApplicationCommunicator(asgi.application, scope)
     await talk.send_input({"type": "websocket.connect"})
-    told = [await talk.receive_output(AT_MOST) for _ in range(2)]
+    told = [await talk.receive_output(PATIENCE) for _ in range(2)]
     assert [one.get("code") for one in told] == [None, 4404]
     await talk.send_input({"type": "websocket.disconnect", "code": 1000})
-    await talk.wait(AT_MOST)
+    await talk.wait(PATIENCE)
 
 
 def _routes(application: Any) -> list[Any]:
@@ -137,16 +136,16 @@ async def _knock(world: World, way: str, path: str, who: str) -> str:
     is_stream = way == "stream"
     begun = {"type": "http.request", "body": b"", "more_body": False} if is_stream else {"type": "websocket.connect"}
     await talk.send_input(begun)
-    answer = await talk.receive_output(AT_MOST)
+    answer = await talk.receive_output(PATIENCE)
     if is_stream:
         found = LETTERS.get(answer["status"], str(answer["status"]))
     else:
         assert answer["type"] == "websocket.accept", "refused before it was accepted: nobody is told why"
-        first = await talk.receive_output(AT_MOST)
+        first = await talk.receive_output(PATIENCE)
         is_in = first["type"] == "websocket.send" and "hello" in first["text"]
         found = "+" if is_in else LETTERS.get(first.get("code", 0), str(first))
     await talk.send_input({"type": "http.disconnect"} if is_stream else {"type": "websocket.disconnect", "code": 1000})
-    await talk.wait(AT_MOST)
+    await talk.wait(PATIENCE)
     return found
 
 

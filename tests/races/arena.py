@@ -22,6 +22,7 @@ from agents_app.models import Backoff
 from messaging_app import relay
 from sessions_app import sweep
 from sessions_app.actions import departure, presence
+from tests.patience import PATIENCE
 from tests.races import invariants
 from tests.races.cast import Cast, make_cast
 from tests.races.fuzz import is_clean
@@ -55,7 +56,7 @@ class Child:
             failed, value = self._answer.recv()
         finally:
             self._answer.close()
-            self._process.join(5)
+            self._process.join(PATIENCE)
             if self._process.is_alive():
                 self._process.kill()
         if failed:

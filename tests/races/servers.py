@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import psycopg
 import pymysql
 
+from tests.patience import PATIENCE
+
 DEFAULTS = {
     "TEST_POSTGRES_URL": "postgres://postgres@127.0.0.1:5432/postgres",
     "TEST_MARIADB_URL": "mysql://root@127.0.0.1:3306/test",
@@ -71,7 +73,7 @@ class Server:
         try:
             if self.is_postgres:
                 target = self.url(database) if database else urlunsplit(url)
-                return psycopg.connect(target, autocommit=True, connect_timeout=30)
+                return psycopg.connect(target, autocommit=True, connect_timeout=int(PATIENCE))
             return pymysql.connect(
                 host=url.hostname or "127.0.0.1",
                 port=url.port or 3306,
@@ -79,7 +81,7 @@ class Server:
                 password=unquote(url.password or ""),
                 database=database,
                 autocommit=True,
-                connect_timeout=5,
+                connect_timeout=int(PATIENCE),
             )
         except (psycopg.OperationalError, pymysql.err.OperationalError) as error:
             raise NotThere(f"{urlunsplit(url)}: {error}") from error

@@ -21,7 +21,7 @@ from tests.races.cast import Cast, make_cast
 from tests.races.test_contention import at_once
 from tests.uploads import upload
 
-pytestmark = [pytest.mark.races, pytest.mark.timeout(180), pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.races, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

@@ -26,10 +26,11 @@ from sessions_app.actions import intake, lifecycle, transfers
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import TransferStatus
 from sessions_app.turn import lock
+from tests.patience import PATIENCE
 from tests.races import invariants
 from tests.races.cast import Cast, make_cast
 
-pytestmark = [pytest.mark.races, pytest.mark.timeout(180), pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.races, pytest.mark.django_db(transaction=True)]
 
 RIVALS = 32
 
@@ -55,7 +56,7 @@ def rivals(cast: Cast) -> list[Actor]:
 
 def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
     """Let all of them begin in the same moment; what each returned, or the refusal it met. Anything else is raised."""
-    gate = threading.Barrier(len(calls), timeout=60)
+    gate = threading.Barrier(len(calls), timeout=PATIENCE)
 
     def one(call: Callable[[], Any]) -> Any:
         try:
@@ -231,7 +232,7 @@ def test_who_waited_for_the_lock_reads_the_clock_after_the_wait(cast: Cast) -> N
             return clock.now()
 
     def waiter() -> Any:
-        holds.wait(10)
+        assert holds.wait(PATIENCE)
         with transaction.atomic():
             return lock(cast.system, where).now
 

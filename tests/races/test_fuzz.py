@@ -21,7 +21,6 @@ def _assert_clean(report: dict[str, Any]) -> None:
 
 
 @pytest.mark.races
-@pytest.mark.timeout(600)
 def test_random_verbs_from_many_processes_break_nothing(server: str) -> None:
     (report,) = _fuzz(server, 2000, 1)
     _assert_clean(report)
@@ -33,7 +32,6 @@ def test_random_verbs_from_many_processes_break_nothing(server: str) -> None:
 
 
 @pytest.mark.races
-@pytest.mark.timeout(600)
 def test_sixteen_processes_at_the_desk_break_nothing(server: str) -> None:
     """Agents accept, refuse, grab, come and go while the queue is offered to them."""
     (report,) = _fuzz(server, 1200, 1, "--desk", "--workers", 16)

@@ -8,7 +8,6 @@ from tests.races import command
 
 
 @pytest.mark.races
-@pytest.mark.timeout(300)
 def test_readers_by_position_miss_nothing_where_readers_by_id_do(postgres: str) -> None:
     report = command.run("tests.races.stamping", "--database", postgres, "--events", 3000)
     assert (report["lost"], report["doubled"], report["out of order"]) == (0, 0, 0)

@@ -400,7 +400,6 @@ def timed(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 _CALM = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("timed")
 def test_verbs_do_what_the_model_says() -> None:
     run_state_machine_as_test(
@@ -417,7 +416,6 @@ def test_verbs_do_what_the_model_says() -> None:
 
 
 @pytest.mark.races
-@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("timed")
 def test_verbs_do_what_the_model_says_on_new_examples() -> None:
     run_state_machine_as_test(

@@ -16,6 +16,8 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
+from tests.patience import PATIENCE
+
 
 @dataclass(frozen=True, slots=True)
 class Got:
@@ -77,7 +79,7 @@ class Receiver:
 
 def hangs(receiver: Receiver, request: BaseHTTPRequestHandler) -> None:
     """No answer at all, until the test is over."""
-    receiver.over.wait(60)
+    receiver.over.wait(2 * PATIENCE)
     request.close_connection = True
 
 

@@ -19,6 +19,7 @@ from messaging_app.tasks import send_webhooks
 from messaging_app.webhooks import delivery, post, senders
 from messaging_app.webhooks.senders import Senders
 from tests.cast import Cast, Later
+from tests.patience import PATIENCE, until
 from tests.webhooks.conftest import dispatched, hooked
 from tests.webhooks.receivers import Receiver, answers, hangs, receiver
 
@@ -51,20 +52,11 @@ def start_receiver(process: Any) -> Iterator[Callable[[], Receiver]]:
         yield lambda: stack.enter_context(receiver())
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    tick = Event()
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        tick.wait(0.02)
-    pytest.fail("it did not come about")
-
-
 def test_a_receiver_that_hangs_holds_up_no_other(
     desk: Cast, process: Callable[..., Senders], start_receiver: Callable[[], Receiver], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More of them than there are threads, each in the middle of its request; the others get all that is theirs."""
-    monkeypatch.setattr(post, "SECONDS", 60)
+    monkeypatch.setattr(post, "SECONDS", 2 * PATIENCE)
     ours = process(4, 2)
     slow = [hooked(desk.channel, start_receiver()) for _ in range(3)]
     quick = [hooked(desk.channel, start_receiver()) for _ in range(2)]
@@ -100,12 +92,12 @@ def test_a_receiver_that_is_slow_and_never_fails_holds_up_no_other(
     """With one thread for the quick ones: after its first answer it is known, and has them no more."""
     monkeypatch.setattr(senders, "SLOW", 1.0)
     monkeypatch.setattr(delivery, "SLICE_SECONDS", 0.1)
-    monkeypatch.setattr(post, "SECONDS", 60)
+    monkeypatch.setattr(post, "SECONDS", 2 * PATIENCE)
     ours = process(1, 1)
     slow, quick = hooked(desk.channel, start_receiver()), hooked(desk.channel, start_receiver())
 
     def takes_its_time(receiver: Receiver, request: Any) -> None:
-        receiver.over.wait(1.5 if len(receiver.got) == 1 else 60)
+        receiver.over.wait(1.5 if len(receiver.got) == 1 else 2 * PATIENCE)
         answers(200)(receiver, request)
 
     slow.receiver.behaves = takes_its_time
@@ -176,10 +168,10 @@ def test_of_many_claims_at_once_one_wins(desk: Cast, start_receiver: Callable[[]
         won = []
         try:
             for _ in range(rounds):
-                together.wait(30)
+                together.wait(PATIENCE)
                 lease = delivery._claim(hook.id)
                 won.append(lease is not None)
-                together.wait(30)
+                together.wait(PATIENCE)
                 if lease:
                     delivery._release(hook.id, lease)
         finally:
@@ -194,7 +186,7 @@ def test_of_many_claims_at_once_one_wins(desk: Cast, start_receiver: Callable[[]
 def test_nobody_sends_what_is_under_way(
     desk: Cast, process: Callable[..., Senders], start_receiver: Callable[[], Receiver], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(post, "SECONDS", 60)
+    monkeypatch.setattr(post, "SECONDS", 2 * PATIENCE)
     hook = hooked(desk.channel, start_receiver())
     hook.receiver.behaves = hangs
     desk.chat().robot()
@@ -215,7 +207,7 @@ def test_no_transaction_and_no_lock_is_held_while_a_request_is_under_way(
         return original(self, *args)
 
     monkeypatch.setattr(post.Post, "send", watched)
-    monkeypatch.setattr(post, "SECONDS", 60)
+    monkeypatch.setattr(post, "SECONDS", 2 * PATIENCE)
     hook = hooked(desk.channel, start_receiver())
     hook.receiver.behaves = hangs
     desk.chat().robot()
@@ -236,7 +228,7 @@ def test_the_clock_is_not_held_up(
     """The beat's task is back while every receiver still hangs."""
     ours = process()
     monkeypatch.setattr("messaging_app.tasks.senders", ours)
-    monkeypatch.setattr(post, "SECONDS", 60)
+    monkeypatch.setattr(post, "SECONDS", 2 * PATIENCE)
     hooks = [hooked(desk.channel, start_receiver()) for _ in range(3)]
     for hook in hooks:
         hook.receiver.behaves = hangs
@@ -264,7 +256,7 @@ def test_a_fault_of_ours_ends_no_thread(
 
         patched.setattr(senders.delivery, "serve", broken)  # type: ignore[attr-defined]
         ours.wake()
-        assert failed.wait(10)
+        assert failed.wait(PATIENCE)
 
     def is_sent() -> bool:
         ours.wake()
