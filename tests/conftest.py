@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from datetime import timedelta
@@ -108,6 +109,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     yield
     if hasattr(config, "workerinput") and config.option.loadgroup:
         _keep_groups_together(items)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was collected stays to the end: Python need not look through it again and again for what can be freed. And what
+    one test leaves is small: it is looked through every 20,000 new objects instead of every 700.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 def _mark_services(items: list[pytest.Item]) -> None:
