@@ -235,10 +235,20 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 _validated: dict[str, int] = {}
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if _validated:
         told = f"{sum(_validated.values())} transfers of {len(_validated)} tests have a package that fits its schema"
         terminalreporter.write_line(told)
+    layer = _layer(config)
+    if not layer and connection.vendor == "sqlite":
+        terminalreporter.write_line(
+            "SQLite has no row locks: one that is missing is noticed by `make races`, not here."
+        )
+    if path := os.environ.get("TEST_SUMMARY"):
+        counted = ", ".join(text for text, _ in terminalreporter.build_summary_stats_line()[0])
+        again = [f"  once more: {report.nodeid}" for report in terminalreporter.stats.get("rerun", ())]
+        with Path(path).open("a", encoding="utf-8") as summary:
+            print(f"{layer or 'test'} on {connection.vendor}: {counted}", *again, sep="\n", file=summary)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
