@@ -11,6 +11,8 @@ PY ?=
 ARGS ?=
 BENCH ?= inbound
 export PY HOST PORT
+# Without bytecode every worker, and every server that a test starts, compiles what another one has compiled before.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
@@ -53,11 +55,11 @@ migrate: env-run ## bring the database up to date
 # --- Checking ---
 
 .PHONY: test
-test: env-dev ## the quick tests, in parallel
+test: env-dev ## the quick tests, on SQLite: all but what races, a service or a browser decides (docs/testing.md)
 	$(PYTEST) $(PARALLEL) $(ARGS)
 
-.PHONY: check check-style check-types check-imports check-django check-security
-check: check-style check-imports check-django check-security check-types ## style, types, imports, settings, migrations, security
+.PHONY: check check-style check-types check-imports check-django check-security check-advisories
+check: check-style check-imports check-django check-security check-advisories check-types ## style, types, imports, settings, migrations, security
 
 check-style: env-dev
 	$(BIN)/ruff check .
@@ -81,22 +83,32 @@ check-security: env-dev
 	$(BIN)/bandit --quiet --configfile pyproject.toml --severity-level medium --recursive $(CODE)
 	$(BIN)/python bin/check-vendor
 
+# Offline it says that nothing was checked, and ends well: what a registry knows is no fault of the code.
+check-advisories: env-dev
+	@$(BIN)/python bin/check-advisories
+
+.PHONY: coverage
+coverage: env-dev ## how many lines of each app the quick tests run, held to a floor
+	@mkdir -p test-results
+	COVERAGE_CORE=sysmon $(PYTEST) $(PARALLEL) --cov --cov-report=json:test-results/coverage.json $(ARGS)
+	$(BIN)/python bin/check-coverage test-results/coverage.json
+
 .PHONY: format
 format: env-dev ## put the code into the common form
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
 .PHONY: services races browser slow
-services: env-dev ## tests that need PostgreSQL, MariaDB and Redis
+services: env-dev ## what PostgreSQL, MariaDB and Redis decide
 	@bin/marked $@ $(ARGS)
 
 races: env-dev ## real threads and commits, on PostgreSQL and MariaDB, with mutants; ON=mariadb for one of them
 	@bin/marked $@ $(ARGS)
 
-browser: env-dev ## pages in a real Chromium
+browser: env-dev ## the core day's pages in a real Chromium
 	@bin/marked $@ $(ARGS)
 
-slow: env-dev ## load, faults and large files, in their full form
+slow: env-dev ## all that the others leave out: load, faults, large files, the whole of the rules on each database
 	@bin/marked $@ $(ARGS)
 
 .PHONY: pictures

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from itertools import count
+from functools import cache
+from itertools import batched, count
 from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db.models import Count
+from django.db import connection
+from django.db.models import Count, Prefetch, prefetch_related_objects
 
 from agents_app.actors import Actor, ActorKind, agent_actor, client_actor, customer_actor, system_actor
 from agents_app.models import Agent, ApiClient, PresenceChange, Team, Tenant
@@ -292,9 +294,24 @@ class Later:
 
 
 def snapshot() -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of the three apps: equal before and after a refused verb."""
+    """Every row of the three apps, as the database gives it: equal before and after a refused verb."""
+    rows = {}
+    with connection.cursor() as cursor:
+        for label, sql in _every_row():
+            cursor.execute(sql)
+            rows[label] = list(cursor.fetchall())
+    return rows
+
+
+@cache
+def _every_row() -> list[tuple[str, str]]:
+    """Each model with the SQL of its table: made by the ORM, it took a third of the time of the verbs' own tests."""
     models = [model for label in APPS for model in apps.get_app_config(label).get_models(include_auto_created=True)]
-    return {model._meta.label: list(model._default_manager.order_by("pk").values_list()) for model in models}
+    quoted = connection.ops.quote_name
+    return [
+        (one._meta.label, f"SELECT * FROM {quoted(one._meta.db_table)} ORDER BY {quoted(one._meta.pk.column)}")
+        for one in models
+    ]
 
 
 def refused(code: str, verb: Callable[..., Any], *args: Any, **kwargs: Any) -> DomainError:
@@ -325,8 +342,11 @@ def broken_invariants() -> Iterable[str]:
         yield from _over_capacity(agent)
     for ended in Transfer.objects.exclude(status=TransferStatus.PENDING).filter(ended_at=None):
         yield f"5: transfer {ended.pk} is {ended.status} and never ended"
-    for conversation in Conversation.objects.all():
-        yield from _broken_in(conversation)
+    by_seq = Prefetch("operations", Operation.objects.order_by("seq"))
+    for some in batched(Conversation.objects.all(), 300):
+        prefetch_related_objects(some, by_seq, "sessions")
+        for conversation in some:
+            yield from _broken_in(conversation)
     for operation in Operation.objects.filter(conversation=None):
         if stream.first_broken_link([operation]):
             yield f"6: operation {operation.pk}, of no conversation, does not fit its hash"
@@ -368,22 +388,24 @@ def _over_capacity(agent: Agent) -> Iterable[str]:
 
 
 def _broken_in(conversation: Conversation) -> Iterable[str]:
-    operations = list(conversation.operations.order_by("seq"))
+    """Of one whose sessions, and operations by `seq`, are at hand."""
+    operations = list(conversation.operations.all())
+    sessions = {session.pk: session for session in conversation.sessions.all()}
     if [o.seq for o in operations] != list(range(1, conversation.seq + 1)):
         yield f"6: the operations of {conversation.pk} are {[o.seq for o in operations]}, its seq is {conversation.seq}"
     if broken := stream.first_broken_link(operations):
         yield f"6: operation {broken.seq} of {conversation.pk} does not fit the chain"
-    open_ones = [s for s in conversation.sessions.all() if s.status in (*LIVE, Status.PENDING, Status.PAUSED)]
+    open_ones = [s for s in sessions.values() if s.status in (*LIVE, Status.PENDING, Status.PAUSED)]
     live = [s for s in open_ones if s.status in LIVE]
     line = sorted((s for s in open_ones if s not in live and not s.on_hold), key=lambda s: (s.rank, s.opened_at, s.pk))
     if line and not live and (line[0].is_robot or line[0].status != Status.PENDING):
         yield f"7: session {line[0].pk} waits in {conversation.pk} and nothing is live"
-    for session in ChatSession.objects.filter(conversation=conversation).exclude(ended_at=None):
-        if session.status in (*LIVE, Status.PENDING, Status.PAUSED):
+    for session in open_ones:
+        if session.ended_at is not None:
             yield f"8: session {session.pk} has ended and is {session.status}"
     for name, value in _replayed(operations).items():
-        stored = ChatSession.objects.filter(pk=name).values_list("status", "owner_kind").first()
-        if stored is not None and stored != value:
+        session = sessions.get(name) or ChatSession.objects.filter(pk=name).first()
+        if session is not None and (stored := (session.status, session.owner_kind)) != value:
             yield f"9: session {name} is {stored}; its operations say {value}"
 
 

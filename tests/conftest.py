@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,54 +75,132 @@ CORE = (
     "workbench/test_query_budget.py",
     "workbench/test_views_column.py",
 )
-"""What `make services` runs again on PostgreSQL and on MariaDB: the rules hold on every database.
+"""What runs again on PostgreSQL and on MariaDB: the rules hold on every database.
 
 Of these folders only what asks a database: a pure function says the same three times.
 """
 RULES = (
+    "actions/test_after_hours.py",
     "actions/test_conflicts.py",
     "actions/test_departments.py",
     "actions/test_desk.py",
+    "actions/test_flow_life.py",
     "actions/test_flows.py",
+    "actions/test_hours_rules.py",
+    "actions/test_lessons.py",
     "actions/test_people.py",
+    "actions/test_rights.py",
     "actions/test_talk.py",
     "actions/test_transfers.py",
+    "attachments/test_api.py",
+    "attachments/test_content.py",
+    "attachments/test_pages.py",
+    "cases/test_t03_texts_of_programs.py",
+    "cases/test_t04_who_brings.py",
+    "cases/test_t04_who_said_it.py",
+    "cases/test_t06_rules.py",
+    "cases/test_t07_admin.py",
+    "cases/test_t09_keys_that_were_replaced.py",
+    "cases/test_t12_what_was_said.py",
+    "cases/test_t15_nameless_bots.py",
+    "cases/test_t15_withdrawn.py",
+    "cases/test_t17_the_package.py",
+    "cases/test_t18_bots_that_come_back.py",
+    "cases/test_t18_flows.py",
+    "cases/test_t19_collaborators.py",
     "joined",
     "notices",
     "webhooks/test_endpoints.py",
     "words/test_bulk.py",
+    "words/test_canned.py",
     "words/test_labels.py",
     "words/test_saved_views.py",
-    "workbench",
+    "workbench/test_beside.py",
+    "workbench/test_drafts.py",
+    "test_analyser.py",
     "test_states.py",
 )
-"""Of those what Python decides, in hundreds of cases: once on a database whose rows can be locked apart is enough.
+"""Of those what Python decides, in hundreds of cases: `make test` has them on SQLite, `make slow` on the other two.
 
-MariaDB has the same verbs played by the model and by the fuzz of `make races`.
+What is left, and so what `make services` runs, is what a database decides: locks, constraints, triggers, times, collation,
+JSON, what is searched, how many queries. The verbs of the others are played there by the model and the fuzz of `make races`.
 """
+FIRST = ("workbench",)
+"""Of those what is the same SQL on both: on the first one only."""
+LAYERS = ("browser", "races", "services", "slow")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Each worker collects by itself: for a layer, only files that can hold something of it are read."""
+    layer = _layer(config)
+    if not layer or collection_path.suffix != ".py" or not collection_path.is_relative_to(HERE):
+        return None
+    return None if _names(collection_path, layer) or _runs_again(collection_path, layer) else True
+
+
+def _runs_again(path: Path, layer: str) -> bool:
+    """Does the layer run this file's tests that ask the database, though they have no mark?"""
+    if layer == "slow":
+        return _within(path, RULES)
+    return layer == "services" and _within(path, CORE) and not _within(path, RULES)
+
+
+def _layer(config: pytest.Config) -> str:
+    """The one that is run (`bin/marked`), or nothing for the quick tests."""
+    first, *_ = config.option.markexpr.split() or [""]
+    return first if first in LAYERS else ""
+
+
+@cache
+def _names(path: Path, mark: str) -> bool:
+    return mark in path.read_text(encoding="utf-8")
+
+
+def _within(path: Path, chosen: tuple[str, ...]) -> bool:
+    """Is this file of the tests among those that are chosen by name or by folder?"""
+    its = path.relative_to(HERE)
+    return its.parts[0] in chosen or its.as_posix() in chosen
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
-    if config.option.markexpr.startswith("services"):
-        _mark_services(items)
+    if layer := _layer(config):
+        _mark_again(items, layer)
+    else:
+        _hold_marks_to_be_named(items)
     yield
     if hasattr(config, "workerinput") and config.option.loadgroup:
         _keep_groups_together(items)
 
 
-def _mark_services(items: list[pytest.Item]) -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was collected stays to the end: Python need not look through it again and again for what can be freed. And what
+    one test leaves is small: it is looked through every 20,000 new objects instead of every 700.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
+
+
+def _mark_again(items: list[pytest.Item], layer: str) -> None:
     """Elsewhere these are quick tests on SQLite; a mark of their own would take them out of `make test`."""
     for item in items:
-        path = item.path.relative_to(HERE)
-        names = {path.parts[0], path.as_posix()}
         asked = {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
-        if names.isdisjoint(CORE) or item.get_closest_marker("slow"):
+        if not _runs_again(item.path, layer) or item.get_closest_marker("slow"):
             continue
         if asked or item.get_closest_marker("django_db"):
-            item.add_marker("services")
-        if not names.isdisjoint(RULES):
+            item.add_marker(layer)
+        if _within(item.path, FIRST):
             item.add_marker("first_database")
+
+
+def _hold_marks_to_be_named(items: list[pytest.Item]) -> None:
+    """A layer does not read a file that does not name it: a mark that comes from elsewhere would be lost there in silence."""
+    for path, mark in {(item.path, mark.name) for item in items for mark in item.iter_markers() if mark.name in LAYERS}:
+        if not _names(path, mark):
+            raise pytest.UsageError(
+                f"{path}: has tests marked {mark}; name the mark in this file, or no layer reads it"
+            )
 
 
 def _keep_groups_together(items: list[pytest.Item]) -> None:
@@ -154,10 +234,20 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 _validated: dict[str, int] = {}
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if _validated:
         told = f"{sum(_validated.values())} transfers of {len(_validated)} tests have a package that fits its schema"
         terminalreporter.write_line(told)
+    layer = _layer(config)
+    if not layer and connection.vendor == "sqlite":
+        terminalreporter.write_line(
+            "SQLite has no row locks: one that is missing is noticed by `make races`, not here."
+        )
+    if path := os.environ.get("TEST_SUMMARY"):
+        counted = ", ".join(text for text, _ in terminalreporter.build_summary_stats_line()[0])
+        again = [f"  once more: {report.nodeid}" for report in terminalreporter.stats.get("rerun", ())]
+        with Path(path).open("a", encoding="utf-8") as summary:
+            print(f"{layer or 'test'} on {connection.vendor}: {counted}", *again, sep="\n", file=summary)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

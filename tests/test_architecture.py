@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,14 +17,28 @@ WITH_STATUS = {"ChatSession", "Transfer", "GuidedFlow", "Participant"}
 WRITERS = {"create", "acreate", "update", "aupdate", "get_or_create", "update_or_create", "bulk_update"}
 
 
-def sources() -> Iterator[tuple[str, ast.Module]]:
-    for package in PACKAGES:
-        for path in sorted((settings.BASE_DIR / package).rglob("*.py")):
-            if "migrations" not in path.parts:
-                yield path.relative_to(settings.BASE_DIR).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+class Trees(Mapping[str, ast.Module]):
+    """The syntax tree of each source file by its path, made when it is asked for: whoever only collects asks for none."""
+
+    def __init__(self) -> None:
+        paths = [path for package in PACKAGES for path in sorted((settings.BASE_DIR / package).rglob("*.py"))]
+        paths = [path for path in paths if "migrations" not in path.parts]
+        self._paths = {path.relative_to(settings.BASE_DIR).as_posix(): path for path in paths}
+        self._made: dict[str, ast.Module] = {}
+
+    def __getitem__(self, name: str) -> ast.Module:
+        if name not in self._made:
+            self._made[name] = ast.parse(self._paths[name].read_text(encoding="utf-8"))
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
 
 
-TREES = dict(sources())
+TREES = Trees()
 
 
 def _name(node: ast.expr) -> str:

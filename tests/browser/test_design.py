@@ -56,7 +56,14 @@ def picture(page: Page, component: Component, state: str, variant: str) -> None:
     page.screenshot(path=PICTURES / variant / f"{component.name}-{slugify(state)}.png", animations="disabled")
 
 
-@pytest.mark.parametrize("component", COMPONENTS.values(), ids=list(COMPONENTS))
+IN_FULL = {"offer", "side", "views", "rail", "connection", "dialog"}
+"""Components that `make slow` looks at; the others are what everybody has before their eyes all day."""
+COMPONENTS_MARKED = [
+    pytest.param(component, id=name, marks=in_full if name in IN_FULL else ()) for name, component in COMPONENTS.items()
+]
+
+
+@pytest.mark.parametrize("component", COMPONENTS_MARKED)
 def test_a_component_in_each_of_its_states(windows: Windows, server: Server, component: Component) -> None:
     page = windows.open("/desk/", login="maya", reduced_motion="reduce")
     assert AXE is not None

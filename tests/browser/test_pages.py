@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import ROOT, Server, Windows
-from tests.browser.test_design import LANGUAGES, OUT_OF_SIGHT
+from tests.browser.test_design import LANGUAGES, OUT_OF_SIGHT, in_full
 from tests.browser.test_desk import AXE, EXAMINE
 
 pytestmark = pytest.mark.browser
@@ -58,6 +58,10 @@ PAGES = {
 }
 NOT_OURS = {"api", "admin", "admin-conversation", "admin-sessions", "admin-what-if"}
 """What Django's admin and Swagger's page make of their own markup is theirs; ours stands in it."""
+
+OF_THE_DAY = {"login", "desk", "open", "waits", "try-it", "invitation", "joined", "admin"}
+"""Where the core day is spent; `make slow` looks at the other pages."""
+PAGES_MARKED = [pytest.param(name, marks=() if name in OF_THE_DAY else in_full) for name in PAGES]
 
 IN_EACH_LANGUAGE = ("login", "open", "waits", "replies", "try-it", "invitation", "joined")
 
@@ -170,7 +174,7 @@ def _faults(page: Page, name: str) -> list[str]:
     return faults + list(page.evaluate(EXAMINE))
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", PAGES_MARKED)
 def test_a_page_in_light_and_dark_on_three_widths(
     windows: Windows, server: Server, addresses: dict[str, str], name: str
 ) -> None:
