@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 LOOKS, REPLIES, NOTES, GONE = "looks", "replies", "notes", "gone"
 COUNTS_FOR = {LOOKS: 45.0, REPLIES: 6.0, NOTES: 6.0}
-"""Seconds after which a sign that was not told again is forgotten; `static/js/signs.js` has the same."""
+"""Seconds after which a sign that was not told again is forgotten; `static/js/messages/presence-signals.js` has the same."""
 BEHIND_MOST = 64
 """Signs a slow reader may fall behind before it misses some."""
 

@@ -1,7 +1,7 @@
 // Offers what fits while one types: canned replies behind a slash at the beginning, colleagues behind an @ in a note.
 // The field keeps the focus; arrows, Enter, Tab and Escape work the list, and an input method is left alone.
 
-import { Unreachable, ask } from "./exchange.js";
+import { Unreachable, ask } from "../core/http.js";
 
 const PAUSE = 120;
 const SLASH = /^[/／]([^\s/／]{0,40})$/;

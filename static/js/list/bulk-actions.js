@@ -1,8 +1,8 @@
 // Several conversations at once: counts what is ticked, carries it out, and shows what could not be done.
 
-import { Unreachable, ask } from "./exchange.js";
-import { refresh } from "./list.js";
-import { toast } from "./toast.js";
+import { Unreachable, ask } from "../core/http.js";
+import { refresh } from "./conversation-list.js";
+import { toast } from "../core/toast.js";
 
 const form = document.getElementById("bulk");
 const list = document.getElementById("list");

@@ -1,7 +1,7 @@
 // Files beside what is typed: picked, pasted or dropped, put up at once with their progress, taken back by a button.
 
-import { isAtEnd, toEnd } from "./items.js";
-import { uuid } from "./typing.js";
+import { isAtEnd, toEnd } from "./message-list.js";
+import { uuid } from "./submit-on-enter.js";
 
 // `say` tells the writer in words. Returns what the composer asks when it sends.
 export function openAttaching(form, say) {

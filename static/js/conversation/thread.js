@@ -1,16 +1,16 @@
 // The open conversation: new lines are put in, the rest is morphed, the reader's place is kept.
 
 import { openComposer } from "./composer.js";
-import { Unreachable, ask, askTogether, paced, tell } from "./exchange.js";
-import { face } from "./face.js";
-import { divideFrom, dress, insert, isAtEnd, isWords, newer, toEnd } from "./items.js";
-import { fold } from "./layout.js";
-import { mark, refresh as refreshList } from "./list.js";
-import { morph } from "./morph.js";
-import { follow } from "./parts.js";
-import { placeIn, returnTo } from "./place.js";
-import { tellTimes } from "./times.js";
-import { toast } from "./toast.js";
+import { Unreachable, ask, askTogether, paced, tell } from "../core/http.js";
+import { face } from "./composer-mode.js";
+import { divideFrom, dress, insert, isAtEnd, isWords, newer, toEnd } from "../messages/message-list.js";
+import { fold } from "../layout/columns.js";
+import { mark, refresh as refreshList } from "../list/conversation-list.js";
+import { morph } from "../core/morph.js";
+import { follow } from "./lazy-sections.js";
+import { placeIn, returnTo } from "./scroll-anchor.js";
+import { tellTimes } from "../core/times.js";
+import { toast } from "../core/toast.js";
 
 const words = document.body.dataset;
 const thread = () => document.getElementById("thread");

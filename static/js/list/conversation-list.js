@@ -1,10 +1,10 @@
 // The list: follows along, is searched and gone on with, and keeps its place and focus meanwhile.
 
-import { Unreachable, ask, askTogether, paced } from "./exchange.js";
-import { morph, morphInside } from "./morph.js";
-import { changes, staysPut } from "./still.js";
-import { tellTimes } from "./times.js";
-import { toast } from "./toast.js";
+import { Unreachable, ask, askTogether, paced } from "../core/http.js";
+import { morph, morphInside } from "../core/morph.js";
+import { changes, staysPut } from "./row-order.js";
+import { tellTimes } from "../core/times.js";
+import { toast } from "../core/toast.js";
 
 const desk = document.getElementById("desk");
 const list = document.getElementById("list");

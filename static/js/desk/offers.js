@@ -1,9 +1,9 @@
 // What is offered: a ring that runs out, an announcement that is made once, and the agent's answer.
 
-import { Unreachable, ask } from "./exchange.js";
-import { refresh as refreshList } from "./list.js";
-import { refresh as refreshThread } from "./thread.js";
-import { toast } from "./toast.js";
+import { Unreachable, ask } from "../core/http.js";
+import { refresh as refreshList } from "../list/conversation-list.js";
+import { refresh as refreshThread } from "../conversation/thread.js";
+import { toast } from "../core/toast.js";
 
 const KEY = "tandem:told-offers";
 const told = document.getElementById("offer-told");

@@ -1,6 +1,6 @@
 // The lines of a thread: put where they belong, marked as 'mine', divided by days and where the new ones begin.
 
-import { dayName, tellTimes } from "./times.js";
+import { dayName, tellTimes } from "../core/times.js";
 
 const place = (line) => Number(line.dataset.place);
 const CLOSE = 180e6; // microseconds: what one person says within three minutes stands together

@@ -1,8 +1,8 @@
 // Shortcuts: one table of keys and what each does. Their words stand in templates/desk/_help.html, by the same ids.
 
-import { show } from "./dialogs.js";
+import { show } from "../core/dialogs.js";
 import { isOn } from "./settings.js";
-import { toast } from "./toast.js";
+import { toast } from "../core/toast.js";
 
 const MODE = "#composer input[name=mode]";
 

@@ -1,14 +1,14 @@
 // A small live chat: lines come in by hint and refetch, words go out once. Its page says what is beside it.
 
-import { openAttaching } from "./attach.js";
-import { ask, hurry, paced } from "./exchange.js";
-import { dress, insert, isAtEnd, toEnd } from "./items.js";
-import { follow } from "./live.js";
-import { morph } from "./morph.js";
-import { openOutbox } from "./outbox.js";
-import { showOutgoing } from "./outgoing.js";
-import { openSigns, openTelling, tellTyping } from "./signs.js";
-import { enterSends } from "./typing.js";
+import { openAttaching } from "../messages/attachments.js";
+import { ask, hurry, paced } from "../core/http.js";
+import { dress, insert, isAtEnd, toEnd } from "../messages/message-list.js";
+import { follow } from "../core/socket.js";
+import { morph } from "../core/morph.js";
+import { openOutbox } from "../messages/outbox.js";
+import { showOutgoing } from "../messages/outgoing.js";
+import { openSigns, openTelling, tellTyping } from "../messages/presence-signals.js";
+import { enterSends } from "../messages/submit-on-enter.js";
 
 const chat = document.getElementById("chat");
 const log = document.getElementById("log");

@@ -1,8 +1,8 @@
 // The chat of somebody who joined by a link. It ends when the server says so, and then shows nothing any more.
 
-import { openChat } from "./chat.js";
-import { ask } from "./exchange.js";
-import { insert } from "./items.js";
+import { openChat } from "../chat/chat.js";
+import { ask } from "../core/http.js";
+import { insert } from "../messages/message-list.js";
 
 const { chat, field, form, items, listen, log } = openChat(document.getElementById("chat").dataset.socket, { over });
 

@@ -1,6 +1,6 @@
 // The customer's side of the try-it page.
 
-import { openChat } from "./chat.js";
+import { openChat } from "../chat/chat.js";
 
 const { chat, field, form, listen, refresh } = openChat("/ws/try-it/", { applied });
 

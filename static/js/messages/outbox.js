@@ -1,8 +1,8 @@
 // What was sent and has not arrived: kept over a reload, sent in order, once. The server knows a message by the id it got
 // here, so that sending it again is harmless; what it refuses stays, with the reason, until somebody decides.
 
-import { Unreachable, exchange } from "./exchange.js";
-import { uuid } from "./typing.js";
+import { Unreachable, exchange } from "../core/http.js";
+import { uuid } from "./submit-on-enter.js";
 
 const SHORTEST = 1000;
 const LONGEST = 15_000;

@@ -1,19 +1,19 @@
 // The desk: wires the list, the thread and the socket together.
 
-import "./bulk.js";
-import "./command.js";
-import { outbox, reconnected } from "./composer.js";
-import { openConnection } from "./connection.js";
-import { hurry, tell } from "./exchange.js";
-import "./help.js";
-import * as list from "./list.js";
-import { follow } from "./live.js";
-import "./notify.js";
-import "./offers.js";
-import { openPresence } from "./presence.js";
-import * as thread from "./thread.js";
-import { tellTimes } from "./times.js";
-import { toast } from "./toast.js";
+import "../list/bulk-actions.js";
+import "../desk/command-bar.js";
+import { outbox, reconnected } from "../conversation/composer.js";
+import { openConnection } from "../desk/connection-status.js";
+import { hurry, tell } from "../core/http.js";
+import "../desk/shortcut-help.js";
+import * as list from "../list/conversation-list.js";
+import { follow } from "../core/socket.js";
+import "../desk/alerts.js";
+import "../desk/offers.js";
+import { openPresence } from "../conversation/presence.js";
+import * as thread from "../conversation/thread.js";
+import { tellTimes } from "../core/times.js";
+import { toast } from "../core/toast.js";
 
 const words = document.body.dataset;
 

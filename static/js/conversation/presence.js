@@ -1,7 +1,7 @@
 // Who else is at the open conversation, in its header; who types, above the composer and in the rows of the list. And what
 // this agent does, for the others.
 
-import { isolated, openSigns, openTelling, tellTyping } from "./signs.js";
+import { isolated, openSigns, openTelling, tellTyping } from "../messages/presence-signals.js";
 
 const thread = () => document.getElementById("thread")?.dataset;
 const isTyping = ({ does }) => does === "replies" || does === "notes";

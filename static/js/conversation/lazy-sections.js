@@ -1,8 +1,8 @@
 // Parts of an open conversation that are fetched when somebody opens them, and again while they stay open and something
 // happens (`data-follows`). Updates of the page leave them alone.
 
-import { Unreachable, ask } from "./exchange.js";
-import { tellTimes } from "./times.js";
+import { Unreachable, ask } from "../core/http.js";
+import { tellTimes } from "../core/times.js";
 
 const words = document.body.dataset;
 const pane = document.getElementById("pane");

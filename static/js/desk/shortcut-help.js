@@ -1,6 +1,6 @@
 // The help: a table of the shortcuts, made from the one that works them.
 
-import { SHORTCUTS, caps, word } from "./keys.js";
+import { SHORTCUTS, caps, word } from "./shortcuts.js";
 
 const table = document.getElementById("help-keys");
 

@@ -1,8 +1,8 @@
 // The command bar: one field that goes somewhere, does something, or finds a conversation. What the page offers is looked
 // through here; conversations and canned replies are asked for. The field keeps the focus, as in the composer's picker.
 
-import { Unreachable, ask } from "./exchange.js";
-import { SHORTCUTS, caps, headerActs, perform, pressOn, word } from "./keys.js";
+import { Unreachable, ask } from "../core/http.js";
+import { SHORTCUTS, caps, headerActs, perform, pressOn, word } from "./shortcuts.js";
 
 const PAUSE = 150;
 

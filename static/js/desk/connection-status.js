@@ -1,7 +1,7 @@
 // Says whether the page shows what is so: live, reconnecting (when), catching up (with how much), or stale (how old).
 // The sign announces each state once; the bar beside it counts, for the eyes only.
 
-import { amount, span } from "./times.js";
+import { amount, span } from "../core/times.js";
 
 const STALE = 30_000;
 const QUIET = 1000; // a blink is not worth a word

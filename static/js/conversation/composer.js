@@ -1,17 +1,17 @@
 // Replies and notes. What is typed belongs to the agent: kept per conversation and mode, and never lost to an update. What
 // is sent leaves the field at once and stands in the thread; `outbox` sees to it that it arrives.
 
-import { openAttaching } from "./attach.js";
+import { openAttaching } from "../messages/attachments.js";
 import { openDrafts } from "./drafts.js";
-import { face } from "./face.js";
-import { toEnd } from "./items.js";
-import { refresh as refreshList } from "./list.js";
-import { openLookFirst } from "./lookfirst.js";
-import { openOutbox } from "./outbox.js";
-import { showOutgoing } from "./outgoing.js";
-import { openPicker } from "./picker.js";
-import { toast } from "./toast.js";
-import { enterSends } from "./typing.js";
+import { face } from "./composer-mode.js";
+import { toEnd } from "../messages/message-list.js";
+import { refresh as refreshList } from "../list/conversation-list.js";
+import { openLookFirst } from "./collision-warning.js";
+import { openOutbox } from "../messages/outbox.js";
+import { showOutgoing } from "../messages/outgoing.js";
+import { openPicker } from "./autocomplete.js";
+import { toast } from "../core/toast.js";
+import { enterSends } from "../messages/submit-on-enter.js";
 
 const words = document.body.dataset;
 const template = document.getElementById("outgoing-line");

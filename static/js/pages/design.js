@@ -1,15 +1,15 @@
 // The design page: brings a specimen into its state, by the desk's own modules where one of them draws it. A specimen has
 // no server behind it: nothing is sent from here.
 
-import { openAttaching } from "./attach.js";
-import { openConnection } from "./connection.js";
-import { show } from "./dialogs.js";
-import { face } from "./face.js";
-import { divideFrom, dress } from "./items.js";
-import { showOutgoing } from "./outgoing.js";
-import { tellTyping } from "./signs.js";
-import { tellTimes } from "./times.js";
-import { toast } from "./toast.js";
+import { openAttaching } from "../messages/attachments.js";
+import { openConnection } from "../desk/connection-status.js";
+import { show } from "../core/dialogs.js";
+import { face } from "../conversation/composer-mode.js";
+import { divideFrom, dress } from "../messages/message-list.js";
+import { showOutgoing } from "../messages/outgoing.js";
+import { tellTyping } from "../messages/presence-signals.js";
+import { tellTimes } from "../core/times.js";
+import { toast } from "../core/toast.js";
 
 const one = (selector) => document.querySelector(selector);
 const items = () => one("#items");
@@ -48,7 +48,7 @@ const acts = {
   show: (selector) => show(one(selector)),
   // The table is made from the one that works the keys.
   help: async () => {
-    await import("./help.js");
+    await import("../desk/shortcut-help.js");
     show(one("#help"));
   },
   options(selector) {
