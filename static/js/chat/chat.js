@@ -1,14 +1,15 @@
 // A small live chat: lines come in by hint and refetch, words go out once. Its page says what is beside it.
 
-import { openAttaching } from "../messages/attachments.js";
-import { ask, hurry, paced } from "../core/http.js";
-import { dress, insert, isAtEnd, toEnd } from "../messages/message-list.js";
-import { follow } from "../core/socket.js";
+import { openAttachments } from "../messages/attachments.js";
+import { fetchFragment } from "../core/http.js";
+import { queued, retryNow } from "../core/refresh-queue.js";
+import { decorate, insert, isAtEnd, scrollToEnd } from "../messages/message-list.js";
+import { openSocket } from "../core/socket.js";
 import { morph } from "../core/morph.js";
 import { openOutbox } from "../messages/outbox.js";
 import { showOutgoing } from "../messages/outgoing.js";
-import { openSigns, openTelling, tellTyping } from "../messages/presence-signals.js";
-import { enterSends } from "../messages/submit-on-enter.js";
+import { announceActivity, renderTyping, trackSignals } from "../messages/presence-signals.js";
+import { submitOnEnter } from "../messages/submit-on-enter.js";
 
 const chat = document.getElementById("chat");
 const log = document.getElementById("log");
@@ -24,7 +25,7 @@ export function openChat(path, { applied = () => {}, over = () => {} } = {}) {
   let socket = null;
   let isOver = false;
 
-  const refresh = paced(async () => apply(await ask(`${chat.dataset.news}?seq=${chat.dataset.seq}`)));
+  const refresh = queued(async () => apply(await fetchFragment(`${chat.dataset.news}?seq=${chat.dataset.seq}`)));
 
   function apply(news, isMine = false) {
     const fresh = news.getElementById("chat");
@@ -46,29 +47,29 @@ export function openChat(path, { applied = () => {}, over = () => {} } = {}) {
     morph(document.getElementById("status"), news.getElementById("status"));
     insert(items, news.querySelectorAll("#items > li"));
     log.querySelector(".opening").hidden = items.children.length > 0;
-    if (wasAtEnd || isMine) toEnd(log);
+    if (wasAtEnd || isMine) scrollToEnd(log);
     applied(fresh);
   }
 
   // Refused, it asks once more: the answer says why.
   function listen() {
-    socket ??= follow(path, { up, hint, poll: refresh, refused: refresh });
+    socket ??= openSocket(path, { up, hint, poll: refresh, refused: refresh });
   }
 
   function hint({ sign }) {
-    if (sign) signs.told(sign);
+    if (sign) signs.receive(sign);
     else refresh();
   }
 
-  const signs = openSigns((conversation) => {
+  const signs = trackSignals((conversation) => {
     const typing = signs.of(conversation).filter(({ does }) => does === "replies");
     const named = typing.map((one) => ({ ...one, name: one.name || typingBox.dataset.wordCustomer }));
-    tellTyping(typingBox, named);
+    renderTyping(typingBox, named);
   });
-  const telling = openTelling((what) => socket?.say(what));
+  const telling = announceActivity((what) => socket?.send(what));
 
   function up() {
-    hurry();
+    retryNow();
     refresh();
     outbox.hurry();
     signs.forgetAll();
@@ -116,11 +117,11 @@ export function openChat(path, { applied = () => {}, over = () => {} } = {}) {
       return;
     }
     say("");
-    telling.rests();
+    telling.stopped();
     field.value = "";
     outbox.put({ conversation: "", url: form.getAttribute("action"), text, files: attaching.handOver() });
     log.querySelector(".opening").hidden = true;
-    toEnd(log);
+    scrollToEnd(log);
   }
 
   // What was not sent is gone on with, before what has been typed meanwhile.
@@ -132,16 +133,16 @@ export function openChat(path, { applied = () => {}, over = () => {} } = {}) {
     field.focus();
   }
 
-  const attaching = openAttaching(form, say);
-  field.addEventListener("keydown", enterSends);
-  field.addEventListener("input", () => (field.value.trim() ? telling.types() : telling.rests()));
+  const attaching = openAttachments(form, say);
+  field.addEventListener("keydown", submitOnEnter);
+  field.addEventListener("input", () => (field.value.trim() ? telling.typing() : telling.stopped()));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     send();
   });
 
-  dress(items);
-  toEnd(log);
+  decorate(items);
+  scrollToEnd(log);
   outbox.hurry(); // what a page before this one could not say
   return { listen, refresh, chat, log, items, form, field };
 }

@@ -1,13 +1,12 @@
 // Offers what fits while one types: canned replies behind a slash at the beginning, colleagues behind an @ in a note.
 // The field keeps the focus; arrows, Enter, Tab and Escape work the list, and an input method is left alone.
 
-import { Unreachable, ask } from "../core/http.js";
+import { Unreachable, fetchFragment } from "../core/http.js";
+import { isSameQuery, queryBefore } from "./autocomplete-query.js";
 
 const PAUSE = 120;
-const SLASH = /^[/／]([^\s/／]{0,40})$/;
-const SIGN = /(?:^|[^A-Za-z0-9._%+-])[@＠]([^\s@＠[\]]{0,40})$/;
 
-export function openPicker(field, isNote) {
+export function openAutocomplete(field, isNote) {
   const box = document.getElementById("picker");
   const told = document.getElementById("picker-told");
   let wanted = null; // what is being looked for: {kind, text, from, to}
@@ -21,26 +20,19 @@ export function openPicker(field, isNote) {
   const options = () => [...box.querySelectorAll("[role=option]")];
   const isOpen = () => !box.hidden;
 
-  function sought() {
+  function query() {
     if (field.selectionStart !== field.selectionEnd) return null;
-    const to = field.selectionStart;
-    const before = field.value.slice(0, to);
-    const reply = SLASH.exec(before);
-    if (reply) return { kind: "replies", text: reply[1], from: 0, to };
-    const name = isNote() && SIGN.exec(before);
-    return name ? { kind: "colleagues", text: name[1], from: to - name[1].length - 1, to } : null;
+    return queryBefore(field.value.slice(0, field.selectionStart), isNote());
   }
 
-  const same = (one, other) => one && other && one.kind === other.kind && one.from === other.from;
-
   function look() {
-    const now = sought();
-    if (!now || same(now, given)) {
+    const now = query();
+    if (!now || isSameQuery(now, given)) {
       if (!now) given = null;
       close();
       return;
     }
-    if (same(now, wanted) && now.text === wanted.text) {
+    if (isSameQuery(now, wanted) && now.text === wanted.text) {
       wanted = now;
       return;
     }
@@ -55,7 +47,7 @@ export function openPicker(field, isNote) {
     const url = `${box.dataset[wanted.kind]}?${new URLSearchParams({ q: wanted.text })}`;
     let answer = null;
     try {
-      answer = await ask(url);
+      answer = await fetchFragment(url);
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;
     }

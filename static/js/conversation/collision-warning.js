@@ -2,15 +2,15 @@
 
 const FRESH = 5000;
 
-// Replies of others, as they come into the thread. `why` answers what to say before sending, once for each such reply.
-export function openLookFirst(form, items) {
+// Replies of others, as they come into the thread. `warning` answers what to say before sending, once for each such reply.
+export function watchForCollision(form, items) {
   const { wordReplied } = form.dataset;
   const { agent } = document.body.dataset;
   const language = document.documentElement.lang || "en";
   const ago = new Intl.RelativeTimeFormat(language, { style: "narrow", numeric: "always" });
   let began = 0; // when the agent began to type; 0 while nothing is typed
   let reply = null; // the newest of somebody else: {at, name}
-  let toldOf = null;
+  let warnedOf = null;
 
   const place = (line) => Number(line.dataset?.place ?? 0);
   let newest = Math.max(0, ...[...items.children].map(place)); // older lines that come in later are no news
@@ -31,10 +31,10 @@ export function openLookFirst(form, items) {
       if (!text.trim()) began = 0;
       else began ||= performance.now();
     },
-    why() {
-      if (!reply || toldOf === reply) return "";
+    warning() {
+      if (!reply || warnedOf === reply) return "";
       if (!(began && reply.at > began) && performance.now() - reply.at > FRESH) return "";
-      toldOf = reply;
+      warnedOf = reply;
       const seconds = Math.max(0, Math.round((performance.now() - reply.at) / 1000));
       const when = seconds < 60 ? ago.format(-seconds, "second") : ago.format(-Math.round(seconds / 60), "minute");
       return wordReplied.replace("{name}", reply.name).replace("{time}", when);

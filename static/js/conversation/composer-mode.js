@@ -1,6 +1,6 @@
 // How a composer looks: reply and note differ, and a reply that is not possible now says why.
 
-export function face(form = document.getElementById("composer")) {
+export function showMode(form = document.getElementById("composer")) {
   if (!form) return;
   const field = form.elements.content;
   const mode = form.elements.mode.value;

@@ -1,17 +1,17 @@
 // Replies and notes. What is typed belongs to the agent: kept per conversation and mode, and never lost to an update. What
 // is sent leaves the field at once and stands in the thread; `outbox` sees to it that it arrives.
 
-import { openAttaching } from "../messages/attachments.js";
+import { openAttachments } from "../messages/attachments.js";
 import { openDrafts } from "./drafts.js";
-import { face } from "./composer-mode.js";
-import { toEnd } from "../messages/message-list.js";
+import { showMode } from "./composer-mode.js";
+import { scrollToEnd } from "../messages/message-list.js";
 import { refresh as refreshList } from "../list/conversation-list.js";
-import { openLookFirst } from "./collision-warning.js";
+import { watchForCollision } from "./collision-warning.js";
 import { openOutbox } from "../messages/outbox.js";
 import { showOutgoing } from "../messages/outgoing.js";
-import { openPicker } from "./autocomplete.js";
+import { openAutocomplete } from "./autocomplete.js";
 import { toast } from "../core/toast.js";
-import { enterSends } from "../messages/submit-on-enter.js";
+import { submitOnEnter } from "../messages/submit-on-enter.js";
 
 const words = document.body.dataset;
 const template = document.getElementById("outgoing-line");
@@ -60,8 +60,8 @@ export function openComposer(applied) {
   const { conversation } = form.dataset;
   const items = document.getElementById("items");
   apply = applied;
-  form.attaching = openAttaching(form, toast);
-  form.lookFirst = openLookFirst(form, items);
+  form.attaching = openAttachments(form, toast);
+  form.collision = watchForCollision(form, items);
   lines = showOutgoing(items, template, {
     entries: () => outbox.of(conversation),
     again: outbox.again,
@@ -71,14 +71,14 @@ export function openComposer(applied) {
   drafts = openDrafts(form, { isSaid, offer: (its) => its === mode(form) && offer(form) });
   if (field.value) drafts.typed(mode(form), field.value); // words that were refused, given back by the server
   else field.value = drafts.text(mode(form));
-  form.lookFirst.typed(field.value);
+  form.collision.typed(field.value);
   offer(form);
-  face(form);
+  showMode(form);
 
   field.addEventListener("input", () => typed(form));
   field.addEventListener("blur", drafts.save);
-  openPicker(field, () => mode(form) === "note"); // before what sends: Enter is its own while it offers something
-  field.addEventListener("keydown", enterSends);
+  openAutocomplete(field, () => mode(form) === "note"); // before what sends: Enter is its own while it offers something
+  field.addEventListener("keydown", submitOnEnter);
   form.addEventListener("change", (event) => {
     if (event.target.name !== "mode") return;
     show(form);
@@ -102,7 +102,7 @@ export function openComposer(applied) {
 function typed(form) {
   const { value } = form.elements.content;
   drafts.typed(mode(form), value);
-  form.lookFirst.typed(value);
+  form.collision.typed(value);
   if (!value.trim()) hold(form, "");
 }
 
@@ -111,7 +111,7 @@ function show(form) {
   form.elements.content.value = drafts.text(mode(form));
   hold(form, "");
   offer(form);
-  face(form);
+  showMode(form);
 }
 
 // What is in the thread as mine, or on its way there, is no draft any more.
@@ -151,7 +151,7 @@ function send(form) {
     toast(words.wordEmpty);
     return;
   }
-  const why = mode(form) === "reply" ? form.lookFirst.why() : "";
+  const why = mode(form) === "reply" ? form.collision.warning() : "";
   hold(form, why);
   if (why) return;
   outbox.put({
@@ -162,7 +162,7 @@ function send(form) {
     files: form.attaching.handOver(),
   });
   empty(form);
-  toEnd(document.getElementById("log"));
+  scrollToEnd(document.getElementById("log"));
 }
 
 function empty(form) {
@@ -182,7 +182,7 @@ function takeBack(form, id) {
   field.value = [entry.text, field.value].filter((text) => text.trim()).join("\n");
   form.attaching.giveBack(entry.files);
   typed(form);
-  face(form);
+  showMode(form);
   field.focus();
 }
 

@@ -1,28 +1,18 @@
 // What is typed and not sent. The browser's own copy is the truth while one types; the server's is for other screens, saved
 // at a pace. Where both have something else, the later one by the server's clock is shown and the other one offered.
 
+import { postForJson } from "../core/http.js";
+import { local } from "../core/storage.js";
+import { NO_DRAFT, chooseDraft, isWorthOffering, parseDraft } from "./draft-record.js";
+
 const PACE = 2000;
 
-const nothing = { text: "", at: 0, seen: "", isSaved: true };
+const read = (key) => parseDraft(local.get(key));
 
-function read(key) {
-  try {
-    const kept = localStorage.getItem(key);
-    if (!kept) return null;
-    const found = kept.startsWith("{") ? JSON.parse(kept) : null;
-    return typeof found?.text === "string" ? { ...nothing, ...found } : { ...nothing, text: kept, isSaved: false };
-  } catch {
-    return null;
-  }
-}
-
+// In a full or forbidden store nothing stays: the words are still in the field.
 function write(key, record) {
-  try {
-    if (record) localStorage.setItem(key, JSON.stringify(record));
-    else localStorage.removeItem(key);
-  } catch {
-    // a full or forbidden store: the words are still in the field
-  }
+  if (record) local.setJson(key, record);
+  else local.remove(key);
 }
 
 let leave = () => {}; // the conversation that was open before
@@ -48,7 +38,7 @@ export function openDrafts(form, { isSaid, offer }) {
   }
 
   function put(mode, text, isOwn) {
-    const isNew = text.trim() && text !== records[mode].text && !records[mode].text.startsWith(text) && !isSaid(text);
+    const isNew = isWorthOffering(text, records[mode].text, isSaid);
     others[mode] = isNew ? { text, isOwn } : null;
     write(`${key(mode)}:other`, isNew ? others[mode] : null);
     offer(mode);
@@ -58,13 +48,10 @@ export function openDrafts(form, { isSaid, offer }) {
     const own = read(key(mode));
     const kept = form.querySelector(`template[data-draft="${mode}"]`);
     const theirs = kept && { text: kept.content.textContent, at: Date.parse(kept.dataset.at), seen: kept.dataset.at, isSaved: true };
-    const isGone = !theirs && own?.isSaved; // it was sent or emptied at another screen
-    records[mode] = nothing;
-    if (own && !isGone && !(theirs && theirs.at > own.at)) keep(mode, { ...own, seen: theirs?.seen ?? "" });
-    else if (theirs && !isSaid(theirs.text)) keep(mode, theirs);
+    const { draft, lost } = chooseDraft(own, theirs, isSaid);
+    records[mode] = NO_DRAFT;
+    if (draft) keep(mode, draft);
     else write(key(mode), null);
-    const shown = records[mode].text;
-    const lost = [own?.text ?? "", theirs?.text ?? ""].find((text) => text && text !== shown) ?? "";
     const before = read(`${key(mode)}:other`);
     others[mode] = null;
     if (lost) put(mode, lost, lost === own?.text);
@@ -88,14 +75,10 @@ export function openDrafts(form, { isSaid, offer }) {
   async function send(mode, isLeaving) {
     const { text, seen } = records[mode];
     moving[mode] = text;
-    const body = new FormData();
-    const values = { mode, content: text, seen, csrfmiddlewaretoken: token };
-    for (const [name, value] of Object.entries(values)) body.append(name, value);
-    const headers = { "HX-Request": "true" };
     try {
-      const answer = await fetch(url, { method: "POST", body, headers, credentials: "same-origin", keepalive: isLeaving });
-      if (!answer.headers.get("Content-Type")?.includes("json")) return; // refused or logged out: the browser has it
-      const { at, other } = await answer.json();
+      const answer = await postForJson(url, { mode, content: text, seen, csrfmiddlewaretoken: token }, { isLeaving });
+      if (!answer) return; // refused or logged out: the browser has it
+      const { at, other } = answer;
       const record = records[mode];
       keep(mode, { ...record, seen: at, ...(record.text === text ? { isSaved: true, at: at ? Date.parse(at) : 0 } : {}) });
       if (other) put(mode, other, false);

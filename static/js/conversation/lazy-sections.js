@@ -1,8 +1,8 @@
 // Parts of an open conversation that are fetched when somebody opens them, and again while they stay open and something
 // happens (`data-follows`). Updates of the page leave them alone.
 
-import { Unreachable, ask } from "../core/http.js";
-import { tellTimes } from "../core/times.js";
+import { Unreachable, fetchFragment, fetchJson } from "../core/http.js";
+import { renderTimes } from "../core/times.js";
 
 const words = document.body.dataset;
 const pane = document.getElementById("pane");
@@ -12,18 +12,16 @@ async function load(fold) {
   const box = fold.querySelector("[data-loaded]");
   try {
     if (fold.dataset.json) await showJson(fold.dataset.json, box);
-    else box.replaceChildren(...(await ask(fold.dataset.load)).body.children);
+    else box.replaceChildren(...(await fetchFragment(fold.dataset.load)).body.children);
   } catch (error) {
     if (!(error instanceof Unreachable) && !(error instanceof TypeError)) throw error; // a fetch that failed is a TypeError
     box.textContent = words.wordUnreachable;
   }
-  tellTimes(box);
+  renderTimes(box);
 }
 
-// The very answer of the API, by the same login.
 async function showJson(url, box) {
-  const response = await fetch(url, { headers: { Accept: "application/json" }, credentials: "same-origin" });
-  box.textContent = JSON.stringify(await response.json(), null, 2);
+  box.textContent = JSON.stringify(await fetchJson(url), null, 2);
 }
 
 pane.addEventListener(
@@ -38,6 +36,6 @@ pane.addEventListener(
   true,
 );
 
-export function follow() {
+export function refreshOpenSections() {
   for (const fold of pane.querySelectorAll("[data-follows][open]")) load(fold);
 }

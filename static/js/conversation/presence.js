@@ -1,13 +1,13 @@
 // Who else is at the open conversation, in its header; who types, above the composer and in the rows of the list. And what
 // this agent does, for the others.
 
-import { isolated, openSigns, openTelling, tellTyping } from "../messages/presence-signals.js";
+import { announceActivity, bidiIsolate, renderTyping, trackSignals } from "../messages/presence-signals.js";
 
 const thread = () => document.getElementById("thread")?.dataset;
 const isTyping = ({ does }) => does === "replies" || does === "notes";
 const isCustomer = ({ who }) => who === "customer";
 
-const signs = openSigns((conversation) => {
+const signs = trackSignals((conversation) => {
   if (String(conversation) === thread()?.conversation) showHere();
   showRow(conversation);
 });
@@ -16,9 +16,9 @@ function showHere() {
   const { conversation, title } = thread();
   const here = signs.of(Number(conversation));
   const typing = here.filter(isTyping).map((one) => (isCustomer(one) ? { ...one, name: title } : one));
-  tellTyping(document.getElementById("typing"), typing);
+  renderTyping(document.getElementById("typing"), typing);
   const looking = document.getElementById("looking");
-  const names = here.filter((one) => one.who.startsWith("agent:")).map(({ name }) => isolated(name));
+  const names = here.filter((one) => one.who.startsWith("agent:")).map(({ name }) => bidiIsolate(name));
   const list = new Intl.ListFormat(document.documentElement.lang || "en").format(names);
   looking.textContent = names.length ? looking.dataset.word.replace("{names}", list) : "";
   looking.hidden = !names.length;
@@ -30,16 +30,16 @@ function showRow(conversation) {
 }
 
 // The rows are as the server made them.
-document.addEventListener("desk:fresh", () => {
+document.addEventListener("list-updated", () => {
   for (const row of document.querySelectorAll("#list .row")) showRow(Number(row.dataset.conversation));
 });
 
-export function openPresence(say) {
-  const telling = openTelling(say, { rests: "looks" });
+export function openPresence(send) {
+  const telling = announceActivity(send, { rests: "looks" });
 
   function look() {
     const isSeen = document.visibilityState === "visible" && thread();
-    telling.at(isSeen ? Number(thread().conversation) : null);
+    telling.open(isSeen ? Number(thread().conversation) : null);
     if (thread()) showHere();
   }
 
@@ -49,15 +49,15 @@ export function openPresence(say) {
     const form = event.target.form;
     const isNote = form.elements.mode.value === "note";
     // What cannot be sent to the customer is nothing to announce.
-    if (!event.target.value.trim() || (form.classList.contains("is-locked") && !isNote)) telling.rests();
-    else telling.types(isNote ? "notes" : "replies");
+    if (!event.target.value.trim() || (form.classList.contains("is-locked") && !isNote)) telling.stopped();
+    else telling.typing(isNote ? "notes" : "replies");
   });
-  document.getElementById("pane").addEventListener("submit", (event) => event.target.id === "composer" && telling.rests());
+  document.getElementById("pane").addEventListener("submit", (event) => event.target.id === "composer" && telling.stopped());
   return {
     look,
-    told: signs.told,
+    receive: signs.receive,
     // Heard again after a while, the others tell by themselves.
-    again() {
+    reconnected() {
       signs.forgetAll();
       look();
     },

@@ -1,15 +1,17 @@
 // The open conversation: new lines are put in, the rest is morphed, the reader's place is kept.
 
 import { openComposer } from "./composer.js";
-import { Unreachable, ask, askTogether, paced, tell } from "../core/http.js";
-import { face } from "./composer-mode.js";
-import { divideFrom, dress, insert, isAtEnd, isWords, newer, toEnd } from "../messages/message-list.js";
-import { fold } from "../layout/columns.js";
-import { mark, refresh as refreshList } from "../list/conversation-list.js";
+import { activate } from "../core/htmx.js";
+import { Unreachable, fetchFragment, fetchTogether, post } from "../core/http.js";
+import { showMode } from "./composer-mode.js";
+import { decorate, insert, isAtEnd, isMessage, markNewFrom, messagesAfter, scrollToEnd } from "../messages/message-list.js";
+import { showSidePanel } from "../layout/columns.js";
+import { markRows, refresh as refreshList } from "../list/conversation-list.js";
 import { morph } from "../core/morph.js";
-import { follow } from "./lazy-sections.js";
-import { placeIn, returnTo } from "./scroll-anchor.js";
-import { tellTimes } from "../core/times.js";
+import { queued } from "../core/refresh-queue.js";
+import { refreshOpenSections } from "./lazy-sections.js";
+import { restoreAnchor, scrollAnchor } from "./scroll-anchor.js";
+import { renderTimes } from "../core/times.js";
 import { toast } from "../core/toast.js";
 
 const words = document.body.dataset;
@@ -24,48 +26,48 @@ const left = new Map(); // where the reader was in the conversations left since 
 
 export function openThread() {
   document.getElementById("desk").classList.toggle("has-open", Boolean(thread()));
-  mark();
+  markRows();
   if (!thread()) return;
   document.title = `${thread().dataset.title} · Tandem`;
-  dress(items());
-  tellTimes(thread());
-  fold();
+  decorate(items());
+  renderTimes(thread());
+  showSidePanel();
   openComposer(apply);
-  begin();
+  startReading();
   log().addEventListener("scroll", scrolled, { passive: true });
-  document.getElementById("to-end").addEventListener("click", () => toEnd(log()));
+  document.getElementById("to-end").addEventListener("click", () => scrollToEnd(log()));
   watchTop();
-  readIt();
+  markRead();
 }
 
 // Where reading goes on: where this reader left, else with what is new, else at the end. Whoever has read nothing here
 // yet is shown the end: all of it is new.
-function begin() {
+function startReading() {
   const { conversation, readTo } = thread().dataset;
-  const isNew = Number(readTo) > 0 && newer(items(), Number(readTo)).length > 0;
-  if (isNew) divideFrom(items(), Number(readTo));
+  const isNew = Number(readTo) > 0 && messagesAfter(items(), Number(readTo)).length > 0;
+  if (isNew) markNewFrom(items(), Number(readTo));
   else thread().dataset.readTo = thread().dataset.seq;
-  toEnd(log());
-  if (returnTo(log(), left.get(conversation)) || !isNew) return;
+  scrollToEnd(log());
+  if (restoreAnchor(log(), left.get(conversation)) || !isNew) return;
   const divider = items().querySelector(".new-since");
   const above = divider.getBoundingClientRect().top - log().getBoundingClientRect().top;
   if (above < 0) log().scrollTop += above; // more than the screen holds: from its beginning
-  tellUnseen();
+  showUnseenCount();
 }
 
 // Another conversation is about to be shown here.
 document.body.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target.id !== "pane" || !thread()) return;
-  left.set(thread().dataset.conversation, isAtEnd(log()) ? null : placeIn(log()));
+  left.set(thread().dataset.conversation, isAtEnd(log()) ? null : scrollAnchor(log()));
 });
 
 // The part of the list that is looked at, which the server needs to know to lead back to it, and on.
 const asked = () => new FormData(document.getElementById("filters"));
 
-export const refresh = paced(async () => {
+export const refresh = queued(async () => {
   if (!thread()) return;
   const { news, seq } = thread().dataset;
-  apply(await askTogether("news", `${news}?${new URLSearchParams([["seq", seq], ...asked()])}`));
+  apply(await fetchTogether("news", `${news}?${new URLSearchParams([["seq", seq], ...asked()])}`));
 });
 
 // Bring the open conversation to what the server says it is now. `isMine` follows what this agent just did.
@@ -74,13 +76,10 @@ function apply(news, { isMine = false } = {}) {
   if (!fresh || fresh.dataset.conversation !== thread()?.dataset.conversation) return; // another one is open by now
   const wasAtEnd = isAtEnd(log());
   const hadFocus = document.activeElement;
-  const problem = news.getElementById("problem");
-  if (problem) toast(problem.textContent);
-  const once = news.getElementById("once");
-  if (once?.children.length) document.getElementById("once").replaceWith(once.cloneNode(true));
+  showNotices(news);
   const onward = news.getElementById("onward");
   if (onward) {
-    goOn(onward);
+    openNext(onward);
     return;
   }
   const known = Number(thread().dataset.seq);
@@ -88,62 +87,71 @@ function apply(news, { isMine = false } = {}) {
     for (const id of MORPHED) morph(document.getElementById(id), news.getElementById(id));
   }
   if ("behind" in fresh.dataset) {
-    anew().catch(() => {});
+    reload().catch(() => {});
     return;
   }
   const added = insert(items(), news.querySelectorAll("#items > li"));
   thread().dataset.seq = Math.max(known, Number(fresh.dataset.seq));
   // What comes in while nobody looks at the end of the thread begins with a line that says so.
   const isSeen = wasAtEnd && document.visibilityState === "visible";
-  if (!isSeen && !isMine && !("newAfter" in items().dataset) && added.some(isWords)) divideFrom(items(), known);
-  tellTimes(thread());
-  face();
-  if (Number(fresh.dataset.seq) > known) follow();
-  if (wasAtEnd || isMine) toEnd(log());
-  else tellUnseen();
+  if (!isSeen && !isMine && !("newAfter" in items().dataset) && added.some(isMessage)) markNewFrom(items(), known);
+  renderTimes(thread());
+  showMode();
+  if (Number(fresh.dataset.seq) > known) refreshOpenSections();
+  if (wasAtEnd || isMine) scrollToEnd(log());
+  else showUnseenCount();
   if (isMine) {
     refreshList();
-    if (!hadFocus?.isConnected || document.activeElement === document.body) refocus();
+    refocus(hadFocus);
   }
-  readIt();
+  markRead();
+}
+
+// What is said once, about what this agent just did.
+function showNotices(news) {
+  const problem = news.getElementById("problem");
+  if (problem) toast(problem.textContent);
+  const once = news.getElementById("once");
+  if (once?.children.length) document.getElementById("once").replaceWith(once.cloneNode(true));
 }
 
 // After an action its button may be gone: go on where the next thing is done.
-function refocus() {
+function refocus(hadFocus) {
+  if (hadFocus?.isConnected && document.activeElement !== document.body) return;
   const locked = document.getElementById("lock").dataset.lock;
   (locked ? document.querySelector("#head .actions button, #head .actions summary") : document.getElementById("content"))?.focus();
 }
 
 // So much has happened that the thread is fetched whole; what is being typed stays where it is, and so does a reader
 // whose place is still there.
-async function anew() {
-  const whole = await ask(`${thread().dataset.url}?${new URLSearchParams(asked())}`);
+async function reload() {
+  const whole = await fetchFragment(`${thread().dataset.url}?${new URLSearchParams(asked())}`);
   const fresh = whole.getElementById("thread");
   if (!fresh || fresh.dataset.conversation !== thread()?.dataset.conversation) return;
-  const place = isAtEnd(log()) ? null : placeIn(log());
+  const place = isAtEnd(log()) ? null : scrollAnchor(log());
   for (const id of MORPHED) morph(document.getElementById(id), whole.getElementById(id));
   document.getElementById("earlier")?.remove();
   const earlier = whole.getElementById("earlier");
   if (earlier) log().prepend(earlier);
   items().replaceChildren(...whole.getElementById("items").children);
   thread().dataset.seq = fresh.dataset.seq;
-  dress(items());
-  face();
-  follow();
-  if (returnTo(log(), place)) tellUnseen();
-  else toEnd(log());
+  decorate(items());
+  showMode();
+  refreshOpenSections();
+  if (restoreAnchor(log(), place)) showUnseenCount();
+  else scrollToEnd(log());
   watchTop();
-  readIt();
+  markRead();
 }
 
 // The next conversation, or the list where that was the last one.
-function goOn(link) {
+function openNext(link) {
   if (!/\/c\/\d+\/$/.test(new URL(link.href).pathname)) {
     location.assign(link.href);
     return;
   }
   document.getElementById("pane").append(link);
-  htmx.process(link);
+  activate(link);
   link.click();
   refreshList();
 }
@@ -151,15 +159,15 @@ function goOn(link) {
 // One page at a time: whoever asks meanwhile waits for that one.
 let fetching = null;
 function showEarlier(link) {
-  fetching ??= earlierBy(link).finally(() => (fetching = null));
+  fetching ??= fetchEarlier(link).finally(() => (fetching = null));
   return fetching;
 }
 
-async function earlierBy(link) {
-  const older = await ask(link.href);
+async function fetchEarlier(link) {
+  const older = await fetchFragment(link.href);
   if (!link.isConnected) return; // another conversation is open by now
   const box = log();
-  const place = placeIn(box);
+  const place = scrollAnchor(box);
   const hadFocus = document.activeElement === link;
   box.ariaLive = "off"; // nothing new was said
   insert(items(), older.querySelectorAll("#items > li"));
@@ -167,7 +175,7 @@ async function earlierBy(link) {
   if (next) link.replaceWith(next);
   else link.remove();
   if (hadFocus) (next ?? box).focus({ preventScroll: true });
-  returnTo(box, place);
+  restoreAnchor(box, place);
   watchTop();
   requestAnimationFrame(() => (box.ariaLive = "polite"));
 }
@@ -206,15 +214,15 @@ async function jumpTo(moment) {
 }
 
 function scrolled() {
-  tellUnseen();
-  if (isAtEnd(log())) readIt();
+  showUnseenCount();
+  if (isAtEnd(log())) markRead();
 }
 
 // How much was said below that this reader has not had on the screen yet.
-function tellUnseen() {
+function showUnseenCount() {
   const button = document.getElementById("to-end");
   const { isRead, readTo } = thread().dataset;
-  const count = isAtEnd(log()) ? 0 : newer(items(), Number(isRead ?? readTo)).length;
+  const count = isAtEnd(log()) ? 0 : messagesAfter(items(), Number(isRead ?? readTo)).length;
   button.hidden = !count;
   const word = count === 1 ? button.dataset.wordOne : button.dataset.wordMany.replace("{count}", count);
   const text = button.querySelector("span");
@@ -222,14 +230,14 @@ function tellUnseen() {
 }
 
 // Read is what was on the screen, to the end, in a tab that could be seen.
-function readIt() {
+function markRead() {
   const open = thread();
   if (!open || document.visibilityState !== "visible" || !isAtEnd(log()) || open.dataset.isRead === open.dataset.seq) return;
   open.dataset.isRead = open.dataset.seq;
-  tell(open.dataset.read, { seq: open.dataset.seq });
-  mark();
+  post(open.dataset.read, { seq: open.dataset.seq });
+  markRows();
 }
-document.addEventListener("visibilitychange", readIt);
+document.addEventListener("visibilitychange", markRead);
 
 async function act(form) {
   if (form.ariaBusy === "true") return;
@@ -237,7 +245,7 @@ async function act(form) {
   const body = new FormData(form);
   body.append("seq", thread().dataset.seq);
   try {
-    const news = await ask(form.action, body);
+    const news = await fetchFragment(form.action, body);
     if (!news.getElementById("problem")) {
       form.closest(".menu, .fold")?.removeAttribute("open");
       form.reset(); // what was sent is done with; what was refused stays to be mended
@@ -276,11 +284,11 @@ pane.addEventListener("click", (event) => {
 function unfold(id) {
   document.getElementById("act-more")?.removeAttribute("open");
   document.getElementById("side").open = true;
-  const fold = document.getElementById(id);
-  if (!fold) return;
-  fold.open = true;
-  fold.scrollIntoView({ block: "nearest" });
-  (fold.querySelector("select, input:not([type=hidden])") ?? fold.querySelector("summary")).focus();
+  const form = document.getElementById(id);
+  if (!form) return;
+  form.open = true;
+  form.scrollIntoView({ block: "nearest" });
+  (form.querySelector("select, input:not([type=hidden])") ?? form.querySelector("summary")).focus();
 }
 
 // Menus: one at a time, closed by Escape or a click elsewhere, ready to be typed into.

@@ -1,4 +1,5 @@
-// Asking the server for a fragment of the page. What is not the fragment (a login page, an error page) is no answer.
+// Requests to the server: the only module that calls fetch or XMLHttpRequest. Most ask for a fragment of the page; what is
+// not the fragment (a login page, an error page) is no answer.
 
 const PATIENCE = 15_000;
 
@@ -11,7 +12,7 @@ export class Unreachable extends Error {
 }
 
 // The answer as a document, and its status.
-export async function exchange(url, body = null) {
+export async function requestFragment(url, body = null) {
   let response;
   let text;
   try {
@@ -34,27 +35,27 @@ export async function exchange(url, body = null) {
   return { page: new DOMParser().parseFromString(text, "text/html"), status: response.status };
 }
 
-export async function ask(url, body = null) {
-  return (await exchange(url, body)).page;
+export async function fetchFragment(url, body = null) {
+  return (await requestFragment(url, body)).page;
 }
 
 // What the list and the open conversation ask for at the same moment goes in one request: both moved by the same hint.
-const parts = new Map();
+const together = new Map();
 
-export function askTogether(part, url) {
+export function fetchTogether(part, url) {
   return new Promise((resolve, reject) => {
-    if (!parts.size) queueMicrotask(askParts);
-    parts.set(part, { url, resolve, reject });
+    if (!together.size) queueMicrotask(fetchParts);
+    together.set(part, { url, resolve, reject });
   });
 }
 
-async function askParts() {
-  const asked = [...parts.values()];
-  const { list, news } = Object.fromEntries(parts);
-  parts.clear();
+async function fetchParts() {
+  const parts = [...together.values()];
+  const { list, news } = Object.fromEntries(together);
+  together.clear();
   if (list && news) {
     try {
-      const page = await ask(`${news.url}&list=1&${new URL(list.url, location).searchParams}`);
+      const page = await fetchFragment(`${news.url}&list=1&${new URL(list.url, location).searchParams}`);
       const its = page.getElementById("together-list");
       const shown = new DOMParser().parseFromString(its.innerHTML, "text/html");
       its.remove();
@@ -63,65 +64,52 @@ async function askParts() {
       return;
     } catch (error) {
       if (!(error.status >= 400 && error.status < 500)) {
-        for (const one of asked) one.reject(error);
+        for (const part of parts) part.reject(error);
         return;
       }
     }
   }
-  for (const one of asked) ask(one.url).then(one.resolve, one.reject); // where one is refused, the other need not be
+  for (const part of parts) fetchFragment(part.url).then(part.resolve, part.reject); // where one is refused, the other need not be
+}
+
+// The very answer of the API, by the same login.
+export async function fetchJson(url) {
+  const response = await fetch(url, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+  return response.json();
 }
 
 // Something to note, with nothing to show for it; lost without harm.
-export function tell(url, values = {}) {
-  const body = new URLSearchParams({ ...values, csrfmiddlewaretoken: document.body.dataset.csrf });
+export function post(url, values = {}) {
+  const body = new URLSearchParams({ csrfmiddlewaretoken: document.body.dataset.csrf, ...values });
   return fetch(url, { method: "POST", body, credentials: "same-origin", keepalive: true }).catch(() => {});
 }
 
-// Refetching, for all of a page together: at most twice a second and never twice at once, however many hints come. What
-// is asked for meanwhile is done once, afterwards; what could not be asked is asked again, with growing pauses. Each time
-// the page is told, by the event `asked`, whether the server was reached.
-const GAP = 500;
-const LONGEST = 15_000;
-const wanted = new Set();
-let running = false;
-let timer = 0;
-let last = -Infinity;
-let failures = 0;
-
-export function paced(work) {
-  return () => {
-    wanted.add(work);
-    schedule();
-  };
+// Something to keep, answered in JSON. None where it was refused; an error where nobody answered. `isLeaving` lets the
+// request outlive the page.
+export async function postForJson(url, values, { isLeaving = false } = {}) {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(values)) body.append(name, value);
+  const headers = { "HX-Request": "true" };
+  const response = await fetch(url, { method: "POST", body, headers, credentials: "same-origin", keepalive: isLeaving });
+  return response.headers.get("Content-Type")?.includes("json") ? response.json() : null;
 }
 
-// There is reason to believe that the server is there again: do not wait for the pause to end.
-export function hurry() {
-  failures = 0;
-  clearTimeout(timer);
-  timer = 0;
-  if (wanted.size) schedule();
-}
-
-function schedule() {
-  if (running || timer) return;
-  const pause = failures ? Math.min(LONGEST, 2 * GAP * 2 ** (failures - 1)) : GAP;
-  timer = setTimeout(run, Math.max(0, last + pause - performance.now()));
-}
-
-async function run() {
-  timer = 0;
-  running = true;
-  last = performance.now();
-  const works = [...wanted];
-  wanted.clear();
-  const done = await Promise.allSettled(works.map((work) => work()));
-  running = false;
-  const failed = done.map((one) => one.reason);
-  const lost = works.filter((_, number) => failed[number] instanceof Unreachable);
-  failures = lost.length ? failures + 1 : 0;
-  for (const work of lost) wanted.add(work);
-  for (const error of failed) if (error && !(error instanceof Unreachable)) reportError(error);
-  document.dispatchEvent(new CustomEvent("asked", { detail: { isReached: !lost.length } }));
-  if (wanted.size) schedule();
+// A file, by XMLHttpRequest: fetch tells nothing of how far a body has gone. `progress` is called with the share that has,
+// `answered` with the fragment and its status, `failed` where there was none. Returns what stops it.
+export function upload(url, body, { token, progress, answered, failed }) {
+  const request = new XMLHttpRequest();
+  request.open("POST", url);
+  request.setRequestHeader("HX-Request", "true");
+  request.setRequestHeader("X-CSRFToken", token);
+  request.responseType = "document";
+  request.upload.addEventListener("progress", (event) => {
+    if (event.lengthComputable) progress(event.loaded / event.total);
+  });
+  request.addEventListener("load", () => {
+    if (request.getResponseHeader("Desk-Fragment")) answered(request.response, request.status);
+    else failed();
+  });
+  request.addEventListener("error", failed);
+  request.send(body);
+  return () => request.abort();
 }

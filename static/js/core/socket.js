@@ -7,7 +7,7 @@ const BEAT = 5_000;
 
 // `up` is called each time hints flow (again), `hint` for each, `poll` every ten seconds while they do not. `state` is told
 // "live", or "reconnecting" and when the next try is (by `performance.now`; 0 while one is under way).
-export function follow(path, { up, hint, poll, state = () => {}, refused = () => {} }) {
+export function openSocket(path, { up, hint, poll, state = () => {}, refused = () => {} }) {
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
   let socket = null;
   let tries = 0;
@@ -107,9 +107,9 @@ export function follow(path, { up, hint, poll, state = () => {}, refused = () =>
   }
 
   // What is said while nobody hears it is lost.
-  function say(what) {
+  function send(what) {
     if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(what));
   }
 
-  return { reconnect: wake, say, stop };
+  return { reconnect: wake, send, stop };
 }

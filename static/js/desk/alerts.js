@@ -1,16 +1,16 @@
 // What calls the agent back: sounds and notices while no desk of theirs is in sight, the count in the title, a dot on the
 // icon. The server tells with each list what there is (#calls); what is new in it is found here, and nothing is asked.
 
+import { countCalling, newestAlert, parseAlerts } from "./alert-changes.js";
 import { isOn, keep } from "./settings.js";
 
-// The most pressing first: one of them sounds. Pitches in hertz, each with the second at which it begins.
+// Of several, the most pressing sounds. Pitches in hertz, each with the second at which it begins.
 const SOUNDS = {
   offered: [[660, 0], [880, 0.16], [660, 0.32], [880, 0.48]],
   near: [[311, 0], [311, 0.25], [311, 0.5]],
   mine: [[523, 0], [659, 0.13], [784, 0.26]],
   unread: [[988, 0]],
 };
-const KINDS = Object.keys(SOUNDS);
 const LASTS = 0.3;
 
 const dialog = document.getElementById("settings");
@@ -46,16 +46,14 @@ async function isOutOfSight() {
 
 // --- What is new -------------------------------------------------------------------------------------------------
 
-const told = () => Object.fromEntries(KINDS.map((kind) => [kind, calls.dataset[kind]?.split(",").filter(Boolean) ?? []]));
-let before = told();
+let before = parseAlerts(calls.dataset);
 
 new MutationObserver(() => {
-  const now = told();
-  const kind = KINDS.find((one) => now[one].some((pair) => !before[one].includes(pair)));
-  const fresh = kind && now[kind].find((pair) => !before[kind].includes(pair));
+  const now = parseAlerts(calls.dataset);
+  const fresh = newestAlert(before, now);
   before = now;
   count();
-  if (kind) call(kind, fresh.split(":")[0]);
+  if (fresh) call(fresh.kind, fresh.conversation);
 }).observe(calls, { attributes: true });
 
 async function call(kind, conversation) {
@@ -139,15 +137,13 @@ let named = ""; // the title as it was made here
 let bare = ""; // …and as the page means it
 
 // What is read here does not count, as it is not unread in the list either.
-function isRead(pair) {
-  const [conversation, seq] = pair.split(":");
+function isRead(conversation, seq) {
   const open = document.getElementById("thread")?.dataset;
   return open?.conversation === conversation && Number(open.isRead) >= Number(seq);
 }
 
 function count() {
-  const calling = [...before.offered, ...before.unread.filter((pair) => !isRead(pair))];
-  const wanted = new Set(calling.map((pair) => pair.split(":")[0])).size;
+  const wanted = countCalling(before, isRead);
   if (document.title !== named) bare = document.title;
   named = wanted ? `(${wanted}) ${bare}` : bare;
   if (document.title !== named) document.title = named;

@@ -1,8 +1,10 @@
 // The command bar: one field that goes somewhere, does something, or finds a conversation. What the page offers is looked
 // through here; conversations and canned replies are asked for. The field keeps the focus, as in the composer's picker.
 
-import { Unreachable, ask } from "../core/http.js";
-import { SHORTCUTS, caps, headerActs, perform, pressOn, word } from "./shortcuts.js";
+import { openInPane } from "../core/htmx.js";
+import { Unreachable, fetchFragment } from "../core/http.js";
+import { matches } from "../core/text-match.js";
+import { SHORTCUTS, headerActions, keyCaps, perform, trigger, word } from "./shortcuts.js";
 
 const PAUSE = 150;
 
@@ -31,11 +33,11 @@ const bare = (link) => {
 
 // The list's views, wherever the page shows them, by the links themselves.
 function views() {
-  const found = new Map();
+  const known = new Map();
   for (const link of document.querySelectorAll("#tabs a, #saved a, .views a")) {
-    if (!found.has(link.href)) found.set(link.href, { text: bare(link), run: () => link.click() });
+    if (!known.has(link.href)) known.set(link.href, { text: bare(link), run: () => link.click() });
   }
-  return [...found.values()];
+  return [...known.values()];
 }
 
 function pages() {
@@ -47,11 +49,11 @@ function pages() {
 
 function acts() {
   const keyed = new Map(SHORTCUTS.flatMap((one) => (one.acts ?? []).map((verb) => [verb, one.keys])));
-  const offered = headerActs().map((one) => ({
+  const offered = headerActions().map((one) => ({
     text: one.button.textContent.trim(),
     keys: keyed.get(one.verb),
     why: one.why,
-    run: () => pressOn(one),
+    run: () => trigger(one),
   }));
   const others = SHORTCUTS.filter((one) => one.run || (one.opens && one.opens !== "command"));
   return [...offered, ...others.map((one) => ({ text: word(one.id), keys: one.keys, run: () => perform(one) }))];
@@ -59,24 +61,17 @@ function acts() {
 
 // --- Showing -----------------------------------------------------------------------------------------------------
 
-const plain = (text) => text.normalize("NFKC").toLocaleLowerCase();
-
-function fits(text) {
-  const wanted = plain(field.value).split(/\s+/);
-  return wanted.every((part) => plain(text).includes(part));
-}
-
-function group(label, items) {
-  const shown = items.filter(({ text }) => fits(text));
+function groupOf(label, items) {
+  const shown = items.filter(({ text }) => matches(text, field.value));
   if (!shown.length) return [];
   const list = document.createElement("ul");
   list.setAttribute("role", "group");
   list.setAttribute("aria-label", label);
-  list.append(...shown.map(option));
+  list.append(...shown.map(optionOf));
   return [list];
 }
 
-function option({ text, keys, why, run }) {
+function optionOf({ text, keys, why, run }) {
   const made = document.createElement("li");
   made.setAttribute("role", "option");
   made.run = run;
@@ -94,7 +89,7 @@ function option({ text, keys, why, run }) {
   if (keys) {
     const shown = document.createElement("span");
     shown.className = "command-keys";
-    for (const cap of caps(keys)) {
+    for (const cap of keyCaps(keys)) {
       const key = document.createElement("kbd");
       key.textContent = cap;
       shown.append(" ", key);
@@ -104,13 +99,13 @@ function option({ text, keys, why, run }) {
   return made;
 }
 
-function face() {
-  box.replaceChildren(...group(words.wordGo, [...views(), ...pages()]), ...group(words.wordDo, acts()));
-  number();
+function render() {
+  box.replaceChildren(...groupOf(words.wordGo, [...views(), ...pages()]), ...groupOf(words.wordDo, acts()));
+  numberOptions();
   mark(0);
 }
 
-function number() {
+function numberOptions() {
   for (const [place, one] of options().entries()) one.id = `command-${place + 1}`;
 }
 
@@ -140,7 +135,7 @@ function look() {
   asked += 1; // whatever is still under way answers another question
   isEager = false;
   isPending = Boolean(field.value.trim());
-  face();
+  render();
   if (isPending) timer = setTimeout(find, PAUSE);
   else tell();
 }
@@ -150,19 +145,19 @@ async function find() {
   const conversation = document.getElementById("thread")?.dataset.conversation ?? "";
   let answer = null;
   try {
-    answer = await ask(`${words.url}?${new URLSearchParams({ q: field.value.trim(), conversation })}`);
+    answer = await fetchFragment(`${words.url}?${new URLSearchParams({ q: field.value.trim(), conversation })}`);
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error; // what the page offers is there all the same
   }
   if (number !== asked || !dialog.open) return;
   isPending = false;
-  found(answer);
+  showFound(answer);
   if (isEager && options().length) choose(options()[at]);
 }
 
-function found(answer) {
+function showFound(answer) {
   if (answer) box.append(...[...answer.querySelectorAll("[role=group]")].map((group) => document.adoptNode(group)));
-  number();
+  numberOptions();
   mark(at);
   tell();
   if (!answer) told.textContent = document.body.dataset.wordUnreachable;
@@ -181,7 +176,7 @@ function choose(option) {
 function open(conversation, href) {
   const row = document.querySelector(`#list .row[data-conversation="${conversation}"]`);
   if (row) row.click();
-  else htmx.ajax("GET", href, { target: "#pane", swap: "innerHTML", push: "true" });
+  else openInPane(href);
 }
 
 function putIn(text) {

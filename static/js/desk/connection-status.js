@@ -1,14 +1,14 @@
 // Says whether the page shows what is so: live, reconnecting (when), catching up (with how much), or stale (how old).
 // The sign announces each state once; the bar beside it counts, for the eyes only.
 
-import { amount, span } from "../core/times.js";
+import { formatDuration, formatUnit } from "../core/times.js";
 
 const STALE = 30_000;
 const QUIET = 1000; // a blink is not worth a word
 const LINGERS = 4000;
 
 // `tryNow` is what the button does; `waits` answers how many messages wait to be sent.
-export function openConnection(tryNow, waits) {
+export function openConnectionStatus(tryNow, waits) {
   const sign = document.getElementById("connection");
   const bar = document.getElementById("connection-bar");
   const words = bar.dataset;
@@ -38,9 +38,9 @@ export function openConnection(tryNow, waits) {
 
   function counted(now) {
     const left = Math.ceil((next - performance.now()) / 1000);
-    const again = left > 0 ? words.wordNext.replace("{time}", amount(left, "second")) : words.wordReconnecting;
+    const again = left > 0 ? words.wordNext.replace("{time}", formatUnit(left, "second")) : words.wordReconnecting;
     if (now === "stale") {
-      const age = words.wordAge.replace("{time}", span((performance.now() - sureAt) / 1000));
+      const age = words.wordAge.replace("{time}", formatDuration((performance.now() - sureAt) / 1000));
       return socket === "live" ? age : `${age} ${again}`;
     }
     return now === "reconnecting" ? again : word(now);
@@ -63,7 +63,7 @@ export function openConnection(tryNow, waits) {
     bar.querySelector("button").hidden = !(now === "stale" || (now === "reconnecting" && next > time));
   }
 
-  function told(now, until = 0) {
+  function update(now, until = 0) {
     if (now === "live" && lostAt) isCatching = true;
     if (now !== "live" && !lostAt) {
       lostAt = sureAt = performance.now();
@@ -76,7 +76,7 @@ export function openConnection(tryNow, waits) {
     show();
   }
 
-  function asked({ detail }) {
+  function refreshed({ detail }) {
     isFailing = !detail.isReached;
     if (detail.isReached) {
       if (isCatching && socket === "live") arrived();
@@ -97,10 +97,10 @@ export function openConnection(tryNow, waits) {
     if (socket === "live" && !isCatching && !isFailing) sureAt = performance.now();
     if (lostAt || isFailing || caught || !bar.hidden) show();
   }, 1000);
-  document.addEventListener("asked", asked);
+  document.addEventListener("refreshed", refreshed);
   bar.querySelector("button").addEventListener("click", () => {
     tryNow();
     document.getElementById("content")?.focus({ preventScroll: true });
   });
-  return { told, show };
+  return { update, show };
 }

@@ -1,6 +1,7 @@
 // What is offered: a ring that runs out, an announcement that is made once, and the agent's answer.
 
-import { Unreachable, ask } from "../core/http.js";
+import { Unreachable, fetchFragment } from "../core/http.js";
+import { session } from "../core/storage.js";
 import { refresh as refreshList } from "../list/conversation-list.js";
 import { refresh as refreshThread } from "../conversation/thread.js";
 import { toast } from "../core/toast.js";
@@ -13,24 +14,12 @@ const cards = () => [...document.querySelectorAll("#offers .offer")];
 
 // --- Read out once, also across pages ------------------------------------------------------------------------------------
 
-function heard() {
-  try {
-    return JSON.parse(sessionStorage.getItem(KEY)) ?? [];
-  } catch {
-    return [];
-  }
-}
-
 function announce() {
-  const before = heard();
+  const before = session.getJson(KEY) ?? [];
   const fresh = cards().filter((card) => !before.includes(card.dataset.offer));
   if (!fresh.length) return;
   told.textContent = fresh.map((card) => card.dataset.told).join(" ");
-  try {
-    sessionStorage.setItem(KEY, JSON.stringify([...before, ...fresh.map((card) => card.dataset.offer)].slice(-100)));
-  } catch {
-    // a forbidden store: the next page says it again
-  }
+  session.setJson(KEY, [...before, ...fresh.map((card) => card.dataset.offer)].slice(-100));
 }
 
 // --- The ring --------------------------------------------------------------------------------------------------------------
@@ -72,7 +61,7 @@ async function answer(form) {
   const body = new FormData(form);
   body.append("seq", Number.MAX_SAFE_INTEGER); // the thread asks for its own news
   try {
-    const problem = (await ask(form.action, body)).getElementById("problem");
+    const problem = (await fetchFragment(form.action, body)).getElementById("problem");
     if (problem) toast(problem.textContent);
     else if (form.dataset.answer === "accept") card.querySelector("[data-look]").click();
     refreshList();
@@ -108,5 +97,5 @@ function shown() {
   wind();
   announce();
 }
-document.addEventListener("desk:fresh", shown);
+document.addEventListener("list-updated", shown);
 shown();

@@ -1,6 +1,6 @@
 // The help: a table of the shortcuts, made from the one that works them.
 
-import { SHORTCUTS, caps, word } from "./shortcuts.js";
+import { SHORTCUTS, keyCaps, word } from "./shortcuts.js";
 
 const table = document.getElementById("help-keys");
 
@@ -15,7 +15,7 @@ function line({ id, keys }) {
   const told = cell("th", word(id));
   told.scope = "row";
   const shown = cell("td");
-  for (const key of keys.split(" ").flatMap(caps)) {
+  for (const key of keys.split(" ").flatMap(keyCaps)) {
     if (shown.childNodes.length) shown.append(" ");
     shown.append(cell("kbd", key));
   }

@@ -1,6 +1,7 @@
 // Shortcuts: one table of keys and what each does. Their words stand in templates/desk/_help.html, by the same ids.
 
-import { show } from "../core/dialogs.js";
+import { showDialog } from "../core/dialogs.js";
+import { ariaKeys, isComposing, keyCaps as capsOf, pressedKeys } from "./key-names.js";
 import { isOn } from "./settings.js";
 import { toast } from "../core/toast.js";
 
@@ -35,39 +36,16 @@ const texts = document.getElementById("key-words").content;
 
 export const word = (id) => texts.querySelector(`[data-key="${id}"]`).textContent;
 
-// The keys as they stand on this keyboard, and as a screen reader is told of them.
-const CAPS = isApple ? { Mod: "⌘", Alt: "⌥", Shift: "⇧" } : { Mod: "Ctrl" };
-export const caps = (keys) => keys.split("+").map((key) => CAPS[key] ?? key);
-const spoken = (keys) => keys.replace("Mod", isApple ? "Meta" : "Control");
+// As they stand on this keyboard.
+export const keyCaps = (keys) => capsOf(keys, isApple);
 
 // --- What was pressed --------------------------------------------------------------------------------------------
-
-// Option and foreign layouts make another letter of a key, so with a modifier it is known by its place where what it types
-// is no plain letter. AltGr is for typing: what it makes is never a shortcut.
-function letterOf(event) {
-  if (!event.altKey && !event.ctrlKey && !event.metaKey) return "";
-  if (/^[a-z]$/i.test(event.key)) return event.key.toUpperCase();
-  if (!isApple && event.getModifierState("AltGraph")) return "";
-  return /^Key([A-Z])$/.exec(event.code)?.[1] ?? "";
-}
-
-// As the table writes it; empty for what cannot stand there.
-function pressed(event) {
-  const [mod, other] = isApple ? [event.metaKey, event.ctrlKey] : [event.ctrlKey, event.metaKey];
-  if (other) return "";
-  const letter = letterOf(event);
-  const held = [mod && "Mod", event.altKey && "Alt", letter && event.shiftKey && "Shift"];
-  return [...held, letter || event.key].filter(Boolean).join("+");
-}
-
-// An input method's first key comes before its composition; a dead key (Option+E) looks the same and is none.
-const composes = (event) => event.isComposing || (event.keyCode === 229 && event.key !== "Dead");
 
 const isTyping = (target) => Boolean(target.closest?.("textarea, select, [contenteditable], input:not([type=checkbox], [type=radio])"));
 
 document.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || composes(event)) return;
-  const keys = pressed(event);
+  if (event.defaultPrevented || isComposing(event)) return;
+  const keys = pressedKeys(event, isApple);
   const shortcut = keys && SHORTCUTS.find((one) => one.keys === keys && (one.run || one.acts || one.opens));
   if (!shortcut) return;
   if (keys.length === 1 && (isTyping(event.target) || !isOn("help"))) return;
@@ -82,14 +60,14 @@ document.addEventListener("keydown", (event) => {
 // --- What it does ------------------------------------------------------------------------------------------------
 
 export function perform({ id, acts, opens, run }) {
-  if (opens) show(document.getElementById(opens));
+  if (opens) showDialog(document.getElementById(opens));
   else if (acts) press(acts, word(id));
   else run();
 }
 
 // The button of one of the header's actions, those behind 'More' among them, and the reason where it is not to be had now.
 const buttonOf = (act) => (act.matches("button, a") ? act : act.querySelector(":scope > summary, button"));
-export function headerActs() {
+export function headerActions() {
   return [...document.querySelectorAll("#head [id^=act-]:not(#act-more)")].map((act) => {
     const button = buttonOf(act);
     const isOff = button.ariaDisabled === "true" || button.disabled;
@@ -102,14 +80,14 @@ function press(verbs, label) {
     toast(word("nothing-open"));
     return;
   }
-  const offered = headerActs().filter(({ verb }) => verbs.includes(verb));
+  const offered = headerActions().filter(({ verb }) => verbs.includes(verb));
   offered.sort((one, other) => verbs.indexOf(one.verb) - verbs.indexOf(other.verb));
   const found = offered.find(({ why }) => !why) ?? offered[0];
-  if (found) pressOn(found, label);
+  if (found) trigger(found, label);
   else toast(`${label}: ${word("not-here")}`);
 }
 
-export function pressOn({ act, button, why }, label = button.textContent.trim()) {
+export function trigger({ act, button, why }, label = button.textContent.trim()) {
   if (why) {
     toast(`${label}: ${why}`);
     return;
@@ -160,17 +138,17 @@ function write(mode) {
 // --- Where it is shown -------------------------------------------------------------------------------------------
 
 // On the buttons themselves, and again after each update of the header, which brings them as the server knows them.
-function dress() {
+function showKeys() {
   const keysOf = new Map(SHORTCUTS.flatMap(({ acts = [], keys }) => acts.map((verb) => [verb, keys])));
-  const dressed = headerActs().map(({ verb, button, why }) => [button, button, keysOf.get(verb), why]);
+  const keyed = headerActions().map(({ verb, button, why }) => [button, button, keysOf.get(verb), why]);
   for (const { keys, on } of SHORTCUTS) {
-    if (on) for (const one of document.querySelectorAll(on)) dressed.push([one, one.closest("label") ?? one, keys, ""]);
+    if (on) for (const one of document.querySelectorAll(on)) keyed.push([one, one.closest("label") ?? one, keys, ""]);
   }
-  for (const [button, titled, keys, why] of dressed) {
+  for (const [button, titled, keys, why] of keyed) {
     if (!keys) continue;
-    set(button, "aria-keyshortcuts", spoken(keys));
+    set(button, "aria-keyshortcuts", ariaKeys(keys, isApple));
     if (why) continue; // the reason has a tip of its own
-    const shown = caps(keys).join(isApple ? "" : "+");
+    const shown = keyCaps(keys).join(isApple ? "" : "+");
     set(titled, "title", button.ariaLabel ? `${button.ariaLabel} (${shown})` : shown); // a sign alone needs its name too
   }
 }
@@ -180,5 +158,5 @@ function set(element, name, value) {
 }
 
 const attributeFilter = ["title", "aria-keyshortcuts", "aria-disabled"];
-new MutationObserver(dress).observe(document.getElementById("pane"), { childList: true, subtree: true, attributeFilter });
-dress();
+new MutationObserver(showKeys).observe(document.getElementById("pane"), { childList: true, subtree: true, attributeFilter });
+showKeys();

@@ -1,48 +1,33 @@
 // The frame: columns that are made wider or narrower and stay so, details that fold away, and the menus of small screens.
 
+import { local } from "../core/storage.js";
+import { growth, limited, widthByKey } from "./column-width.js";
+
 const KEY = "tandem:widths";
 const root = document.documentElement;
 const desk = document.getElementById("desk");
 const narrow = matchMedia("(max-width: 1099px)");
-const STEP = 16;
-
-function keep(key, value) {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // a full or forbidden store: it lasts as long as the page
-  }
-}
 
 // --- Widths ----------------------------------------------------------------------------------------------------------
-
-function widths() {
-  try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? {};
-  } catch {
-    return {};
-  }
-}
 
 const controlled = (splitter) => document.getElementById(splitter.getAttribute("aria-controls"));
 const current = (splitter) => Math.round(controlled(splitter)?.getBoundingClientRect().width ?? 0);
 
-function tell(splitter) {
+function announceWidth(splitter) {
   splitter.setAttribute("aria-valuenow", current(splitter));
 }
 
 // A width in pixels, or none for the usual one.
-function give(splitter, wanted, { isKept = true } = {}) {
+function setWidth(splitter, wanted, { isKept = true } = {}) {
   const { splits, least, most } = splitter.dataset;
-  const width = wanted === null ? null : Math.min(Math.max(Math.round(wanted), Number(least)), Number(most));
+  const width = wanted === null ? null : limited(wanted, { least, most });
   if (width === null) root.style.removeProperty(`--own-${splits}`);
   else root.style.setProperty(`--own-${splits}`, `${width}px`);
-  if (isKept) keep(KEY, JSON.stringify({ ...widths(), [splits]: width ?? undefined }));
-  tell(splitter);
+  if (isKept) local.setJson(KEY, { ...local.getJson(KEY), [splits]: width ?? undefined });
+  announceWidth(splitter);
 }
 
-// To which side the column grows: the details stand at the other end, and some languages run the other way.
-const outward = (splitter) => (splitter.dataset.splits === "context" ? -1 : 1) * (root.dir === "rtl" ? -1 : 1);
+const outward = (splitter) => growth({ isAtEnd: splitter.dataset.splits === "context", isRightToLeft: root.dir === "rtl" });
 
 document.addEventListener("pointerdown", (event) => {
   const splitter = event.target.closest?.(".splitter");
@@ -52,11 +37,11 @@ document.addEventListener("pointerdown", (event) => {
   splitter.setPointerCapture(event.pointerId);
   const from = event.clientX;
   const before = current(splitter);
-  const move = (moved) => give(splitter, before + (moved.clientX - from) * outward(splitter), { isKept: false });
+  const move = (moved) => setWidth(splitter, before + (moved.clientX - from) * outward(splitter), { isKept: false });
   const end = (ended) => {
     splitter.removeEventListener("pointermove", move);
     root.classList.remove("is-splitting");
-    if (ended.type === "pointerup" && ended.clientX !== from) give(splitter, current(splitter));
+    if (ended.type === "pointerup" && ended.clientX !== from) setWidth(splitter, current(splitter));
   };
   root.classList.add("is-splitting");
   splitter.addEventListener("pointermove", move);
@@ -64,33 +49,30 @@ document.addEventListener("pointerdown", (event) => {
 });
 document.addEventListener("dblclick", (event) => {
   const splitter = event.target.closest?.(".splitter");
-  if (splitter) give(splitter, null);
+  if (splitter) setWidth(splitter, null);
 });
 document.addEventListener("keydown", (event) => {
   const splitter = event.target.closest?.(".splitter");
   if (!splitter || event.altKey || event.ctrlKey || event.metaKey) return;
-  const step = { ArrowRight: STEP, ArrowLeft: -STEP }[event.key];
-  if (step) give(splitter, current(splitter) + step * outward(splitter));
-  else if (event.key === "Home") give(splitter, Number(splitter.dataset.least));
-  else if (event.key === "End") give(splitter, Number(splitter.dataset.most));
-  else if (event.key === "Enter") give(splitter, null);
-  else return;
+  const width = widthByKey(event.key, current(splitter), { ...splitter.dataset, direction: outward(splitter) });
+  if (width === undefined) return;
+  setWidth(splitter, width);
   event.preventDefault();
 });
-document.addEventListener("focusin", (event) => event.target.matches?.(".splitter") && tell(event.target));
+document.addEventListener("focusin", (event) => event.target.matches?.(".splitter") && announceWidth(event.target));
 
 // --- Details -----------------------------------------------------------------------------------------------------------
 
 const side = () => document.getElementById("side");
 
 // Beside the thread as the agent left them; on a smaller screen a drawer, closed until it is asked for.
-export function fold() {
+export function showSidePanel() {
   root.dataset.ready = "";
   if (!side()) return;
   side().open = !narrow.matches && root.dataset.context !== "folded";
   if (!document.getElementById("split-context")) side().after(contextSplitter());
 }
-narrow.addEventListener("change", fold);
+narrow.addEventListener("change", showSidePanel);
 
 function contextSplitter() {
   const splitter = document.getElementById("split-list").cloneNode();
@@ -108,7 +90,7 @@ document.addEventListener(
   (event) => {
     if (event.target.id !== "side" || narrow.matches) return;
     root.dataset.context = event.target.open ? "shown" : "folded";
-    keep("tandem:context", root.dataset.context);
+    local.set("tandem:context", root.dataset.context);
   },
   true,
 );

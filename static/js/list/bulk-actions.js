@@ -1,6 +1,6 @@
 // Several conversations at once: counts what is ticked, carries it out, and shows what could not be done.
 
-import { Unreachable, ask } from "../core/http.js";
+import { Unreachable, fetchFragment } from "../core/http.js";
 import { refresh } from "./conversation-list.js";
 import { toast } from "../core/toast.js";
 
@@ -10,7 +10,7 @@ const told = document.getElementById("bulk-told");
 
 const ticks = () => [...list.querySelectorAll(".pick input")];
 
-function face() {
+function render() {
   form.querySelector("[data-count]").textContent = ticks().filter((tick) => tick.checked).length;
   const isLabel = ["label", "unlabel"].includes(form.elements.action.value);
   form.querySelector(".bulk-label").classList.toggle("is-idle", !isLabel);
@@ -19,21 +19,21 @@ function face() {
 
 function tickAll(isTicked) {
   for (const tick of ticks()) tick.checked = isTicked;
-  face();
+  render();
 }
 
 async function carryOut() {
   if (form.ariaBusy === "true") return;
   form.ariaBusy = "true";
   try {
-    const answer = await ask(form.getAttribute("action"), new FormData(form));
+    const answer = await fetchFragment(form.getAttribute("action"), new FormData(form));
     const result = answer.getElementById("bulk-result");
     told.replaceChildren(result);
     const refused = new Set([...result.querySelectorAll("[data-conversation]")].map((line) => line.dataset.conversation));
     if (refused.size || !answer.querySelector(".is-problem")) {
       for (const tick of ticks()) tick.checked = tick.checked && refused.has(tick.value);
     }
-    face();
+    render();
     refresh();
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;
@@ -43,8 +43,8 @@ async function carryOut() {
   }
 }
 
-list.addEventListener("change", face);
-form.addEventListener("change", face);
+list.addEventListener("change", render);
+form.addEventListener("change", render);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   carryOut();
@@ -54,5 +54,5 @@ form.addEventListener("click", (event) => {
   if (event.target.closest("[data-none]")) tickAll(false);
 });
 told.addEventListener("click", (event) => event.target.closest("[data-dismiss]") && told.replaceChildren());
-new MutationObserver(face).observe(list, { childList: true, subtree: true });
-face();
+new MutationObserver(render).observe(list, { childList: true, subtree: true });
+render();

@@ -1,9 +1,11 @@
 // The list: follows along, is searched and gone on with, and keeps its place and focus meanwhile.
 
-import { Unreachable, ask, askTogether, paced } from "../core/http.js";
+import { activate } from "../core/htmx.js";
+import { Unreachable, fetchFragment, fetchTogether } from "../core/http.js";
 import { morph, morphInside } from "../core/morph.js";
-import { changes, staysPut } from "./row-order.js";
-import { tellTimes } from "../core/times.js";
+import { queued } from "../core/refresh-queue.js";
+import { countMoves, keepsOrder } from "./row-order.js";
+import { renderTimes } from "../core/times.js";
 import { toast } from "../core/toast.js";
 
 const desk = document.getElementById("desk");
@@ -17,12 +19,12 @@ function asked(more = {}) {
   return `${document.body.dataset.list}?${new URLSearchParams({ ...Object.fromEntries(new FormData(filters)), ...more })}`;
 }
 
-export const refresh = paced(async () => {
+export const refresh = queued(async () => {
   const question = asked();
   const url = asked({ rows: Math.max(50, list.querySelectorAll(".row").length) });
   let fresh;
   try {
-    fresh = await askTogether("list", url);
+    fresh = await fetchTogether("list", url);
   } catch (error) {
     old.hidden = !(error instanceof Unreachable);
     throw error;
@@ -38,19 +40,19 @@ function take(fresh, question) {
   tabs.remove();
   const offers = fresh.getElementById("fresh-offers");
   morph(document.getElementById("offers"), offers.content.getElementById("offers"));
-  htmx.process(document.getElementById("offers"));
+  activate(document.getElementById("offers"));
   offers.remove();
-  name();
-  if (question === shown && isBusy() && !staysPut(order(list), order(fresh))) {
+  showName();
+  if (question === shown && isBusy() && !keepsOrder(order(list), order(fresh))) {
     wait(fresh);
   } else {
     shown = question;
     put(fresh);
   }
-  document.dispatchEvent(new CustomEvent("desk:fresh"));
+  document.dispatchEvent(new CustomEvent("list-updated"));
 }
 
-function name() {
+function showName() {
   const open = document.querySelector("#tabs [aria-current] .view-name, #saved [aria-current] .view-name");
   if (open) document.getElementById("list-name").textContent = open.textContent;
 }
@@ -68,20 +70,20 @@ function put(fresh) {
   waiting = null;
   updates.hidden = true;
   morphInside(list, fresh.body.innerHTML);
-  htmx.process(list);
-  mark();
+  activate(list);
+  markRows();
 }
 
 // The rows' own contents are as they are now; where they stand is as the agent last saw it.
 function wait(fresh) {
   waiting = fresh;
   for (const row of fresh.querySelectorAll("#rows > li")) morph(document.getElementById(row.id), row);
-  htmx.process(list);
-  const count = changes(order(list), order(fresh));
+  activate(list);
+  const count = countMoves(order(list), order(fresh));
   const isOne = new Intl.PluralRules(document.documentElement.lang || "en").select(count) === "one";
   updates.textContent = isOne ? updates.dataset.wordOne : updates.dataset.wordMany.replace("#", count);
   updates.hidden = false;
-  mark();
+  markRows();
 }
 
 function catchUp() {
@@ -105,7 +107,7 @@ updates.addEventListener("click", () => {
 // --- What the rows are marked with ---------------------------------------------------------------------------------------
 
 // Which row is open; and what is read here is not unread there.
-export function mark() {
+export function markRows() {
   const open = document.getElementById("thread")?.dataset;
   for (const row of list.querySelectorAll(".row")) {
     const isOpen = row.dataset.conversation === open?.conversation;
@@ -117,7 +119,7 @@ export function mark() {
     }
   }
   rove();
-  tellTimes(list);
+  renderTimes(list);
 }
 
 // One row is reached by Tab, with its box and buttons; the arrows lead to the others.
@@ -146,16 +148,16 @@ list.addEventListener("keydown", (event) => {
 
 // --- Going on, other views, searching ------------------------------------------------------------------------------------
 
-async function more(link) {
+async function showMore(link) {
   const after = new URL(link.href).searchParams.get("after");
-  const fresh = await ask(asked({ after }));
+  const fresh = await fetchFragment(asked({ after }));
   const added = [...fresh.querySelectorAll("#rows > li")].filter((row) => !document.getElementById(row.id));
   document.getElementById("rows").append(...added);
   const next = fresh.getElementById("more");
   if (next) link.replaceWith(next);
   else link.remove();
-  htmx.process(list);
-  mark();
+  activate(list);
+  markRows();
   added[0]?.querySelector(".row").focus();
 }
 
@@ -174,7 +176,7 @@ function look(link) {
     if (tab === link) tab.setAttribute("aria-current", "page");
     else tab.removeAttribute("aria-current");
   }
-  name();
+  showName();
   document.querySelector("#head .back")?.setAttribute("href", `${location.pathname.replace(/c\/\d+\/$/, "")}?${wanted}`);
   list.scrollTop = 0;
   refresh();
@@ -188,7 +190,7 @@ desk.addEventListener("click", (event) => {
   if ((!tab && !next) || !plain(event)) return;
   event.preventDefault();
   if (tab) look(tab);
-  else more(next).catch(() => location.assign(next.href));
+  else showMore(next).catch(() => location.assign(next.href));
 });
 
 let typing = 0;
@@ -209,7 +211,7 @@ document.getElementById("mark").addEventListener("submit", async (event) => {
   const body = new FormData(form);
   body.append("seq", Number.MAX_SAFE_INTEGER); // the thread asks for its own news
   try {
-    const problem = (await ask(formAction, body)).getElementById("problem");
+    const problem = (await fetchFragment(formAction, body)).getElementById("problem");
     if (problem) toast(problem.textContent);
     refresh();
   } catch (error) {
@@ -241,4 +243,4 @@ document.addEventListener("click", (event) => {
   for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
 });
 
-mark();
+markRows();

@@ -1,10 +1,11 @@
 // Files beside what is typed: picked, pasted or dropped, put up at once with their progress, taken back by a button.
 
-import { isAtEnd, toEnd } from "./message-list.js";
-import { uuid } from "./submit-on-enter.js";
+import { post, upload } from "../core/http.js";
+import { uuid } from "../core/uuid.js";
+import { isAtEnd, scrollToEnd } from "./message-list.js";
 
 // `say` tells the writer in words. Returns what the composer asks when it sends.
-export function openAttaching(form, say) {
+export function openAttachments(form, say) {
   const tray = form.querySelector(".tray");
   const list = tray.querySelector(".chips");
   const told = tray.querySelector("[role=status]");
@@ -63,38 +64,28 @@ export function openAttaching(form, say) {
   function atEnd(change) {
     const wasAtEnd = isAtEnd(log);
     change();
-    if (wasAtEnd) toEnd(log);
+    if (wasAtEnd) scrollToEnd(log);
   }
 
-  // By XMLHttpRequest: fetch tells nothing of how far a body has gone. The same `client` again is the same upload.
+  // The same `client` again is the same upload.
   function put(chip, file, client) {
-    const request = new XMLHttpRequest();
     const bar = chip.querySelector("progress");
-    chip.stop = () => request.abort();
-    request.open("POST", words.url);
-    request.setRequestHeader("HX-Request", "true");
-    request.setRequestHeader("X-CSRFToken", token);
-    request.responseType = "document";
-    request.upload.addEventListener("progress", (event) => {
-      if (event.lengthComputable) bar.value = event.loaded / event.total;
-    });
-    request.addEventListener("load", () => {
-      if (!request.getResponseHeader("Desk-Fragment")) {
-        again(chip, file, client);
-        return;
-      }
-      const ready = request.response.querySelector(".chip-file");
-      if (ready) {
-        atEnd(() => chip.replaceWith(document.adoptNode(ready)));
-        told.textContent = `${file.name} ${words.wordReady}`;
-      } else if (request.status >= 500) again(chip, file, client);
-      else lost(chip, request.response.getElementById("problem")?.textContent ?? words.wordLost);
-    });
-    request.addEventListener("error", () => again(chip, file, client));
     const body = new FormData();
     body.append("client_id", client);
     body.append("file", file, file.name);
-    request.send(body);
+    chip.stop = upload(words.url, body, {
+      token,
+      progress: (share) => (bar.value = share),
+      answered(page, status) {
+        const ready = page.querySelector(".chip-file");
+        if (ready) {
+          atEnd(() => chip.replaceWith(document.adoptNode(ready)));
+          told.textContent = `${file.name} ${words.wordReady}`;
+        } else if (status >= 500) again(chip, file, client);
+        else lost(chip, page.getElementById("problem")?.textContent ?? words.wordLost);
+      },
+      failed: () => again(chip, file, client),
+    });
   }
 
   function lost(chip, why) {
@@ -121,10 +112,7 @@ export function openAttaching(form, say) {
   function remove(chip) {
     chip.stop?.();
     const { id } = chip.dataset;
-    if (id) {
-      const body = new URLSearchParams({ csrfmiddlewaretoken: token });
-      fetch(`${words.files}${id}/discard/`, { method: "POST", body, credentials: "same-origin", keepalive: true }).catch(() => {});
-    }
+    if (id) post(`${words.files}${id}/discard/`, { csrfmiddlewaretoken: token });
     const near = chip.nextElementSibling ?? chip.previousElementSibling;
     chip.remove();
     (near?.querySelector(".file-gone") ?? field).focus();

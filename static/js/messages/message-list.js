@@ -1,6 +1,6 @@
 // The lines of a thread: put where they belong, marked as 'mine', divided by days and where the new ones begin.
 
-import { dayName, tellTimes } from "../core/times.js";
+import { dayLabel, renderTimes } from "../core/times.js";
 
 const place = (line) => Number(line.dataset.place);
 const CLOSE = 180e6; // microseconds: what one person says within three minutes stands together
@@ -16,7 +16,7 @@ export function insert(list, fresh) {
     else list.prepend(line);
     added.push(line);
   }
-  if (added.length) dress(list);
+  if (added.length) decorate(list);
   return added;
 }
 
@@ -31,17 +31,17 @@ function isOutrun(list, line) {
 const lines = (list) => [...list.children].filter((line) => line.dataset.place);
 
 // What others said after an operation. `after` may be none: then nothing is new.
-export const newer = (list, after) =>
-  lines(list).filter((line) => isWords(line) && !line.classList.contains("mine") && Number(line.dataset.seq) > after);
-export const isWords = (line) => line.classList.contains("message");
+export const messagesAfter = (list, after) =>
+  lines(list).filter((line) => isMessage(line) && !line.classList.contains("mine") && Number(line.dataset.seq) > after);
+export const isMessage = (line) => line.classList.contains("message");
 
 // From here on is new to this reader, until the conversation is left: the operation is kept with the list.
-export function divideFrom(list, after) {
+export function markNewFrom(list, after) {
   list.dataset.newAfter = after;
-  dress(list);
+  decorate(list);
 }
 
-export function dress(list) {
+export function decorate(list) {
   const { agent, me } = document.body.dataset;
   for (const divider of list.querySelectorAll(".day, .new-since")) divider.remove();
   let before = null;
@@ -50,10 +50,10 @@ export function dress(list) {
     const isMine = (agent && line.dataset.agent === agent) || (me && line.dataset.by === me);
     line.classList.toggle("mine", Boolean(isMine));
     const at = place(line) / 1000;
-    const name = dayName(at);
+    const name = dayLabel(at);
     if (name !== today) {
       today = name;
-      line.before(divider("day", name));
+      line.before(dividerOf("day", name));
       before = null;
     }
     const same =
@@ -63,15 +63,15 @@ export function dress(list) {
     line.classList.toggle("follows", same);
     before = line;
   }
-  const first = "newAfter" in list.dataset && newer(list, Number(list.dataset.newAfter))[0];
+  const first = "newAfter" in list.dataset && messagesAfter(list, Number(list.dataset.newAfter))[0];
   if (first) {
-    first.before(divider("new-since", document.body.dataset.wordNew));
+    first.before(dividerOf("new-since", document.body.dataset.wordNew));
     first.classList.remove("follows");
   }
-  tellTimes(list);
+  renderTimes(list);
 }
 
-function divider(kind, name) {
+function dividerOf(kind, name) {
   const line = document.createElement("li");
   line.className = kind;
   const text = document.createElement("span");
@@ -81,4 +81,4 @@ function divider(kind, name) {
 }
 
 export const isAtEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < 80;
-export const toEnd = (log) => log.scrollTo({ top: log.scrollHeight });
+export const scrollToEnd = (log) => log.scrollTo({ top: log.scrollHeight });

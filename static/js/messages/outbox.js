@@ -1,28 +1,21 @@
 // What was sent and has not arrived: kept over a reload, sent in order, once. The server knows a message by the id it got
 // here, so that sending it again is harmless; what it refuses stays, with the reason, until somebody decides.
 
-import { Unreachable, exchange } from "../core/http.js";
-import { uuid } from "./submit-on-enter.js";
+import { Unreachable, requestFragment } from "../core/http.js";
+import { local, watchLocal } from "../core/storage.js";
+import { uuid } from "../core/uuid.js";
 
 const SHORTEST = 1000;
 const LONGEST = 15_000;
 const memory = { keys: () => [], get: () => null, set: () => {}, drop: () => {} };
 
-function stored(prefix) {
-  const safely = (work, otherwise) => {
-    try {
-      return work();
-    } catch {
-      return otherwise; // a full or forbidden store: until it is closed, the page itself remembers
-    }
-  };
-  return {
-    keys: () => safely(() => Object.keys(localStorage).filter((key) => key.startsWith(prefix)), []),
-    get: (id) => safely(() => JSON.parse(localStorage.getItem(prefix + id)), null),
-    set: (id, entry) => safely(() => localStorage.setItem(prefix + id, JSON.stringify(entry))),
-    drop: (id) => safely(() => localStorage.removeItem(prefix + id)),
-  };
-}
+// In a full or forbidden store nothing stays: until it is closed, the page itself remembers.
+const stored = (prefix) => ({
+  keys: () => local.keys(prefix),
+  get: (id) => local.getJson(prefix + id),
+  set: (id, entry) => local.setJson(prefix + id, entry),
+  drop: (id) => local.remove(prefix + id),
+});
 
 // `whose` names the writer, so that nobody sends another's words; without a name nothing is kept over a reload. `body`
 // gives the form that says an entry, `answered` is given what the server said to it, `changed` hears of every change;
@@ -117,7 +110,7 @@ export function openOutbox(whose, { body, answered, changed, words }) {
     become(entry, "sending");
     let answer;
     try {
-      answer = await exchange(entry.url, body(entry));
+      answer = await requestFragment(entry.url, body(entry));
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;
       const isFinal = error.status >= 400 && error.status < 500 && ![401, 408, 425, 429].includes(error.status);
@@ -159,9 +152,9 @@ export function openOutbox(whose, { body, answered, changed, words }) {
   }
 
   for (const key of store.keys()) load(key.slice(prefix.length));
-  addEventListener("storage", (event) => {
-    if (!whose || !event.key?.startsWith(prefix)) return;
-    const id = event.key.slice(prefix.length);
+  watchLocal(prefix, (key) => {
+    if (!whose) return;
+    const id = key.slice(prefix.length);
     if (entries.get(id)?.state === "sending") return; // it is on its way from here
     load(id);
     changed();

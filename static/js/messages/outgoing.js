@@ -1,6 +1,6 @@
 // The lines of a thread for what has been sent and has not arrived, below everything that has.
 
-import { isAtEnd, toEnd } from "./message-list.js";
+import { isAtEnd, scrollToEnd } from "./message-list.js";
 
 // `entries` answers what to show; `again` and `back` are what the buttons of a refused line do, given its id, and `seen` is
 // called with the ids of the lines that have come in: what stands in the thread has arrived.
@@ -61,7 +61,7 @@ export function showOutgoing(items, template, { entries, again, back, seen }) {
       line.querySelector(".delivery-acts").hidden = entry.state !== "refused";
     }
     list.hidden = !now.length;
-    if (wasAtEnd) toEnd(log);
+    if (wasAtEnd) scrollToEnd(log);
   }
 
   show();

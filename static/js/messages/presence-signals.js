@@ -5,11 +5,11 @@ const COUNTS_FOR = { looks: 45_000, replies: 6_000, notes: 6_000 }; // as in mes
 const AGAIN = { looks: 20_000, replies: 3_000, notes: 3_000 };
 
 // What others do, by conversation. `changed` is called with the conversation each time that something else is true of it.
-export function openSigns(changed) {
+export function trackSignals(changed) {
   const known = new Map();
   let timer = 0;
 
-  function told({ conversation, who, name, does }) {
+  function receive({ conversation, who, name, does }) {
     const signs = known.get(conversation) ?? new Map();
     known.set(conversation, signs);
     const before = signs.get(who)?.does;
@@ -39,7 +39,7 @@ export function openSigns(changed) {
   }
 
   return {
-    told,
+    receive,
     of: (conversation) => [...(known.get(conversation) ?? [])].map(([who, { name, does }]) => ({ who, name, does })),
     forgetAll() {
       for (const conversation of [...known.keys()]) if (known.delete(conversation)) changed(conversation);
@@ -48,7 +48,7 @@ export function openSigns(changed) {
 }
 
 // What this page's person does, told when it changes and again while it is true. Typing ends by itself.
-export function openTelling(say, { rests = "gone" } = {}) {
+export function announceActivity(send, { rests = "gone" } = {}) {
   let does = "gone";
   let where = {};
   let timer = 0;
@@ -56,7 +56,7 @@ export function openTelling(say, { rests = "gone" } = {}) {
 
   function tell() {
     clearTimeout(timer);
-    say({ ...where, does });
+    send({ ...where, does });
     if (does in AGAIN) timer = setTimeout(again, AGAIN[does]);
   }
 
@@ -66,20 +66,19 @@ export function openTelling(say, { rests = "gone" } = {}) {
   }
 
   return {
-    again: tell,
     // The person turns to another conversation, or away.
-    at(conversation) {
+    open(conversation) {
       where = { at: conversation };
       does = conversation === null ? "gone" : rests;
       tell();
     },
-    types(how = "replies") {
+    typing(how = "replies") {
       typed = performance.now();
       if (does === how) return;
       does = how;
       tell();
     },
-    rests() {
+    stopped() {
       if (does === rests || does === "gone") return;
       does = rests;
       tell();
@@ -88,8 +87,8 @@ export function openTelling(say, { rests = "gone" } = {}) {
 }
 
 // One line of who types, into an element that has the words for it.
-export function tellTyping(box, people) {
-  const names = new Intl.ListFormat(document.documentElement.lang || "en").format(people.map(({ name }) => isolated(name)));
+export function renderTyping(box, people) {
+  const names = new Intl.ListFormat(document.documentElement.lang || "en").format(people.map(({ name }) => bidiIsolate(name)));
   const words = box.dataset;
   const isNote = people.length === 1 && people[0].does === "notes";
   const word = people.length > 1 ? words.wordMany : isNote ? words.wordNote : words.wordOne;
@@ -98,4 +97,4 @@ export function tellTyping(box, people) {
 }
 
 // A name of any script leaves the words around it in their order.
-export const isolated = (name) => `\u2068${name}\u2069`;
+export const bidiIsolate = (name) => `\u2068${name}\u2069`;

@@ -1,15 +1,6 @@
-// What composers share: Enter that respects an input method, and ids that make sending again harmless.
+// Enter sends, Shift+Enter is a new line, and an input method keeps the Enter that ends its composition.
 
-export function uuid() {
-  if (crypto.randomUUID) return crypto.randomUUID(); // not there on plain http beyond this machine
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
-
-export function enterSends(event) {
+export function submitOnEnter(event) {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
   event.preventDefault();
   event.target.form.requestSubmit();

@@ -1,14 +1,14 @@
 // The design page: brings a specimen into its state, by the desk's own modules where one of them draws it. A specimen has
 // no server behind it: nothing is sent from here.
 
-import { openAttaching } from "../messages/attachments.js";
-import { openConnection } from "../desk/connection-status.js";
-import { show } from "../core/dialogs.js";
-import { face } from "../conversation/composer-mode.js";
-import { divideFrom, dress } from "../messages/message-list.js";
+import { openAttachments } from "../messages/attachments.js";
+import { openConnectionStatus } from "../desk/connection-status.js";
+import { showDialog } from "../core/dialogs.js";
+import { showMode } from "../conversation/composer-mode.js";
+import { decorate, markNewFrom } from "../messages/message-list.js";
 import { showOutgoing } from "../messages/outgoing.js";
-import { tellTyping } from "../messages/presence-signals.js";
-import { tellTimes } from "../core/times.js";
+import { renderTyping } from "../messages/presence-signals.js";
+import { renderTimes } from "../core/times.js";
 import { toast } from "../core/toast.js";
 
 const one = (selector) => document.querySelector(selector);
@@ -28,10 +28,10 @@ const BLINK = 1100;
 
 const acts = {
   dress() {
-    if (items()) dress(items());
-    face();
+    if (items()) decorate(items());
+    showMode();
   },
-  "new-since": (seq) => divideFrom(items(), seq),
+  "new-since": (seq) => markNewFrom(items(), seq),
   scroll: (top) => one("#log").scrollTo({ top }),
   class: ([selector, name]) => one(selector).classList.add(name),
   attribute: ([selector, name, value]) => one(selector).setAttribute(name, value),
@@ -45,11 +45,11 @@ const acts = {
     if (count) count.textContent = document.querySelectorAll(".pick :checked").length;
   },
   toast,
-  show: (selector) => show(one(selector)),
+  show: (selector) => showDialog(one(selector)),
   // The table is made from the one that works the keys.
   help: async () => {
     await import("../desk/shortcut-help.js");
-    show(one("#help"));
+    showDialog(one("#help"));
   },
   options(selector) {
     one("#command-options").append(one(selector).content.cloneNode(true));
@@ -66,7 +66,7 @@ const acts = {
     box.replaceChildren(list);
     box.hidden = false;
   },
-  typing: (people) => tellTyping(one("#typing"), people),
+  typing: (people) => renderTyping(one("#typing"), people),
   draft({ text, isOwn }) {
     const offer = one(".draft-offer");
     const words = offer.dataset;
@@ -84,7 +84,7 @@ const acts = {
   files({ ready, moving, large }) {
     XMLHttpRequest.prototype.send = () => {};
     const form = one("#composer");
-    const { giveBack } = openAttaching(form, () => {});
+    const { giveBack } = openAttachments(form, () => {});
     const drop = (name, most) => {
       form.querySelector(".tray").dataset.most = most;
       const dataTransfer = new DataTransfer();
@@ -97,16 +97,16 @@ const acts = {
     drop(large, 0);
   },
   async connection({ state, waits }) {
-    const { told } = openConnection(() => {}, () => waits);
+    const { update } = openConnectionStatus(() => {}, () => waits);
     if (state === "caught" || state === "stale") {
       sayByHand(state);
       return;
     }
-    told(state === "live" ? "live" : "reconnecting");
+    update(state === "live" ? "live" : "reconnecting");
     if (state === "live") return;
     await new Promise((done) => setTimeout(done, BLINK)); // the bar has no word for less
-    if (state === "catching") told("live");
-    else told("reconnecting", performance.now() + 8000);
+    if (state === "catching") update("live");
+    else update("reconnecting", performance.now() + 8000);
   },
 };
 
@@ -126,6 +126,6 @@ for (const ring of document.querySelectorAll(".offer[data-left]")) {
   ring.querySelector(".ring-left").style.strokeDashoffset = 100 - (100 * ring.dataset.left) / ring.dataset.whole;
 }
 for (const tool of document.querySelectorAll("[data-opens], #theme, [data-attach]")) tool.hidden = false;
-tellTimes();
+renderTimes();
 for (const [act, what] of JSON.parse(document.getElementById("acts").textContent)) await acts[act](what);
 document.documentElement.dataset.specimen = "ready";

@@ -3,36 +3,37 @@
 import "../list/bulk-actions.js";
 import "../desk/command-bar.js";
 import { outbox, reconnected } from "../conversation/composer.js";
-import { openConnection } from "../desk/connection-status.js";
-import { hurry, tell } from "../core/http.js";
+import { openConnectionStatus } from "../desk/connection-status.js";
+import { post } from "../core/http.js";
+import { retryNow } from "../core/refresh-queue.js";
 import "../desk/shortcut-help.js";
 import * as list from "../list/conversation-list.js";
-import { follow } from "../core/socket.js";
+import { openSocket } from "../core/socket.js";
 import "../desk/alerts.js";
 import "../desk/offers.js";
 import { openPresence } from "../conversation/presence.js";
 import * as thread from "../conversation/thread.js";
-import { tellTimes } from "../core/times.js";
+import { renderTimes } from "../core/times.js";
 import { toast } from "../core/toast.js";
 
 const words = document.body.dataset;
 
 function catchUp() {
-  hurry();
+  retryNow();
   list.refresh();
   thread.refresh();
 }
 
-const socket = follow("/ws/desk/", {
-  state: (...now) => connection.told(...now),
+const socket = openSocket("/ws/desk/", {
+  state: (...now) => connection.update(...now),
   up() {
     catchUp();
     reconnected();
-    presence.again();
+    presence.reconnected();
   },
   hint({ conversation, seq, sign }) {
     if (sign) {
-      presence.told(sign);
+      presence.receive(sign);
       return;
     }
     list.refresh();
@@ -40,13 +41,13 @@ const socket = follow("/ws/desk/", {
     if (open?.conversation === String(conversation) && seq > Number(open.seq)) thread.refresh();
   },
   poll() {
-    tell(words.here);
+    post(words.here);
     catchUp();
   },
   refused: () => location.reload(),
 });
-const presence = openPresence(socket.say);
-const connection = openConnection(() => {
+const presence = openPresence(socket.send);
+const connection = openConnectionStatus(() => {
   socket.reconnect();
   catchUp();
   reconnected();
@@ -64,4 +65,4 @@ for (const failure of ["htmx:sendError", "htmx:responseError"]) {
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && catchUp());
 
 thread.openThread();
-tellTimes();
+renderTimes();

@@ -1,7 +1,7 @@
 // The chat of somebody who joined by a link. It ends when the server says so, and then shows nothing any more.
 
 import { openChat } from "../chat/chat.js";
-import { ask } from "../core/http.js";
+import { fetchFragment } from "../core/http.js";
 import { insert } from "../messages/message-list.js";
 
 const { chat, field, form, items, listen, log } = openChat(document.getElementById("chat").dataset.socket, { over });
@@ -15,7 +15,7 @@ function over(news) {
 }
 
 async function showEarlier(link) {
-  const older = await ask(link.href);
+  const older = await fetchFragment(link.href);
   const fromEnd = log.scrollHeight - log.scrollTop;
   insert(items, older.querySelectorAll("#items > li"));
   const next = older.getElementById("earlier");
