@@ -166,7 +166,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("colour", Label.Colour.values)
 def test_every_colour_is_read_at_4_5_to_1_in_light_and_dark(colour: str) -> None:
-    css = (settings.BASE_DIR / "static" / "css" / "labels.css").read_text(encoding="utf-8")
+    css = (settings.BASE_DIR / "static" / "css" / "core" / "labels.css").read_text(encoding="utf-8")
     rule = re.search(rf"\.label-{colour} {{(.*?)}}", css)
     assert rule, "the palette lacks a colour"
     pairs = dict(re.findall(r"--label-(ground|ink): light-dark\((.*?)\)", rule[1]))
