@@ -144,3 +144,88 @@ def test_every_script_is_loaded_by_a_page_or_imported() -> None:
 def test_a_script_is_short_and_says_what_it_is_for(name: str) -> None:
     assert SCRIPTS[name].startswith("// ")
     assert SCRIPTS[name].count("\n") < MOST_LINES
+
+
+# --- Styles ------------------------------------------------------------------------------------------------------
+
+TOKENS = "core/tokens.css"
+ADMIN = "pages/admin.css"
+"""Stands in the pages of the admin's theme, which have none of our tokens."""
+
+COLOUR = re.compile(
+    r"#[0-9a-fA-F]{3,8}\b|\b(?:rgba?|hsla?|hwb|lab|lch|oklab|oklch|color|light-dark)\(|\b(?:black|white|red|green|blue|grey|gray)\b"
+)
+MIXES = re.compile(r"color-mix\(in \w+, ")
+LENGTH = re.compile(r"\b\d*\.?\d+(?:px|rem|pt)\b")
+SIZED = re.compile(r"^(?:font|font-size|border(?:-[a-z]+){0,2}-radius)$")
+
+STYLES = {path.relative_to(CSS).as_posix(): path.read_text(encoding="utf-8") for path in sorted(CSS.rglob("*.css"))}
+
+
+def declarations(source: str) -> list[tuple[str, str]]:
+    source = re.sub(r"/\*.*?\*/", "", source, flags=re.DOTALL)
+    return [(name, value.strip()) for name, value in re.findall(r"([\w-]+):\s*([^;{}]+);", source)]
+
+
+def literals(source: str) -> list[str]:
+    """What a style says by itself and should say by a token: colours, sizes of type, radii."""
+    found = []
+    for name, value in declarations(source):
+        own = re.sub(r"var\([^)]*\)", "", value)
+        if COLOUR.search(MIXES.sub("color-mix(", own)) or (SIZED.match(name) and LENGTH.search(own)):
+            found.append(f"{name}: {value}")
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in STYLES if name not in {TOKENS, ADMIN}])
+def test_a_style_names_colours_and_sizes_of_type_by_tokens(name: str) -> None:
+    assert literals(STYLES[name]) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "a { color: #fff; }",
+        "a { background: light-dark(#fff, #000); }",
+        "a { background: color-mix(in oklab, var(--good), black 12%); }",
+        "a { border: 1px solid rgb(0 0 0 / 50%); }",
+        "a { box-shadow: 0 1px 2px #0005; }",
+        "a { font-size: 0.84375rem; }",
+        "a { font: 0.75rem/1.5 var(--font-mono); }",
+        "a { border-radius: 4px var(--radius) 0 0; }",
+        "a { border-start-end-radius: 4px; }",
+    ],
+)
+def test_a_literal_would_be_seen(code: str) -> None:
+    assert literals(code)
+
+
+def test_what_follows_from_a_token_or_from_the_element_is_no_literal() -> None:
+    code = (
+        "a { color: currentColor; background: color-mix(in srgb, var(--sunken) 90%, transparent); border-radius: 50%; }"
+    )
+    assert literals(f"{code} b {{ font-size: 1em; padding: 3px; }}") == []
+
+
+@pytest.mark.parametrize("name", [name for name in STYLES if name != ADMIN])
+def test_every_token_that_a_style_uses_is_defined(name: str) -> None:
+    defined = {token for source in STYLES.values() for token in re.findall(r"(--[\w-]+)\s*:", source)}
+    by_script = {"--own-views", "--own-list", "--own-context"}
+    assert set(re.findall(r"var\((--[\w-]+)", STYLES[name])) - defined - by_script == set()
+
+
+def test_no_token_is_left_over() -> None:
+    used = {token for source in STYLES.values() for token in re.findall(r"var\((--[\w-]+)", source)}
+    assert set(re.findall(r"(--[\w-]+)\s*:", STYLES[TOKENS])) - used == set()
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_a_style_is_short_and_says_what_it_is_for(name: str) -> None:
+    assert STYLES[name].startswith("/* ")
+    assert STYLES[name].count("\n") < MOST_LINES
+
+
+def test_every_style_is_loaded_by_a_page() -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in TEMPLATES.rglob("*.html"))
+    loaded = set(re.findall(r"'css/([\w/-]+\.css)'", pages))
+    assert set(STYLES) == loaded | {ADMIN}
