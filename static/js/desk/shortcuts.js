@@ -1,4 +1,4 @@
-// Shortcuts: one table of keys and what each does. Their words stand in templates/desk/_help.html, by the same ids.
+// Shortcuts: one table of keys and what each does. Their words stand in templates/desk/_shortcut_help.html, by the same ids.
 
 import { showDialog } from "../core/dialogs.js";
 import { ariaKeys, isComposing, keyCaps as capsOf, pressedKeys } from "./key-names.js";
