@@ -54,16 +54,22 @@ migrate: env-run ## bring the database up to date
 
 # --- Checking ---
 
-.PHONY: test
-test: env-dev ## the quick tests, on SQLite: all but what races, a service or a browser decides (docs/testing.md)
+.PHONY: test test-js
+test: test-js ## the quick tests, on SQLite: all but what races, a service or a browser decides (docs/testing.md)
 	$(PYTEST) $(PARALLEL) $(ARGS)
 
-.PHONY: check check-style check-types check-imports check-django check-security check-advisories
-check: check-style check-imports check-django check-security check-advisories check-types ## style, types, imports, settings, migrations, security
+test-js: env-dev
+	bin/node --test --test-force-exit --test-timeout=60000 "tests/js/*.test.js"
+
+.PHONY: check check-style check-js check-types check-imports check-django check-security check-advisories
+check: check-style check-js check-imports check-django check-security check-advisories check-types ## style, scripts, types, imports, settings, migrations, security
 
 check-style: env-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+check-js: env-dev
+	$(BIN)/oxlint static/js tests/js
 
 check-types: env-dev
 	$(BIN)/mypy

@@ -110,7 +110,7 @@ def _sent_away(request: HttpRequest, why: str, status: int, seconds: float) -> H
         assert raised
         return JsonResponse(raised[1], status=raised[0], headers=raised[2], content_type=PROBLEM)
     told = {"why": why, "status": status, "seconds": wait, "minutes": ceil(wait / 60)}
-    page = render(request, "registration/sent_away.html", told, status=status)
+    page = render(request, "registration/throttled.html", told, status=status)
     page["Retry-After"] = str(wait)
     return page
 

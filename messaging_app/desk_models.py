@@ -49,7 +49,7 @@ class CannedReply(Shared):
 
 
 class Label(models.Model):
-    """A word that agents put on conversations. The palette is fixed, so that every label can be read (css/labels.css)."""
+    """A word that agents put on conversations. The palette is fixed, so that every label can be read (core/labels.css)."""
 
     class Colour(models.TextChoices):
         GREY = "grey", _("grey")

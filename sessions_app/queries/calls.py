@@ -1,7 +1,7 @@
 """What calls an agent away from another window: offers, conversations that are theirs, unread words, near deadlines.
 
 Read with the other figures of the page, in its one query, whatever view the list shows. Each is a text of pairs,
-conversation:mark, of which a new one is something new; the browser compares (static/js/notify.js).
+conversation:mark, of which a new one is something new; the browser compares (static/js/desk/alerts.js).
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def found(request: HttpRequest, actor: Actor) -> HttpResponse:
         "offered": _replies(actor, text, open_id) if text and open_id else [],
         "found": [(one, wording.controller(one.controller)) for one in queries.sought(actor, text)],
     }
-    return fragment(request, "desk/_found.html", context, "command")
+    return fragment(request, "desk/_command_results.html", context, "command")
 
 
 def _replies(actor: Actor, text: str, conversation_id: int) -> list[tuple[CannedReply, str]]:

@@ -107,7 +107,7 @@ def discarded(actor: Actor, attachment_id: int) -> HttpResponse:
 
 
 def _fragment(request: HttpRequest, context: dict[str, Any], *, status: int) -> HttpResponse:
-    response = render(request, "attachment/_put_up.html", context, status=status)
+    response = render(request, "attachment/_upload_result.html", context, status=status)
     response["Desk-Fragment"] = "attachment"
     return response
 

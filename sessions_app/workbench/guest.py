@@ -73,7 +73,7 @@ def join(request: HttpRequest) -> HttpResponse:
 
 
 def _no_way_in(request: HttpRequest, error: DomainError) -> HttpResponse:
-    return render(request, "joined/no_way_in.html", {"problem": wording.refusal(error)}, status=error.status)
+    return render(request, "joined/invalid_invitation.html", {"problem": wording.refusal(error)}, status=error.status)
 
 
 # --- Inside ------------------------------------------------------------------------------------------------------
@@ -159,8 +159,8 @@ def leave(request: HttpRequest, participant: Participant) -> HttpResponse:
 def _over(request: HttpRequest, participant: Participant) -> HttpResponse:
     context = {"participant": participant, "over": wording.participation_over(participant.status)}
     if is_fragment(request):
-        return fragment(request, "joined/_over.html", context, status=GONE)
-    return render(request, "joined/over.html", context, status=GONE)
+        return fragment(request, "joined/_ended.html", context, status=GONE)
+    return render(request, "joined/ended.html", context, status=GONE)
 
 
 def _news(request: HttpRequest, participant: Participant, *, problem: str = "", status: int = 200) -> HttpResponse:

@@ -36,7 +36,7 @@ def replies(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpRes
     """The few canned replies that fit what stands behind the slash, as they would be said here."""
     values = in_conversation.values_in(actor, conversation_id)
     offered = [(reply, canned.fill_in(reply.text, values)) for reply in canned.offered(actor, _sought(request))]
-    return fragment(request, "desk/_replies.html", {"offered": offered}, "options")
+    return fragment(request, "desk/_canned_reply_options.html", {"offered": offered}, "options")
 
 
 @require_GET
@@ -44,7 +44,7 @@ def replies(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpRes
 def colleagues(request: HttpRequest, actor: Actor) -> HttpResponse:
     """Colleagues whose name begins with what stands behind the @."""
     offered = mentions.colleagues(actor, _sought(request))
-    return fragment(request, "desk/_colleagues.html", {"offered": offered}, "options")
+    return fragment(request, "desk/_mention_options.html", {"offered": offered}, "options")
 
 
 def _sought(request: HttpRequest) -> str:
@@ -135,7 +135,7 @@ def _replies_page(
         "variables": [(f"{{{name}}}", told) for name, told in canned.VARIABLES.items()],
         "scopes": shown.scopes(actor),
     }
-    return render(request, "desk/replies.html", context, status=status)
+    return render(request, "desk/canned_replies.html", context, status=status)
 
 
 # --- Saved views -------------------------------------------------------------------------------------------------

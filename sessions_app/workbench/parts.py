@@ -53,7 +53,7 @@ def past(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpRespon
         }
         for session in queries.past_sessions(actor, conversation)
     ]
-    return _part(request, conversation, "conversation/_past.html", _("Before"), {"past": sessions})
+    return _part(request, conversation, "conversation/_earlier_sessions.html", _("Before"), {"past": sessions})
 
 
 @require_GET
@@ -70,6 +70,6 @@ def _part(
     request: HttpRequest, conversation: Conversation, template: str, heading: str, context: dict[str, Any]
 ) -> HttpResponse:
     context |= {"conversation": conversation, "part": template, "heading": heading}
-    response = render(request, template if is_fragment(request) else "conversation/part.html", context)
+    response = render(request, template if is_fragment(request) else "conversation/section.html", context)
     response["Desk-Fragment"] = "part"
     return response

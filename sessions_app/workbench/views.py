@@ -64,7 +64,7 @@ def news(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpRespon
     page = queries.thread_news(actor=actor, conversation_id=conversation_id, after=_seq(request.GET))
     if "list" in request.GET:
         context = around(request, actor, opened=page) | {"fresh": True}
-        return fragment(request, "conversation/_together.html", context | shown.opened(page, actor, request), "news")
+        return fragment(request, "conversation/_combined.html", context | shown.opened(page, actor, request), "news")
     look_at(actor, page)
     context = shown.opened(page, actor, request) | {"asked": asked_of(request)}
     return fragment(request, "conversation/_news.html", context, "news")

@@ -183,7 +183,7 @@ def until(page: Page, expression: str, argument: object = None) -> None:
 def hears_nothing(page: Page) -> Iterator[None]:
     """A desk page that is told nothing new while the block runs, by what it asked before either.
 
-    It asks for one thing at a time (`paced` of static/js/exchange.js): once a request was cut off, none is under way
+    It asks for one thing at a time (`queued` of static/js/core/refresh-queue.js): once a request was cut off, none is under way
     that could still bring what happens next.
     """
     news = re.compile("/news/|/desk/list/")

@@ -166,10 +166,14 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("colour", Label.Colour.values)
 def test_every_colour_is_read_at_4_5_to_1_in_light_and_dark(colour: str) -> None:
-    css = (settings.BASE_DIR / "static" / "css" / "labels.css").read_text(encoding="utf-8")
-    rule = re.search(rf"\.label-{colour} {{(.*?)}}", css)
-    assert rule, "the palette lacks a colour"
-    pairs = dict(re.findall(r"--label-(ground|ink): light-dark\((.*?)\)", rule[1]))
+    styles = settings.BASE_DIR / "static" / "css" / "core"
+    tokens = (styles / "tokens.css").read_text(encoding="utf-8")
+    pairs = dict(re.findall(rf"--label-{colour}-(ground|ink): light-dark\((.*?)\)", tokens))
+    assert set(pairs) == {"ground", "ink"}, "the palette lacks a colour"
+    rule = re.search(rf"\.label-{colour} {{(.*?)}}", (styles / "labels.css").read_text(encoding="utf-8"))
+    assert rule, "no rule gives the colour to a label"
+    drawn = dict(re.findall(r"--label-(ground|ink): var\((.*?)\)", rule[1]))
+    assert drawn == {"ground": f"--label-{colour}-ground", "ink": f"--label-{colour}-ink"}
     for scheme, (ground, ink) in enumerate(zip(pairs["ground"].split(", "), pairs["ink"].split(", "), strict=True)):
         assert contrast(ground, ink) >= 4.5, f"{colour} in {('light', 'dark')[scheme]}"
 

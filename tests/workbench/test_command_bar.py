@@ -157,7 +157,10 @@ def test_it_costs_six_queries_however_much_there_is(desk: Desk, maya: Client) ->
 def test_every_shortcut_has_words_and_no_word_is_left_over(desk: Desk, maya: Client) -> None:
     page = text(maya.get("/desk/"))
     words = set(re.findall(r'data-key="([\w-]+)"', page))
-    code = "".join((Path(settings.BASE_DIR) / "static/js" / f"{name}.js").read_text() for name in ("keys", "command"))
+    code = "".join(
+        (Path(settings.BASE_DIR) / "static/js" / f"{name}.js").read_text()
+        for name in ("desk/shortcuts", "desk/command-bar")
+    )
     table = set(re.findall(r'\{ id: "([\w-]+)"', code)) | set(re.findall(r'group: "([\w-]+)"', code))
     asked_for = set(re.findall(r'word\("([\w-]+)"\)', code)) | {"at-end", "at-start", "none-listed"}
     assert len(table) > 10

@@ -1,7 +1,7 @@
 """Every component of the desk in every state. A new state of a template gets its line here; the tests show it at once.
 
 What a template shows comes from the same functions that serve the desk (`shown`, `offers`, `wording`), so a specimen
-cannot drift from it. `acts` are what the page's script does then, by the desk's own modules: see static/js/design.js.
+cannot drift from it. `acts` are what the page's script does then, by the desk's own modules: see static/js/pages/design.js.
 Names and notes are for those who work on Tandem, and in English.
 """
 

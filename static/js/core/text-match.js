@@ -1,0 +1,8 @@
+// Whether a text has every word that is looked for, whatever their case, width and order. Pure.
+
+const plain = (text) => text.normalize("NFKC").toLocaleLowerCase();
+
+export function matches(text, query) {
+  const known = plain(text);
+  return plain(query).split(/\s+/).every((word) => known.includes(word));
+}

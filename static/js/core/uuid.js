@@ -1,0 +1,10 @@
+// An id that makes sending again harmless: the server knows by it what it has had before.
+
+export function uuid() {
+  if (crypto.randomUUID) return crypto.randomUUID(); // not there on plain http beyond this machine
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
