@@ -33,18 +33,18 @@ const isAgain = (line) => "again" in line.dataset;
 // focus, selection and pictures stay; and so does a reader who is not at the end.
 function redraw(list, fresh) {
   const log = list.parentElement;
-  let place;
+  let anchor;
   for (const line of fresh) {
     const known = document.getElementById(line.id);
     if (!known) continue;
     delete line.dataset.again;
     for (const name of DRESSED) line.classList.toggle(name, known.classList.contains(name));
-    tellTimes(line);
+    renderTimes(line);
     if (known.isEqualNode(line)) continue;
-    place ??= isAtEnd(log) ? false : scrollAnchor(log);
+    anchor ??= isAtEnd(log) ? false : scrollAnchor(log);
     morph(known, line);
   }
-  if (place) restoreAnchor(log, place);
+  if (anchor) restoreAnchor(log, anchor);
 }
 
 // Of events that are one line the newest stays, in whichever order they come.
