@@ -34,7 +34,7 @@ export function giveBrowser({ lang = "en", words = {}, locks } = {}) {
   const session = makeStore();
   const document = Object.assign(new EventTarget(), {
     documentElement: { lang },
-    body: { dataset: words },
+    body: { dataset: { looksFor: "45", typingFor: "6", ...words } }, // as base.html has them
     visibilityState: "visible",
   });
   for (const [name, value] of Object.entries({
