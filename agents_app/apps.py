@@ -10,6 +10,6 @@ class AgentsConfig(AppConfig):
     verbose_name = _("People and programs")
 
     def ready(self) -> None:
-        from agents_app import login_sessions
+        from agents_app.logins import lifetime
 
-        user_logged_in.connect(login_sessions.begin, dispatch_uid="login_sessions")
+        user_logged_in.connect(lifetime.begin, dispatch_uid="login_sessions")

@@ -8,7 +8,7 @@ from axes.backends import AxesStandaloneBackend
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 
-from agents_app.lockout import hashing
+from agents_app.logins.lockout import hashing
 
 
 class NotLocked(AxesStandaloneBackend):

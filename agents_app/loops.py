@@ -20,7 +20,7 @@ from django.db.models.expressions import Combinable
 
 from agents_app.models import Backoff, LoopFailures
 from config import clock
-from config.db import locked, retried
+from config.db import lock_rows, retried
 from config.errors import DomainError
 
 log = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ def _put_off(loop: str, tenant_id: int | None, key: int, reason: str) -> int:
         now = clock.now()
         known = {"tenant_id": tenant_id, "first_failed_at": now, "retry_at": now}
         Backoff.objects.get_or_create(loop=loop, key=key, defaults=known)
-        row = locked(Backoff.objects.filter(loop=loop, key=key)).get()
+        row = lock_rows(Backoff.objects.filter(loop=loop, key=key)).get()
         if row.retry_at <= now:
             row.attempts += 1
             row.retry_at = now + pause(row.attempts)

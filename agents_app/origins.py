@@ -63,27 +63,13 @@ def known() -> Origins | None:
     return origins if time.monotonic() < until else None
 
 
-def read() -> Origins:
-    """`known`, from the database where it has to be."""
+def keep(origins: Origins) -> None:
+    """What was read counts for KEPT_FOR seconds."""
     global _known  # noqa: PLW0603 – replaced as a whole, which is atomic
-    origins = known()
-    if origins is None:
-        from agents_app.models import Tenant  # the model validates by this module
-
-        rows = Tenant.objects.exclude(allowed_origins="").values_list("pk", "allowed_origins")
-        origins = {pk: frozenset(text.split()) for pk, text in rows}
-        _known = (time.monotonic() + KEPT_FOR, origins)
-    return origins
+    _known = (time.monotonic() + KEPT_FOR, origins)
 
 
 def forget() -> None:
     """Read them anew with the next question: a tenant was saved in this process."""
     global _known  # noqa: PLW0603
     _known = (float("-inf"), {})
-
-
-def is_allowed(origins: Origins, origin: str, tenant_id: int | None) -> bool:
-    """Whether a tenant allows an origin; without a tenant, whether any does."""
-    if tenant_id is not None:
-        return origin in origins.get(tenant_id, frozenset())
-    return any(origin in allowed for allowed in origins.values())

@@ -7,29 +7,20 @@ unit are those of the setting of the same meaning (`settings.FIGURES`). A tenant
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
-from functools import reduce
-from operator import or_
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.forms import IntegerField
 from django.utils.translation import gettext_lazy as _
 
 from config.environment import Figure
 
 if TYPE_CHECKING:
-    from agents_app.models import Team, Tenant
-
     Label = Any
-
-COLUMN = "tenant_policies"
-"""What `beside` calls the tenant's own figures on the rows of a query."""
 
 
 class Policy[T]:
@@ -109,7 +100,7 @@ class Policies:
     late_message = Span("LATE_MESSAGE", _("seconds until a message that comes late is history"))
     context_messages = Count("CONTEXT_MESSAGES", _("messages that travel with a transfer"))
 
-    def __init__(self, own: Mapping[str, int] | None = None, team: Team | None = None) -> None:
+    def __init__(self, own: Mapping[str, int] | None = None, team: object | None = None) -> None:
         self._own, self._team = own or {}, team
 
     def figure_of(self, policy: Policy[Any]) -> int:
@@ -118,7 +109,7 @@ class Policies:
             return int(value)
         return policy.value_in(self._own)
 
-    def within(self, team: Team | None) -> Policies:
+    def within(self, team: object | None) -> Policies:
         """The same, as a team of the tenant has them."""
         return Policies(self._own, team)
 
@@ -127,36 +118,6 @@ ALL: tuple[Policy[Any], ...] = tuple(value for value in vars(Policies).values() 
 """Every policy, in the order in which people are shown them."""
 _BY_NAME = {policy.name: policy for policy in ALL}
 BY_SETTING = {policy.setting: policy for policy in ALL}
-
-
-def of(tenant: Tenant) -> Policies:
-    return Policies(tenant.policies)
-
-
-# --- In queries --------------------------------------------------------------------------------------------------
-
-
-def beside[M: Any](rows: QuerySet[M], tenant: str = "tenant_id") -> QuerySet[M]:
-    """The rows with what their tenant has set (`on`), without a query more; a lock on the rows is none on the tenant."""
-    from agents_app.models import Tenant  # whose column is checked by this module
-
-    return rows.annotate(**{COLUMN: Subquery(Tenant.objects.filter(pk=OuterRef(tenant)).values("policies"))})
-
-
-def on(row: Any) -> Policies:
-    """The policies for a row that was read with `beside`."""
-    return Policies(getattr(row, COLUMN))
-
-
-def overdue(
-    column: str, now: datetime, span: Callable[[Policies], timedelta], tenants: Iterable[tuple[int, Mapping[str, int]]]
-) -> Q:
-    """Rows of these tenants (id and own figures) on which `column` lies back by the tenant's span, or by more."""
-    alike: dict[timedelta, list[int]] = defaultdict(list)
-    for tenant_id, own in tenants:
-        alike[span(Policies(own))].append(tenant_id)
-    due = (Q(**{"tenant__in": ids, f"{column}__lte": now - wait}) for wait, ids in alike.items())
-    return reduce(or_, due, Q(pk__in=()))
 
 
 # --- The column --------------------------------------------------------------------------------------------------

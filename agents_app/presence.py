@@ -14,7 +14,7 @@ from config import clock, limits
 from config.errors import Forbidden
 
 
-def hear(*, actor: Actor) -> bool:
+def record_heartbeat(*, actor: Actor) -> bool:
     """Note that an agent or an API client is there; nobody else is waited for (`Forbidden`). A background tab sends it too: it says nothing of availability.
 
     True when it is an agent who was thought away: then nothing is written here, because the return is a change of
@@ -46,7 +46,7 @@ def note(agent: Agent, at: datetime, *, by: str) -> Change | None:
 
     Whether the agent is heard of is decided here, by `last_seen_at`, for whichever reason one looks.
     """
-    if agent.is_heard != (is_heard := _is_heard(agent, at)):
+    if agent.is_heard != (is_heard := _is_online(agent, at)):
         agent.is_heard = is_heard
         agent.save(update_fields=["is_heard"])
     last = agent.presence_changes.order_by("-at", "-pk").first()
@@ -86,20 +86,20 @@ def unnoted(now: datetime) -> QuerySet[Agent]:
         max_load=F("noted_max_load"),
         is_drained=F("noted_is_drained"),
     )
-    seen = Q(last_seen_at__gte=_heard_since(now))
-    silent = Q(last_seen_at=None) | Q(last_seen_at__lt=_heard_since(now))
+    seen = Q(last_seen_at__gte=_online_since(now))
+    silent = Q(last_seen_at=None) | Q(last_seen_at__lt=_online_since(now))
     return noted.filter(Q(noted_availability=None) | ~same | Q(silent, is_heard=True) | Q(seen, is_heard=False))
 
 
 # --- Who is there ------------------------------------------------------------------------------------------------
 
 
-def _heard_since(now: datetime) -> datetime:
+def _online_since(now: datetime) -> datetime:
     return now - timedelta(seconds=settings.TANDEM["AGENT_AWAY_AFTER"])
 
 
-def _is_heard(agent: Agent, now: datetime) -> bool:
-    return agent.last_seen_at is not None and agent.last_seen_at >= _heard_since(now)
+def _is_online(agent: Agent, now: datetime) -> bool:
+    return agent.last_seen_at is not None and agent.last_seen_at >= _online_since(now)
 
 
 def is_alive(client: ApiClient, now: datetime | None = None) -> bool:
@@ -115,7 +115,7 @@ def is_alive(client: ApiClient, now: datetime | None = None) -> bool:
 def reachable(now: datetime) -> QuerySet[Agent]:
     """Agents who declared themselves available and were heard of within the last minute."""
     return Agent.objects.filter(
-        is_active=True, availability=Agent.Availability.AVAILABLE, last_seen_at__gte=_heard_since(now)
+        is_active=True, availability=Agent.Availability.AVAILABLE, last_seen_at__gte=_online_since(now)
     )
 
 
@@ -126,7 +126,7 @@ def takes_work(now: datetime) -> QuerySet[Agent]:
 
 def is_reachable(agent: Agent, now: datetime) -> bool:
     """The same of one whose row is at hand."""
-    return agent.is_active and agent.availability == Agent.Availability.AVAILABLE and _is_heard(agent, now)
+    return agent.is_active and agent.availability == Agent.Availability.AVAILABLE and _is_online(agent, now)
 
 
 def gone_since(now: datetime) -> datetime:
@@ -134,6 +134,6 @@ def gone_since(now: datetime) -> datetime:
     return now - timedelta(seconds=settings.TANDEM["AGENT_GONE_AFTER"])
 
 
-def is_silent(agent: Agent, now: datetime) -> bool:
+def is_stale(agent: Agent, now: datetime) -> bool:
     """Somebody never heard of is silent from when they own something on; when that was, their sessions know."""
     return agent.last_seen_at is not None and agent.last_seen_at < gone_since(now)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from agents_app import idempotency, lockout, login_sessions, loops
+from agents_app import loops
+from agents_app.api import idempotency
+from agents_app.logins import lifetime, lockout
 
 
 @shared_task
@@ -14,7 +16,7 @@ def forget_answers() -> int:
 
 @shared_task
 def forget_logins() -> int:
-    jobs = ((None, 1, login_sessions.forget), (None, 2, lockout.forget))
+    jobs = ((None, 1, lifetime.forget), (None, 2, lockout.forget))
     return sum(loops.each("forget-logins", jobs, lambda _tenant, _number, forget: forget()))
 
 

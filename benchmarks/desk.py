@@ -103,13 +103,13 @@ def sentence(chance: random.Random) -> str:
 
 def say_long_ago(tenant: Any, conversations: int, each: int) -> None:
     from agents_app.actors import system_actor
-    from messaging_app.batch import Row
+    from messaging_app.batch import BatchRow
     from messaging_app.models import Conversation
     from sessions_app.actions.batches import ingest_batch
 
     chance, began = random.Random(1), datetime.now(UTC) - timedelta(days=30)
     rows = (
-        Row(
+        BatchRow(
             line=1,
             platform="default",
             shop_id=f"shop-{number % SHOPS}",
@@ -134,12 +134,13 @@ def bustle(tenant: Any) -> None:
     """
     from agents_app.actors import agent_actor, client_actor, customer_actor
     from agents_app.models import Agent, ApiClient
-    from messaging_app.desk_models import Label
-    from messaging_app.labels import create_label
+    from messaging_app.agent_tools.labels import create_label
     from messaging_app.models import Conversation
-    from messaging_app.thread import Words
-    from sessions_app import saved_views
-    from sessions_app.actions import desk, intake, labels, lifecycle, people, talk, transfers
+    from messaging_app.models.agent_tools import Label
+    from messaging_app.thread import NewMessage
+    from sessions_app.actions import conversations as desk
+    from sessions_app.actions import inbound, labels, lifecycle, participants, saved_views, transfers
+    from sessions_app.actions import messages as talk
 
     viewer, *others = [agent_actor(agent) for agent in Agent.objects.filter(tenant=tenant).order_by("pk")]
     bot = client_actor(ApiClient.objects.create(tenant=tenant, name="bot"))
@@ -158,17 +159,17 @@ def bustle(tenant: Any) -> None:
         server = viewer if number == 1 else others[number % len(others)]
         lifecycle.open_session(actor=bot, robot=True, **its)
         if number % 10 == 0:
-            intake.receive_message(actor=customer, words=Words(content="Is somebody there?"), **its)
+            inbound.receive_message(actor=customer, words=NewMessage(content="Is somebody there?"), **its)
             transfers.request_transfer(actor=bot, reason="asks for a refund", **its)
         elif number % 10 == 1:
             transfers.take_over(actor=server, **its)
-            people.invite_colleague(actor=server, agent_id=others[3].pk, **its)
+            participants.invite_colleague(actor=server, agent_id=others[3].pk, **its)
         elif number % 10 == 2:
             desk.raise_flag(actor=server, **its)
         for label_id in kept if number % 50 == 3 else kept[number % len(kept) :][: number % 3]:
             labels.label(actor=viewer, label_id=label_id, **its)
         if number % 25 == 4:
-            talk.post_note(actor=others[0], words=Words(content="@Viewer and @[Agent 3], please look"), **its)
+            talk.post_note(actor=others[0], words=NewMessage(content="@Viewer and @[Agent 3], please look"), **its)
         if number % 50 == 5:
             desk.pin(actor=viewer, **its)
 
@@ -177,8 +178,9 @@ def talk(tenant: Any, account: str, size: int) -> int:
     """A customer and the agent who serves say so much to each other; now and then the bot has it in between."""
     from agents_app.actors import agent_actor, client_actor, customer_actor
     from agents_app.models import Agent, ApiClient
-    from messaging_app.thread import Words
-    from sessions_app.actions import intake, lifecycle, talk, transfers
+    from messaging_app.thread import NewMessage
+    from sessions_app.actions import inbound, lifecycle, transfers
+    from sessions_app.actions import messages as talk
 
     chance = random.Random(2)
     viewer = agent_actor(Agent.objects.get(tenant=tenant, name="Viewer"))
@@ -188,11 +190,11 @@ def talk(tenant: Any, account: str, size: int) -> int:
     lifecycle.open_session(actor=bot, robot=True, **its)
     transfers.take_over(actor=viewer, **its)
     for number in range(size):
-        words = Words(content=sentence(chance))
+        words = NewMessage(content=sentence(chance))
         if number % 2:
             talk.post_message(actor=viewer, words=words, **its)
         else:
-            intake.receive_message(actor=customer, words=words, **its)
+            inbound.receive_message(actor=customer, words=words, **its)
         if number % 10 == 5:
             transfers.release_to_bot(actor=viewer, **its)
             transfers.take_over(actor=viewer, **its)
@@ -205,10 +207,10 @@ def talk(tenant: Any, account: str, size: int) -> int:
 def repeat(tenant: Any, times: int) -> None:
     """The tenant's conversations with all that hangs on them, so many times, each time a minute earlier."""
     from messaging_app import stream
-    from messaging_app.desk_models import ConversationLabel, Mention
     from messaging_app.models import Conversation, Message, Operation, StreamHead
+    from messaging_app.models.agent_tools import ConversationLabel, Mention
     from sessions_app.models import ChatSession, Participant, SlaClock, Transfer
-    from sessions_app.settle import desk_order
+    from sessions_app.unit.settle import desk_order
 
     models = (
         Conversation,
@@ -342,10 +344,10 @@ def run(rounds: int) -> None:
     warnings.filterwarnings("ignore", "No directory at", UserWarning)  # static files are collected in production only
     from django.test.utils import override_settings
 
-    from config import warm
+    from config import preload
     from messaging_app.models import Conversation, Message
 
-    warm.load()  # as `manage.py serve` does
+    preload.load()  # as `manage.py serve` does
     with override_settings(DEBUG=False, ALLOWED_HOSTS=["localhost"]):
         print(
             f"{Conversation.objects.exclude(tier=5).count():,} open conversations, {Message.objects.count():,} messages;"
@@ -357,7 +359,7 @@ def run(rounds: int) -> None:
 
 
 def list_pages(rounds: int) -> None:
-    from messaging_app.desk_models import SavedView
+    from messaging_app.models.agent_tools import SavedView
 
     busy, empty = Desk("busy"), Desk("empty")
     views = {view.name: f"/desk/list/?saved={view.pk}" for view in SavedView.objects.all()}

@@ -161,11 +161,11 @@ def hurt(letters: int, seconds: float) -> None:
 
 
 def least(expression: str, words: str) -> float:
-    from messaging_app.detection.rules import Row, Rules
+    from messaging_app.detection.rules import RuleRow, Rules
 
     times = []
     for number in range(5):
-        rules = Rules([Row("keyword", str(number), (f"/{expression}/",))])
+        rules = Rules([RuleRow("keyword", str(number), (f"/{expression}/",))])
         times.append(timed(lambda text: rules.customer_said(text, is_vip=False), words))  # noqa: B023
     return min(times)
 

@@ -125,16 +125,16 @@ def compare(name: str, env: dict[str, str], messages: int) -> None:
 
 def people() -> tuple[str, int]:
     from agents_app.actors import client_actor
-    from agents_app.credentials import issue_key
+    from agents_app.credentials.secrets import issue_key
     from agents_app.models import ApiClient, Tenant
     from messaging_app import relay
-    from messaging_app.thread import Words
-    from sessions_app.actions import intake
+    from messaging_app.thread import NewMessage
+    from sessions_app.actions import inbound
 
     tenant = Tenant.objects.create(slug="bench", name="Bench")
     channel = ApiClient.objects.create(tenant=tenant, name="channel", kind="integrator")
-    said = intake.receive_message(
-        actor=client_actor(channel), words=Words(content=TEXT), shop_id="shop", account_id="customer"
+    said = inbound.receive_message(
+        actor=client_actor(channel), words=NewMessage(content=TEXT), shop_id="shop", account_id="customer"
     )
     relay.stamp_all()
     return issue_key(channel), said.conversation_id

@@ -79,8 +79,8 @@ def tandem(conversations: int) -> Callable[[], None]:
     from agents_app.actors import client_actor, customer_actor
     from agents_app.models import ApiClient, Tenant
     from messaging_app.detection.defaults import install
-    from messaging_app.thread import Words
-    from sessions_app.actions import intake, lifecycle
+    from messaging_app.thread import NewMessage
+    from sessions_app.actions import inbound, lifecycle
 
     tenant = Tenant.objects.create(slug="bench", name="Bench")
     install(tenant)
@@ -94,7 +94,9 @@ def tandem(conversations: int) -> Callable[[], None]:
     chosen = random.Random(1)
 
     def once() -> None:
-        said = intake.receive_message(actor=customer, conversation_id=chosen.choice(ids), words=Words(content=TEXT))
+        said = inbound.receive_message(
+            actor=customer, conversation_id=chosen.choice(ids), words=NewMessage(content=TEXT)
+        )
         assert said.controller == "bot"
 
     return once

@@ -44,7 +44,7 @@ def run(url: str, options: argparse.Namespace) -> None:
 
     from agents_app.actors import system_actor
     from agents_app.models import Tenant
-    from messaging_app.batch import Row, read_line
+    from messaging_app.batch import BatchRow, read_line
     from messaging_app.models import Message, Operation
     from sessions_app.actions.batches import Report, ingest_batch
     from sessions_app.models import ChatSession
@@ -59,7 +59,7 @@ def run(url: str, options: argparse.Namespace) -> None:
         numbered = enumerate(islice(file, options.rows), 1)
         for lines in batched(numbered, options.chunk):
             # The bare peer gets its rows ready made: only the statement is timed.
-            read = [row for number, line in lines if isinstance(row := read_line(number, line), Row)]
+            read = [row for number, line in lines if isinstance(row := read_line(number, line), BatchRow)]
             places: dict[tuple[str, str, str], int] = {}
             plain = [
                 (tenant.pk, places.setdefault(r.conversation, len(places)), 1, r.platform, r.message_id, r.sender_type,

@@ -30,7 +30,8 @@ def main() -> None:
 
 
 def run(count: int) -> None:
-    from messaging_app import checkpoints, relay
+    from messaging_app import relay
+    from messaging_app.record import checkpoints
     from tests.cases import test_t09_the_record as planted
     from tests.cases.the_record import a_short_story
     from tests.cast import Cast
@@ -101,7 +102,7 @@ def fill(tenant_id: int, count: int) -> None:
 def checked() -> tuple[list[str], list[str]]:
     """What is wrong, and what it took."""
     from agents_app.models import Tenant
-    from sessions_app.record.check import Check
+    from sessions_app.core.record.check import Check
 
     began, core, wrong, operations, conversations = time.perf_counter(), time.process_time(), [], 0, 0
     for tenant in Tenant.objects.order_by("pk"):

@@ -75,7 +75,7 @@ def main() -> None:
 
 def rows() -> Iterator[Any]:
     """The real conversations again and again, each time of other accounts; several shops at once, as in life."""
-    from messaging_app.batch import Row, read_line
+    from messaging_app.batch import BatchRow, read_line
 
     def lines(name: str) -> Iterator[bytes]:
         with gzip.open(DATA / f"{name}.jsonl.gz") as file:
@@ -86,7 +86,7 @@ def rows() -> Iterator[Any]:
         while under_way:
             for shop in tuple(under_way):
                 row = read_line(1, next(shop, b""))
-                if isinstance(row, Row):
+                if isinstance(row, BatchRow):
                     message_id, account_id = f"{tile}-{row.message_id}", f"{tile}-{row.account_id}"
                     yield replace(row, message_id=message_id, account_id=account_id)
                 elif row is None:
@@ -123,8 +123,8 @@ def run(options: argparse.Namespace) -> None:
     from agents_app.models import Tenant
     from messaging_app import relay, search
     from messaging_app.models import Message
-    from sessions_app import visible
     from sessions_app.actions.batches import ingest_batch
+    from sessions_app.rights import visible
 
     tenant = Tenant.objects.create(slug="bench", name="Bench")
     actor = system_actor(tenant.pk)

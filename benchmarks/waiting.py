@@ -245,8 +245,8 @@ def says(seconds: float, rate: float) -> list[float]:
     from agents_app.actors import customer_actor
     from agents_app.models import Tenant
     from messaging_app.models import Conversation
-    from messaging_app.thread import Words
-    from sessions_app.actions import intake
+    from messaging_app.thread import NewMessage
+    from sessions_app.actions import inbound
 
     tenant = Tenant.objects.get()
     waiting = Conversation.objects.filter(controller="queue")
@@ -257,8 +257,8 @@ def says(seconds: float, rate: float) -> list[float]:
         start = time.perf_counter()
         if start > began + seconds:
             break
-        said = intake.receive_message(
-            actor=customer, conversation_id=chosen.choice(ids), words=Words(content="Is anybody there?")
+        said = inbound.receive_message(
+            actor=customer, conversation_id=chosen.choice(ids), words=NewMessage(content="Is anybody there?")
         )
         taken.append(time.perf_counter() - start)
         assert said.controller == "queue"
@@ -267,7 +267,7 @@ def says(seconds: float, rate: float) -> list[float]:
 
 def sweep_on(seconds: float) -> int:
     """Once a second, as the beat does."""
-    from sessions_app import sweep
+    from sessions_app.actions import sweep
 
     end, times = time.perf_counter() + seconds, 0
     while time.perf_counter() < end:
@@ -280,7 +280,7 @@ def sweep_on(seconds: float) -> int:
 
 def _work(name: str) -> Callable[[], object]:
     from agents_app.models import Tenant
-    from sessions_app import sweep
+    from sessions_app.actions import sweep
 
     tenant_id = Tenant.objects.get().pk
     return {"sweep": sweep.sweep_due, "drain": lambda: sweep.drain(tenant_id)}[name]
@@ -304,7 +304,7 @@ def queries(work: Callable[[], object]) -> int:
 def waits_an_hour() -> dict[str, float]:
     from config import clock
     from messaging_app.models import Message, Operation
-    from sessions_app import sweep
+    from sessions_app.actions import sweep
     from sessions_app.models import AssignmentDecision, ChatSession, Transfer
 
     pending = Transfer.objects.filter(status="PENDING")

@@ -96,7 +96,7 @@ class Site(UnfoldAdminSite):
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """The old password is a password too: whoever guesses it is locked out like at the login."""
-        from agents_app import lockout
+        from agents_app.logins import lockout
 
         username = request.user.get_username()
         if request.method != "POST":

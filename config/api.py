@@ -1,6 +1,6 @@
 """How the REST API speaks: problem+json, pages by cursor, opaque ids, bodies that say what they do not know.
 
-Nothing of the domain, and nobody's rights: those are `agents_app.rest` and the verbs.
+Nothing of the domain, and nobody's rights: those are `agents_app.api.endpoints` and the verbs.
 """
 
 from __future__ import annotations
@@ -259,14 +259,14 @@ class FreeJson(serializers.Field[dict[str, Any], Any, Any, Any]):
         return value
 
 
-class Facts(serializers.DictField):
+class ResponseSerializer(serializers.DictField):
     """An object of an answer that verbs or rules fill: its ids and times look as they do everywhere."""
 
     def to_representation(self, value: Any) -> Any:
         return wire_format.encode(value)
 
 
-class Body(serializers.Serializer[None]):
+class RequestSerializer(serializers.Serializer[None]):
     """What a caller sends. A field that nobody reads is a mistake of the caller's, and is answered as one."""
 
     # What a database or an answer cannot hold is refused wherever in the body it stands, but for these fields: they take
@@ -297,7 +297,7 @@ class Body(serializers.Serializer[None]):
         return _mistaken(self.fields[name], value)
 
 
-class Nothing(Body):
+class EmptyRequest(RequestSerializer):
     """An empty body."""
 
 

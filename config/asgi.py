@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 from urllib.parse import urlsplit
 
-from config.handler import get_asgi_application
+from config.sized_request import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -20,13 +20,13 @@ from channels.security.websocket import OriginValidator  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
-from agents_app import cors  # noqa: E402
-from agents_app.connections import Close  # noqa: E402
-from config.body_rules import BodyRules  # noqa: E402
-from config.bounds import bounded  # noqa: E402
+from agents_app.api import cors  # noqa: E402
+from agents_app.connections.registry import Close  # noqa: E402
+from config.backpressure import with_backpressure  # noqa: E402
+from config.body_limit import bounded  # noqa: E402
+from config.body_sizes import BodyRules  # noqa: E402
 from config.consistency import is_stranger  # noqa: E402
 from config.last_resort import caught, caught_socket  # noqa: E402
-from config.pace import paced  # noqa: E402
 from sessions_app.api import streams  # noqa: E402
 from sessions_app.consumers import DeskConsumer, JoinedConsumer, NowhereConsumer, TryItConsumer  # noqa: E402
 
@@ -35,9 +35,9 @@ warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume sy
 
 rules = BodyRules()
 if "daphne.server" in sys.modules:  # it writes bodies to disk before it calls any application
-    from config import twisted_bounds
+    from config import daphne_limits
 
-    twisted_bounds.install(rules)
+    daphne_limits.install(rules)
 nowhere = re_path(r"", NowhereConsumer.as_asgi())
 events = path("ws/events/", streams.event_socket)  # type: ignore[arg-type]
 
@@ -97,4 +97,6 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
     await way_in(scope, receive, send)
 
 
-application = paced(ProtocolTypeRouter({"http": cors.opened(caught(http)), "websocket": caught_socket(websocket)}))
+application = with_backpressure(
+    ProtocolTypeRouter({"http": cors.opened(caught(http)), "websocket": caught_socket(websocket)})
+)

@@ -87,7 +87,7 @@ class ContainsInAnyCase(IContains):
         return (f"{sql} COLLATE utf8mb4_unicode_ci" if connection.vendor == "mysql" else sql), parameters
 
 
-def locked[M: models.Model](rows: QuerySet[M]) -> QuerySet[M]:
+def lock_rows[M: models.Model](rows: QuerySet[M]) -> QuerySet[M]:
     """Lock the selected rows until the transaction ends, always in the order of their ids.
 
     PostgreSQL's NO KEY lock lets other rows refer to the locked one meanwhile; MariaDB has no such lock, and on

@@ -24,7 +24,7 @@ class Unanswered(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerResponse:
     status: int
     body: bytes
 
@@ -60,7 +60,7 @@ def ask(
     headers: Mapping[str, str] | None = None,
     params: Mapping[str, str] | None = None,
     content: bytes | None = None,
-) -> Answer:
+) -> ServerResponse:
     """One request and its whole answer; JSON is what `content` holds. Redirects are not followed.
 
     `timeout` bounds each wait, and from the first to the last byte of the answer. Raises `Unanswered`.
@@ -72,7 +72,7 @@ def ask(
             httpx.Client(timeout=timeout, verify=_tls()) as client,
             client.stream(method, url, headers=told | dict(headers or {}), params=params, content=content) as answer,
         ):
-            return Answer(answer.status_code, _body(answer, timeout))
+            return ServerResponse(answer.status_code, _body(answer, timeout))
     except httpx.TimeoutException:
         raise Unanswered(f"no answer within {timeout:g} s") from None
     except httpx.ConnectError as error:

@@ -8,7 +8,7 @@ import re
 _LINK = re.compile(r"/join/[^/?#\s'\"]+")
 
 
-class Discreet(logging.Filter):
+class RedactingFilter(logging.Filter):
     """Writes `/join/…` for the address of an invitation, whoever logs it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -18,7 +18,7 @@ class Discreet(logging.Filter):
         return True
 
 
-class Brief(logging.Filter):
+class OneLineFilter(logging.Filter):
     """A line instead of a traceback, for what anybody can cause without a login, such as a request for an unknown host."""
 
     def filter(self, record: logging.LogRecord) -> bool:

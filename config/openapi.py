@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import is_list_serializer
+from drf_spectacular.plumbing import force_instance, is_list_serializer
 
-from config.api import ERRORS_PAGE, ID_SCHEMA, PROBLEM, Problem
+from config.api import ERRORS_PAGE, ID_SCHEMA, PROBLEM, Problem, RequestSerializer
 
 PROBLEMS = {
     400: ("Malformed", "malformed", "The body, a parameter or a header is not of the documented form."),
@@ -45,7 +45,7 @@ USUAL: dict[int, tuple[str, ...]] = {status: (code,) for status, (_, code, _) in
 }
 """The codes that any operation may refuse with, by status."""
 BEFORE_DJANGO = (408, 411, 414, 431)
-"""Refused by `config.bounds` and `config.wsgi` before anybody is known, so without the count of a credential's requests."""
+"""Refused by `config.body_limit` and `config.wsgi` before anybody is known, so without the count of a credential's requests."""
 _SELDOM = (410, 502)
 """Told only by those that say so."""
 _OF_WRITING = (409, 411, 413, 415, 422)
@@ -89,8 +89,20 @@ class Described(AutoSchema):
         auth: list[dict[str, list[str]]] = super().get_auth()
         return [{name: [str(scope)] if name == "bearer" and scope else [] for name in way} for way in auth]
 
+    def _get_serializer_name(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> str:
+        """A request is called so already."""
+        name: str = super()._get_serializer_name(serializer, direction, bypass_extensions)
+        return name.removesuffix("Request") if name.endswith("RequestRequest") else name
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
+        """A request refuses other fields."""
+        schema = super()._map_basic_serializer(serializer, direction)
+        if isinstance(force_instance(serializer), RequestSerializer):
+            _close(schema)
+        return schema
+
     def _is_list_view(self, serializer: Any = None) -> bool:
-        """A list is what is answered with one: `reads(Answer(many=True))`."""
+        """A list is what is answered with one: `read_endpoint(Response(many=True))`."""
         answers = self.get_response_serializers() if serializer is None else serializer
         return any(map(is_list_serializer, answers.values() if isinstance(answers, dict) else [answers]))
 
@@ -170,20 +182,21 @@ AS_TYPED = ("content",)
 
 
 def polished(result: Any, **_: Any) -> Any:
-    """The parts that operations share; every `…Body` refuses other fields; nothing of the generator is left."""
+    """The parts that operations share; nothing of the generator is left."""
     components = result["components"]
     components["responses"] = dict(_refusals())
     components["headers"] = {name: dict(header) for name, header in HEADERS.items()}
-    for name, schema in components.get("schemas", {}).items():
-        if name.removesuffix("Request").endswith("Body"):
-            schema["additionalProperties"] = False
-            for field, told in schema.get("properties", {}).items():
-                if field not in AS_TYPED and told.get("minLength") and not told.keys() & {"pattern", "format", "enum"}:
-                    told["pattern"] = r"\S"  # blanks around a text are cut off, and nothing must not be left
     for schema in schemas_in([components.get("schemas", {}), result["paths"]]):
         if isinstance(schema.get("title"), str):  # the label of a form: `From`, where the field is `sender_type`
             del schema["title"]
     return _without_notes(result)
+
+
+def _close(schema: dict[str, Any]) -> None:
+    schema["additionalProperties"] = False
+    for field, told in schema.get("properties", {}).items():
+        if field not in AS_TYPED and told.get("minLength") and not told.keys() & {"pattern", "format", "enum"}:
+            told["pattern"] = r"\S"  # blanks around a text are cut off, and nothing must not be left
 
 
 def _without_notes(part: Any) -> Any:

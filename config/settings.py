@@ -91,7 +91,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "agents_app.cors.Cors",
+    "agents_app.api.cors.Cors",
     "config.caching.no_store",
     "config.middleware.api_in_json",
     "django.middleware.security.SecurityMiddleware",
@@ -100,11 +100,11 @@ MIDDLEWARE = [
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
-    "agents_app.lockout.VisitorLimits",
+    "agents_app.logins.lockout.VisitorLimits",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "agents_app.login_sessions.session_lifetime",
+    "agents_app.logins.lifetime.session_lifetime",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -223,14 +223,14 @@ if CELERY_BROKER_URL.startswith("redis"):
 
 # --- The API -----------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["agents_app.authentication.Bearer", "agents_app.authentication.Login"],
-    "DEFAULT_PERMISSION_CLASSES": ["agents_app.permissions.HasScope"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["agents_app.api.authentication.Bearer", "agents_app.api.authentication.Login"],
+    "DEFAULT_PERMISSION_CLASSES": ["agents_app.api.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "config.api.Pages",
     "DEFAULT_SCHEMA_CLASS": "config.openapi.Described",
-    "DEFAULT_THROTTLE_CLASSES": ["agents_app.throttles.PerCaller"],
+    "DEFAULT_THROTTLE_CLASSES": ["agents_app.api.throttles.PerCaller"],
     "DEFAULT_THROTTLE_RATES": {
         "caller": env.rate("API_RATE", "6000/min"),
         "anonymous": env.rate("ANONYMOUS_RATE", "60/min"),
@@ -288,16 +288,16 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 AUTHENTICATION_BACKENDS = ["agents_app.backends.NotLocked", "agents_app.backends.WithAgent"]
-# Wrong passwords lock the account and the address (agents_app/lockout.py); so many, within so long, for so long.
+# Wrong passwords lock the account and the address (agents_app/logins/lockout.py); so many, within so long, for so long.
 AXES_FAILURE_LIMIT = env.whole("LOGIN_FAILURES", 5, 1, 100, "failures")
 AXES_COOLOFF_TIME = timedelta(seconds=env.whole("LOGIN_LOCKED_FOR", 15 * MINUTE, MINUTE, DAY, "seconds"))
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # else anybody could keep an account locked for ever
-AXES_HANDLER = "agents_app.lockout.Handler"
-AXES_USERNAME_CALLABLE = "agents_app.lockout.username_of"
-AXES_CLIENT_IP_CALLABLE = "agents_app.lockout.client_address"
-AXES_LOCKOUT_CALLABLE = "agents_app.lockout.response"
+AXES_HANDLER = "agents_app.logins.lockout.Handler"
+AXES_USERNAME_CALLABLE = "agents_app.logins.lockout.username_of"
+AXES_CLIENT_IP_CALLABLE = "agents_app.logins.lockout.client_address"
+AXES_LOCKOUT_CALLABLE = "agents_app.logins.lockout.response"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False  # a login's page in the admin unlocks it
 AXES_VERBOSE = False
@@ -485,7 +485,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
-    "filters": {"discreet": {"()": "config.logs.Discreet"}, "brief": {"()": "config.logs.Brief"}},
+    "filters": {"discreet": {"()": "config.logs.RedactingFilter"}, "brief": {"()": "config.logs.OneLineFilter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["discreet"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {

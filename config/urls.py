@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
-from agents_app.views import LoginView
+from agents_app.logins.views import LoginView
 from sessions_app.api import urls as api
 from sessions_app.workbench import urls as workbench
 

@@ -18,9 +18,9 @@ django = get_wsgi_application()  # first: it loads the apps
 from django.conf import settings  # noqa: E402
 from rest_framework.exceptions import APIException  # noqa: E402
 
-from agents_app import cors  # noqa: E402
-from config import body_rules  # noqa: E402
-from config.bounds import Head, NoLength, Stranger, answer_to  # noqa: E402
+from agents_app.api import cors  # noqa: E402
+from config import body_sizes  # noqa: E402
+from config.body_limit import Head, NoLength, Stranger, answer_to  # noqa: E402
 from config.consistency import is_stranger  # noqa: E402
 from config.errors import DomainError  # noqa: E402
 
@@ -40,7 +40,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     if not announced and environ.get("HTTP_TRANSFER_ENCODING"):
         return _refused(start_response, head, origin, NoLength())
     size = int(announced) if announced.isdecimal() else 0
-    if size > body_rules.small(head) and size > (limit := body_rules.large(head)).most:
+    if size > body_sizes.small(head) and size > (limit := body_sizes.large(head)).most:
         return _refused(start_response, head, origin, limit.refusal)
     return cast("Iterable[bytes]", django(environ, start_response))
 

@@ -24,7 +24,7 @@ MESSAGE_ID_TAKEN = "message_id_taken"
 
 
 @dataclass(slots=True)
-class Row:
+class BatchRow:
     line: int
     platform: str
     shop_id: str
@@ -60,7 +60,7 @@ class Rejected:
     code: str = "malformed"
 
 
-def read_line(line: int, raw: bytes | str) -> Row | Rejected | None:
+def read_line(line: int, raw: bytes | str) -> BatchRow | Rejected | None:
     """One line of NDJSON: a row, a rejection, or None for a blank line."""
     if not raw.strip():
         return None
@@ -69,7 +69,7 @@ def read_line(line: int, raw: bytes | str) -> Row | Rejected | None:
     except ValueError as error:
         return None if _is_bare_mark(raw) else Rejected(line, f"not JSON: {error}", _shown(raw))
     row = read_object(line, value)
-    return row if isinstance(row, Row) else Rejected(line, row, _shown(raw))
+    return row if isinstance(row, BatchRow) else Rejected(line, row, _shown(raw))
 
 
 def _is_bare_mark(raw: bytes | str) -> bool:
@@ -77,7 +77,7 @@ def _is_bare_mark(raw: bytes | str) -> bool:
     return not (incoming.without_bom(raw) if isinstance(raw, bytes) else raw.removeprefix("\ufeff")).strip()
 
 
-def read_object(line: int, value: Any) -> Row | str:
+def read_object(line: int, value: Any) -> BatchRow | str:
     """A row, or the reason why it is none."""
     if not isinstance(value, dict):
         return f"a row is a JSON object, not {incoming.named(value)}"
@@ -94,7 +94,7 @@ def read_object(line: int, value: Any) -> Row | str:
         platform, shop_id, account_id = incoming.conversation_key(
             value.get("platform", incoming.DEFAULT_PLATFORM), value["shop_id"], value["account_id"]
         )
-        return Row(
+        return BatchRow(
             line,
             platform,
             shop_id,
@@ -117,9 +117,9 @@ def _shown(raw: bytes | str) -> str:
     return text.strip()[:MAX_SHOWN]
 
 
-def distinct(rows: Iterable[Row]) -> tuple[list[Row], int, list[Rejected]]:
+def distinct(rows: Iterable[BatchRow]) -> tuple[list[BatchRow], int, list[Rejected]]:
     """The first row of each message id in its platform, how many others there were, and which of them are no repeats."""
-    kept: dict[tuple[str, str], Row] = {}
+    kept: dict[tuple[str, str], BatchRow] = {}
     repeats, taken = 0, []
     for row in rows:
         first = kept.setdefault((row.platform, row.message_id), row)
@@ -130,17 +130,17 @@ def distinct(rows: Iterable[Row]) -> tuple[list[Row], int, list[Rejected]]:
     return list(kept.values()), repeats, taken
 
 
-def is_repeat(row: Row, conversation: tuple[str, str, str], sender_type: str, content: str) -> bool:
+def is_repeat(row: BatchRow, conversation: tuple[str, str, str], sender_type: str, content: str) -> bool:
     """A message id names one message: the same words of the same sender in the same conversation, brought again."""
     return (row.conversation, row.sender_type, row.content) == (conversation, sender_type, content)
 
 
-def id_taken(row: Row) -> Rejected:
+def id_taken(row: BatchRow) -> Rejected:
     told = f"{MESSAGE_ID_TAKEN}: message_id {row.message_id!r} names another message; this row is not stored"
     return not_stored(row, told, MESSAGE_ID_TAKEN)
 
 
-def not_stored(row: Row, reason: str, code: str) -> Rejected:
+def not_stored(row: BatchRow, reason: str, code: str) -> Rejected:
     """A good row that is not stored all the same."""
     said = {
         "message_id": row.message_id,
@@ -153,9 +153,9 @@ def not_stored(row: Row, reason: str, code: str) -> Rejected:
     return Rejected(row.line, reason, orjson.dumps(said).decode()[:MAX_SHOWN], code)
 
 
-def by_conversation(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:
+def by_conversation(rows: Iterable[BatchRow]) -> dict[tuple[str, str, str], list[BatchRow]]:
     """Rows of each conversation in the order they were said; among equal times, in the order they came."""
-    grouped: dict[tuple[str, str, str], list[Row]] = {}
+    grouped: dict[tuple[str, str, str], list[BatchRow]] = {}
     for row in rows:
         grouped.setdefault((row.platform, row.shop_id, row.account_id), []).append(row)
     for said in grouped.values():
@@ -181,19 +181,19 @@ class Stretch:
     start: datetime
     end: datetime
     keys: list[Any] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[BatchRow] = field(default_factory=list)
 
 
 def group(
-    spans: Sequence[Span], rows: Sequence[Row], gap: timedelta
-) -> tuple[list[tuple[Any, list[Row]]], list[Stretch]]:
+    spans: Sequence[Span], rows: Sequence[BatchRow], gap: timedelta
+) -> tuple[list[tuple[Any, list[BatchRow]]], list[Stretch]]:
     """Put one conversation's rows (sorted) into sessions: a gap of MORE than `gap` starts a new one, nothing else does.
 
     Returns the rows that fall into fixed spans, by key, and the stretches that new rows touch. Because existing grouped
     spans are maximal stretches themselves, the result does not depend on how rows were cut into batches or ordered.
     """
-    covered: dict[int, tuple[Any, list[Row]]] = {}
-    pieces: list[tuple[datetime, datetime, Any, Row | None]] = []
+    covered: dict[int, tuple[Any, list[BatchRow]]] = {}
+    pieces: list[tuple[datetime, datetime, Any, BatchRow | None]] = []
     fixed = sorted((s for s in spans if s.fixed), key=lambda s: s.start, reverse=True)
     for row in rows:
         inside = next((s for s in fixed if s.start <= row.sent_at and (s.end is None or row.sent_at <= s.end)), None)

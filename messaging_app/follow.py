@@ -25,7 +25,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from config import clock, limits
 from config.errors import Busy, DomainError, Malformed
 from messaging_app import relay
-from messaging_app.live import Bell
+from messaging_app.live import Waiter
 from messaging_app.models import Operation, StreamHead
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ async def in_thread[R](work: Callable[[], R]) -> R:
     return done
 
 
-async def follow(read: Read, *, after: int, bell: Bell, audience: Hashable) -> AsyncGenerator[Page]:
+async def follow(read: Read, *, after: int, bell: Waiter, audience: Hashable) -> AsyncGenerator[Page]:
     """The pages behind the cursor as they come; an empty one when nothing has come for EVENT_HEARTBEAT seconds.
 
     `audience` names those who are given the same: who looks at the same moment from the same cursor is given one page.

@@ -4,7 +4,7 @@ A hint holds ids only and may be lost: the truth is the stream, and whoever list
 With Redis each process has one subscription that feeds its local queues; without it the hints stay in the process. In
 both cases each process also looks at the stream once a second, so a lost hint costs latency and nothing else.
 
-Signs of presence (`messaging_app.signs`) are told by the channel layer, in which each process has one channel. There is
+Signs of presence (`messaging_app.presence_signals`) are told by the channel layer, in which each process has one channel. There is
 no stream behind them: a lost one is lost. Why hints and signs go different ways: docs/decisions/0003, 0019.
 """
 
@@ -26,10 +26,10 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db.models import Max
 
-from agents_app import connections
+from agents_app.connections import registry
 from config.redis_link import Away, link
 from messaging_app.models import Conversation, Operation, StreamHead
-from messaging_app.signs import COUNTS_FOR, GONE, Reader, Sign, Signs
+from messaging_app.presence_signals import COUNTS_FOR, GONE, PresenceSignal, PresenceSignals, Reader
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ QUEUE_SIZE = 256
 """Hints a slow reader may fall behind before its socket is closed (4008); it resumes from its cursor."""
 
 
-class Hint(NamedTuple):
+class ChangeNotification(NamedTuple):
     """`conversation_id` is None where something happened that is the tenant's and no conversation's."""
 
     tenant_id: int
@@ -60,23 +60,23 @@ class Listener:
     """One socket's bounded queue. It is told of conversations only: its page shows nothing else."""
 
     def __init__(self) -> None:
-        self._hints: asyncio.Queue[Hint] = asyncio.Queue(QUEUE_SIZE)
+        self._hints: asyncio.Queue[ChangeNotification] = asyncio.Queue(QUEUE_SIZE)
         self._full = False
 
-    def put(self, hint: Hint) -> None:
+    def put(self, hint: ChangeNotification) -> None:
         try:
             self._hints.put_nowait(hint)
         except asyncio.QueueFull:
             self._full = True
 
-    async def next(self) -> Hint:
+    async def next(self) -> ChangeNotification:
         """The next hint. Raises `Overflow` once the queue was full."""
         if self._full:
             raise Overflow
         return await self._hints.get()
 
 
-class Bell:
+class Waiter:
     """What wakes a follower of the stream. It holds no hints: a follower reads all that is behind its own cursor."""
 
     def __init__(self, conversation_id: int | None) -> None:
@@ -122,10 +122,10 @@ class Hub:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: defaultdict[int, set[Listener]] = defaultdict(set)
-        self._bells: dict[tuple[int, int | None], set[Bell]] = {}
+        self._bells: dict[tuple[int, int | None], set[Waiter]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._seen: dict[int, int] = {}  # how far each tenant's stream was at the last look
-        self.signs = Signs()
+        self.signs = PresenceSignals()
 
     @asynccontextmanager
     async def listening(self, tenant_id: int) -> AsyncIterator[Listener]:
@@ -145,10 +145,10 @@ class Hub:
                 self._seen.pop(tenant_id, None)
 
     @asynccontextmanager
-    async def following(self, tenant_id: int, *, conversation_id: int | None = None) -> AsyncIterator[Bell]:
+    async def following(self, tenant_id: int, *, conversation_id: int | None = None) -> AsyncIterator[Waiter]:
         """Be woken when a tenant's stream, or one conversation in it, has moved."""
         self._start()
-        where, bell = (tenant_id, conversation_id), Bell(conversation_id)
+        where, bell = (tenant_id, conversation_id), Waiter(conversation_id)
         self._bells.setdefault(where, set()).add(bell)
         try:
             yield bell
@@ -164,10 +164,10 @@ class Hub:
         with self.signs.reading(tenant_id) as reader:
             yield reader
 
-    def announce(self, hints: Iterable[Hint]) -> None:
+    def announce(self, hints: Iterable[ChangeNotification]) -> None:
         self._call(self._deliver, list(hints))
 
-    def tell(self, sign: Sign) -> None:
+    def tell(self, sign: PresenceSignal) -> None:
         self._call(self.signs.put, sign)
 
     def _call[T](self, function: Callable[[T], None], what: T) -> None:
@@ -175,12 +175,12 @@ class Hub:
         if loop is not None and loop.is_running():
             loop.call_soon_threadsafe(function, what)
 
-    def _deliver(self, hints: Iterable[Hint]) -> None:
+    def _deliver(self, hints: Iterable[ChangeNotification]) -> None:
         for hint in hints:
             for bell in self._bells.get((hint.tenant_id, None), ()):
                 bell.ring()
             if hint.conversation_id is None:
-                connections.registry.check_soon()  # somebody may have been dismissed
+                registry.registry.check_soon()  # somebody may have been dismissed
                 continue
             for listener in tuple(self._listeners.get(hint.tenant_id, ())):
                 listener.put(hint)
@@ -281,13 +281,13 @@ async def _supervised(hear: Callable[[], AsyncIterator[None]]) -> None:
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
-def _hints(data: bytes) -> list[Hint]:
+def _hints(data: bytes) -> list[ChangeNotification]:
     """The hints of a message. What another version says in another form is skipped: the stream has it."""
     try:
         told = json.loads(data)
     except ValueError:
         told = None
-    hints = [Hint(*values) for values in told if _fits(values, _HINT)] if isinstance(told, list) else []
+    hints = [ChangeNotification(*values) for values in told if _fits(values, _HINT)] if isinstance(told, list) else []
     if not isinstance(told, list) or len(hints) < len(told):
         log.warning("hints that cannot be read: %.200r", data)
     return hints
@@ -305,10 +305,10 @@ def _fits(values: Any, fields: Sequence[tuple[type, ...]]) -> bool:
     return all(type(value) in types for value, types in zip(values, fields, strict=True))
 
 
-def _sign(message: Mapping[str, Any]) -> Sign | None:
+def _sign(message: Mapping[str, Any]) -> PresenceSignal | None:
     """The sign in a message of the layer; None for a word that only asks whether somebody hears, or for another version's."""
     told: Any = message.get("sign")
-    return Sign(*told) if _fits(told, _SIGN) and told[-1] in (GONE, *COUNTS_FOR) else None
+    return PresenceSignal(*told) if _fits(told, _SIGN) and told[-1] in (GONE, *COUNTS_FOR) else None
 
 
 async def _messages(subscription: redis.asyncio.client.PubSub) -> AsyncIterator[dict[str, Any]]:
@@ -334,16 +334,16 @@ def _head(tenant_id: int) -> int:
     return StreamHead.objects.filter(tenant_id=tenant_id).values_list("pos", flat=True).first() or 0
 
 
-def _news(seen: Mapping[int, int]) -> tuple[dict[int, int], list[Hint]]:
+def _news(seen: Mapping[int, int]) -> tuple[dict[int, int], list[ChangeNotification]]:
     """How far each of these tenants is stamped, and what was since `seen`: the newest operation of each conversation."""
     heads = dict(StreamHead.objects.filter(tenant_id__in=list(seen)).values_list("tenant_id", "pos"))
-    hints: list[Hint] = []
+    hints: list[ChangeNotification] = []
     for tenant_id, head in heads.items():
         if head > seen[tenant_id]:
             news: Any = Operation.objects.filter(tenant_id=tenant_id, pos__gt=seen[tenant_id], pos__lte=head)
             news = news.filter(conversation__isnull=False)
             newest = news.order_by().values_list("conversation_id").annotate(Max("seq"))
-            hints += (Hint(tenant_id, conversation_id, seq) for conversation_id, seq in newest)
+            hints += (ChangeNotification(tenant_id, conversation_id, seq) for conversation_id, seq in newest)
     return heads, hints
 
 
@@ -371,14 +371,14 @@ def check() -> None:
     link().client.ping()
 
 
-def announce(hints: Iterable[Hint]) -> None:
+def announce(hints: Iterable[ChangeNotification]) -> None:
     """Tell every process's sockets. Called after commit; never raises, because a hint may be lost."""
     hints = list(hints)
     if not _published(hints):
         hub.announce(hints)
 
 
-def _published(hints: list[Hint]) -> bool:
+def _published(hints: list[ChangeNotification]) -> bool:
     """Whether Redis has them, and hands them to every process, this one too."""
     if not settings.REDIS_URL:
         return False
@@ -389,7 +389,7 @@ def _published(hints: list[Hint]) -> bool:
     return True
 
 
-async def tell(sign: Sign) -> None:
+async def tell(sign: PresenceSignal) -> None:
     """Tell every process's sockets of a sign. Never raises, because it may be lost."""
     if not (settings.REDIS_URL and await _send({"type": "sign", "sign": list(sign)})):
         hub.tell(sign)

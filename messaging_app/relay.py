@@ -10,7 +10,7 @@ from __future__ import annotations
 from django.db import connection, transaction
 
 from agents_app import loops
-from config.db import locked, retried
+from config.db import lock_rows, retried
 from messaging_app.models import Operation, StreamHead
 
 LOOP = "relay"
@@ -24,7 +24,7 @@ def stamp(tenant_id: int) -> int:
     """Stamp one batch of a tenant's operations; returns how many."""
     with transaction.atomic():
         StreamHead.objects.get_or_create(tenant_id=tenant_id)
-        head = locked(StreamHead.objects.filter(tenant_id=tenant_id)).get()
+        head = lock_rows(StreamHead.objects.filter(tenant_id=tenant_id)).get()
         unstamped = Operation.objects.filter(tenant_id=tenant_id, pos__isnull=True)
         ids = list(unstamped.order_by("id").values_list("id", flat=True)[:BATCH])
         if not ids:

@@ -25,9 +25,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from agents_app import loops
-from config.db import locked, retried
+from config.db import lock_rows, retried
 from messaging_app import stream
-from messaging_app.attachments.models import Attachment
 from messaging_app.events import message_ids, named_again
 from messaging_app.folding import without_marks
 from messaging_app.models import (
@@ -39,6 +38,7 @@ from messaging_app.models import (
     SearchCursor,
     StreamHead,
 )
+from messaging_app.models.attachments import Attachment
 
 LOOP = "search"
 BATCH = 500
@@ -308,7 +308,7 @@ def start_again() -> None:
 
 def _held(tenant_id: int) -> SearchCursor:
     SearchCursor.objects.get_or_create(tenant_id=tenant_id)
-    return locked(SearchCursor.objects.filter(tenant_id=tenant_id)).get()
+    return lock_rows(SearchCursor.objects.filter(tenant_id=tenant_id)).get()
 
 
 def _first(operations: list[Operation]) -> tuple[list[Operation], int]:

@@ -19,7 +19,7 @@ from django.db import connection, transaction
 
 from agents_app.actors import Actor
 from config import audit_keys
-from messaging_app import live, marks, relay
+from messaging_app import live, record_marks, relay
 from messaging_app.models import Conversation, Operation
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -125,7 +125,7 @@ def wrong_link(previous: str, operation: Operation) -> str:
     known any more (`marks.UNKNOWN`): then it is what the next one fits.
     """
     if not is_keyed(operation.chain):
-        if previous == marks.UNKNOWN and len(operation.chain) == _UNKEYED_LENGTH:
+        if previous == record_marks.UNKNOWN and len(operation.chain) == _UNKEYED_LENGTH:
             return ""
         if is_keyed(previous):
             return "is not signed, and the one before it is"
@@ -237,7 +237,10 @@ def write(operations: Sequence[Operation]) -> None:
     if not operations:
         return
     Operation.objects.bulk_create(operations, batch_size=2000)
-    newest = {(o.tenant_id, o.conversation_id): live.Hint(o.tenant_id, o.conversation_id, o.seq) for o in operations}
+    newest = {
+        (o.tenant_id, o.conversation_id): live.ChangeNotification(o.tenant_id, o.conversation_id, o.seq)
+        for o in operations
+    }
     if connection.vendor == "sqlite":
         # Writers are serial there, so the position can be given at once and no relay is needed.
         for tenant_id in {o.tenant_id for o in operations}:

@@ -8,9 +8,10 @@ from pathlib import Path
 from celery import shared_task
 from django.conf import settings
 
-from messaging_app import checkpoints, relay, search
+from messaging_app import relay, search
 from messaging_app.attachments import rows as attachments
 from messaging_app.detection import upkeep
+from messaging_app.record import checkpoints
 from messaging_app.webhooks import outbox
 from messaging_app.webhooks.senders import senders
 

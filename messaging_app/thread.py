@@ -16,9 +16,9 @@ from config.db import TryAgain
 from config.errors import Conflict, Malformed, NotFound
 from messaging_app import incoming
 from messaging_app.attachments import rows as attachments
-from messaging_app.attachments.models import Attachment
 from messaging_app.events import MESSAGE_CREATED
 from messaging_app.models import Conversation, Message, Operation, ReadCursor
+from messaging_app.models.attachments import Attachment
 
 
 class MessageIdTaken(Conflict):
@@ -26,7 +26,7 @@ class MessageIdTaken(Conflict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class NewMessage:
     """What somebody says, as a door received it. `attachments` are the ids of what the same sender has uploaded."""
 
     content: str
@@ -41,7 +41,7 @@ class Words:
         return not self.content.strip() and not self.attachments
 
 
-def normalized(words: Words) -> Words:
+def normalized(words: NewMessage) -> NewMessage:
     """The words as they are stored, or looked for: `incoming`. Raises `Malformed` for an id or length that cannot be."""
     return replace(
         words,
@@ -52,7 +52,7 @@ def normalized(words: Words) -> Words:
     )
 
 
-def checked(words: Words) -> Words:
+def checked(words: NewMessage) -> NewMessage:
     """The words as they are stored. Raises `Malformed` when there is nothing to say, or too much."""
     words = normalized(words)
     if words.is_blank:
@@ -64,7 +64,7 @@ def checked(words: Words) -> Words:
     return words
 
 
-def find(conversation: Conversation, words: Words, *, sender_type: str, actor: Actor) -> Message | None:
+def find(conversation: Conversation, words: NewMessage, *, sender_type: str, actor: Actor) -> Message | None:
     """The message that is said here once more, if it is one. `words` are normalised.
 
     A note that comes as a reply is still that note: a retry at the wrong verb says nothing aloud. An id names one
@@ -104,7 +104,7 @@ def _said_by(known: Message, actor: Actor) -> bool:
     return who is None or who[0] != MESSAGE_CREATED or who[1:] == (actor.kind.value, actor.id)
 
 
-def _sender_name(words: Words, sender_type: str, conversation: Conversation, actor: Actor) -> str:
+def _sender_name(words: NewMessage, sender_type: str, conversation: Conversation, actor: Actor) -> str:
     """Who spoke. A customer or somebody at the shop is never called by the name of the key that brought the words."""
     if sender_type in (Message.Sender.AGENT, Message.Sender.PARTICIPANT, Message.Sender.SYSTEM):
         return actor.name
@@ -118,7 +118,7 @@ def _sender_name(words: Words, sender_type: str, conversation: Conversation, act
 
 def append(
     conversation: Conversation,
-    words: Words,
+    words: NewMessage,
     *,
     sender_type: str,
     actor: Actor,

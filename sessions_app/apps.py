@@ -10,8 +10,10 @@ class SessionsConfig(AppConfig):
 
     def ready(self) -> None:
         """Participants' tokens and sockets end with the participation; whoever makes room wakes the drain."""
-        from agents_app import tokens
-        from sessions_app import guests, sweep, wake
+        from agents_app.credentials import tokens
+        from sessions_app.actions import sweep
+        from sessions_app.core import wake
+        from sessions_app.queries import guest
 
-        tokens.revokes(guests.ended)
+        tokens.revokes(guest.ended)
         wake.calls(sweep.look)

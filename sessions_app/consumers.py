@@ -19,16 +19,17 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from agents_app import connections, passes
 from agents_app.actors import Actor, ActorKind, customer_actor
-from agents_app.authentication import Principal
-from agents_app.connections import Close, Connection, TooManyConnections
-from agents_app.passes import Pass
+from agents_app.api.authentication import Principal
+from agents_app.connections import credential, registry
+from agents_app.connections.credential import ConnectionCredential
+from agents_app.connections.registry import Close, Connection, TooManyConnections
 from messaging_app import live
 from messaging_app.models import Conversation
-from messaging_app.signs import GONE, LOOKS, NOTES, REPLIES, Sign
-from sessions_app import guests, queries
-from sessions_app.actions import people, presence
+from messaging_app.presence_signals import GONE, LOOKS, NOTES, REPLIES, PresenceSignal
+from sessions_app import queries
+from sessions_app.actions import participants, presence
+from sessions_app.queries import guest
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +63,12 @@ class HintConsumer(AsyncWebsocketConsumer):
         finally:
             self._stop()
             if self.connection:
-                connections.registry.close(self.connection)
+                registry.registry.close(self.connection)
 
-    async def admit(self, holder: Pass, *, is_allowed: Callable[[], bool] = lambda: True) -> bool:
+    async def admit(self, holder: ConnectionCredential, *, is_allowed: Callable[[], bool] = lambda: True) -> bool:
         """Let the holder in for as long as its pass counts; False when there are too many, and the socket is closed."""
         try:
-            self.connection = connections.registry.open(holder, end=self._revoked, is_allowed=is_allowed)
+            self.connection = registry.registry.open(holder, end=self._revoked, is_allowed=is_allowed)
         except TooManyConnections:
             await self.refuse(Close.TOO_MANY)
             return False
@@ -98,7 +99,7 @@ class HintConsumer(AsyncWebsocketConsumer):
 
     async def is_verified(self) -> bool:
         """Whether what let the socket in counts at this moment."""
-        return self.connection is not None and await connections.registry.verified(self.connection)
+        return self.connection is not None and await registry.registry.verified(self.connection)
 
     async def follow(self, tenant_id: int, only: int | None = None) -> None:
         try:
@@ -116,13 +117,13 @@ class HintConsumer(AsyncWebsocketConsumer):
             while True:
                 await self.show(await signs.get())
 
-    async def show(self, sign: Sign) -> None:
+    async def show(self, sign: PresenceSignal) -> None:
         does = "" if sign.who == _who(self.actor) else self.hears(sign)
         if does:
             told = {"conversation": sign.conversation_id, "who": sign.who, "name": sign.name, "does": does}
             await self.send(text_data=json.dumps({"sign": told}))
 
-    def hears(self, sign: Sign) -> str:
+    def hears(self, sign: PresenceSignal) -> str:
         """What this page is told that somebody does; empty for nothing.
 
         Who is not of the desk is told that somebody writes to them, and that it is over: neither of looks nor of notes.
@@ -176,7 +177,7 @@ class HintConsumer(AsyncWebsocketConsumer):
     async def tell(self, does: str) -> None:
         if self.actor is None or self.at is None:
             return
-        sign = Sign(self.actor.tenant_id, self.at, _who(self.actor), self.actor.name, does)
+        sign = PresenceSignal(self.actor.tenant_id, self.at, _who(self.actor), self.actor.name, does)
         await live.tell(sign)
 
 
@@ -215,7 +216,7 @@ class DeskConsumer(HintConsumer):
         elif await self.admit(holder):
             self.begin(self.follow(holder.actor.tenant_id), self.notice(holder.actor.tenant_id))
 
-    def hears(self, sign: Sign) -> str:
+    def hears(self, sign: PresenceSignal) -> str:
         """Of colleagues, at the conversation that both look at; of customers everywhere, for the list."""
         return sign.does if sign.conversation_id == self.at or sign.who == ActorKind.CUSTOMER else ""
 
@@ -236,9 +237,9 @@ class DeskConsumer(HintConsumer):
         await super().ping()
 
     @database_sync_to_async
-    def _enter(self) -> Pass | None:
+    def _enter(self) -> ConnectionCredential | None:
         """Whoever has logged in and is an agent; None for anybody else."""
-        holder = passes.admit(session_key=self.scope["session"].session_key)
+        holder = credential.authenticate(session_key=self.scope["session"].session_key)
         if holder:
             presence.heartbeat(actor=holder.actor)
         return holder
@@ -260,7 +261,7 @@ class TryItConsumer(HintConsumer):
             await self.refuse(Close.FORBIDDEN)
             return
         actor = customer_actor(found.tenant, found.pk)
-        holder = Pass(principal=Principal(actor), browser=self.scope["session"].session_key or "")
+        holder = ConnectionCredential(principal=Principal(actor), browser=self.scope["session"].session_key or "")
         if await self.admit(holder, is_allowed=lambda: bool(settings.TRY_IT)):
             self.at = found.pk
             self.begin(self.follow(found.tenant_id, only=found.pk), self.notice(found.tenant_id))
@@ -298,14 +299,16 @@ class JoinedConsumer(HintConsumer):
                 await asyncio.sleep(COALESCE_SECONDS)
 
     @database_sync_to_async
-    def _enter(self, participant_id: int) -> Pass | None:
+    def _enter(self, participant_id: int) -> ConnectionCredential | None:
         """The participant whose link this browser has used; also a browser that forgets it hears nothing more."""
         session = self.scope["session"]
-        participant = guests.joined(session, participant_id)
+        participant = guest.joined(session, participant_id)
         if participant is None:
             return None
-        holder = Pass(principal=Principal(people.as_actor(participant)), browser=session.session_key)
-        return None if passes.lapsed({holder}) else holder
+        holder = ConnectionCredential(
+            principal=Principal(participants.as_actor(participant)), browser=session.session_key
+        )
+        return None if credential.which_are_revoked({holder}) else holder
 
 
 class NowhereConsumer(AsyncWebsocketConsumer):

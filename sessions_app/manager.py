@@ -23,13 +23,13 @@ from config.api import is_id
 from config.errors import NotFound
 from config.free_json import checked_text
 from messaging_app import incoming
-from messaging_app.batch import MAX_SHOWN, Rejected, Row, read_object
+from messaging_app.batch import MAX_SHOWN, BatchRow, Rejected, read_object
 from sessions_app import queries
 from sessions_app.actions import batches, lifecycle, recovery, transfers
+from sessions_app.core.locked_conversation import Outcome
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.queries import Availability
 from sessions_app.states import OPEN, Priority, TaskType
-from sessions_app.turn import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +187,7 @@ class AutoSessionManager:
     def cancel_session(self, *, session_id: int, reason: str = "") -> SessionResult:
         return _session(lifecycle.cancel_session(actor=self._system, session_id=session_id, reason=reason))
 
-    def recover(self, *, session_id: int, after_seq: int = 0, limit: int = recovery.MOST) -> recovery.Truth:
+    def recover(self, *, session_id: int, after_seq: int = 0, limit: int = recovery.MOST) -> recovery.RecoveryState:
         """What has become of one of this bot's sessions, page by page what was missed, and what has to be answered."""
         return recovery.recover(actor=self._bot, session_id=session_id, after_seq=after_seq, limit=limit)
 
@@ -249,7 +249,7 @@ def _id(value: object) -> str:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value  # type: ignore[return-value]
 
 
-def _row(number: int, message: Any, shop_id: object, platform: str) -> Row | Rejected:
+def _row(number: int, message: Any, shop_id: object, platform: str) -> BatchRow | Rejected:
     """A row of the batch, or why it is none: whatever it is, it stops no other."""
     if not isinstance(message, Mapping):
         return Rejected(number, f"a row is an object, not {incoming.named(message)}", "")
@@ -266,4 +266,4 @@ def _row(number: int, message: Any, shop_id: object, platform: str) -> Row | Rej
         )
         values["message_id"] = str(uuid5(NAMESPACE_URL, incoming.clean(told)))
     row = read_object(number, values)
-    return row if isinstance(row, Row) else Rejected(number, row, incoming.clean(str(dict(message)))[:MAX_SHOWN])
+    return row if isinstance(row, BatchRow) else Rejected(number, row, incoming.clean(str(dict(message)))[:MAX_SHOWN])

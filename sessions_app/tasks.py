@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from sessions_app import assignment, sweep
-from sessions_app.actions import backlog, batches, departure, mails, notices, presence, recovery
+from sessions_app import assignment
+from sessions_app.actions import batches, departure, import_queue, mails, notices, presence, silence, sweep
 
 
 @shared_task
@@ -15,7 +15,7 @@ def sweep_due() -> int:
 
 @shared_task
 def move_on_from_silent_agents() -> int:
-    return recovery.move_on_from_silent_agents()
+    return silence.move_on_from_silent_agents()
 
 
 @shared_task
@@ -25,7 +25,7 @@ def finish_departures() -> int:
 
 @shared_task
 def escalate_from_dead_bots() -> int:
-    return recovery.escalate_from_dead_bots()
+    return silence.escalate_from_dead_bots()
 
 
 @shared_task
@@ -56,9 +56,9 @@ def group_messages() -> dict[str, int]:
 @shared_task
 def store_batches() -> int:
     """Wakes this process's workers and returns: a batch may take minutes, and other tasks wait for this one."""
-    return backlog.wake()
+    return import_queue.wake()
 
 
 @shared_task
 def forget_batches() -> int:
-    return backlog.forget()
+    return import_queue.forget()

@@ -23,14 +23,23 @@ from agents_app.models import Agent, ApiClient, PresenceChange, Team, Tenant
 from config import clock
 from config.errors import DomainError
 from messaging_app import stream
-from messaging_app.batch import Row
+from messaging_app.batch import BatchRow
 from messaging_app.models import Conversation, Message, NeedRule, Operation
-from messaging_app.thread import Words
-from sessions_app.actions import batches, desk, intake, lifecycle, people, shop, talk, transfers
+from messaging_app.thread import NewMessage
+from sessions_app.actions import (
+    batches,
+    conversations,
+    inbound,
+    lifecycle,
+    messages,
+    participants,
+    shop_messages,
+    transfers,
+)
+from sessions_app.core.locked_conversation import Outcome
+from sessions_app.core.record.check import Check
 from sessions_app.models import ChatSession, Participant, Transfer
-from sessions_app.record.check import Check
 from sessions_app.states import LIVE, Kind, Owner, Status, TransferStatus
-from sessions_app.turn import Outcome
 
 _number = count(1)
 
@@ -190,28 +199,28 @@ class Chat:
 
     def says(self, content: str = "Hello?", message_id: str = "", **more: Any) -> Outcome:
         """The customer says something."""
-        words = Words(content=content, message_id=message_id, **more)
-        return intake.receive_message(actor=self.cast.channel, conversation_id=self.id, words=words)
+        words = NewMessage(content=content, message_id=message_id, **more)
+        return inbound.receive_message(actor=self.cast.channel, conversation_id=self.id, words=words)
 
     def speaks(
         self, actor: Actor, content: str = "Here you are.", message_id: str = "", epoch: int | None = -1
     ) -> Outcome:
         """A bot (with the present epoch unless named), agent or participant says something."""
-        words = Words(content=content, message_id=message_id)
-        return talk.post_message(
+        words = NewMessage(content=content, message_id=message_id)
+        return messages.post_message(
             actor=actor, conversation_id=self.id, words=words, epoch=self.epoch if epoch == -1 else epoch
         )
 
     def echo(self, content: str = "I am here myself.", message_id: str = "", **more: Any) -> Outcome:
         """A person answers from the shop's own app."""
-        words = Words(content=content, message_id=message_id, **more)
-        return shop.echo_message(actor=self.cast.channel, conversation_id=self.id, words=words)
+        words = NewMessage(content=content, message_id=message_id, **more)
+        return shop_messages.echo_message(actor=self.cast.channel, conversation_id=self.id, words=words)
 
     def brings(self, *rows: tuple[str, float, str], actor: Actor | None = None) -> None:
         """A batch, in one operation: who said it, how many seconds ago, and the words."""
         place = self.row
         batch = (
-            Row(
+            BatchRow(
                 line=number, platform=place.platform, shop_id=place.shop_id, account_id=place.account_id,
                 message_id=f"row-{place.pk}-{place.seq}-{number}", sender_type=sender, content=content,
                 sent_at=clock.now() - timedelta(seconds=age), is_robot=sender == "bot",
@@ -249,7 +258,7 @@ class Chat:
         return transfers.reassign(actor=actor or self.cast.sue, conversation_id=self.id, reason=reason, **more)
 
     def resolve(self, actor: Actor | None = None, **more: Any) -> Outcome:
-        return desk.resolve(actor=actor or self.cast.ann, conversation_id=self.id, **more)
+        return conversations.resolve(actor=actor or self.cast.ann, conversation_id=self.id, **more)
 
     def sweep(self) -> Outcome:
         """What the sweeper does."""
@@ -257,8 +266,10 @@ class Chat:
 
     def guest(self, host: Actor | None = None, name: str = "Gus", **more: Any) -> Actor:
         """Somebody invited by the owner, who has joined by the link."""
-        invited = people.invite_participant(actor=host or self.cast.ann, conversation_id=self.id, name=name, **more)
-        people.join(tenant_id=self.cast.tenant.pk, token=invited.token)
+        invited = participants.invite_participant(
+            actor=host or self.cast.ann, conversation_id=self.id, name=name, **more
+        )
+        participants.join(tenant_id=self.cast.tenant.pk, token=invited.token)
         return self.participant_actor(invited.participant_id)
 
     def participant_actor(self, participant_id: int | None) -> Actor:

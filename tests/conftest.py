@@ -12,7 +12,8 @@ from django.db import connection, connections
 
 from agents_app import loops
 from agents_app.models import Backoff
-from sessions_app import sweep, wake
+from sessions_app.actions import sweep
+from sessions_app.core import wake
 from tests import packages
 from tests.cast import Cast, Chat, Later, broken_invariants, wrong_in_the_record
 from tests.patience import slow_motion
@@ -323,7 +324,7 @@ def chat(cast: Cast) -> Chat:
 @pytest.fixture(scope="session", autouse=True)
 def _codes_that_came() -> Iterator[set[str]]:
     """What any endpoint answered in any test and `sessions_app.api.refusals` does not declare for it."""
-    from agents_app.rest import Endpoints
+    from agents_app.api.endpoints import Endpoints
     from config.openapi import USUAL
     from sessions_app.api.refusals import CODES
 

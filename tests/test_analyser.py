@@ -14,14 +14,14 @@ from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 
 from messaging_app.detection import Analyser, analyser_for, model
-from messaging_app.detection.rules import Need, Row
+from messaging_app.detection.rules import Need, RuleRow
 from messaging_app.models import NeedRule
-from sessions_app.actions import analysis, desk
+from sessions_app.actions import analysis, conversations
 from tests.cast import Cast, Chat, Later
 from tests.standins import Asked, HttpStandIn, http_stand_in
 
-RULE = Row("model", "The analyser", effect="escalate", severity="medium")
-FLAGS = Row("model", "The analyser", effect="flag", severity="medium")
+RULE = RuleRow("model", "The analyser", effect="escalate", severity="medium")
+FLAGS = RuleRow("model", "The analyser", effect="flag", severity="medium")
 ESCALATE = {"need": "escalate", "severity": "high", "reason": "Threatens to go to law."}
 NOTHING = {"need": "nothing", "severity": "low", "reason": ""}
 
@@ -50,7 +50,7 @@ def finds(server: HttpStandIn, said: Any) -> None:
     server.answer(200, completion(said if isinstance(said, str) else json.dumps(said)))
 
 
-def ask(text: str = "I will see you in court!", rule: Row = RULE, tenant_id: int | None = None) -> Need | None:
+def ask(text: str = "I will see you in court!", rule: RuleRow = RULE, tenant_id: int | None = None) -> Need | None:
     return Analyser(rule, tenant_id).customer_said(text, is_vip=False)
 
 
@@ -351,8 +351,8 @@ def test_words_that_a_human_has_seen_since_call_for_nobody(chat: Chat) -> None:
 def test_nor_do_those_that_somebody_has_looked_at(chat: Chat) -> None:
     chat.robot()
     seq = chat.says().seq
-    desk.raise_flag(actor=chat.cast.ann, conversation_id=chat.id, reason="Odd.")
-    desk.acknowledge(actor=chat.cast.ann, conversation_id=chat.id)
+    conversations.raise_flag(actor=chat.cast.ann, conversation_id=chat.id, reason="Odd.")
+    conversations.acknowledge(actor=chat.cast.ann, conversation_id=chat.id)
     assert late(chat, seq) == "a human has seen it since"
 
 

@@ -78,9 +78,9 @@ def writes_of_status(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 MAY_SET_STATUS = {
-    "sessions_app/oplog.py",
-    "sessions_app/record/replay.py",  # of what is replayed, which is no row: the test below
-    "sessions_app/workbench/design/props.py",  # of rows that are drawn and never stored: the test below
+    "sessions_app/core/oplog.py",
+    "sessions_app/core/record/replay.py",  # of what is replayed, which is no row: the test below
+    "sessions_app/workbench/design/fixtures.py",  # of rows that are drawn and never stored: the test below
 }
 
 
@@ -100,7 +100,7 @@ def test_the_design_page_stores_nothing(path: str) -> None:
 
 def test_the_replay_of_the_record_knows_no_row() -> None:
     """It has sessions and transfers of its own; how much a row keeps of a text is no row."""
-    walked = ast.walk(TREES["sessions_app/record/replay.py"])
+    walked = ast.walk(TREES["sessions_app/core/record/replay.py"])
     imported = [node for node in walked if isinstance(node, ast.ImportFrom) and node.module]
     ours = [node for node in imported if str(node.module).partition(".")[0] in {"django", "config", *APPS}]
     assert {node.module for node in ours} == {"sessions_app.states", "config"}
@@ -109,7 +109,7 @@ def test_the_replay_of_the_record_knows_no_row() -> None:
 
 def test_oplog_is_where_it_is_written() -> None:
     """The failing control: the walk above finds what it looks for."""
-    assert len(list(writes_of_status(TREES["sessions_app/oplog.py"]))) >= 4
+    assert len(list(writes_of_status(TREES["sessions_app/core/oplog.py"]))) >= 4
 
 
 @pytest.mark.parametrize(

@@ -16,18 +16,18 @@ from agents_app.models import Tenant
 from config.errors import Malformed
 from messaging_app.detection import detector_for, patterns, scoring
 from messaging_app.detection.defaults import DEFAULT_RULES, install
-from messaging_app.detection.rules import ORDER, SEVERITIES, Need, Row, Rules, validate_phrases
+from messaging_app.detection.rules import ORDER, SEVERITIES, Need, RuleRow, Rules, validate_phrases
 from messaging_app.models import NeedRule
 
 DEFAULTS = Rules(DEFAULT_RULES)
 
 
-def said(text: str, *rows: Row, is_vip: bool = False) -> Need | None:
+def said(text: str, *rows: RuleRow, is_vip: bool = False) -> Need | None:
     return (Rules(rows) if rows else DEFAULTS).customer_said(text, is_vip=is_vip)
 
 
-def keyword(*phrases: str, exceptions: tuple[str, ...] = (), **fields: Any) -> Row:
-    return Row(**{"kind": "keyword", "name": "words", "phrases": phrases, "exceptions": exceptions} | fields)
+def keyword(*phrases: str, exceptions: tuple[str, ...] = (), **fields: Any) -> RuleRow:
+    return RuleRow(**{"kind": "keyword", "name": "words", "phrases": phrases, "exceptions": exceptions} | fields)
 
 
 # --- The default rules, by language ------------------------------------------------------------------------------
@@ -327,8 +327,8 @@ def test_an_exception_counts_for_its_own_rule_only() -> None:
 
 
 # --- The order of the rules --------------------------------------------------------------------------------------
-VIP = Row("vip", "VIP", effect="flag")
-ANGER = Row("sentiment", "anger", ("bad", "awful"), threshold=1, effect="flag", severity="low")
+VIP = RuleRow("vip", "VIP", effect="flag")
+ANGER = RuleRow("sentiment", "anger", ("bad", "awful"), threshold=1, effect="flag", severity="low")
 
 
 def test_vip_comes_before_keyword_before_sentiment() -> None:
@@ -353,7 +353,7 @@ def test_within_a_kind_the_graver_rule_comes_first() -> None:
 
 
 def test_rules_of_an_analyser_and_of_bots_do_not_hear_customers() -> None:
-    rows = Row("model", "analyser", ("human",)), Row("failure", "lost", ("sorry",))
+    rows = RuleRow("model", "analyser", ("human",)), RuleRow("failure", "lost", ("sorry",))
     assert said("sorry, human", *rows) is None
 
 
@@ -367,11 +367,11 @@ def test_anger_needs_as_many_hits_as_its_threshold() -> None:
 
 
 def test_phrases_that_overlap_are_one_hit() -> None:
-    assert said("so bad", Row("sentiment", "anger", ("bad", "/so bad/"), threshold=2)) is None
+    assert said("so bad", RuleRow("sentiment", "anger", ("bad", "/so bad/"), threshold=2)) is None
 
 
 def test_failed_answers_in_a_row_ask_for_a_human_from_the_threshold_on() -> None:
-    rules = Rules([Row("failure", "lost", ("sorry",), threshold=3, severity="high")])
+    rules = Rules([RuleRow("failure", "lost", ("sorry",), threshold=3, severity="high")])
     assert rules.failed(0) is None
     assert rules.failed(2) is None
     assert rules.failed(3) == Need("escalate", "high", "failure", "lost", "3")
@@ -466,7 +466,7 @@ def test_classes_and_boundaries_mean_what_they_mean_to_python_in_every_language(
 
 
 def test_what_stands_around_the_named_part_may_be_shared_or_masked() -> None:
-    alone = Row("sentiment", "words", ("/(?:^| )(?P<match>bad)(?:$| )/",), ("so",), threshold=2)
+    alone = RuleRow("sentiment", "words", ("/(?:^| )(?P<match>bad)(?:$| )/",), ("so",), threshold=2)
     assert said("bad bad", alone)
     assert said("so bad bad", alone)
     assert said("bad", alone) is None

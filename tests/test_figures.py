@@ -31,11 +31,11 @@ ONCE = {
     ("agents_app/models.py", "64"): "a time zone",
     ("agents_app/models.py", "96"): "who calls, by kind and number",
     ("agents_app/models.py", "200"): "the route of a kept answer",
-    ("messaging_app/api.py", "7 * 24 * 3600"): "how long the secret before counts",
+    ("messaging_app/webhooks/api.py", "7 * 24 * 3600"): "how long the secret before counts",
     ("messaging_app/models.py", "96"): "where the unsigned record ends",
     ("messaging_app/models.py", "80"): "a signature",
-    ("sessions_app/api/bodies.py", "200"): "the token of a link",
-    ("sessions_app/api/bodies.py", "2 ** 31 - 1"): "the version of a flow, in 32 bits",
+    ("sessions_app/api/requests.py", "200"): "the token of a link",
+    ("sessions_app/api/requests.py", "2 ** 31 - 1"): "the version of a flow, in 32 bits",
     ("sessions_app/models.py", "24"): "the status of a flow",
     ("sessions_app/models.py", "200"): "the name of a kept file",
     ("sessions_app/workbench/forms.py", "64"): "a place in the list",
@@ -43,14 +43,19 @@ ONCE = {
 }
 """Bounds that stand where they belong, each in one place."""
 TWICE = {
-    ("messaging_app/attachments/models.py", "100"): 2,  # a media type; a place in the store
+    ("messaging_app/models/attachments.py", "100"): 2,  # a media type; a place in the store
     ("sessions_app/models.py", "32"): 2,  # the kind of a session; its outcome
 }
-EXCERPTS = {"config/consistency.py", "sessions_app/record/material.py"}
+EXCERPTS = {"config/consistency.py", "sessions_app/core/record/material.py"}
 """Where the message of somebody else's exception is cut, which no column holds."""
 BYTES = {"messaging_app/attachments/recordings.py"}
 """Where a length is that of a file's header."""
-PLACES_OF_SETTINGS = {"config/settings.py", "config/consistency.py", "agents_app/policies.py", "sessions_app/clocks.py"}
+PLACES_OF_SETTINGS = {
+    "config/settings.py",
+    "config/consistency.py",
+    "agents_app/policies.py",
+    "sessions_app/promises/clocks.py",
+}
 """Where a policy's setting may be named. The record's replay is told the clocks, by name."""
 
 
@@ -110,7 +115,7 @@ def test_what_is_compared_and_cut_is_a_limit_with_a_name() -> None:
 
 def test_a_policys_setting_is_read_by_the_policies_alone() -> None:
     found = _found(settings_of_policies)
-    assert [w for w in found if w[0] not in PLACES_OF_SETTINGS and w[0] != "sessions_app/record/replay.py"] == []
+    assert [w for w in found if w[0] not in PLACES_OF_SETTINGS and w[0] != "sessions_app/core/record/replay.py"] == []
 
 
 def test_pages_and_scripts_read_what_may_be_typed() -> None:

@@ -87,7 +87,7 @@ def test_no_word_is_explained_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sessions_app.nothing", "sessions_app.settle.unsettle", "config.errors.DomainError.no"]
+    "name", ["sessions_app.nothing", "sessions_app.unit.settle.unsettle", "config.errors.DomainError.no"]
 )
 def test_what_is_gone_would_be_told(name: str) -> None:
     assert not is_there(name)

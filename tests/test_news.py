@@ -13,12 +13,12 @@ from django.test.utils import CaptureQueriesContext
 from agents_app.actors import Actor
 from messaging_app.events import MESSAGE_CREATED, NAMES_AGAIN
 from messaging_app.models import Message
-from messaging_app.thread import Words
-from sessions_app import guests
-from sessions_app.actions import talk
-from sessions_app.event_types import EVENT_TYPES
+from messaging_app.thread import NewMessage
+from sessions_app.actions import messages
+from sessions_app.events.catalogue import EVENT_TYPES
 from sessions_app.models import Participant
 from sessions_app.queries import customer_page, thread_news
+from sessions_app.queries import guest as guests
 from tests.cast import Cast, Chat
 
 
@@ -61,7 +61,7 @@ def changed(chat: Chat, was: str, now: str) -> None:
 def test_new_words_are_given_to_whoever_may_read_them(chat: Chat, readers: Readers) -> None:
     after = chat.row.seq
     chat.says("one")
-    talk.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=Words(content="between us"))
+    messages.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=NewMessage(content="between us"))
     chat.speaks(chat.cast.ann, "two")
     assert told(readers.desk(after).items) == [("one", False), ("between us", False), ("two", False)]
     for read in (readers.guest, readers.customer):

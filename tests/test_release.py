@@ -15,7 +15,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from config import build
-from sessions_app import asyncapi
+from sessions_app.events import asyncapi
 from sessions_app.management.commands import api_doc
 from sessions_app.management.commands.serve import Command
 from tests.api.world import Caller

@@ -13,9 +13,9 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from sessions_app import field_rights
 from sessions_app.management.commands import rules_doc
 from sessions_app.management.commands.rules_doc import PAGE, checks_of_invariants
+from sessions_app.rights import field_rights
 
 ROOT: Path = settings.BASE_DIR
 TEXT = PAGE.read_text(encoding="utf-8")

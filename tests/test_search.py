@@ -20,11 +20,13 @@ from hypothesis import strategies as st
 from agents_app.actors import Actor
 from config import clock
 from messaging_app import relay, search, tasks
-from messaging_app.batch import Row
+from messaging_app.batch import BatchRow
 from messaging_app.models import Conversation, ConversationTerms, Message, MessageTerms, SearchCursor, StreamHead
-from messaging_app.thread import Words
-from sessions_app import queries, visible
-from sessions_app.actions import batches, talk
+from messaging_app.thread import NewMessage
+from sessions_app import queries
+from sessions_app.actions import batches
+from sessions_app.actions import messages as talk
+from sessions_app.rights import visible
 from tests.cast import Cast, Chat
 
 # MariaDB's full-text index shows a row once it is committed, even to the transaction that wrote it.
@@ -249,7 +251,7 @@ def test_notes_are_found_by_agents_only(chat: Chat) -> None:
     chat.serve()
     chat.says("My parcel is late.")
     guest = chat.guest()
-    talk.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=Words(content="Parcel: she is right."))
+    talk.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=NewMessage(content="Parcel: she is right."))
     tick()
     assert found(chat.cast.ben, "parcel") == ["My parcel is late.", "Parcel: she is right."]
     for actor in (chat.cast.channel, chat.cast.bargain, chat.customer):
@@ -260,7 +262,7 @@ def test_notes_are_found_by_agents_only(chat: Chat) -> None:
 def test_conversations_are_found_by_what_the_asker_may_read_in_them(chat: Chat) -> None:
     chat.serve()
     chat.says("Where is it?")
-    talk.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=Words(content="A difficult customer."))
+    talk.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=NewMessage(content="A difficult customer."))
     chat.cast.chat("somebody-else").says("Nothing.")
     tick()
 
@@ -299,7 +301,7 @@ def history(cast: Cast, said: int, account: str = "old", word: str = "history") 
     """So many messages of a year ago, as a batch: one operation."""
     start = clock.now() - timedelta(days=365)
     rows = [
-        Row(
+        BatchRow(
             line=n, platform="default", shop_id="shop-1", account_id=account, message_id=f"{account}-{n}",
             sender_type="customer", content=f"{word} {n}", sent_at=start + timedelta(seconds=n),
         )

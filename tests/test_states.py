@@ -9,11 +9,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 
-from sessions_app import oplog, states
+from sessions_app import states
+from sessions_app.core import oplog
 from sessions_app.errors import IllegalTransition
 from sessions_app.models import ChatSession
-from sessions_app.shape import taking
 from sessions_app.states import Derived, Kind, Owner, Priority, Status
+from sessions_app.unit.unit_of_work import locked_conversation
 from tests.cast import Cast, Chat, snapshot
 
 # Written out here once more, so that a slip in the code's table is told: docs/rules.md, States and ranks
@@ -56,8 +57,8 @@ def test_the_table_in_code_is_that_of_the_design() -> None:
 @pytest.mark.parametrize(("before", "after"), PAIRS, ids=lambda status: status.value)
 def test_a_session_goes_along_the_table_and_nowhere_else(chat: Chat, before: Status, after: Status) -> None:
     cast = chat.cast
-    with suppress(Undone), taking(cast.system, chat.id) as turn:
-        session = oplog.open_row(
+    with suppress(Undone), locked_conversation(cast.system, chat.id) as turn:
+        session = oplog.create_session(
             turn,
             kind=Kind.AUTO_BARGAIN,
             task=states.TaskType.NEGOTIATION,
@@ -100,8 +101,8 @@ def test_the_database_refuses_an_unknown_status(chat: Chat, status: str) -> None
 
 @pytest.mark.parametrize("status", [s for s in Status if s not in (Status.ACTIVE, Status.PENDING)])
 def test_a_session_opens_active_or_pending_only(chat: Chat, status: Status) -> None:
-    with pytest.raises(IllegalTransition), taking(chat.cast.system, chat.id) as turn:
-        oplog.open_row(turn, kind=Kind.AUTO_BARGAIN, task=states.TaskType.NEGOTIATION, status=status)
+    with pytest.raises(IllegalTransition), locked_conversation(chat.cast.system, chat.id) as turn:
+        oplog.create_session(turn, kind=Kind.AUTO_BARGAIN, task=states.TaskType.NEGOTIATION, status=status)
     assert not ChatSession.objects.exists()
 
 

@@ -12,8 +12,8 @@ from agents_app.actors import system_actor
 from config.errors import DomainError
 from messaging_app import live, relay, stream
 from messaging_app.models import Conversation, Operation, StreamHead
-from messaging_app.thread import Words
-from sessions_app.actions import desk, flows, lifecycle, people, talk
+from messaging_app.thread import NewMessage
+from sessions_app.actions import conversations, flows, lifecycle, messages, participants
 from sessions_app.states import Kind
 from tests.cast import Cast, Chat, Later, refused
 
@@ -50,10 +50,10 @@ def a_long_story(cast: Cast, later: Later) -> Chat:
     chat.escalate()
     chat.accept(cast.ann)
     cast.seen()
-    people.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.agent("ben").pk)
+    participants.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.agent("ben").pk)
     chat.guest()
-    talk.post_note(actor=cast.ann, conversation_id=chat.id, words=Words(content="Note"))
-    desk.pin(actor=cast.ann, conversation_id=chat.id)
+    messages.post_note(actor=cast.ann, conversation_id=chat.id, words=NewMessage(content="Note"))
+    conversations.pin(actor=cast.ann, conversation_id=chat.id)
     chat.hand_over(to_agent_id=cast.ben.id)
     chat.accept(cast.ben)
     chat.opens(cast.cat, Kind.MANUAL_URGENT)
@@ -154,7 +154,11 @@ CHANGES: dict[str, tuple[Callable[[Chat], Any], Callable[[Chat], Any], list[str]
         lambda c: lifecycle.set_priority(actor=c.cast.bargain, session_id=c.live.pk, priority=2),
         ["session.priority_set"],
     ),
-    "pin": (lambda c: None, lambda c: desk.pin(actor=c.cast.ann, conversation_id=c.id), ["conversation.pinned"]),
+    "pin": (
+        lambda c: None,
+        lambda c: conversations.pin(actor=c.cast.ann, conversation_id=c.id),
+        ["conversation.pinned"],
+    ),
     "nothing due": (lambda c: c.robot(), lambda c: c.sweep(), []),
 }
 
@@ -281,14 +285,14 @@ def test_rows_and_operations_are_written_together_or_not_at_all(chat: Chat, monk
 
 
 @pytest.fixture
-def hints(monkeypatch: pytest.MonkeyPatch) -> list[live.Hint]:
-    heard: list[live.Hint] = []
+def hints(monkeypatch: pytest.MonkeyPatch) -> list[live.ChangeNotification]:
+    heard: list[live.ChangeNotification] = []
     monkeypatch.setattr(live, "announce", heard.extend)
     return heard
 
 
 def test_word_goes_out_after_the_commit_and_once(
-    chat: Chat, hints: list[live.Hint], django_capture_on_commit_callbacks: Any
+    chat: Chat, hints: list[live.ChangeNotification], django_capture_on_commit_callbacks: Any
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         chat.robot()
@@ -299,7 +303,7 @@ def test_word_goes_out_after_the_commit_and_once(
 
 
 def test_no_word_goes_out_of_what_was_refused_or_changed_nothing(
-    chat: Chat, hints: list[live.Hint], django_capture_on_commit_callbacks: Any
+    chat: Chat, hints: list[live.ChangeNotification], django_capture_on_commit_callbacks: Any
 ) -> None:
     chat.serve()
     with django_capture_on_commit_callbacks(execute=True) as callbacks:
@@ -310,7 +314,7 @@ def test_no_word_goes_out_of_what_was_refused_or_changed_nothing(
     assert (hints, callbacks) == ([], [])
 
 
-def test_no_word_goes_out_of_what_is_rolled_back(transactional_db: None, hints: list[live.Hint]) -> None:
+def test_no_word_goes_out_of_what_is_rolled_back(transactional_db: None, hints: list[live.ChangeNotification]) -> None:
     """With real commits."""
     chat = Cast().chat()
     with transaction.atomic():
@@ -334,7 +338,7 @@ def test_a_hint_that_cannot_be_sent_undoes_nothing(transactional_db: None, monke
 
 
 def test_the_timers_of_a_refused_verb_are_announced_all_the_same(
-    chat: Chat, later: Later, hints: list[live.Hint], django_capture_on_commit_callbacks: Any
+    chat: Chat, later: Later, hints: list[live.ChangeNotification], django_capture_on_commit_callbacks: Any
 ) -> None:
     chat.queue()
     asked = chat.asked
@@ -348,7 +352,7 @@ def test_the_timers_of_a_refused_verb_are_announced_all_the_same(
 
 
 def test_many_operations_of_one_conversation_make_one_hint(
-    chat: Chat, hints: list[live.Hint], django_capture_on_commit_callbacks: Any
+    chat: Chat, hints: list[live.ChangeNotification], django_capture_on_commit_callbacks: Any
 ) -> None:
     actor = system_actor(chat.cast.tenant.pk)
     with django_capture_on_commit_callbacks(execute=True), transaction.atomic():

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sessions_app.waiting import expected_wait
+from sessions_app.queries.expected_wait import expected_wait
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from agents_app.actors import Actor
-from messaging_app.attachments.models import Attachment
+from messaging_app.models.attachments import Attachment
 from sessions_app.actions import attachments
 
 

@@ -24,7 +24,7 @@ from config import limits
 from config.uploads import too_large
 from messaging_app.attachments import recordings
 from messaging_app.attachments.errors import FileDamaged, FileEmpty, FileTypeRefused, ImageTooLarge
-from messaging_app.attachments.models import SIDE
+from messaging_app.models.attachments import SIDE
 
 PIECE = limits.PIECE
 PREVIEW_TYPE = "image/webp"

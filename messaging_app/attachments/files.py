@@ -21,7 +21,7 @@ from django.utils.http import content_disposition_header
 from config.errors import StorageFailed
 from config.http import never_in_a_transaction
 from messaging_app.attachments.content import Content
-from messaging_app.attachments.models import Attachment
+from messaging_app.models.attachments import Attachment
 
 log = logging.getLogger(__name__)
 

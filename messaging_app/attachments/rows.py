@@ -17,8 +17,8 @@ from config import clock
 from config.db import TryAgain
 from messaging_app.attachments import files
 from messaging_app.attachments.errors import AttachmentNotFound, AttachmentSent, TooManyFiles
-from messaging_app.attachments.models import Attachment
 from messaging_app.models import Conversation, Message
+from messaging_app.models.attachments import Attachment
 
 LOOP = "forget-attachments"
 MOST = 10

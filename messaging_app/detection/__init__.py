@@ -10,7 +10,7 @@ from threading import Lock
 from django.conf import settings
 
 from messaging_app.detection.model import Analyser
-from messaging_app.detection.rules import Detector, Need, Row, Rules, Version, load, version
+from messaging_app.detection.rules import Detector, Need, RuleRow, Rules, Version, load, version
 
 __all__ = ["Analyser", "Detector", "Need", "analyser_for", "detector_for"]
 
@@ -63,12 +63,12 @@ def _rules(tenant_id: int) -> Rules:
     return held.rules
 
 
-def _compiled_once(rows: tuple[Row, ...]) -> Rules:
+def _compiled_once(rows: tuple[RuleRow, ...]) -> Rules:
     """Two messages that both meet an edit compile it once: the second waits for the first."""
     with _compiling:
         return _compiled(rows)
 
 
 @lru_cache(maxsize=MOST_HELD)  # kept under the rows' own content: tenants with the same rules share them
-def _compiled(rows: tuple[Row, ...]) -> Rules:
+def _compiled(rows: tuple[RuleRow, ...]) -> Rules:
     return Rules(rows)

@@ -10,36 +10,38 @@ from agents_app.models import Tenant
 from messaging_app.detection import phrases_chinese as zh
 from messaging_app.detection import phrases_english as en
 from messaging_app.detection import phrases_other as other
-from messaging_app.detection.rules import Row
+from messaging_app.detection.rules import RuleRow
 from messaging_app.models import NeedRule
 
 Kind, Effect, Severity = NeedRule.Kind, NeedRule.Effect, NeedRule.Severity
 
 
-def _human(language: str, code: str, phrases: tuple[str, ...], exceptions: tuple[str, ...]) -> Row:
+def _human(language: str, code: str, phrases: tuple[str, ...], exceptions: tuple[str, ...]) -> RuleRow:
     name = f"Asks for a human ({language})"
-    return Row(Kind.KEYWORD, name, phrases, exceptions, 1, Effect.ESCALATE, Severity.HIGH, code)
+    return RuleRow(Kind.KEYWORD, name, phrases, exceptions, 1, Effect.ESCALATE, Severity.HIGH, code)
 
 
-def _complaint(language: str, code: str, phrases: tuple[str, ...], exceptions: tuple[str, ...]) -> Row:
-    return Row(Kind.KEYWORD, f"Complaint ({language})", phrases, exceptions, 1, Effect.FLAG, Severity.MEDIUM, code)
+def _complaint(language: str, code: str, phrases: tuple[str, ...], exceptions: tuple[str, ...]) -> RuleRow:
+    return RuleRow(Kind.KEYWORD, f"Complaint ({language})", phrases, exceptions, 1, Effect.FLAG, Severity.MEDIUM, code)
 
 
-def _unhelped(language: str, code: str, phrases: tuple[str, ...], exceptions: tuple[str, ...]) -> Row:
+def _unhelped(language: str, code: str, phrases: tuple[str, ...], exceptions: tuple[str, ...]) -> RuleRow:
     name = f"Says the answers do not help ({language})"
-    return Row(Kind.KEYWORD, name, phrases, exceptions, 1, Effect.FLAG, Severity.LOW, code)
+    return RuleRow(Kind.KEYWORD, name, phrases, exceptions, 1, Effect.FLAG, Severity.LOW, code)
 
 
-def _anger(language: str, code: str, phrases: tuple[str, ...], exceptions: tuple[str, ...]) -> tuple[Row, Row]:
+def _anger(language: str, code: str, phrases: tuple[str, ...], exceptions: tuple[str, ...]) -> tuple[RuleRow, RuleRow]:
     """One angry word is looked at when somebody has time; two in one message are not left to a bot."""
     return (
-        Row(Kind.SENTIMENT, f"Anger ({language})", phrases, exceptions, 1, Effect.FLAG, Severity.MEDIUM, code),
-        Row(Kind.SENTIMENT, f"Strong anger ({language})", phrases, exceptions, 2, Effect.ESCALATE, Severity.HIGH, code),
+        RuleRow(Kind.SENTIMENT, f"Anger ({language})", phrases, exceptions, 1, Effect.FLAG, Severity.MEDIUM, code),
+        RuleRow(
+            Kind.SENTIMENT, f"Strong anger ({language})", phrases, exceptions, 2, Effect.ESCALATE, Severity.HIGH, code
+        ),
     )
 
 
-DEFAULT_RULES: tuple[Row, ...] = (
-    Row(Kind.VIP, "VIP customer writes", effect=Effect.FLAG, severity=Severity.MEDIUM),
+DEFAULT_RULES: tuple[RuleRow, ...] = (
+    RuleRow(Kind.VIP, "VIP customer writes", effect=Effect.FLAG, severity=Severity.MEDIUM),
     _human("English", "en", en.HUMAN, en.HUMAN_EXCEPTIONS),
     _human("Chinese", "zh", zh.HUMAN, zh.HUMAN_EXCEPTIONS),
     _human("Spanish", "es", other.SPANISH_HUMAN, other.SPANISH_EXCEPTIONS),
@@ -51,7 +53,7 @@ DEFAULT_RULES: tuple[Row, ...] = (
     _unhelped("English", "en", en.UNHELPED, en.UNHELPED_EXCEPTIONS),
     _unhelped("Chinese", "zh", zh.UNHELPED, ()),
     # One row for all languages: the count of failed answers has one threshold.
-    Row(
+    RuleRow(
         Kind.FAILURE,
         "The bot cannot help",
         en.FAILURE + zh.FAILURE + other.FAILURE,

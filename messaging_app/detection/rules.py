@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Detector",
     "Need",
-    "Row",
     "RuleLike",
+    "RuleRow",
     "Rules",
     "is_useless",
     "load",
@@ -102,7 +102,7 @@ class RuleLike(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RuleRow:
     """A rule without a database. Hashable, so that the compiled form can be kept under its content."""
 
     kind: str
@@ -301,12 +301,13 @@ def version(tenant_id: int) -> Version:
     return tuple(_in_use(tenant_id).values_list("pk", "changed_at"))
 
 
-def load(tenant_id: int) -> tuple[Row, ...]:
+def load(tenant_id: int) -> tuple[RuleRow, ...]:
     """The tenant's rules in use, as plain rows. One query."""
     fields = ("kind", "name", "phrases", "exceptions", "threshold", "effect", "severity", "language")
     found = _in_use(tenant_id).values_list(*fields)
     return tuple(
-        Row(kind, name, _texts(phrases), _texts(exceptions), *rest) for kind, name, phrases, exceptions, *rest in found
+        RuleRow(kind, name, _texts(phrases), _texts(exceptions), *rest)
+        for kind, name, phrases, exceptions, *rest in found
     )
 
 

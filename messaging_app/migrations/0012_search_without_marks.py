@@ -12,12 +12,12 @@ from django.db import migrations
 
 
 def begin_again(apps: Any, schema_editor: Any) -> None:
-    from messaging_app import canned
+    from messaging_app.agent_tools import canned_replies
 
     replies = apps.get_model("messaging_app", "CannedReply")._default_manager.order_by("pk")
     for reply in replies.iterator(500):
         before = reply.sought
-        canned.remember(reply)
+        canned_replies.remember(reply)
         if reply.sought != before:
             reply.save(update_fields=["sought"])
     apps.get_model("messaging_app", "SearchCursor")._default_manager.update(pos=0)

@@ -16,7 +16,7 @@ from django.db.models import Min, Q
 from django.utils import timezone
 
 import config.db
-from messaging_app import marks
+from messaging_app import record_marks
 
 _triggers = import_module("messaging_app.migrations.0002_stream_triggers")
 TABLE, MARKS = _triggers.TABLE, "messaging_app_recordmark"
@@ -63,11 +63,11 @@ def sign_what_is_there(apps: Any, schema_editor: Any) -> None:
         alone = rows("Operation").filter(tenant_id=tenant_id, conversation=None)
         heads = conversations.order_by("pk").values_list("pk", "seq", "chain").iterator(2000)
         others = alone.order_by("pk").values_list("pk", "chain").iterator(2000)
-        count, fold, of_none = marks.unkeyed(heads, others)
+        count, fold, of_none = record_marks.unkeyed(heads, others)
         mark = rows("RecordMark").model(
             tenant_id=tenant_id, kind="unkeyed", count=count, chain=fold, unkeyed_head=of_none, at=now
         )
-        marks.sign(mark)
+        record_marks.sign(mark)
         mark.save(using=schema_editor.connection.alias)
         _mark_what_is_gone(rows, tenant_id, now)
 
@@ -78,14 +78,14 @@ def _mark_what_is_gone(rows: Any, tenant_id: int, now: Any) -> None:
         made = rows("RecordMark").model(
             tenant_id=tenant_id, kind="forgotten", conversation_id=conversation_id, at=now, **fields
         )
-        marks.sign(made)
+        record_marks.sign(made)
         made.save()
 
     conversations = rows("Conversation").filter(tenant_id=tenant_id, seq__gt=0)
     found = conversations.annotate(first=Min("operations__seq")).filter(Q(first=None) | Q(first__gt=1))
     gone = 0
     for pk, seq, chain, first in list(found.values_list("pk", "seq", "chain", "first")):
-        cut, link = (seq, chain) if first is None else (first - 1, marks.UNKNOWN)
+        cut, link = (seq, chain) if first is None else (first - 1, record_marks.UNKNOWN)
         mark(pk, seq=cut, count=cut, chain=link, unkeyed_head=f"{cut}:{link}")
         gone += cut
     there = rows("Operation").filter(tenant_id=tenant_id, pos__isnull=False).count()

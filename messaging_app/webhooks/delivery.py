@@ -23,11 +23,11 @@ from django.db.models import Exists, F, OuterRef, Q
 from agents_app import loops
 from agents_app.scopes import Scope, scopes_of
 from config import clock, limits
-from config.db import locked, retried
+from config.db import lock_rows, retried
 from messaging_app.events import rendered
 from messaging_app.models import Operation, WebhookDelivery, WebhookEndpoint
 from messaging_app.webhooks.outbox import PING, serving
-from messaging_app.webhooks.post import Answer, Post, signed
+from messaging_app.webhooks.post import Post, ReceiverResponse, signed
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,9 @@ def serve(endpoint_id: int, *, is_stopped: Callable[[], bool] = lambda: False) -
     return attempts
 
 
-def _sent(post: Post, lease: _Lease, is_stopped: Callable[[], bool], tenant_id: int, delivery_id: int) -> Answer | None:
+def _sent(
+    post: Post, lease: _Lease, is_stopped: Callable[[], bool], tenant_id: int, delivery_id: int
+) -> ReceiverResponse | None:
     """Make one attempt and record it; None where there was none to make."""
     if is_stopped() or not lease.renew():
         return None
@@ -161,11 +163,11 @@ def _still_due(delivery_id: int) -> WebhookDelivery | None:
     return rows.select_related("endpoint__owner").first()
 
 
-def _attempt(post: Post, delivery: WebhookDelivery) -> Answer | None:
+def _attempt(post: Post, delivery: WebhookDelivery) -> ReceiverResponse | None:
     """Send the event as it is told now. None when there is nothing to tell of any more."""
     endpoint, now = delivery.endpoint, clock.now()
     if not endpoint.secret:  # an empty key would be a signature that anybody can make
-        return Answer(error="Not sent: the secret cannot be read since SECRET_KEY was replaced; rotate it")
+        return ReceiverResponse(error="Not sent: the secret cannot be read since SECRET_KEY was replaced; rotate it")
     try:
         event = _event(delivery)
         if event is None:
@@ -177,7 +179,7 @@ def _attempt(post: Post, delivery: WebhookDelivery) -> Answer | None:
     except Exception as error:
         # One event that cannot be told does not stop those behind it.
         log.exception("the event %s cannot be told", delivery.event_id)
-        return Answer(error=f"Not sent: {type(error).__name__}")
+        return ReceiverResponse(error=f"Not sent: {type(error).__name__}")
     headers = signed(signing_secrets(endpoint, now), id=delivery.event_id, at=now, body=body)
     return post.send(endpoint.url, headers, body)
 
@@ -202,11 +204,11 @@ def signing_secrets(endpoint: WebhookEndpoint, now: datetime) -> list[str]:
 
 
 @retried
-def _record(sent: WebhookDelivery, answer: Answer) -> None:
+def _record(sent: WebhookDelivery, answer: ReceiverResponse) -> None:
     """Write down an attempt. A success always counts; a failure only puts off what is still pending."""
     with transaction.atomic():
-        endpoint = locked(WebhookEndpoint.objects.filter(pk=sent.endpoint_id)).first()
-        delivery = locked(WebhookDelivery.objects.filter(pk=sent.pk)).first()
+        endpoint = lock_rows(WebhookEndpoint.objects.filter(pk=sent.endpoint_id)).first()
+        delivery = lock_rows(WebhookDelivery.objects.filter(pk=sent.pk)).first()
         if endpoint is None or delivery is None:
             return
         now = clock.now()
@@ -240,7 +242,7 @@ def _end(delivery: WebhookDelivery, why: str) -> None:
     pending.update(status=Status.FAILED, next_attempt_at=None, last_error=why)
 
 
-def _line(answer: Answer, now: datetime) -> dict[str, Any]:
+def _line(answer: ReceiverResponse, now: datetime) -> dict[str, Any]:
     return {
         "at": clock.utc(now),
         "code": answer.code,
@@ -250,7 +252,7 @@ def _line(answer: Answer, now: datetime) -> dict[str, Any]:
     }
 
 
-def _failed(endpoint: WebhookEndpoint, answer: Answer, now: datetime) -> None:
+def _failed(endpoint: WebhookEndpoint, answer: ReceiverResponse, now: datetime) -> None:
     endpoint.failing_since = endpoint.failing_since or now
     if answer.code in {429, 503}:
         endpoint.not_before = _asked_to_wait(answer.retry_after, now) or endpoint.not_before

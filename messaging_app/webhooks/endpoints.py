@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent
 from config import clock, limits
-from config.db import locked, retried
+from config.db import lock_rows, retried
 from config.errors import Conflict, Forbidden, Malformed, NotFound
 from messaging_app.models import Operation, StreamHead, WebhookDelivery, WebhookEndpoint
 from messaging_app.webhooks import guard
@@ -64,7 +64,7 @@ def deliveries_of(actor: Actor) -> QuerySet[WebhookDelivery]:
 
 def _held(actor: Actor, endpoint_id: int) -> WebhookEndpoint:
     """The webhook, locked. Raises `NotFound` for what is not the actor's to manage."""
-    endpoint = locked(endpoints_of(actor).filter(pk=endpoint_id)).first()
+    endpoint = lock_rows(endpoints_of(actor).filter(pk=endpoint_id)).first()
     if endpoint is None:
         raise NotFound
     return endpoint
@@ -193,7 +193,7 @@ def replay(*, actor: Actor, delivery_id: int) -> WebhookDelivery:
     with transaction.atomic():
         found = deliveries_of(actor).filter(pk=delivery_id).values_list("endpoint_id", flat=True).first()
         endpoint, now = _held(actor, found or 0), clock.now()
-        delivery = locked(WebhookDelivery.objects.filter(pk=delivery_id, endpoint=endpoint)).first()
+        delivery = lock_rows(WebhookDelivery.objects.filter(pk=delivery_id, endpoint=endpoint)).first()
         if delivery is None:
             raise NotFound
         for column, value in again(now).items():

@@ -10,7 +10,7 @@ from django.db.models import F, Q, QuerySet
 
 from agents_app import loops
 from config import clock
-from config.db import locked, retried
+from config.db import lock_rows, retried
 from messaging_app import stream
 from messaging_app.models import WebhookDelivery, WebhookEndpoint
 
@@ -59,7 +59,7 @@ def _follow(tenant_id: int, endpoint_id: int) -> int:
 def _dispatch(endpoint_id: int) -> int:
     """One batch of one endpoint, under its lock: rows and cursor together or not at all."""
     with transaction.atomic():
-        endpoint = locked(WebhookEndpoint.objects.filter(pk=endpoint_id, is_enabled=True, deleted_at=None)).first()
+        endpoint = lock_rows(WebhookEndpoint.objects.filter(pk=endpoint_id, is_enabled=True, deleted_at=None)).first()
         operations = stream.replay(endpoint.tenant_id, after=endpoint.pos, limit=BATCH) if endpoint else []
         if endpoint is None or not operations:
             return 0

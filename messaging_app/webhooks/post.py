@@ -37,7 +37,7 @@ _HEADERS = {"Content-Type": "application/json", "User-Agent": "Tandem-Webhooks/1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ReceiverResponse:
     """How an attempt went. `code` is None when there was no answer; `error` says why it is no success."""
 
     code: int | None = None
@@ -83,7 +83,7 @@ class Post:
     ) -> None:
         self._pool.close()
 
-    def send(self, address: str, headers: dict[str, str], body: bytes) -> Answer:
+    def send(self, address: str, headers: dict[str, str], body: bytes) -> ReceiverResponse:
         """Never raises: whatever goes wrong is the answer."""
         start = monotonic()
         code, text, retry_after, error = None, "", "", ""
@@ -105,7 +105,7 @@ class Post:
         if code is not None:
             error = _verdict(code, error)
         took = round((monotonic() - start) * 1000)
-        return Answer(code=code, error=error, text=text, retry_after=retry_after, milliseconds=took)
+        return ReceiverResponse(code=code, error=error, text=text, retry_after=retry_after, milliseconds=took)
 
 
 def _verdict(code: int, cut: str) -> str:

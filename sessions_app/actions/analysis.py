@@ -21,12 +21,12 @@ from config.threads import Threads
 from messaging_app.detection import Need, analyser_for
 from messaging_app.detection.rules import ESCALATE
 from messaging_app.models import Controller, Message, Operation
-from sessions_app import oplog
-from sessions_app.actions.talk import act_on
-from sessions_app.settle import controller_of
-from sessions_app.shape import taking, verb
+from sessions_app.actions.messages import act_on
+from sessions_app.core import oplog
+from sessions_app.core.locked_conversation import LockedConversation, Outcome
 from sessions_app.states import Owner
-from sessions_app.turn import Outcome, Turn
+from sessions_app.unit.settle import controller_of
+from sessions_app.unit.unit_of_work import locked_conversation, verb
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +36,10 @@ STILL_COUNTS = timedelta(minutes=1)
 _threads = Threads("analyser", threads=4, room=40)
 
 
-def ask_later(turn: Turn, message: Message) -> None:
+def ask_later(locked: LockedConversation, message: Message) -> None:
     """Have a customer's message examined once it is committed, if the installation has an analyser."""
     if settings.ANALYSER_URL and message.content.strip():
-        conversation = turn.conversation
+        conversation = locked.conversation
         work = partial(examine, conversation.tenant_id, conversation.pk, message.seq, message.content)
         transaction.on_commit(partial(_hand_over, (conversation.pk, message.seq), work), robust=True)
 
@@ -67,26 +67,26 @@ def act_on_analysis(*, actor: Actor, conversation_id: int, seq: int, need: Need)
 
     Nothing, where the words are no news any more; the answer's `passed_over` says why.
     """
-    with taking(actor, conversation_id) as turn:
-        passed_over = _passed_over(turn, seq, need)
+    with locked_conversation(actor, conversation_id) as locked:
+        passed_over = _passed_over(locked, seq, need)
         if not passed_over:
-            act_on(turn, need.as_dict())
-    return turn.outcome(turn.live, detail={"passed_over": passed_over} if passed_over else {})
+            act_on(locked, need.as_dict())
+    return locked.outcome(locked.live, detail={"passed_over": passed_over} if passed_over else {})
 
 
-def _passed_over(turn: Turn, seq: int, need: Need) -> str:
+def _passed_over(locked: LockedConversation, seq: int, need: Need) -> str:
     """Why these words call for nobody any more; empty when they still do."""
-    if controller_of(turn) in (Controller.HUMAN, Controller.QUEUE):
+    if controller_of(locked) in (Controller.HUMAN, Controller.QUEUE):
         return "a human has it, or will"
-    since = Operation.objects.filter(conversation=turn.conversation, seq__gt=seq)
+    since = Operation.objects.filter(conversation=locked.conversation, seq__gt=seq)
     served = Q(data__owner_kind=Owner.AGENT.value) | Q(data__owner_kind=Owner.SHOP.value)
     by_itself = Q(data__reason__in=(oplog.TAKEN_UP, oplog.ANSWERED))
     if since.filter(served | (Q(type="attention.cleared") & ~by_itself)).exists():
         return "a human has seen it since"
-    said = Operation.objects.get(conversation=turn.conversation, seq=seq)
+    said = Operation.objects.get(conversation=locked.conversation, seq=seq)
     went_on = since.filter(type="message.created", data__sender_type=Message.Sender.CUSTOMER.value)
-    if turn.now - said.at > STILL_COUNTS and went_on.exists():
+    if locked.now - said.at > STILL_COUNTS and went_on.exists():
         return "the customer has gone on since"
-    if turn.conversation.needs_human and need.effect != ESCALATE:
+    if locked.conversation.needs_human and need.effect != ESCALATE:
         return "it is flagged already"
     return ""

@@ -19,11 +19,11 @@ from messaging_app import incoming
 from messaging_app.attachments import content, files, names, rows
 from messaging_app.attachments.content import Content
 from messaging_app.attachments.errors import AttachmentNotFound, TooManyUnsent, UploadIdTaken
-from messaging_app.attachments.models import Attachment
-from sessions_app import access
-from sessions_app.field_rights import by_role
-from sessions_app.shape import taking, verb
-from sessions_app.turn import Turn
+from messaging_app.models.attachments import Attachment
+from sessions_app.core.locked_conversation import LockedConversation
+from sessions_app.rights import access
+from sessions_app.rights.field_rights import by_role
+from sessions_app.unit.unit_of_work import locked_conversation, verb
 
 
 @by_role
@@ -68,8 +68,8 @@ def admit_upload(
 
     Raises `NotFound`, `NotServing`, `Forbidden`, `TooManyFiles`, `TooManyUnsent`, `UploadIdTaken`.
     """
-    with taking(actor, conversation_id) as turn:
-        return _known(turn, sha256, size, client_id)
+    with locked_conversation(actor, conversation_id) as locked:
+        return _known(locked, sha256, size, client_id)
 
 
 @verb
@@ -85,13 +85,13 @@ def enter_upload(
     client_id: str = "",
 ) -> Attachment:
     """Enter what lies in the store under `key`; asked again whether it may. Returns an earlier one for a repeat."""
-    with taking(actor, conversation_id) as turn:
-        known = _known(turn, sha256, size, client_id)
+    with locked_conversation(actor, conversation_id) as locked:
+        known = _known(locked, sha256, size, client_id)
         if known is not None:
             return known
         row = Attachment(
             tenant_id=actor.tenant_id,
-            conversation=turn.conversation,
+            conversation=locked.conversation,
             name=names.safe(name, found.media_type),
             media_type=found.media_type,
             size=size,
@@ -104,7 +104,7 @@ def enter_upload(
             uploader_id=actor.pk,
             uploader_name=actor.name[: limits.MAX_NAME],
             client_id=client_id or uuid4().hex,
-            created_at=turn.now,
+            created_at=locked.now,
         )
         try:
             row.save(force_insert=True)
@@ -113,17 +113,17 @@ def enter_upload(
     return row
 
 
-def _known(turn: Turn, sha256: str, size: int, client_id: str) -> Attachment | None:
+def _known(locked: LockedConversation, sha256: str, size: int, client_id: str) -> Attachment | None:
     """Under the lock: may the actor, is there room, and was this uploaded before?"""
-    access.may_attach(turn)
-    own = rows.by(turn.actor).filter(conversation=turn.conversation)
+    access.may_attach(locked)
+    own = rows.by(locked.actor).filter(conversation=locked.conversation)
     known = own.filter(client_id=client_id).first() if client_id else None
     if known is not None and known.sha256 != sha256:
         raise UploadIdTaken
     if known is None and own.filter(message=None).count() >= rows.MOST_UNSENT:
         raise TooManyUnsent(f"Send or remove some of your {rows.MOST_UNSENT} files first.", most=rows.MOST_UNSENT)
     if known is None:
-        rows.check_room(turn.conversation, size)
+        rows.check_room(locked.conversation, size)
     return known
 
 
@@ -133,5 +133,5 @@ def discard(*, actor: Actor, attachment_id: int) -> None:
     mine = rows.by(actor).filter(pk=attachment_id).first()
     if mine is None:
         raise AttachmentNotFound
-    with taking(actor, mine.conversation_id):
+    with locked_conversation(actor, mine.conversation_id):
         rows.discard(mine)

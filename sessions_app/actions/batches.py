@@ -20,17 +20,17 @@ from django.conf import settings
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, connection, transaction
 from django.db.models import Max, Q
 
-from agents_app import loops, policies
+from agents_app import loops, row_policies
 from agents_app.actors import Actor, ActorKind, system_actor
 from agents_app.models import Tenant
 from agents_app.policies import Policies
 from config import clock, limits
-from config.db import TryAgain, locked, retried
+from config.db import TryAgain, lock_rows, retried
 from config.errors import Busy, DomainError
 from messaging_app import stream
 from messaging_app.batch import (
+    BatchRow,
     Rejected,
-    Row,
     Span,
     Stretch,
     by_conversation,
@@ -43,14 +43,15 @@ from messaging_app.batch import (
 from messaging_app.detection import Detector, detector_for
 from messaging_app.incoming import EARLIEST, not_later
 from messaging_app.models import Controller, Conversation, Message, Operation
-from sessions_app import access, oplog
-from sessions_app.actions.talk import act_on, speaks
+from sessions_app.actions.messages import act_on, speaks
+from sessions_app.core import oplog
+from sessions_app.core.locked_conversation import LockedConversation
 from sessions_app.errors import Forbidden, StaleEpoch
 from sessions_app.models import ChatSession
-from sessions_app.settle import controller_of, desk_order, settle
-from sessions_app.shape import taking
+from sessions_app.rights import access
 from sessions_app.states import LIVE, OPEN, TERMINAL, Kind, Origin, Owner, Status
-from sessions_app.turn import Turn
+from sessions_app.unit.settle import controller_of, desk_order, settle
+from sessions_app.unit.unit_of_work import locked_conversation
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class Report:
 
 
 def ingest_batch(
-    *, actor: Actor, rows: Iterable[Row | Rejected | None], size: int | None = None, since: int | None = None
+    *, actor: Actor, rows: Iterable[BatchRow | Rejected | None], size: int | None = None, since: int | None = None
 ) -> Report:
     """Store rows in transactions of `size` (BATCH_SIZE by default) and return one report; see `ingest`."""
     total = Report()
@@ -111,7 +112,7 @@ def ingest_batch(
 
 
 def ingest(
-    *, actor: Actor, rows: Iterable[Row | Rejected | None], size: int | None = None, since: int | None = None
+    *, actor: Actor, rows: Iterable[BatchRow | Rejected | None], size: int | None = None, since: int | None = None
 ) -> Iterator[Report]:
     """Store rows, `size` in a transaction, and report after each. What was reported is committed: stop whenever you like.
 
@@ -123,7 +124,7 @@ def ingest(
     whether somebody needs a human depends on what was said after it, and not on where a transaction ended.
     """
     access.may_bring(actor)
-    since, held = newest_session() if since is None else since, dict[int, list[Row]]()
+    since, held = newest_session() if since is None else since, dict[int, list[BatchRow]]()
     for part in batched(rows, size or settings.TANDEM["BATCH_SIZE"]):
         report = Report(since=since, lines=sum(row is not None for row in part))
         report.refuse(row for row in part if isinstance(row, Rejected))
@@ -140,11 +141,11 @@ def ingest(
         yield report
 
 
-def _allowed(actor: Actor, part: Iterable[Row | Rejected | None], report: Report) -> list[Row]:
+def _allowed(actor: Actor, part: Iterable[BatchRow | Rejected | None], report: Report) -> list[BatchRow]:
     """The rows that this actor may bring; the others are reported. What a bot says is said as that bot."""
     good = []
     for row in part:
-        if not isinstance(row, Row):
+        if not isinstance(row, BatchRow):
             continue
         try:
             access.may_bring(actor, row.sender_type)
@@ -160,10 +161,10 @@ def _allowed(actor: Actor, part: Iterable[Row | Rejected | None], report: Report
 def fresh_since(actor: Actor) -> datetime:
     """What was said later is said now; whatever is older is history."""
     tenant = Tenant.objects.only("policies").get(pk=actor.tenant_id)
-    return clock.now() - policies.of(tenant).history_gap
+    return clock.now() - row_policies.of(tenant).history_gap
 
 
-def must_be_allowed(actor: Actor, row: Row, fresh_since: datetime) -> None:
+def must_be_allowed(actor: Actor, row: BatchRow, fresh_since: datetime) -> None:
     """Before a batch is taken: whether a program may bring this row, as things stand. Raises `Forbidden`."""
     access.may_bring(actor, row.sender_type)
     if actor.kind != ActorKind.BOT or row.sender_type != Message.Sender.BOT or row.sent_at <= fresh_since:
@@ -199,7 +200,7 @@ _PASSING = (Busy, TryAgain, OperationalError, InterfaceError, InternalError)
 """The database is busy or away: the batch is tried again as a whole, and no row is to blame."""
 
 
-def _store_history_of(actor: Actor, rows: list[Row], report: Report) -> dict[int, list[Row]]:
+def _store_history_of(actor: Actor, rows: list[BatchRow], report: Report) -> dict[int, list[BatchRow]]:
     """Store what is history; returns the rows of conversations that are alive."""
     kept, report.duplicate, taken = distinct(rows)
     report.rejections += taken
@@ -214,7 +215,7 @@ def _store_history_of(actor: Actor, rows: list[Row], report: Report) -> dict[int
     return later
 
 
-def _store_living_of(actor: Actor, held: dict[int, list[Row]], report: Report) -> None:
+def _store_living_of(actor: Actor, held: dict[int, list[BatchRow]], report: Report) -> None:
     for conversation_id, rows in held.items():
         said, repeats, taken = distinct(rows)
         report.duplicate += repeats
@@ -223,8 +224,8 @@ def _store_living_of(actor: Actor, held: dict[int, list[Row]], report: Report) -
             report.include(_once_more(_store_living_rows, actor, conversation_id, said, report.since))
 
 
-def _each_by_itself(actor: Actor, rows: list[Row], report: Report) -> dict[int, list[Row]]:
-    later: dict[int, list[Row]] = {}
+def _each_by_itself(actor: Actor, rows: list[BatchRow], report: Report) -> dict[int, list[BatchRow]]:
+    later: dict[int, list[BatchRow]] = {}
     for key, said in by_conversation(rows).items():
         with _reporting(report, said, key):
             part, more = _once_more(_store_history_rows, actor, said, report.since)
@@ -234,7 +235,7 @@ def _each_by_itself(actor: Actor, rows: list[Row], report: Report) -> dict[int, 
 
 
 @contextmanager
-def _reporting(report: Report, said: list[Row], conversation: object) -> Iterator[None]:
+def _reporting(report: Report, said: list[BatchRow], conversation: object) -> Iterator[None]:
     """What goes wrong in one conversation is told with the lines of its rows, and stops no other."""
     try:
         yield
@@ -256,7 +257,7 @@ def _once_more[**P, R](store: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
 
 
 @retried
-def _store_history_rows(actor: Actor, rows: list[Row], since: int) -> tuple[Report, dict[int, list[Row]]]:
+def _store_history_rows(actor: Actor, rows: list[BatchRow], since: int) -> tuple[Report, dict[int, list[BatchRow]]]:
     report = Report(since=since)
     with transaction.atomic():
         later = _history(actor, rows, report)
@@ -264,25 +265,27 @@ def _store_history_rows(actor: Actor, rows: list[Row], since: int) -> tuple[Repo
 
 
 @retried
-def _store_living_rows(actor: Actor, conversation_id: int, rows: list[Row], since: int) -> Report:
+def _store_living_rows(actor: Actor, conversation_id: int, rows: list[BatchRow], since: int) -> Report:
     """Store one living conversation's rows under its lock, and judge whether somebody needs a human."""
     report = Report(since=since)
     detector = detector_for(actor.tenant_id)
-    with taking(actor, conversation_id, known_only=False) as turn:  # a bot brings its history wherever it was said
-        new = _on_time(_unknown(actor.tenant_id, rows, report), turn.now)
-        new = _in_turn(turn, new, report)
+    with locked_conversation(
+        actor, conversation_id, known_only=False
+    ) as locked:  # a bot brings its history wherever it was said
+        new = _on_time(_unknown(actor.tenant_id, rows, report), locked.now)
+        new = _in_turn(locked, new, report)
         if new:
-            _store_living(turn, new, report, detector)
+            _store_living(locked, new, report, detector)
     return report
 
 
-def _in_turn(turn: Turn, rows: list[Row], report: Report) -> list[Row]:
+def _in_turn(locked: LockedConversation, rows: list[BatchRow], report: Report) -> list[BatchRow]:
     """A bot's answers of now are under the rules of a bot that speaks now: its turn, and the epoch it was given."""
-    if turn.actor.kind != ActorKind.BOT:
+    if locked.actor.kind != ActorKind.BOT:
         return rows
-    fresh_since, good = turn.now - turn.policies.history_gap, []
+    fresh_since, good = locked.now - locked.policies.history_gap, []
     for row in rows:
-        if row.sender_type != Message.Sender.BOT or row.sent_at <= fresh_since or speaks(turn, row.epoch):
+        if row.sender_type != Message.Sender.BOT or row.sent_at <= fresh_since or speaks(locked, row.epoch):
             good.append(row)
         else:
             told = "stale_epoch: it is not this bot's turn, or not in this epoch; an answer of now needs both"
@@ -290,14 +293,14 @@ def _in_turn(turn: Turn, rows: list[Row], report: Report) -> list[Row]:
     return good
 
 
-def _on_time(rows: list[Row], now: datetime) -> list[Row]:
+def _on_time(rows: list[BatchRow], now: datetime) -> list[BatchRow]:
     """The rows in the order they were said, none of them later than now."""
     for row in rows:
         row.sent_at = not_later(row.sent_at, now)
     return sorted(rows, key=lambda row: row.sent_at)
 
 
-def _history(actor: Actor, rows: list[Row], report: Report) -> dict[int, list[Row]]:
+def _history(actor: Actor, rows: list[BatchRow], report: Report) -> dict[int, list[BatchRow]]:
     """Store what is history in bulk; returns the rows of conversations that are alive, to be stored one by one."""
     now = clock.now()
     rows = _unknown(actor.tenant_id, _on_time(rows, now), report)  # what is known makes no conversation
@@ -309,9 +312,9 @@ def _history(actor: Actor, rows: list[Row], report: Report) -> dict[int, list[Ro
             "conversation_id", flat=True
         )
     )
-    own = next((policies.on(conversation) for conversation in conversations.values()), Policies())
-    later: dict[int, list[Row]] = {}
-    work: list[tuple[Conversation, list[Row]]] = []
+    own = next((row_policies.on(conversation) for conversation in conversations.values()), Policies())
+    later: dict[int, list[BatchRow]] = {}
+    work: list[tuple[Conversation, list[BatchRow]]] = []
     for key, new in unknown.items():
         conversation = conversations[key]
         if conversation.pk in alive or conversation.unanswered_since or new[-1].sent_at + own.history_gap > now:
@@ -346,11 +349,11 @@ def _lock_conversations(
         made = (Conversation(tenant_id=tenant_id, platform=p, shop_id=s, account_id=a) for p, s, a in missing)
         Conversation.objects.bulk_create(made, ignore_conflicts=True, batch_size=1000)
         known = found()
-    held = locked(policies.beside(Conversation.objects.filter(pk__in=known.values())))
+    held = lock_rows(row_policies.beside(Conversation.objects.filter(pk__in=known.values())))
     return {(c.platform, c.shop_id, c.account_id): c for c in held}
 
 
-def _unknown(tenant_id: int, rows: list[Row], report: Report) -> list[Row]:
+def _unknown(tenant_id: int, rows: list[BatchRow], report: Report) -> list[BatchRow]:
     """The rows that are not stored yet. A repeat is counted; where an id names something else, that is told too."""
     stored = Message.objects.filter(tenant_id=tenant_id)
     known: dict[tuple[str, str], tuple[tuple[str, str, str], str, str]] = {}
@@ -406,17 +409,17 @@ def _span(session: ChatSession) -> Span:
 class _Plan:
     """What one conversation's rows do to its sessions."""
 
-    created: list[tuple[ChatSession, list[Row]]] = field(default_factory=list)
-    extended: list[tuple[ChatSession, list[Row]]] = field(default_factory=list)
+    created: list[tuple[ChatSession, list[BatchRow]]] = field(default_factory=list)
+    extended: list[tuple[ChatSession, list[BatchRow]]] = field(default_factory=list)
     joined: list[tuple[ChatSession, ChatSession]] = field(default_factory=list)  # what went into what
-    fixed: list[tuple[ChatSession, list[Row]]] = field(default_factory=list)
+    fixed: list[tuple[ChatSession, list[BatchRow]]] = field(default_factory=list)
 
     def add_to(self, report: Report) -> None:
         report.sessions_created += len(self.created) - sum(gone.pk > report.since for gone, _ in self.joined)
         report.sessions_extended += len(self.extended)
         report.sessions_joined += sum(gone.pk <= report.since for gone, _ in self.joined)
 
-    def rows(self) -> list[tuple[ChatSession, Row]]:
+    def rows(self) -> list[tuple[ChatSession, BatchRow]]:
         """In the order of their times, in which they are stored: one operation records them all, and whoever sees the last
         n messages sees the last n rows of it.
         """
@@ -427,7 +430,7 @@ class _Plan:
 def _plan(
     conversation: Conversation,
     near: list[ChatSession],
-    rows: list[Row],
+    rows: list[BatchRow],
     own: Policies,
     *,
     alive_since: datetime | None,
@@ -447,7 +450,7 @@ def _plan(
             plan.extended.append((session, stretch.rows))
         else:
             status = Status.ACTIVE if is_alive else Status.COMPLETED
-            session = oplog.grouped_row(
+            session = oplog.create_grouped_session(
                 conversation,
                 status=status,
                 is_robot=False,
@@ -498,7 +501,7 @@ def _figures(session: ChatSession, stretch: Stretch, joined: list[ChatSession], 
 
 
 def _store_history(
-    actor: Actor, work: list[tuple[Conversation, list[Row]]], own: Policies, now: datetime, report: Report
+    actor: Actor, work: list[tuple[Conversation, list[BatchRow]]], own: Policies, now: datetime, report: Report
 ) -> None:
     first = min(rows[0].sent_at for _, rows in work)
     last = max(rows[-1].sent_at for _, rows in work)
@@ -556,7 +559,7 @@ def _conflict_target() -> list[str] | None:
     return ["id"] if connection.features.supports_update_conflicts_with_target else None
 
 
-def _message(conversation: Conversation, row: Row, session_id: int | None, seq: int) -> Message:
+def _message(conversation: Conversation, row: BatchRow, session_id: int | None, seq: int) -> Message:
     return Message(
         tenant_id=conversation.tenant_id,
         conversation_id=conversation.pk,
@@ -603,7 +606,7 @@ def _record(conversation: Conversation, actor: Actor, plan: _Plan, now: datetime
     return operation
 
 
-def _remember(conversation: Conversation, rows: list[Row]) -> None:
+def _remember(conversation: Conversation, rows: list[BatchRow]) -> None:
     """The list shows the latest words, whichever batch brought them. What was stored before has been shown already."""
     newest = next((row for row in reversed(rows) if row.pk is None), None)
     if newest is None:
@@ -623,22 +626,24 @@ def _join(pairs: list[tuple[ChatSession, ChatSession]]) -> None:
         gone.delete()
 
 
-def _store_living(turn: Turn, rows: list[Row], report: Report, detector: Detector | None = None) -> None:
+def _store_living(
+    locked: LockedConversation, rows: list[BatchRow], report: Report, detector: Detector | None = None
+) -> None:
     """Put rows of one conversation into sessions, under its lock. What is alive is known whole: `turn.sessions`.
 
     Without a detector nothing is judged.
     """
-    conversation, gap = turn.conversation, turn.policies.history_gap
+    conversation, gap = locked.conversation, locked.policies.history_gap
     near = _sessions_near([conversation.pk], rows[0].sent_at, rows[-1].sent_at, gap).get(conversation.pk, [])
-    held = {s.pk: s for s in turn.sessions}
+    held = {s.pk: s for s in locked.sessions}
     near = [held.get(s.pk, s) for s in near]
     # A plan must be what `one_live_session` can hold: nothing new is alive beside what is open.
-    plan = _plan(conversation, near, rows, turn.policies, alive_since=None if turn.sessions else turn.now - gap)
+    plan = _plan(conversation, near, rows, locked.policies, alive_since=None if locked.sessions else locked.now - gap)
     for session, _ in plan.created:
         session.save(force_insert=True)
         if session.status in OPEN:
-            turn.sessions.append(session)
-    operation = turn.record("messages.grouped", **_told(plan))
+            locked.sessions.append(session)
+    operation = locked.record("messages.grouped", **_told(plan))
     stored = [(session, row) for session, row in plan.rows() if row.pk is None]
     Message.objects.bulk_create(
         [_message(conversation, row, s.pk, operation.seq) for s, row in stored], batch_size=5000
@@ -652,21 +657,21 @@ def _store_living(turn: Turn, rows: list[Row], report: Report, detector: Detecto
         session.save(update_fields=_SESSION_FIGURES)
     _remember(conversation, rows)
     report.accepted += len(stored)
-    report.transfers_raised += _judge(turn, rows, turn.now - gap, detector)
+    report.transfers_raised += _judge(locked, rows, locked.now - gap, detector)
 
 
-def _judge(turn: Turn, rows: list[Row], fresh_since: datetime, detector: Detector | None) -> int:
+def _judge(locked: LockedConversation, rows: list[BatchRow], fresh_since: datetime, detector: Detector | None) -> int:
     """Examine what customers said just now; never history. Returns the transfers raised (0 or 1)."""
-    asked_before = len(turn.transfers)
+    asked_before = len(locked.transfers)
     for row in rows:
         if detector is None or row.sender_type != "customer" or row.sent_at <= fresh_since or row.pk is not None:
             continue
-        if controller_of(turn) in (Controller.HUMAN, Controller.QUEUE):
+        if controller_of(locked) in (Controller.HUMAN, Controller.QUEUE):
             break
-        if need := detector.customer_said(row.content, is_vip=turn.conversation.is_vip):
-            act_on(turn, need.as_dict())
-    settle(turn)
-    return max(0, len(turn.transfers) - asked_before)
+        if need := detector.customer_said(row.content, is_vip=locked.conversation.is_vip):
+            act_on(locked, need.as_dict())
+    settle(locked)
+    return max(0, len(locked.transfers) - asked_before)
 
 
 def group_unsessioned(*, limit: int = 1000) -> Report:
@@ -677,7 +682,7 @@ def group_unsessioned(*, limit: int = 1000) -> Report:
     """
     report = Report()
     tenants = Tenant.objects.values_list("pk", "policies")
-    due = policies.overdue("sent_at", clock.now(), lambda own: own.group_after, tenants)
+    due = row_policies.overdue("sent_at", clock.now(), lambda own: own.group_after, tenants)
     lost = Message.objects.filter(due, session_id__isnull=True, is_note=False)
     tried = lost.filter(loops.not_put_off(GROUPING, "conversation_id"))
     found = tried.values_list("tenant_id", "conversation_id").distinct()[:limit]
@@ -689,11 +694,11 @@ def group_unsessioned(*, limit: int = 1000) -> Report:
 @retried
 def _group_conversation(tenant_id: int, conversation_id: int) -> Report:
     report = Report(since=newest_session())
-    with taking(system_actor(tenant_id), conversation_id) as turn:
+    with locked_conversation(system_actor(tenant_id), conversation_id) as locked:
         lost = Message.objects.filter(conversation_id=conversation_id, session_id__isnull=True, is_note=False)
         messages = list(lost.order_by("sent_at", "pk"))
-        if messages and _arrived(messages) <= turn.now - turn.policies.group_after:
-            _store_living(turn, [_row_of(message, turn.now) for message in messages], report)
+        if messages and _arrived(messages) <= locked.now - locked.policies.group_after:
+            _store_living(locked, [_row_of(message, locked.now) for message in messages], report)
     return report
 
 
@@ -704,14 +709,14 @@ def _arrived(messages: list[Message]) -> datetime:
     return told.first() or EARLIEST
 
 
-def group_late(turn: Turn, message: Message) -> None:
+def group_late(locked: LockedConversation, message: Message) -> None:
     """Put what reached a live door as history into its place among the sessions: like a row, and judged never."""
-    _store_living(turn, [_row_of(message, turn.now)], Report(since=newest_session()))
+    _store_living(locked, [_row_of(message, locked.now)], Report(since=newest_session()))
 
 
-def _row_of(message: Message, now: datetime) -> Row:
+def _row_of(message: Message, now: datetime) -> BatchRow:
     """Its time is bounded here too: older versions stored what senders claimed."""
-    return Row(
+    return BatchRow(
         line=0,
         platform=message.platform,
         shop_id="",

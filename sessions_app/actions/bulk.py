@@ -13,13 +13,13 @@ from django.db.models import Q
 
 from agents_app.actors import Actor, ActorKind
 from config.errors import DomainError, InternalError
-from sessions_app import access, visible
-from sessions_app.actions import desk, labels, transfers
+from sessions_app.actions import conversations, labels, transfers
+from sessions_app.core.locked_conversation import Outcome
 from sessions_app.errors import Malformed, NotQueued
-from sessions_app.field_rights import by_role
 from sessions_app.models import Transfer
+from sessions_app.rights import access, visible
+from sessions_app.rights.field_rights import by_role
 from sessions_app.states import LIVE, TransferKind, TransferStatus
-from sessions_app.turn import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -116,16 +116,16 @@ _VERBS: dict[BulkAction, Callable[..., Outcome]] = {
     BulkAction.ACCEPT: _accept,
     BulkAction.TAKE_OVER: transfers.take_over,
     BulkAction.RELEASE: transfers.release_to_bot,
-    BulkAction.RESOLVE: desk.resolve,
-    BulkAction.ACKNOWLEDGE: desk.acknowledge,
+    BulkAction.RESOLVE: conversations.resolve,
+    BulkAction.ACKNOWLEDGE: conversations.acknowledge,
     BulkAction.LABEL: labels.label,
     BulkAction.UNLABEL: labels.unlabel,
-    BulkAction.PIN: desk.pin,
-    BulkAction.UNPIN: desk.unpin,
-    BulkAction.TODO: desk.todo,
-    BulkAction.UNTODO: desk.untodo,
-    BulkAction.MARK_URGENT: desk.mark_urgent,
-    BulkAction.UNMARK_URGENT: desk.unmark_urgent,
+    BulkAction.PIN: conversations.pin,
+    BulkAction.UNPIN: conversations.unpin,
+    BulkAction.TODO: conversations.todo,
+    BulkAction.UNTODO: conversations.untodo,
+    BulkAction.MARK_URGENT: conversations.mark_urgent,
+    BulkAction.UNMARK_URGENT: conversations.unmark_urgent,
 }
 _WITH_LABEL = (BulkAction.LABEL, BulkAction.UNLABEL)
 _WITH_REASON = {BulkAction.RESOLVE: "reason", BulkAction.RELEASE: "summary", BulkAction.TAKE_OVER: "reason"}

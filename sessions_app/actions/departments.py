@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from agents_app import directory
 from agents_app.actors import Actor
-from agents_app.directory import Found, Person
+from agents_app.directory import DirectoryResult, Person
 from agents_app.models import Tenant
-from sessions_app import access
-from sessions_app.actions import people
+from sessions_app.actions import participants
+from sessions_app.core.locked_conversation import Outcome
 from sessions_app.errors import Forbidden
-from sessions_app.field_rights import by_role
 from sessions_app.models import Participant
-from sessions_app.shape import taking, verb
+from sessions_app.rights import access
+from sessions_app.rights.field_rights import by_role
 from sessions_app.states import HistoryMode, ParticipantStatus
-from sessions_app.turn import Outcome
+from sessions_app.unit.unit_of_work import locked_conversation, verb
 
 
-def search(*, actor: Actor, text: str = "") -> list[Found]:
+def search(*, actor: Actor, text: str = "") -> list[DirectoryResult]:
     """Departments to invite, by name. Raises `Forbidden`, `NoDirectory`, `DirectoryFailed`."""
     if not actor.is_agent:
         raise Forbidden("Only agents look departments up.")
@@ -37,7 +37,7 @@ def invite_department(
     The directory is asked between two transactions and never inside one: first whether the actor may invite at all,
     then who belongs to it, then all are invited at once. What fails in between invites nobody.
     """
-    people.checked_history(history, history_count)
+    participants.checked_history(history, history_count)
     may_invite(actor=actor, conversation_id=conversation_id)
     return invite_members(
         actor=actor,
@@ -55,9 +55,9 @@ def _slug(actor: Actor) -> str:
 @verb
 def may_invite(*, actor: Actor, conversation_id: int) -> Outcome:
     """Whether the actor may invite people from outside: says why not, as `invite_participant` would. Changes nothing."""
-    with taking(actor, conversation_id) as turn:
-        access.must_own(actor, turn.live)
-    return turn.outcome(turn.live)
+    with locked_conversation(actor, conversation_id) as locked:
+        access.must_own(actor, locked.live)
+    return locked.outcome(locked.live)
 
 
 @verb
@@ -65,10 +65,10 @@ def invite_members(
     *, actor: Actor, conversation_id: int, members: list[Person], history: str, history_count: int
 ) -> Outcome:
     """Invite all of them, in one transaction; whoever is in or invited already, by the address, is skipped."""
-    with taking(actor, conversation_id) as turn:
-        access.must_own(actor, turn.live)
+    with locked_conversation(actor, conversation_id) as locked:
+        access.must_own(actor, locked.live)
         inside = Participant.objects.filter(
-            conversation=turn.conversation, status__in=(ParticipantStatus.INVITED, ParticipantStatus.JOINED)
+            conversation=locked.conversation, status__in=(ParticipantStatus.INVITED, ParticipantStatus.JOINED)
         )
         known = {_known_by(name, contact) for name, contact in inside.values_list("name", "contact")}
         invited, skipped = [], []
@@ -77,8 +77,8 @@ def invite_members(
                 skipped.append({"name": member.name, "reason": "already_in"})
                 continue
             known.add(key)
-            participant, token = people.add(
-                turn,
+            participant, token = participants.add(
+                locked,
                 name=member.name,
                 role=Participant.Role.EMPLOYEE,
                 contact=member.contact,
@@ -86,7 +86,7 @@ def invite_members(
                 history_count=history_count,
             )
             invited.append({"participant_id": participant.pk, "name": participant.name, "token": token})
-    return turn.outcome(turn.live, detail={"invited": invited, "skipped": skipped})
+    return locked.outcome(locked.live, detail={"invited": invited, "skipped": skipped})
 
 
 def _known_by(name: str, contact: str) -> tuple[str, str]:

@@ -14,20 +14,23 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.expressions import Combinable
 
-from agents_app import logins, loops
+from agents_app import loops
 from agents_app.actors import Actor, system_actor
+from agents_app.logins import ranks
 from agents_app.models import Agent
 from config import clock, limits
-from config.db import locked, retried
+from config.db import lock_rows, retried
 from config.errors import Conflict, Forbidden, NotFound
 from messaging_app import stream
-from sessions_app import access, assignment, oplog, presence_log
+from sessions_app import assignment
 from sessions_app.actions import lifecycle
 from sessions_app.actions.transfers import move_on
+from sessions_app.core import oplog, presence_log
+from sessions_app.core.locked_conversation import LockedConversation
 from sessions_app.models import ChatSession, Participant, Transfer
-from sessions_app.shape import taking, verb
+from sessions_app.rights import access
 from sessions_app.states import OPEN, Owner, ParticipantStatus, TransferStatus
-from sessions_app.turn import Turn
+from sessions_app.unit.unit_of_work import locked_conversation, verb
 
 LOOP = "departures"
 AT_ONCE = 1000
@@ -70,7 +73,7 @@ def _to_dismiss(actor: Actor, agent_id: int) -> Agent:
     """The agent, locked together with the tenant's administrators: two who dismiss each other meet here."""
     mine = Agent.objects.filter(tenant_id=actor.tenant_id)
     admins = mine.filter(role=Agent.Role.ADMIN, is_active=True)
-    found: dict[int, Agent] = {row.pk: row for row in locked(mine.filter(pk=agent_id) | admins)}
+    found: dict[int, Agent] = {row.pk: row for row in lock_rows(mine.filter(pk=agent_id) | admins)}
     agent = found.get(agent_id)
     if agent is None:
         raise NotFound("There is no such agent.")
@@ -89,7 +92,7 @@ def may_dismiss(actor: Actor, agent: Agent) -> None:
     if actor.id == agent.pk:
         raise Forbidden("Nobody dismisses themselves; ask a colleague.")
     own = Agent.objects.select_related("user").filter(pk=actor.pk, is_active=True).first()
-    if own is None or logins.is_stronger(agent, own):
+    if own is None or ranks.is_stronger(agent, own):
         raise Forbidden(f"{agent.name} may do more than you; only somebody who may as much dismisses them.")
 
 
@@ -138,7 +141,7 @@ def undrain_agent(*, actor: Actor, agent_id: int, reason: str = "") -> Agent:
 def _set_drained(actor: Actor, agent_id: int, is_drained: bool, reason: str) -> Agent:
     access.must_be_supervisor(actor)
     with transaction.atomic():
-        agent: Agent | None = locked(
+        agent: Agent | None = lock_rows(
             Agent.objects.filter(pk=agent_id, tenant_id=actor.tenant_id, is_active=True)
         ).first()
         if agent is None:
@@ -204,36 +207,36 @@ def _clear_all(actor: Actor | None, held: Holdings) -> int:
 @retried
 def _clear(actor: Actor, conversation_id: int, agent_id: int) -> bool:
     """Take everything in one conversation from an agent who has left; False for one who works here again."""
-    with taking(actor, conversation_id) as turn:
+    with locked_conversation(actor, conversation_id) as locked:
         agent = Agent.objects.get(pk=agent_id)
         if agent.is_active and agent.is_drained:
-            return release_requests(turn, agent_id, reason=GETS_NOTHING)
+            return release_requests(locked, agent_id, reason=GETS_NOTHING)
         if agent.is_active:
             return False
-        turn.rule = "C5"
-        for session in [s for s in turn.sessions if s.owner_kind == Owner.AGENT and s.agent_id == agent_id]:
+        locked.rule = "C5"
+        for session in [s for s in locked.sessions if s.owner_kind == Owner.AGENT and s.agent_id == agent_id]:
             if session.is_live:
-                move_on(turn, session, reason=HAS_LEFT, trigger="departure")
+                move_on(locked, session, reason=HAS_LEFT, trigger="departure")
             else:
-                _free(turn, session)
-        release_requests(turn, agent_id, reason=HAS_LEFT)
-        oplog.end_collaboration(turn, agent_id, reason=HAS_LEFT)
+                _free(locked, session)
+        release_requests(locked, agent_id, reason=HAS_LEFT)
+        oplog.end_collaboration(locked, agent_id, reason=HAS_LEFT)
     return True
 
 
-def _free(turn: Turn, session: ChatSession) -> None:
+def _free(locked: LockedConversation, session: ChatSession) -> None:
     """A paused session is nobody's, and waits for its turn: whoever would have resumed it does not come back."""
-    oplog.change_owner(turn, session, Owner.NOBODY)
+    oplog.change_owner(locked, session, Owner.NOBODY)
     if session.on_hold:
-        lifecycle.hold(turn, session, False)
+        lifecycle.hold(locked, session, False)
 
 
-def release_requests(turn: Turn, agent_id: int, *, reason: str) -> bool:
+def release_requests(locked: LockedConversation, agent_id: int, *, reason: str) -> bool:
     """What waits for this one agent's answer waits for the team's, and what was offered to them is offered on."""
-    theirs = [t for t in turn.transfers if agent_id in (t.to_agent_id, t.offered_to_id)]
+    theirs = [t for t in locked.transfers if agent_id in (t.to_agent_id, t.offered_to_id)]
     for transfer in theirs:
         if transfer.to_agent_id == agent_id:
-            oplog.readdress(turn, transfer, reason=reason)
+            oplog.readdress(locked, transfer, reason=reason)
         if transfer.offered_to_id == agent_id:
-            assignment.withdraw_offer(turn, transfer, reason=reason)
+            assignment.withdraw_offer(locked, transfer, reason=reason)
     return bool(theirs)

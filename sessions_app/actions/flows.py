@@ -13,14 +13,14 @@ from django.db.models import Q, QuerySet
 from agents_app import loops
 from agents_app.actors import Actor, ActorKind, system_actor
 from config import clock, free_json
-from config.db import locked
+from config.db import lock_rows
 from messaging_app import incoming
-from sessions_app import oplog
+from sessions_app.core import oplog
+from sessions_app.core.locked_conversation import LockedConversation, seconds
 from sessions_app.errors import Conflict, FlowMoved, Forbidden, Malformed, NotFound
 from sessions_app.models import GuidedFlow
-from sessions_app.shape import taking, verb
 from sessions_app.states import FLOW_OPEN, FlowStatus, Owner
-from sessions_app.turn import Turn, seconds
+from sessions_app.unit.unit_of_work import locked_conversation, verb
 
 _MACHINES = (ActorKind.BOT, ActorKind.INTEGRATOR, ActorKind.SYSTEM)
 LOOP = "flows"
@@ -50,12 +50,12 @@ def open_flow(
     _check({"trigger_id": trigger_id, "question": question, "missing_info": missing_info or []})
     known = GuidedFlow.objects.filter(tenant_id=actor.tenant_id, client_id=actor.id, trigger_id=trigger_id)
     end_overdue(known)
-    with taking(actor, conversation_id) if conversation_id is not None else nullcontext() as turn:
+    with locked_conversation(actor, conversation_id) if conversation_id is not None else nullcontext() as locked:
         if found := known.first():
             return _repeated(found)
-        if turn:
-            _must_have_the_turn(turn)
-        now = turn.now if turn else clock.now()
+        if locked:
+            _must_have_the_turn(locked)
+        now = locked.now if locked else clock.now()
         flow = GuidedFlow(
             tenant_id=actor.tenant_id,
             conversation_id=conversation_id,
@@ -67,7 +67,7 @@ def open_flow(
         )
         try:
             with transaction.atomic():
-                oplog.open_flow(turn, flow, now)
+                oplog.open_flow(locked, flow, now)
         except IntegrityError:  # the same trigger, just now, from another conversation or from none
             return _repeated(known.get())
     return flow
@@ -78,9 +78,9 @@ def _repeated(flow: GuidedFlow) -> GuidedFlow:
     return flow
 
 
-def _must_have_the_turn(turn: Turn) -> None:
+def _must_have_the_turn(locked: LockedConversation) -> None:
     """A bot binds a flow only where its own session is live: a flow takes the customer's words. Raises `Conflict`."""
-    actor, live = turn.actor, turn.live
+    actor, live = locked.actor, locked.live
     if actor.kind != ActorKind.BOT or (live and live.owner_kind == Owner.BOT and live.bot_id == actor.id):
         return
     raise Conflict("It is not this bot's turn in this conversation; a flow is bound where its session is live.")
@@ -128,10 +128,10 @@ def _overdue(rows: QuerySet[GuidedFlow]) -> QuerySet[GuidedFlow]:
 
 def _end(flow_id: int, tenant_id: int, conversation_id: int | None) -> bool:
     if conversation_id:
-        with taking(system_actor(tenant_id), conversation_id):
+        with locked_conversation(system_actor(tenant_id), conversation_id):
             return True
     with suppress(FlowMoved), transaction.atomic():  # somebody else was faster
-        flow = locked(_overdue(GuidedFlow.objects.filter(pk=flow_id, conversation=None))).first()
+        flow = lock_rows(_overdue(GuidedFlow.objects.filter(pk=flow_id, conversation=None))).first()
         if flow is None:
             return False
         now = clock.now()
@@ -156,21 +156,21 @@ def bind_flow(*, actor: Actor, flow_id: int, conversation_id: int) -> GuidedFlow
     live session is not the bot's; `NotFound` where the bot has none at all.
     """
     _apply_due(_flow(actor, flow_id))
-    with taking(actor, conversation_id) as turn:
+    with locked_conversation(actor, conversation_id) as locked:
         flow = _flow(actor, flow_id)
         if flow.conversation_id == conversation_id:
             return _repeated(flow)
-        _must_have_the_turn(turn)
+        _must_have_the_turn(locked)
         if flow.conversation_id is not None:
             raise Conflict("This flow is bound to another conversation.")
         unbound = GuidedFlow.objects.filter(pk=flow.pk, conversation=None, version=flow.version)
         if not unbound.update(conversation_id=conversation_id):  # an unbound flow moves without this lock
             raise FlowMoved(version=flow.version, status=flow.status)
         flow.conversation_id = conversation_id
-        turn.place(flow)
-        turn.record(
+        locked.place(flow)
+        locked.record(
             "flow.bound",
-            turn.live,
+            locked.live,
             flow_id=flow.pk,
             status=flow.status,
             expires_at=flow.expires_at.isoformat(),
@@ -195,12 +195,12 @@ def move_flow(*, actor: Actor, flow_id: int, to: str, version: int, **changes: A
     flow = _flow(actor, flow_id)
     _apply_due(flow)
     move = _digest(actor, to, version, changes)
-    with _held(actor, flow) as turn:
+    with _held(actor, flow) as locked:
         flow = _flow(actor, flow_id)
         if flow.last_move == move:
             return _repeated(flow)
-        _must_be_at(flow, version, turn)
-        oplog.move_flow(turn, flow, FlowStatus(to), turn.now if turn else clock.now(), last_move=move, **changes)
+        _must_be_at(flow, version, locked)
+        oplog.move_flow(locked, flow, FlowStatus(to), locked.now if locked else clock.now(), last_move=move, **changes)
     return flow
 
 
@@ -215,22 +215,22 @@ def renew_flow(*, actor: Actor, flow_id: int, version: int) -> GuidedFlow:
     if flow.client_id != actor.id and not actor.is_system:
         raise Forbidden("Only the program whose flow it is renews its lease.")
     _apply_due(flow)
-    with _held(actor, flow) as turn:
+    with _held(actor, flow) as locked:
         flow = _flow(actor, flow_id)
-        _must_be_at(flow, version, turn)
-        oplog.renew_lease(turn, flow, turn.now if turn else clock.now())
+        _must_be_at(flow, version, locked)
+        oplog.renew_lease(locked, flow, locked.now if locked else clock.now())
     return flow
 
 
-def _held(actor: Actor, flow: GuidedFlow) -> AbstractContextManager[Turn | None]:
+def _held(actor: Actor, flow: GuidedFlow) -> AbstractContextManager[LockedConversation | None]:
     """A flow without a conversation is held by nobody: it is written by compare-and-set alone."""
     if flow.conversation_id:
-        return taking(actor, flow.conversation_id, known_only=False)
+        return locked_conversation(actor, flow.conversation_id, known_only=False)
     return transaction.atomic()
 
 
-def _must_be_at(flow: GuidedFlow, version: int, turn: Turn | None) -> None:
-    if flow.version != version or (flow.conversation_id and turn is None):  # moved, or bound since it was looked up
+def _must_be_at(flow: GuidedFlow, version: int, locked: LockedConversation | None) -> None:
+    if flow.version != version or (flow.conversation_id and locked is None):  # moved, or bound since it was looked up
         raise FlowMoved(version=flow.version, status=flow.status)
 
 

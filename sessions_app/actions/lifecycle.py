@@ -12,12 +12,14 @@ from config.errors import Malformed
 from config.free_json import checked_object
 from messaging_app import incoming
 from messaging_app.models import Conversation
-from sessions_app import access, asking_again, oplog, unanswered
-from sessions_app.context import inherit
+from sessions_app.actions import repeated_request
+from sessions_app.core import oplog
+from sessions_app.core.context_package import inherit
+from sessions_app.core.locked_conversation import LockedConversation, Outcome
 from sessions_app.errors import Conflict, Forbidden, HumanServes, IllegalTransition, LiveSessionExists, NotFound
 from sessions_app.models import ChatSession
-from sessions_app.settle import resume, settle
-from sessions_app.shape import taking, verb
+from sessions_app.promises import unanswered
+from sessions_app.rights import access
 from sessions_app.states import (
     OPEN,
     PRIORITY,
@@ -34,13 +36,14 @@ from sessions_app.states import (
     rank,
     robot_kind,
 )
-from sessions_app.turn import Outcome, Turn
+from sessions_app.unit.settle import resume, settle
+from sessions_app.unit.unit_of_work import locked_conversation, verb
 
 OnConflict = Literal["wait", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ConflictDecision:
     """What the conflict rules say: the status to open in, or an escalation, and whether the live session yields."""
 
     rule: str
@@ -50,9 +53,9 @@ class Verdict:
     refuse: bool = False
 
 
-def decide(
+def resolve_conflict(
     live: ChatSession | None, waiting: list[ChatSession], kind: Kind, wanted_rank: int, *, by_agent: bool
-) -> Verdict:
+) -> ConflictDecision:
     """Who yields (docs/rules.md, Conflicts), as a pure function of the locked rows.
 
     A live session that was only found in the messages is nobody's announced work: it counts as nothing live, unless
@@ -63,18 +66,20 @@ def decide(
     if live is None or (live.origin == Origin.GROUPED and live.owner_kind != Owner.SHOP):
         better_waits = any(s.rank <= wanted_rank for s in waiting)
         if not robot:
-            return Verdict("C0", manual)
-        return Verdict("C0", Status.PENDING if better_waits else Status.ACTIVE)
+            return ConflictDecision("C0", manual)
+        return ConflictDecision("C0", Status.PENDING if better_waits else Status.ACTIVE)
     if kind == Kind.MANUAL_URGENT:
-        return Verdict("C4", Status.ACTIVE, preempt=True)
+        return ConflictDecision("C4", Status.ACTIVE, preempt=True)
     human_side = live.owner_kind != Owner.BOT  # an agent, the shop's own people, or the queue
     if human_side:
-        return Verdict("C2", Status.PENDING) if robot else Verdict("C7", refuse=True)
+        return ConflictDecision("C2", Status.PENDING) if robot else ConflictDecision("C7", refuse=True)
     if not robot:
-        return Verdict("C1", Status.ACTIVE, preempt=True) if by_agent else Verdict("C6", escalate=True)
+        return (
+            ConflictDecision("C1", Status.ACTIVE, preempt=True) if by_agent else ConflictDecision("C6", escalate=True)
+        )
     if wanted_rank < live.rank:
-        return Verdict("C3", Status.ACTIVE, preempt=True)
-    return Verdict("C3", Status.PENDING)
+        return ConflictDecision("C3", Status.ACTIVE, preempt=True)
+    return ConflictDecision("C3", Status.PENDING)
 
 
 @verb
@@ -109,36 +114,38 @@ def open_session(
     context = checked_object(context, "context")
     access.may_open(actor, robot=robot)
     by_key = partial(conversation_for, actor=actor, shop_id=shop_id, account_id=account_id, platform=platform)
-    with taking(actor, conversation_id, by_key=by_key, known_only=False) as turn:
-        if actor.kind == ActorKind.CUSTOMER and (asked := asked_already(turn)):
-            waits = turn.transfer_of(asked) if asked.owner_kind == Owner.NOBODY else None
+    with locked_conversation(actor, conversation_id, by_key=by_key, known_only=False) as locked:
+        if actor.kind == ActorKind.CUSTOMER and (asked := asked_already(locked)):
+            waits = locked.transfer_of(asked) if asked.owner_kind == Owner.NOBODY else None
             if waits:
-                asking_again.merge(turn, asked, waits, asking_again.Request(reason=reason, reason_by=actor.kind))
-            return turn.outcome(asked, transfer_id=waits.pk if waits else None)
-        bot = _bot(turn, bot_id) if robot else None
-        if bot and (own := _open_already(turn, bot, wanted, on_conflict)):
-            return turn.outcome(own, is_repeat=True)
+                repeated_request.merge(
+                    locked, asked, waits, repeated_request.Request(reason=reason, reason_by=actor.kind)
+                )
+            return locked.outcome(asked, transfer_id=waits.pk if waits else None)
+        bot = _bot(locked, bot_id) if robot else None
+        if bot and (own := _open_already(locked, bot, wanted, on_conflict)):
+            return locked.outcome(own, is_repeat=True)
         if previous_id is not None:
-            previous = turn.session(previous_id)
+            previous = locked.session(previous_id)
             if actor.kind == ActorKind.BOT and previous.bot_id != actor.id:
                 raise NotFound("There is no such session.")
             if previous.status not in TERMINAL:
                 raise Conflict("Only an ended session can be reopened.", session_id=previous.pk)
         its_rank = rank(wanted, its_priority or PRIORITY[wanted])
-        verdict = decide(turn.live, turn.waiting, wanted, its_rank, by_agent=actor.is_agent)
-        turn.rule = verdict.rule
+        verdict = resolve_conflict(locked.live, locked.waiting, wanted, its_rank, by_agent=actor.is_agent)
+        locked.rule = verdict.rule
         if verdict.refuse:
-            raise _refusal(turn, HumanServes)
+            raise _refusal(locked, HumanServes)
         if robot and verdict.status == Status.PENDING and on_conflict == "fail":
-            raise _refusal(turn, LiveSessionExists)
-        if verdict.escalate and turn.live:
+            raise _refusal(locked, LiveSessionExists)
+        if verdict.escalate and locked.live:
             if on_conflict == "fail":
-                raise _refusal(turn, LiveSessionExists)
-            session = turn.live
-            escalate(turn, session, reason=reason, reason_by=actor.kind, trigger=_trigger(actor))
+                raise _refusal(locked, LiveSessionExists)
+            session = locked.live
+            escalate(locked, session, reason=reason, reason_by=actor.kind, trigger=_trigger(actor))
         else:
             session = _open(
-                turn,
+                locked,
                 verdict,
                 wanted,
                 its_task,
@@ -148,12 +155,12 @@ def open_session(
                 reason=reason,
                 context=context,
             )
-    return turn.outcome(session)
+    return locked.outcome(session)
 
 
 def _open(
-    turn: Turn,
-    verdict: Verdict,
+    locked: LockedConversation,
+    verdict: ConflictDecision,
     kind: Kind,
     task: TaskType,
     priority: Priority | None,
@@ -165,18 +172,18 @@ def _open(
 ) -> ChatSession:
     agent: Agent | None = None
     override = Override.NONE
-    if turn.actor.is_agent and not kind.is_robot:
-        turn.lock_agents(turn.actor.id)
-        agent = turn.agent(turn.actor.id)
-        override = access.room(turn, agent, override=kind == Kind.MANUAL_URGENT)
-    live = turn.live
+    if locked.actor.is_agent and not kind.is_robot:
+        locked.lock_agents(locked.actor.id)
+        agent = locked.agent(locked.actor.id)
+        override = access.room(locked, agent, override=kind == Kind.MANUAL_URGENT)
+    live = locked.live
     if live and verdict.preempt:
-        preempt(turn, live, reason=reason or f"yields to {kind}")
+        preempt(locked, live, reason=reason or f"yields to {kind}")
     elif live and verdict.rule == "C0":
-        supersede(turn, live)
+        supersede(locked, live)
     assert verdict.status is not None
-    session = oplog.open_row(
-        turn,
+    session = oplog.create_session(
+        locked,
         kind=kind,
         task=task,
         status=verdict.status,
@@ -188,34 +195,34 @@ def _open(
         context=context,
     )
     if agent:
-        oplog.move(turn, session, TransferKind.TAKEOVER, reason=reason, agent=agent, override=override)
+        oplog.record_transfer(locked, session, TransferKind.TAKEOVER, reason=reason, agent=agent, override=override)
     elif not kind.is_robot:
-        oplog.ask(
-            turn,
+        oplog.create_transfer(
+            locked,
             session,
             TransferKind.ESCALATION,
             reason=reason,
-            reason_by=turn.actor.kind,
-            trigger=_trigger(turn.actor),
+            reason_by=locked.actor.kind,
+            trigger=_trigger(locked.actor),
         )
     return session
 
 
-def preempt(turn: Turn, live: ChatSession, *, reason: str) -> None:
+def preempt(locked: LockedConversation, live: ChatSession, *, reason: str) -> None:
     """Pause the live session for a better one; it resumes by itself. Its bot is told by the operation."""
-    oplog.transition(turn, live, Status.PAUSED, reason=reason, preempted=True)
+    oplog.transition(locked, live, Status.PAUSED, reason=reason, preempted=True)
 
 
-def supersede(turn: Turn, live: ChatSession) -> None:
+def supersede(locked: LockedConversation, live: ChatSession) -> None:
     """An announced session takes the place of one that was only found in the messages."""
-    oplog.transition(turn, live, Status.COMPLETED, reason="an announced session took its place")
+    oplog.transition(locked, live, Status.COMPLETED, reason="an announced session took its place")
 
 
-def escalate(turn: Turn, session: ChatSession, *, reason: str, trigger: str, **to: Any) -> Any:
+def escalate(locked: LockedConversation, session: ChatSession, *, reason: str, trigger: str, **to: Any) -> Any:
     """C6: the robot's session waits for a human, and the bot is fenced out by the new epoch."""
-    turn.rule = turn.rule or "C6"
-    transfer = oplog.ask(turn, session, TransferKind.ESCALATION, reason=reason, trigger=trigger, **to)
-    oplog.transition(turn, session, Status.TRANSFERRED, reason=reason, owner=Owner.NOBODY)
+    locked.rule = locked.rule or "C6"
+    transfer = oplog.create_transfer(locked, session, TransferKind.ESCALATION, reason=reason, trigger=trigger, **to)
+    oplog.transition(locked, session, Status.TRANSFERRED, reason=reason, owner=Owner.NOBODY)
     return transfer
 
 
@@ -223,23 +230,23 @@ def _trigger(actor: Actor) -> str:
     return "customer" if actor.kind == ActorKind.CUSTOMER else "session asked for"
 
 
-def asked_already(turn: Turn) -> ChatSession | None:
+def asked_already(locked: LockedConversation) -> ChatSession | None:
     """The session that a human serves, or that waits for one: whoever asks for a human has it, or gets it."""
-    if turn.live and turn.live.is_human_served:
-        return turn.live
-    return next((s for s in (turn.live, *turn.waiting) if s and turn.transfer_of(s)), None)
+    if locked.live and locked.live.is_human_served:
+        return locked.live
+    return next((s for s in (locked.live, *locked.waiting) if s and locked.transfer_of(s)), None)
 
 
-def _refusal(turn: Turn, error: type[Conflict]) -> Conflict:
-    live = turn.waiting[0] if turn.rule == "C0" else turn.live  # nothing live: the head of the line is in the way
+def _refusal(locked: LockedConversation, error: type[Conflict]) -> Conflict:
+    live = locked.waiting[0] if locked.rule == "C0" else locked.live  # nothing live: the head of the line is in the way
     assert live is not None
     return error(
-        rule=turn.rule,
+        rule=locked.rule,
         live_session_id=live.pk,
         owner_kind=live.owner_kind or "queue",
         owner_name=""
-        if turn.actor.kind == ActorKind.BOT
-        else access.told_owner(turn.actor, live),  # whose it is may be no bot's
+        if locked.actor.kind == ActorKind.BOT
+        else access.told_owner(locked.actor, live),  # whose it is may be no bot's
         may_end_at=live.expires_at.isoformat() if live.expires_at else None,
     )
 
@@ -263,23 +270,25 @@ def _checked(
         raise Malformed(f"Unknown priority {priority!r}; use 1 (emergency) to 4 (low).") from None
 
 
-def _bot(turn: Turn, bot_id: int | None) -> ApiClient | None:
+def _bot(locked: LockedConversation, bot_id: int | None) -> ApiClient | None:
     """The bot that will work the session: the caller itself, or the one an integrator names."""
-    if turn.actor.kind == ActorKind.BOT:
-        if bot_id not in (None, turn.actor.id):
+    if locked.actor.kind == ActorKind.BOT:
+        if bot_id not in (None, locked.actor.id):
             raise Forbidden("A bot opens sessions as itself.", field="bot_id")
-        bot_id = turn.actor.id
+        bot_id = locked.actor.id
     if bot_id is None:
         raise Malformed("Name the bot that will work this session (bot_id).")
-    bot = ApiClient.objects.filter(pk=bot_id, tenant_id=turn.conversation.tenant_id, is_active=True).first()
+    bot = ApiClient.objects.filter(pk=bot_id, tenant_id=locked.conversation.tenant_id, is_active=True).first()
     if bot is None:
         raise NotFound("There is no such bot.")
     return bot
 
 
-def _open_already(turn: Turn, bot: ApiClient, kind: Kind, on_conflict: OnConflict) -> ChatSession | None:
+def _open_already(
+    locked: LockedConversation, bot: ApiClient, kind: Kind, on_conflict: OnConflict
+) -> ChatSession | None:
     """The bot's own open session of this type: asked for again, it is the same. One that waits is no answer to `fail`."""
-    own = next((s for s in turn.sessions if s.is_robot and s.bot_id == bot.pk and s.kind == kind), None)
+    own = next((s for s in locked.sessions if s.is_robot and s.bot_id == bot.pk and s.kind == kind), None)
     waits = own is not None and own.status in (Status.PENDING, Status.PAUSED)
     return None if waits and on_conflict == "fail" else own
 
@@ -295,16 +304,16 @@ def activate_session(*, actor: Actor, session_id: int) -> Outcome:
 
     Activating what is ACTIVE already answers the same. Raises `IllegalTransition` for a session that is neither.
     """
-    with taking(actor, session_id=session_id) as turn:
-        session = turn.session(session_id)
+    with locked_conversation(actor, session_id=session_id) as locked:
+        session = locked.session(session_id)
         access.may_drive(actor, session)
         if session.status == Status.ACTIVE:
-            return turn.outcome(session, is_repeat=True)
+            return locked.outcome(session, is_repeat=True)
         if session.status != Status.PENDING:
             raise IllegalTransition(f"Only a PENDING session is activated; this one is {session.status}.")
-        settle(turn)
-        turn.rule = "C0" if session.status == Status.ACTIVE else "C2"
-    return turn.outcome(session)
+        settle(locked)
+        locked.rule = "C0" if session.status == Status.ACTIVE else "C2"
+    return locked.outcome(session)
 
 
 @verb
@@ -314,29 +323,29 @@ def pause_session(*, actor: Actor, session_id: int, reason: str = "", expected_e
     Raises `Forbidden`, and `IllegalTransition` in another status, and for a bot whose session waits for a human and was
     preempted: held by it, nobody would see the wish for a human any more.
     """
-    with taking(actor, session_id=session_id, expected_epoch=expected_epoch) as turn:
-        session = turn.session(session_id)
+    with locked_conversation(actor, session_id=session_id, expected_epoch=expected_epoch) as locked:
+        session = locked.session(session_id)
         access.may_drive(actor, session)
         if session.status != Status.PAUSED:
             _must_be_open(session)
             if session.status != Status.ACTIVE:  # TRANSFERRED is paused by MANUAL_URGENT only
                 raise IllegalTransition(f"Only an ACTIVE session can be paused; this one is {session.status}.")
             session.on_hold = True
-            oplog.transition(turn, session, Status.PAUSED, reason=reason, preempted=False)
+            oplog.transition(locked, session, Status.PAUSED, reason=reason, preempted=False)
         elif not session.on_hold:  # preempted: from now on it does not resume by itself
-            _must_not_wait_for_a_human(turn, session)
-            hold(turn, session, True)
-    return turn.outcome(session)
+            _must_not_wait_for_a_human(locked, session)
+            hold(locked, session, True)
+    return locked.outcome(session)
 
 
-def hold(turn: Turn, session: ChatSession, is_held: bool) -> None:
+def hold(locked: LockedConversation, session: ChatSession, is_held: bool) -> None:
     """Whether a paused session waits for `resume_session`, or only for its turn."""
     session.on_hold = is_held
     session.save(update_fields=["on_hold"])
     if is_held:
-        turn.record("session.held", session)
+        locked.record("session.held", session)
     else:
-        turn.record("session.hold_ended", session)
+        locked.record("session.hold_ended", session)
 
 
 @verb
@@ -346,26 +355,26 @@ def resume_session(*, actor: Actor, session_id: int) -> Outcome:
     A human comes back over any robot (C1). Otherwise the session waits for its turn, and the answer's status is still
     PAUSED. Resuming what is live already answers the same.
     """
-    with taking(actor, session_id=session_id) as turn:
-        session = turn.session(session_id)
+    with locked_conversation(actor, session_id=session_id) as locked:
+        session = locked.session(session_id)
         access.may_drive(actor, session)
         if session.is_live:
-            return turn.outcome(session, is_repeat=True)
+            return locked.outcome(session, is_repeat=True)
         if session.status != Status.PAUSED:
             _must_be_open(session)
             raise IllegalTransition(f"Only a PAUSED session resumes; this one is {session.status}.")
         if session.on_hold:
-            hold(turn, session, False)
-        live = turn.live
+            hold(locked, session, False)
+        live = locked.live
         if live and live.owner_kind == Owner.BOT and (not session.is_robot or session.rank < live.rank):
-            turn.rule = "C3" if session.is_robot else "C1"
-            preempt(turn, live, reason="yields to a session that resumes")
+            locked.rule = "C3" if session.is_robot else "C1"
+            preempt(locked, live, reason="yields to a session that resumes")
             if not session.is_robot:
                 inherit(session, live)
-        if turn.live is None and (not session.is_robot or turn.waiting[0] is session):
-            turn.rule = turn.rule or ("" if session.is_robot else "C1")
-            resume(turn, session)
-    return turn.outcome(session)
+        if locked.live is None and (not session.is_robot or locked.waiting[0] is session):
+            locked.rule = locked.rule or ("" if session.is_robot else "C1")
+            resume(locked, session)
+    return locked.outcome(session)
 
 
 OUTCOMES = ("success", "failed", "needs_human")
@@ -392,80 +401,84 @@ def complete_session(
     """
     if outcome not in OUTCOMES:
         raise Malformed(f"Unknown outcome {outcome!r}; use one of {', '.join(OUTCOMES)}.")
-    with taking(actor, session_id=session_id, expected_epoch=expected_epoch) as turn:
-        session = turn.session(session_id)
+    with locked_conversation(actor, session_id=session_id, expected_epoch=expected_epoch) as locked:
+        session = locked.session(session_id)
         access.may_drive(actor, session)
         if session.status == Status.COMPLETED and session.outcome == outcome:
-            return turn.outcome(session, is_repeat=True)
+            return locked.outcome(session, is_repeat=True)
         if session.status in TERMINAL:
             told = f"{session.status}, {session.outcome}" if session.outcome else session.status
             raise IllegalTransition(f"The session has ended ({told}).", status=session.status, outcome=session.outcome)
-        if outcome == "needs_human" and (waits := turn.transfer_of(session)) and session.owner_kind == Owner.NOBODY:
-            turn.rule = "C6"
-            asking_again.merge(turn, session, waits, asking_again.Request(reason=reason, reason_by=actor.kind))
-            return turn.outcome(session, transfer_id=waits.pk)
+        if outcome == "needs_human" and (waits := locked.transfer_of(session)) and session.owner_kind == Owner.NOBODY:
+            locked.rule = "C6"
+            repeated_request.merge(
+                locked, session, waits, repeated_request.Request(reason=reason, reason_by=actor.kind)
+            )
+            return locked.outcome(session, transfer_id=waits.pk)
         if outcome == "needs_human":
             if session.owner_kind != Owner.BOT or session.status != Status.ACTIVE:
                 raise IllegalTransition(_NOT_ITS_TURN, status=session.status, owner_kind=session.owner_kind)
-            escalate(turn, session, reason=reason, reason_by=actor.kind, trigger="bot")
+            escalate(locked, session, reason=reason, reason_by=actor.kind, trigger="bot")
         else:
-            _must_not_wait_for_a_human(turn, session)
-            read = session.is_human_served and unanswered.is_read(turn)
-            complete(turn, session, outcome=outcome, reason=reason, set_aside=read)
-    return turn.outcome(session)
+            _must_not_wait_for_a_human(locked, session)
+            read = session.is_human_served and unanswered.is_read(locked)
+            complete(locked, session, outcome=outcome, reason=reason, set_aside=read)
+    return locked.outcome(session)
 
 
-def complete(turn: Turn, session: ChatSession, *, outcome: str, reason: str, set_aside: bool = False) -> None:
+def complete(
+    locked: LockedConversation, session: ChatSession, *, outcome: str, reason: str, set_aside: bool = False
+) -> None:
     """The effect of completing, for the verbs that need it. `set_aside`: what the customer said last wants no answer."""
     session.outcome = outcome
     more: dict[str, Any] = {"set_aside": True} if set_aside else {}
-    oplog.transition(turn, session, Status.COMPLETED, reason=reason, outcome=outcome, **more)
+    oplog.transition(locked, session, Status.COMPLETED, reason=reason, outcome=outcome, **more)
 
 
 @verb
 def cancel_session(*, actor: Actor, session_id: int, reason: str = "") -> Outcome:
     """Give up a session in any open status. Repeating it answers as the first time. Raises `Forbidden`, and
     `IllegalTransition` for one that has ended otherwise, and for a bot whose session waits for a human."""
-    with taking(actor, session_id=session_id) as turn:
-        session = turn.session(session_id)
+    with locked_conversation(actor, session_id=session_id) as locked:
+        session = locked.session(session_id)
         access.may_drive(actor, session)
         if session.status == Status.CANCELLED:
-            return turn.outcome(session, is_repeat=True)
-        _must_not_wait_for_a_human(turn, session)
-        oplog.transition(turn, session, Status.CANCELLED, reason=reason)
-    return turn.outcome(session)
+            return locked.outcome(session, is_repeat=True)
+        _must_not_wait_for_a_human(locked, session)
+        oplog.transition(locked, session, Status.CANCELLED, reason=reason)
+    return locked.outcome(session)
 
 
-def _must_not_wait_for_a_human(turn: Turn, session: ChatSession) -> None:
+def _must_not_wait_for_a_human(locked: LockedConversation, session: ChatSession) -> None:
     """The wish for a human is never dropped in silence, least of all by the bot that it is about. Raises `IllegalTransition`."""
     status = session.paused_from if session.status == Status.PAUSED else session.status
-    if turn.actor.kind == ActorKind.BOT and status == Status.TRANSFERRED:
+    if locked.actor.kind == ActorKind.BOT and status == Status.TRANSFERRED:
         raise IllegalTransition(_WAITS_FOR_A_HUMAN, status=session.status, owner_kind=session.owner_kind)
 
 
 @verb
 def expire_due(*, actor: Actor, conversation_id: int) -> Outcome:
     """Apply what is due on a conversation: what every verb does first, for the sweeper."""
-    with taking(actor, conversation_id) as turn:
+    with locked_conversation(actor, conversation_id) as locked:
         pass
-    return turn.outcome()
+    return locked.outcome()
 
 
 @verb
 def set_priority(*, actor: Actor, session_id: int, priority: int) -> Outcome:
     """Raise or lower one session's priority; its rank follows the priority first and the type second."""
     _, _, wanted = _checked(True, None, TaskType.CONSULTATION, priority, False)
-    with taking(actor, session_id=session_id) as turn:
-        session = turn.session(session_id)
+    with locked_conversation(actor, session_id=session_id) as locked:
+        session = locked.session(session_id)
         access.may_drive(actor, session)
         _must_be_open(session)
         before = session.rank
         session.set_priority(wanted)
         if session.rank == before:
-            return turn.outcome(session, is_repeat=True)
+            return locked.outcome(session, is_repeat=True)
         session.save(update_fields=["priority", "rank"])
-        turn.record("session.priority_set", session, priority=session.priority, rank=session.rank)
-    return turn.outcome(session)
+        locked.record("session.priority_set", session, priority=session.priority, rank=session.rank)
+    return locked.outcome(session)
 
 
 def conversation_for(

@@ -24,21 +24,22 @@ from django.utils.translation import pgettext
 
 from agents_app import loops
 from agents_app.actors import Actor, system_actor
-from agents_app.office import office_of
+from agents_app.service_hours import service_hours_of
 from config import clock, limits
 from config.http import never_in_a_transaction
 from config.threads import Threads
-from sessions_app import access, oplog
-from sessions_app.afterhours import moment
-from sessions_app.context import Said, entries, is_customers_reason
+from sessions_app.core import oplog
+from sessions_app.core.context_package import Said, entries, is_customers_reason
+from sessions_app.core.locked_conversation import LockedConversation, Outcome
 from sessions_app.errors import Conflict, NotFound
 from sessions_app.models import Mail, Transfer
 from sessions_app.notices import NotSent, Refused
 from sessions_app.notices.email import send_mail
 from sessions_app.notices.notice import plain
-from sessions_app.shape import taking, verb
+from sessions_app.promises.after_hours import moment
+from sessions_app.rights import access
 from sessions_app.states import MailStatus, Priority
-from sessions_app.turn import Outcome, Turn
+from sessions_app.unit.unit_of_work import locked_conversation, verb
 
 log = logging.getLogger(__name__)
 
@@ -105,17 +106,17 @@ def deliver(tenant_id: int, conversation_id: int, mail_id: int) -> None:
 @verb
 def take_mail(*, actor: Actor, conversation_id: int, mail_id: int) -> Letter | None:
     """The e-mail to send now, nobody else's for LEASE. None when it does not wait any more, or somebody has it."""
-    with taking(actor, conversation_id) as turn:
-        mail = _waiting(turn, mail_id).filter(due_at__lte=turn.now).select_related("transfer__to_team").first()
+    with locked_conversation(actor, conversation_id) as locked:
+        mail = _waiting(locked, mail_id).filter(due_at__lte=locked.now).select_related("transfer__to_team").first()
         if mail is None:
             return None
         if mail.attempts > len(AGAIN_AFTER):
-            _give_up(turn, mail, f"given up: {mail.attempts} attempts ended without a word")
+            _give_up(locked, mail, f"given up: {mail.attempts} attempts ended without a word")
             return None
         mail.attempts += 1
-        mail.due_at = turn.now + LEASE
+        mail.due_at = locked.now + LEASE
         mail.save(update_fields=["attempts", "due_at"])
-        return _letter(turn, mail)
+        return _letter(locked, mail)
 
 
 @verb
@@ -123,57 +124,57 @@ def end_mail(
     *, actor: Actor, conversation_id: int, mail_id: int, attempt: int, error: str = "", for_good: bool = False
 ) -> Outcome:
     """Record that an e-mail was sent, or why not: then it is tried again later, or given up. Nothing for an old attempt."""
-    with taking(actor, conversation_id) as turn:
-        mail = _waiting(turn, mail_id).filter(attempts=attempt).first()
+    with locked_conversation(actor, conversation_id) as locked:
+        mail = _waiting(locked, mail_id).filter(attempts=attempt).first()
         if mail and not error:
-            oplog.end_mail(turn, mail)
+            oplog.end_mail(locked, mail)
         elif mail and (for_good or attempt > len(AGAIN_AFTER)):
-            _give_up(turn, mail, error)
+            _give_up(locked, mail, error)
         elif mail:
-            mail.due_at, mail.error = turn.now + AGAIN_AFTER[attempt - 1], error[: limits.MAX_ERROR]
+            mail.due_at, mail.error = locked.now + AGAIN_AFTER[attempt - 1], error[: limits.MAX_ERROR]
             mail.save(update_fields=["due_at", "error"])
-    return turn.outcome(turn.live)
+    return locked.outcome(locked.live)
 
 
 @verb
 def send_mail_again(*, actor: Actor, conversation_id: int, mail_id: int) -> Outcome:
     """Put an e-mail on its way once more, by a supervisor. Raises `Conflict` while it is still on its way."""
     access.must_be_supervisor(actor)
-    with taking(actor, conversation_id) as turn:
-        mail = Mail.objects.filter(pk=mail_id, conversation=turn.conversation).first()
+    with locked_conversation(actor, conversation_id) as locked:
+        mail = Mail.objects.filter(pk=mail_id, conversation=locked.conversation).first()
         if mail is None:
             raise NotFound("There is no such e-mail.")
         if mail.status == MailStatus.WAITING:
             raise Conflict("This e-mail is on its way already.")
-        oplog.queue_mail_again(turn, mail)
-    return turn.outcome(turn.live)
+        oplog.queue_mail_again(locked, mail)
+    return locked.outcome(locked.live)
 
 
-def _waiting(turn: Turn, mail_id: int) -> QuerySet[Mail]:
-    return Mail.objects.filter(pk=mail_id, conversation=turn.conversation, status=MailStatus.WAITING)
+def _waiting(locked: LockedConversation, mail_id: int) -> QuerySet[Mail]:
+    return Mail.objects.filter(pk=mail_id, conversation=locked.conversation, status=MailStatus.WAITING)
 
 
-def _give_up(turn: Turn, mail: Mail, error: str) -> None:
+def _give_up(locked: LockedConversation, mail: Mail, error: str) -> None:
     """Nothing is lost: the conversation is flagged, and whoever is at the desk next looks at it."""
-    oplog.end_mail(turn, mail, error=error)
+    oplog.end_mail(locked, mail, error=error)
     by = mail.transfer.context.get("reason_by", "")
-    oplog.flag(turn, {"effect": "flag", "kind": "mail", "reason": mail.transfer.reason, "by_kind": by})
+    oplog.flag(locked, {"effect": "flag", "kind": "mail", "reason": mail.transfer.reason, "by_kind": by})
 
 
 # --- What it says ------------------------------------------------------------------------------------------------
 
 
-def _letter(turn: Turn, mail: Mail) -> Letter:
+def _letter(locked: LockedConversation, mail: Mail) -> Letter:
     transfer = mail.transfer
-    office = office_of(turn.tenant, transfer.to_team)
+    office = service_hours_of(locked.tenant, transfer.to_team)
     zone = office.calendar.zone if office.calendar else ZoneInfo("UTC")
-    customer = turn.conversation.title
+    customer = locked.conversation.title
     subject = _("%(customer)s asks for a human (%(where)s)") % {
         "customer": plain(customer) or _("A customer"),
         "where": plain(office.name),
     }
     return Letter(
-        attempt=mail.attempts, to=mail.to, subject=subject, text="\n".join(_lines(turn, transfer, zone)) + "\n"
+        attempt=mail.attempts, to=mail.to, subject=subject, text="\n".join(_lines(locked, transfer, zone)) + "\n"
     )
 
 
@@ -198,8 +199,8 @@ def _said(one: Said) -> str:
     return f"{one.name}: {value}" if one.part == "task_state" else value
 
 
-def _lines(turn: Turn, transfer: Transfer, zone: ZoneInfo) -> Iterator[str]:
-    package, conversation = transfer.context, turn.conversation
+def _lines(locked: LockedConversation, transfer: Transfer, zone: ZoneInfo) -> Iterator[str]:
+    package, conversation = transfer.context, locked.conversation
     yield _("A customer asked for a human while nobody was there.")
     yield ""
     facts = (

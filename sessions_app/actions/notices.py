@@ -13,16 +13,16 @@ from functools import partial
 
 from agents_app import loops
 from agents_app.actors import Actor, system_actor
-from agents_app.credentials import digest
+from agents_app.credentials.secrets import digest
 from config import clock, limits
 from config.http import never_in_a_transaction
 from config.threads import Threads
-from sessions_app import oplog
+from sessions_app.core import oplog
+from sessions_app.core.locked_conversation import Outcome
 from sessions_app.models import Participant
 from sessions_app.notices import Notice, NotSent, Passing, link, send
-from sessions_app.shape import taking, verb
 from sessions_app.states import NoticeStatus
-from sessions_app.turn import Outcome
+from sessions_app.unit.unit_of_work import locked_conversation, verb
 
 log = logging.getLogger(__name__)
 
@@ -81,22 +81,22 @@ def deliver(tenant_id: int, conversation_id: int, participant_id: int) -> None:
 @verb
 def take_notice(*, actor: Actor, conversation_id: int, participant_id: int) -> Notice | None:
     """The notice to send now, nobody else's for LEASE. None when it does not wait any more, or somebody has it."""
-    with taking(actor, conversation_id) as turn:
+    with locked_conversation(actor, conversation_id) as locked:
         waiting = Participant.objects.filter(
-            pk=participant_id, conversation=turn.conversation, notice_status=NoticeStatus.WAITING
+            pk=participant_id, conversation=locked.conversation, notice_status=NoticeStatus.WAITING
         )
-        participant = waiting.filter(notice_due_at__lte=turn.now).first()
+        participant = waiting.filter(notice_due_at__lte=locked.now).first()
         if participant is None:
             return None
         token = link.token_of(participant.link_seed)
         if digest(token) != participant.token_hash:
-            oplog.end_notice(turn, participant, error="SECRET_KEY has changed since; send it again")
+            oplog.end_notice(locked, participant, error="SECRET_KEY has changed since; send it again")
             return None
         if participant.notice_attempts >= MAX_ATTEMPTS:
-            oplog.end_notice(turn, participant, error=f"given up: {MAX_ATTEMPTS} attempts ended without a word")
+            oplog.end_notice(locked, participant, error=f"given up: {MAX_ATTEMPTS} attempts ended without a word")
             return None
         participant.notice_attempts += 1
-        participant.notice_due_at = turn.now + LEASE
+        participant.notice_due_at = locked.now + LEASE
         participant.save(update_fields=["notice_attempts", "notice_due_at"])
         return Notice(
             key=participant.token_hash,
@@ -106,8 +106,8 @@ def take_notice(*, actor: Actor, conversation_id: int, participant_id: int) -> N
             name=participant.name,
             role=participant.role,
             invited_by=participant.invited_by,
-            tenant=turn.tenant.slug,
-            tenant_name=turn.tenant.name,
+            tenant=locked.tenant.slug,
+            tenant_name=locked.tenant.name,
             link=link.join_url(token),
         )
 
@@ -127,14 +127,14 @@ def end_notice(
 
     Nothing, where another link has taken its place.
     """
-    with taking(actor, conversation_id) as turn:
+    with locked_conversation(actor, conversation_id) as locked:
         participant = Participant.objects.filter(
-            pk=participant_id, conversation=turn.conversation, notice_status=NoticeStatus.WAITING, token_hash=key
+            pk=participant_id, conversation=locked.conversation, notice_status=NoticeStatus.WAITING, token_hash=key
         ).first()
         if participant and is_passing and participant.notice_attempts <= len(AGAIN_AFTER):
-            participant.notice_due_at = turn.now + AGAIN_AFTER[max(participant.notice_attempts, 1) - 1]
+            participant.notice_due_at = locked.now + AGAIN_AFTER[max(participant.notice_attempts, 1) - 1]
             participant.notice_error = error[: limits.MAX_ERROR]
             participant.save(update_fields=["notice_due_at", "notice_error"])
         elif participant:
-            oplog.end_notice(turn, participant, channel=channel, error=error)
-    return turn.outcome(turn.live, participant_id=participant_id)
+            oplog.end_notice(locked, participant, channel=channel, error=error)
+    return locked.outcome(locked.live, participant_id=participant_id)

@@ -13,10 +13,11 @@ from agents_app import loops, presence
 from agents_app.actors import Actor, system_actor
 from agents_app.models import DECLARABLE, MAX_LOAD, Agent
 from config import clock, limits
-from config.db import locked, retried
+from config.db import lock_rows, retried
 from config.errors import Malformed, NotFound
-from sessions_app import access, presence_log
-from sessions_app.shape import verb
+from sessions_app.core import presence_log
+from sessions_app.rights import access
+from sessions_app.unit.unit_of_work import verb
 
 LOOP = "presence"
 AT_ONCE = 1000
@@ -89,7 +90,7 @@ def change_capacity(*, actor: Actor, agent_id: int, max_load: int) -> Agent:
 @retried
 def heartbeat(*, actor: Actor) -> None:
     """Note that an agent or a program is there; who was thought away is looked at as free again. Raises `Forbidden`."""
-    if presence.hear(actor=actor):
+    if presence.record_heartbeat(actor=actor):
         _came_back(actor)
 
 
@@ -98,7 +99,7 @@ def _came_back(actor: Actor) -> None:
     """Nothing for somebody who was dismissed meanwhile; of two heartbeats at once the first has noted it."""
     with transaction.atomic():
         mine = Agent.objects.filter(pk=actor.pk, tenant_id=actor.tenant_id, is_active=True)
-        agent: Agent | None = locked(mine).first()
+        agent: Agent | None = lock_rows(mine).first()
         if agent is None:
             return
         now = clock.now()
@@ -117,12 +118,14 @@ def note_changes() -> int:
 @retried
 def _noted(tenant_id: int, agent_id: int) -> bool:
     with transaction.atomic():
-        agent: Agent | None = locked(Agent.objects.filter(pk=agent_id)).first()
+        agent: Agent | None = lock_rows(Agent.objects.filter(pk=agent_id)).first()
         return agent is not None and presence_log.note(agent, clock.now(), system_actor(tenant_id), by="clock")
 
 
 def _locked(actor: Actor, agent_id: int) -> Agent:
-    agent: Agent | None = locked(Agent.objects.filter(pk=agent_id, tenant_id=actor.tenant_id, is_active=True)).first()
+    agent: Agent | None = lock_rows(
+        Agent.objects.filter(pk=agent_id, tenant_id=actor.tenant_id, is_active=True)
+    ).first()
     if agent is None:
         raise NotFound("There is no such agent.")
     return agent

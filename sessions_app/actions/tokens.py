@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agents_app.actors import Actor, customer_actor
+from agents_app.credentials.tokens import issue_token
 from agents_app.models import Tenant
 from agents_app.scopes import OF_TOKENS, Scope
-from agents_app.tokens import issue_token
-from sessions_app import visible
-from sessions_app.field_rights import by_role
+from sessions_app.rights import visible
+from sessions_app.rights.field_rights import by_role
 
 
 @by_role

@@ -9,10 +9,12 @@ from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent, Team
 from agents_app.scopes import Scope
 from messaging_app.models import Operation
-from sessions_app import access, afterhours, asking_again, assignment, oplog, timers
-from sessions_app.actions import lifecycle
-from sessions_app.asked_before import asked_before
-from sessions_app.context import checked_extra, inherit
+from sessions_app import assignment
+from sessions_app.actions import lifecycle, repeated_request
+from sessions_app.core import oplog
+from sessions_app.core.context_package import checked_extra, inherit
+from sessions_app.core.earlier_requests import asked_before
+from sessions_app.core.locked_conversation import LockedConversation, Outcome, is_unclaimed
 from sessions_app.errors import (
     AlreadyTaken,
     Conflict,
@@ -26,10 +28,10 @@ from sessions_app.errors import (
     NoWayBack,
     TransferEnded,
 )
-from sessions_app.field_rights import by_role
 from sessions_app.models import ChatSession, Transfer
-from sessions_app.settle import is_unclaimed
-from sessions_app.shape import taking, verb
+from sessions_app.promises import after_hours
+from sessions_app.rights import access
+from sessions_app.rights.field_rights import by_role
 from sessions_app.states import (
     Origin,
     Owner,
@@ -40,7 +42,8 @@ from sessions_app.states import (
     TransferStatus,
     human_kind,
 )
-from sessions_app.turn import Outcome, Turn
+from sessions_app.unit import timers
+from sessions_app.unit.unit_of_work import locked_conversation, verb
 
 
 @verb
@@ -65,27 +68,27 @@ def request_transfer(
     Raises `Malformed`, `Forbidden`, `HumanServes` when a human serves and another asks, `NotFound`, `Conflict`.
     """
     extra = checked_extra(context)
-    with taking(actor, conversation_id, expected_epoch=expected_epoch) as turn:
-        to = _recipients(turn, to_team_id, to_agent_id) | {"needs": _checked_needs(needs)}
-        if actor.kind == ActorKind.CUSTOMER and turn.live and turn.live.is_human_served:
-            return turn.outcome(turn.live, is_repeat=True)  # what was asked for is there
-        if turn.live and turn.live.is_human_served:
-            session = turn.live
+    with locked_conversation(actor, conversation_id, expected_epoch=expected_epoch) as locked:
+        to = _recipients(locked, to_team_id, to_agent_id) | {"needs": _checked_needs(needs)}
+        if actor.kind == ActorKind.CUSTOMER and locked.live and locked.live.is_human_served:
+            return locked.outcome(locked.live, is_repeat=True)  # what was asked for is there
+        if locked.live and locked.live.is_human_served:
+            session = locked.live
             transfer = _ask_handover(
-                turn, session, reason=reason, reason_by=actor.kind, trigger=trigger, extra=extra, **to
+                locked, session, reason=reason, reason_by=actor.kind, trigger=trigger, extra=extra, **to
             )
         else:
-            access.may_escalate(actor, turn.live)
+            access.may_escalate(actor, locked.live)
             if actor.kind == ActorKind.CUSTOMER:
                 trigger = "customer"
             session, transfer = raise_need(
-                turn, reason=reason, reason_by=actor.kind, trigger=trigger, urgent=urgent, extra=extra, **to
+                locked, reason=reason, reason_by=actor.kind, trigger=trigger, urgent=urgent, extra=extra, **to
             )
-    return turn.outcome(session, transfer_id=transfer.pk)
+    return locked.outcome(session, transfer_id=transfer.pk)
 
 
 def raise_need(
-    turn: Turn,
+    locked: LockedConversation,
     *,
     reason: str,
     trigger: str,
@@ -100,11 +103,11 @@ def raise_need(
 
     Whose words raise it does not matter here: a need that was detected is nobody's request.
     """
-    turn.rule = "C6"
-    live = turn.live
-    for session in filter(None, [live, *turn.waiting]):
-        if waits := turn.transfer_of(session):
-            request = asking_again.Request(
+    locked.rule = "C6"
+    live = locked.live
+    for session in filter(None, [live, *locked.waiting]):
+        if waits := locked.transfer_of(session):
+            request = repeated_request.Request(
                 urgent=urgent,
                 reason=reason,
                 reason_by=reason_by,
@@ -113,7 +116,7 @@ def raise_need(
                 needs=needs or {},
                 extra=extra or {},
             )
-            asking_again.merge(turn, session, waits, request)
+            repeated_request.merge(locked, session, waits, request)
             return session, waits
     more: dict[str, Any] = {"to_agent": to_agent, "to_team": to_team, "needs": needs, "extra": extra}
     more["reason_by"] = reason_by
@@ -121,37 +124,39 @@ def raise_need(
     if live and live.owner_kind == Owner.BOT and live.origin == Origin.OPENED:
         if urgent and live.priority != Priority.EMERGENCY:
             live.set_priority(Priority.EMERGENCY)
-            turn.record("session.priority_set", live, priority=live.priority, rank=live.rank)
-        return live, lifecycle.escalate(turn, live, reason=reason, trigger=trigger, **more)
+            locked.record("session.priority_set", live, priority=live.priority, rank=live.rank)
+        return live, lifecycle.escalate(locked, live, reason=reason, trigger=trigger, **more)
     if live:
-        lifecycle.supersede(turn, live)
-    session = oplog.open_row(
-        turn,
+        lifecycle.supersede(locked, live)
+    session = oplog.create_session(
+        locked,
         kind=human_kind(TaskType.CONSULTATION, urgent=urgent),
         task=TaskType.CONSULTATION,
         status=Status.PENDING,
         reason=reason,
     )
-    return session, oplog.ask(turn, session, TransferKind.ESCALATION, reason=reason, trigger=trigger, **more)
+    return session, oplog.create_transfer(
+        locked, session, TransferKind.ESCALATION, reason=reason, trigger=trigger, **more
+    )
 
 
-def _ask_handover(turn: Turn, session: ChatSession, **asked: Any) -> Transfer:
-    if session.owner_kind == Owner.SHOP or not turn.actor.is_agent:
-        raise HumanServes(owner_name=access.told_owner(turn.actor, session))
-    access.must_own(turn.actor, session)
+def _ask_handover(locked: LockedConversation, session: ChatSession, **asked: Any) -> Transfer:
+    if session.owner_kind == Owner.SHOP or not locked.actor.is_agent:
+        raise HumanServes(owner_name=access.told_owner(locked.actor, session))
+    access.must_own(locked.actor, session)
     agent = asked.get("to_agent")
     if agent and agent.pk == session.agent_id:
         raise Conflict("The conversation is with this agent already.")
-    waits = turn.transfer_of(session)
+    waits = locked.transfer_of(session)
     if waits and (agent or asked.get("to_team")) and (waits.to_agent, waits.to_team) == (agent, asked.get("to_team")):
         more = {name: asked[name] for name in ("reason", "reason_by", "needs", "extra")}
-        asking_again.merge(turn, session, waits, asking_again.Request(**more))
+        repeated_request.merge(locked, session, waits, repeated_request.Request(**more))
         return waits
     if waits:
         raise Conflict("A handover of this conversation waits for an answer; withdraw it first.", transfer_id=waits.pk)
     if agent is None and asked.get("to_team") is None:
         raise Malformed("Name the team or the agent to hand over to.")
-    return oplog.ask(turn, session, TransferKind.HANDOVER, **asked)
+    return oplog.create_transfer(locked, session, TransferKind.HANDOVER, **asked)
 
 
 def _checked_needs(needs: dict[str, int] | None) -> dict[str, int]:
@@ -161,8 +166,8 @@ def _checked_needs(needs: dict[str, int] | None) -> dict[str, int]:
         raise Malformed(f"needs: {error}") from None
 
 
-def _recipients(turn: Turn, team_id: int | None, agent_id: int | None) -> dict[str, Any]:
-    tenant_id = turn.conversation.tenant_id
+def _recipients(locked: LockedConversation, team_id: int | None, agent_id: int | None) -> dict[str, Any]:
+    tenant_id = locked.conversation.tenant_id
     agent = None
     if agent_id is not None:
         agent = Agent.objects.filter(pk=agent_id, tenant_id=tenant_id, is_active=True).first()
@@ -170,13 +175,13 @@ def _recipients(turn: Turn, team_id: int | None, agent_id: int | None) -> dict[s
             raise NotFound("There is no such agent.")
         if agent.is_drained:
             raise GetsNothingNew(f"{agent.name} gets nothing new for now; ask a team, or somebody else.")
-    return {"to_agent": agent, "to_team": _team(turn, team_id)}
+    return {"to_agent": agent, "to_team": _team(locked, team_id)}
 
 
-def _team(turn: Turn, team_id: int | None) -> Team | None:
+def _team(locked: LockedConversation, team_id: int | None) -> Team | None:
     if team_id is None:
         return None
-    team = Team.objects.filter(pk=team_id, tenant_id=turn.conversation.tenant_id).first()
+    team = Team.objects.filter(pk=team_id, tenant_id=locked.conversation.tenant_id).first()
     if team is None:
         raise NotFound("There is no such team.")
     return team
@@ -219,40 +224,40 @@ def accept_transfer(
     somebody else.
     """
     access.must_be_agent(actor)
-    with taking(actor, transfer_id=transfer_id, expected_epoch=expected_epoch) as turn:
-        transfer = _pending(turn, transfer_id)
+    with locked_conversation(actor, transfer_id=transfer_id, expected_epoch=expected_epoch) as locked:
+        transfer = _pending(locked, transfer_id)
         if transfer.accepted_by_id == actor.id:
-            return turn.outcome(transfer.session, transfer_id=transfer.pk, is_repeat=True)
+            return locked.outcome(transfer.session, transfer_id=transfer.pk, is_repeat=True)
         _must_be_pending(actor, transfer)
-        _may_accept(turn, transfer)
-        session = turn.session(transfer.session_id)
-        turn.lock_agents(actor.id, session.agent_id)
-        agent = turn.agent(actor.id)
-        needed = access.room(turn, agent, override=override)
-        assignment.answered(turn, agent.pk)
-        live = turn.live
+        _may_accept(locked, transfer)
+        session = locked.session(transfer.session_id)
+        locked.lock_agents(actor.id, session.agent_id)
+        agent = locked.agent(actor.id)
+        needed = access.room(locked, agent, override=override)
+        assignment.answered(locked, agent.pk)
+        live = locked.live
         if live and live is not session:
             if live.is_human_served:
                 raise HumanServes(owner_name=access.owner_name(live))
             if live.owner_kind == Owner.BOT:
-                turn.rule = "C1"
-                lifecycle.preempt(turn, live, reason="a human session begins")
+                locked.rule = "C1"
+                lifecycle.preempt(locked, live, reason="a human session begins")
                 inherit(session, live, transfer)
             elif is_unclaimed(live):
-                lifecycle.supersede(turn, live)
+                lifecycle.supersede(locked, live)
             else:
                 raise Conflict("Another session of this conversation waits for a human; accept that one first.")
-        oplog.end_transfer(turn, transfer, TransferStatus.ACCEPTED, agent=agent, override=needed)
+        oplog.end_transfer(locked, transfer, TransferStatus.ACCEPTED, agent=agent, override=needed)
         session.team = transfer.to_team or session.team
         if session.status == Status.PENDING:
-            oplog.transition(turn, session, Status.ACTIVE, owner=Owner.AGENT, agent=agent)
+            oplog.transition(locked, session, Status.ACTIVE, owner=Owner.AGENT, agent=agent)
         else:
-            oplog.change_owner(turn, session, Owner.AGENT, agent, transfer_id=transfer.pk)
-    return turn.outcome(session, transfer_id=transfer.pk)
+            oplog.change_owner(locked, session, Owner.AGENT, agent, transfer_id=transfer.pk)
+    return locked.outcome(session, transfer_id=transfer.pk)
 
 
-def _pending(turn: Turn, transfer_id: int) -> Transfer:
-    for transfer in turn.transfers:
+def _pending(locked: LockedConversation, transfer_id: int) -> Transfer:
+    for transfer in locked.transfers:
         if transfer.pk == transfer_id:
             return transfer
     return Transfer.objects.select_related("accepted_by", "session").get(pk=transfer_id)
@@ -266,14 +271,14 @@ def _must_be_pending(actor: Actor, transfer: Transfer) -> None:
         raise TransferEnded(f"This transfer has ended ({transfer.status.lower()}).", status=transfer.status)
 
 
-def _may_accept(turn: Turn, transfer: Transfer) -> None:
+def _may_accept(locked: LockedConversation, transfer: Transfer) -> None:
     """Whoever it is addressed to; a supervisor may take any."""
-    actor = turn.actor
+    actor = locked.actor
     if actor.is_supervisor:
         return
     if transfer.to_agent_id and transfer.to_agent_id != actor.id:
         raise Forbidden("This transfer is addressed to another agent.")
-    if transfer.to_team_id and not assignment.may_have(turn, transfer, actor.pk):
+    if transfer.to_team_id and not assignment.may_have(locked, transfer, actor.pk):
         raise Forbidden("This transfer is addressed to a team you are not in.")
     if transfer.offered_to_id and transfer.offered_to_id != actor.id:
         raise Forbidden("This conversation is being offered to another agent.")
@@ -290,25 +295,27 @@ def decline_transfer(*, actor: Actor, transfer_id: int, reason: str = "") -> Out
     (`NoWayBack`).
     """
     access.must_be_agent(actor)
-    with taking(actor, transfer_id=transfer_id) as turn:
-        transfer = _pending(turn, transfer_id)
+    with locked_conversation(actor, transfer_id=transfer_id) as locked:
+        transfer = _pending(locked, transfer_id)
         is_addressed = transfer.to_agent_id == actor.id or actor.is_supervisor
         if is_addressed and transfer.status == TransferStatus.DECLINED:
-            return turn.outcome(turn.session(transfer.session_id), transfer_id=transfer.pk, is_repeat=True)
+            return locked.outcome(locked.session(transfer.session_id), transfer_id=transfer.pk, is_repeat=True)
         _must_be_pending(actor, transfer)
         if transfer.offered_to_id == actor.id:
-            assignment.refuse(turn, transfer, reason=reason)
-            assignment.answered(turn, actor.pk)
+            assignment.refuse(locked, transfer, reason=reason)
+            assignment.answered(locked, actor.pk)
         elif actor.id in transfer.refused_by and transfer.to_agent_id is None:
-            return turn.outcome(turn.session(transfer.session_id), transfer_id=transfer.pk, is_repeat=True)
+            return locked.outcome(locked.session(transfer.session_id), transfer_id=transfer.pk, is_repeat=True)
         elif is_addressed:
-            if transfer.to_agent_id is None and not timers.returns(turn, turn.session(transfer.session_id), transfer):
+            if transfer.to_agent_id is None and not timers.returns(
+                locked, locked.session(transfer.session_id), transfer
+            ):
                 raise NoWayBack("It waits in the queue for everybody; nobody has to say no to it.")
             to = transfer.to_agent_id
-            timers.unanswered(turn, transfer, TransferStatus.DECLINED, reason=reason, declined_by=to)
+            timers.unanswered(locked, transfer, TransferStatus.DECLINED, reason=reason, declined_by=to)
         else:
             raise Forbidden("This transfer is not addressed to you.")
-    return turn.outcome(turn.session(transfer.session_id), transfer_id=transfer.pk)
+    return locked.outcome(locked.session(transfer.session_id), transfer_id=transfer.pk)
 
 
 @verb
@@ -319,31 +326,31 @@ def withdraw_transfer(*, actor: Actor, transfer_id: int, reason: str = "") -> Ou
     is there, and a human session that waits ends as CANCELLED. A reassignment has nobody to go back to, and where the
     customer was told that a human will answer only a supervisor says otherwise: `NoWayBack`.
     """
-    with taking(actor, transfer_id=transfer_id) as turn:
-        transfer = _pending(turn, transfer_id)
+    with locked_conversation(actor, transfer_id=transfer_id) as locked:
+        transfer = _pending(locked, transfer_id)
         is_sender = transfer.from_id == actor.id and transfer.from_kind == actor.kind
         may = is_sender or actor.is_supervisor or actor.is_system or actor.kind == ActorKind.INTEGRATOR
         if may and transfer.status == TransferStatus.WITHDRAWN:
-            return turn.outcome(turn.session(transfer.session_id), transfer_id=transfer.pk, is_repeat=True)
+            return locked.outcome(locked.session(transfer.session_id), transfer_id=transfer.pk, is_repeat=True)
         _must_be_pending(actor, transfer)
         if not may:
             raise Forbidden("Only the one who asked for a transfer withdraws it.")
-        session = turn.session(transfer.session_id)
-        _withdraw(turn, session, transfer, reason=reason)
-    return turn.outcome(session, transfer_id=transfer.pk)
+        session = locked.session(transfer.session_id)
+        _withdraw(locked, session, transfer, reason=reason)
+    return locked.outcome(session, transfer_id=transfer.pk)
 
 
-def _withdraw(turn: Turn, session: ChatSession, transfer: Transfer, *, reason: str) -> None:
+def _withdraw(locked: LockedConversation, session: ChatSession, transfer: Transfer, *, reason: str) -> None:
     if session.owner_kind == Owner.AGENT:  # a handover: its sender has served all along
-        oplog.end_transfer(turn, transfer, TransferStatus.WITHDRAWN, reason=reason)
+        oplog.end_transfer(locked, transfer, TransferStatus.WITHDRAWN, reason=reason)
         return
-    if not turn.actor.is_supervisor and afterhours.is_promised(transfer):
+    if not locked.actor.is_supervisor and after_hours.is_promised(transfer):
         raise NoWayBack("The customer was told that a human will answer; only a supervisor may take that back.")
-    if timers.can_go_back(turn, session, transfer):
-        timers.give_back(turn, session, transfer, TransferStatus.WITHDRAWN, reason=reason)
+    if timers.can_go_back(locked, session, transfer):
+        timers.give_back(locked, session, transfer, TransferStatus.WITHDRAWN, reason=reason)
     elif session.status == Status.PENDING:
-        oplog.end_transfer(turn, transfer, TransferStatus.WITHDRAWN, reason=reason)
-        oplog.transition(turn, session, Status.CANCELLED, reason=reason)
+        oplog.end_transfer(locked, transfer, TransferStatus.WITHDRAWN, reason=reason)
+        oplog.transition(locked, session, Status.CANCELLED, reason=reason)
     elif session.is_robot and transfer.kind == TransferKind.ESCALATION:
         raise NoWayBack("Its bot is not there to take it back: the customer waits for a human.")
     else:
@@ -356,20 +363,22 @@ def take_over(
 ) -> Outcome:
     """Take a conversation from the bot at once. Raises `AlreadyTaken` when a human has it, `NotServing`, `NoCapacity`."""
     access.must_be_agent(actor)
-    with taking(actor, conversation_id, expected_epoch=expected_epoch) as turn:
-        live = turn.live
+    with locked_conversation(actor, conversation_id, expected_epoch=expected_epoch) as locked:
+        live = locked.live
         if live and access.owns(actor, live):
-            return turn.outcome(live, is_repeat=True)
+            return locked.outcome(live, is_repeat=True)
         if live and live.is_human_served:
             raise access.lost_to(live)
         if live is None or live.owner_kind != Owner.BOT:
             raise NotServing("No bot is speaking in this conversation; accept what waits, or open a session.")
-        turn.lock_agents(actor.id)
-        agent = turn.agent(actor.id)
-        needed = access.room(turn, agent, override=override)
-        transfer = oplog.move(turn, live, TransferKind.TAKEOVER, reason=reason, agent=agent, override=needed)
-        oplog.transition(turn, live, Status.TRANSFERRED, reason=reason, owner=Owner.AGENT, agent=agent)
-    return turn.outcome(live, transfer_id=transfer.pk)
+        locked.lock_agents(actor.id)
+        agent = locked.agent(actor.id)
+        needed = access.room(locked, agent, override=override)
+        transfer = oplog.record_transfer(
+            locked, live, TransferKind.TAKEOVER, reason=reason, agent=agent, override=needed
+        )
+        oplog.transition(locked, live, Status.TRANSFERRED, reason=reason, owner=Owner.AGENT, agent=agent)
+    return locked.outcome(live, transfer_id=transfer.pk)
 
 
 @verb
@@ -380,21 +389,21 @@ def grab(
     access.must_be_agent(actor)
     if not reason.strip():
         raise Malformed("Say why you take this conversation from a colleague.")
-    with taking(actor, conversation_id, expected_epoch=expected_epoch) as turn:
-        live = turn.live
+    with locked_conversation(actor, conversation_id, expected_epoch=expected_epoch) as locked:
+        live = locked.live
         if live is None or not live.is_human_served:
-            number = None if live and live.owner_kind == Owner.BOT else (3011 if turn.sessions else 3002)
+            number = None if live and live.owner_kind == Owner.BOT else (3011 if locked.sessions else 3002)
             raise NotServing("Nobody is serving this conversation; accept it, or take it over.", legacy_code=number)
         if access.owns(actor, live):
             raise Conflict("You are serving this conversation already.", legacy_code=3012)
-        turn.lock_agents(actor.id, live.agent_id)
-        agent = turn.agent(actor.id)
-        needed = access.room(turn, agent, override=override)
-        if waits := turn.transfer_of(live):
-            oplog.end_transfer(turn, waits, TransferStatus.WITHDRAWN, reason=f"grabbed by {agent.name}")
-        transfer = oplog.move(turn, live, TransferKind.GRAB, reason=reason, agent=agent, override=needed)
-        oplog.change_owner(turn, live, Owner.AGENT, agent, transfer_id=transfer.pk)
-    return turn.outcome(live, transfer_id=transfer.pk)
+        locked.lock_agents(actor.id, live.agent_id)
+        agent = locked.agent(actor.id)
+        needed = access.room(locked, agent, override=override)
+        if waits := locked.transfer_of(live):
+            oplog.end_transfer(locked, waits, TransferStatus.WITHDRAWN, reason=f"grabbed by {agent.name}")
+        transfer = oplog.record_transfer(locked, live, TransferKind.GRAB, reason=reason, agent=agent, override=needed)
+        oplog.change_owner(locked, live, Owner.AGENT, agent, transfer_id=transfer.pk)
+    return locked.outcome(live, transfer_id=transfer.pk)
 
 
 @verb
@@ -411,42 +420,42 @@ def release_to_bot(
     A manual session ends with it, and the robot session that waited resumes. Raises `NoBot` when none can take it;
     `force` returns it, or ends the manual session, all the same.
     """
-    with taking(actor, conversation_id, expected_epoch=expected_epoch) as turn:
-        live = turn.live
-        if _released_already(turn):
-            return turn.outcome(live, is_repeat=True)
+    with locked_conversation(actor, conversation_id, expected_epoch=expected_epoch) as locked:
+        live = locked.live
+        if _released_already(locked):
+            return locked.outcome(live, is_repeat=True)
         if live and live.owner_kind == Owner.SHOP:
             access.must_be_agent(actor)
         else:
             access.must_own(actor, live)
         assert live is not None
-        if not force and not _bot_can_take(turn, live):
+        if not force and not _bot_can_take(locked, live):
             raise NoBot
-        if waits := turn.transfer_of(live):
-            oplog.end_transfer(turn, waits, TransferStatus.WITHDRAWN, reason="released to the bot")
-        transfer = oplog.move(turn, live, TransferKind.RETURN, reason=summary)
+        if waits := locked.transfer_of(live):
+            oplog.end_transfer(locked, waits, TransferStatus.WITHDRAWN, reason="released to the bot")
+        transfer = oplog.record_transfer(locked, live, TransferKind.RETURN, reason=summary)
         if live.is_robot:
             live.failed_answers = 0
             oplog.transition(
-                turn, live, Status.ACTIVE, reason=summary, owner=Owner.BOT, missed_from_seq=_relieved_at(live)
+                locked, live, Status.ACTIVE, reason=summary, owner=Owner.BOT, missed_from_seq=_relieved_at(live)
             )
         else:
-            lifecycle.complete(turn, live, outcome="success", reason=summary)
-    return turn.outcome(turn.live or live, transfer_id=transfer.pk)
+            lifecycle.complete(locked, live, outcome="success", reason=summary)
+    return locked.outcome(locked.live or live, transfer_id=transfer.pk)
 
 
-def _released_already(turn: Turn) -> bool:
+def _released_already(locked: LockedConversation) -> bool:
     """Whether the last move of the conversation was the actor's own release, and no human has had it since."""
-    if turn.live and turn.live.owner_kind != Owner.BOT:
+    if locked.live and locked.live.owner_kind != Owner.BOT:
         return False
-    last = Transfer.objects.filter(conversation=turn.conversation).order_by("-pk").first()
+    last = Transfer.objects.filter(conversation=locked.conversation).order_by("-pk").first()
     by = (last.kind, last.from_kind, last.from_id) if last else None
-    return by == (TransferKind.RETURN, turn.actor.kind, turn.actor.id)
+    return by == (TransferKind.RETURN, locked.actor.kind, locked.actor.id)
 
 
-def _bot_can_take(turn: Turn, live: ChatSession) -> bool:
-    session = live if live.is_robot else next((s for s in turn.waiting if s.is_robot), None)
-    return bool(session and session.bot and presence.is_alive(session.bot, turn.now))
+def _bot_can_take(locked: LockedConversation, live: ChatSession) -> bool:
+    session = live if live.is_robot else next((s for s in locked.waiting if s.is_robot), None)
+    return bool(session and session.bot and presence.is_alive(session.bot, locked.now))
 
 
 def _relieved_at(session: ChatSession) -> int:
@@ -469,22 +478,22 @@ def reassign(
     With `from_agent_id` only if that agent still has it. Raises `NotServing`, `Forbidden`.
     """
     access.must_be_supervisor(actor)
-    with taking(actor, conversation_id) as turn:
-        turn.rule = "C5"
-        live = turn.live
-        waits = turn.transfer_of(live) if live and live.owner_kind == Owner.NOBODY else None
+    with locked_conversation(actor, conversation_id) as locked:
+        locked.rule = "C5"
+        live = locked.live
+        waits = locked.transfer_of(live) if live and live.owner_kind == Owner.NOBODY else None
         if waits and waits.kind == TransferKind.REASSIGNMENT and from_agent_id is None:
-            return turn.outcome(live, transfer_id=waits.pk, is_repeat=True)
+            return locked.outcome(live, transfer_id=waits.pk, is_repeat=True)
         if live is None or live.owner_kind != Owner.AGENT or from_agent_id not in (None, live.agent_id):
             raise NotServing
-        to_team = _team(turn, to_team_id)
+        to_team = _team(locked, to_team_id)
         told: dict[str, Any] = {"reason": reason, "reason_by": actor.kind, "trigger": "absence"}
-        transfer = move_on(turn, live, to_team=to_team, is_put_back=not actor.is_system, **told)
-    return turn.outcome(live, transfer_id=transfer.pk)
+        transfer = move_on(locked, live, to_team=to_team, is_put_back=not actor.is_system, **told)
+    return locked.outcome(live, transfer_id=transfer.pk)
 
 
 def move_on(
-    turn: Turn,
+    locked: LockedConversation,
     session: ChatSession,
     *,
     reason: str,
@@ -498,15 +507,15 @@ def move_on(
     Whom its agent had wanted to hand it over to is asked still, unless a team is named, or somebody puts it back in the
     queue by hand (`is_put_back`). The skills and reasons of before go along (`asked_before`).
     """
-    waits = turn.transfer_of(session)
+    waits = locked.transfer_of(session)
     is_handed_on = waits is not None and to_team is None and not is_put_back
     before = asked_before(session, handover=waits if is_handed_on else None)
     if waits:
-        oplog.end_transfer(turn, waits, TransferStatus.WITHDRAWN, reason=reason)
+        oplog.end_transfer(locked, waits, TransferStatus.WITHDRAWN, reason=reason)
     to: dict[str, Any] = (
         {"to_team": before.to_team, "to_agent": before.to_agent} if is_handed_on else {"to_team": to_team}
     )
     told: dict[str, Any] = {"reason": reason, "reason_by": reason_by, "trigger": trigger, "reasons": before.reasons}
-    transfer = oplog.ask(turn, session, TransferKind.REASSIGNMENT, needs=before.needs, **to, **told)
-    oplog.change_owner(turn, session, Owner.NOBODY, transfer_id=transfer.pk)
+    transfer = oplog.create_transfer(locked, session, TransferKind.REASSIGNMENT, needs=before.needs, **to, **told)
+    oplog.change_owner(locked, session, Owner.NOBODY, transfer_id=transfer.pk)
     return transfer

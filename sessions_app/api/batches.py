@@ -19,15 +19,15 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agents_app.idempotency import Answer
-from agents_app.rest import Endpoints, answered, describes, number, reads
+from agents_app.api.endpoints import Endpoints, describes, number, read_endpoint, respond
+from agents_app.api.idempotency import Answer
 from agents_app.scopes import Scope
 from config import limits
-from config.api import Body, Id, TooLarge
+from config.api import Id, RequestSerializer, TooLarge
 from messaging_app import incoming
-from sessions_app.actions import backlog
+from sessions_app.actions import import_queue
 from sessions_app.actions.batches import Report
-from sessions_app.api.bodies import BatchRow
+from sessions_app.api.requests import BatchRow
 from sessions_app.errors import NotFound
 from sessions_app.models import Batch
 
@@ -89,11 +89,11 @@ class Rows(BaseParser):
         return received(incoming.dump_line(row) for row in sent["rows"])
 
 
-class BatchBody(Body):
+class BatchRequest(RequestSerializer):
     rows = BatchRow(many=True)
 
 
-class RejectionAnswer(serializers.Serializer[dict[str, Any]]):
+class RejectionResponse(serializers.Serializer[dict[str, Any]]):
     line = serializers.IntegerField(help_text="From 1; in JSON the place in `rows`.")
     code = serializers.CharField(
         help_text="`malformed`, `forbidden`, `stale_epoch` or `failed`: not stored. `message_id_taken`: its id names another"
@@ -102,7 +102,7 @@ class RejectionAnswer(serializers.Serializer[dict[str, Any]]):
     reason = serializers.CharField(help_text="What is wrong with the row, for people; may change.")
 
 
-class ResultAnswer(serializers.Serializer[dict[str, Any]]):
+class ResultResponse(serializers.Serializer[dict[str, Any]]):
     """What is stored so far; at the end, what the batch did."""
 
     lines = serializers.IntegerField(help_text="Without blank ones.")
@@ -115,10 +115,10 @@ class ResultAnswer(serializers.Serializer[dict[str, Any]]):
     sessions_extended = serializers.IntegerField()
     sessions_joined = serializers.IntegerField(help_text="Of before, that a late message joined to another.")
     transfers_raised = serializers.IntegerField()
-    rejections = RejectionAnswer(many=True, help_text=f"The first {backlog.SHOWN}.")
+    rejections = RejectionResponse(many=True, help_text=f"The first {import_queue.SHOWN}.")
 
 
-class BatchAnswer(serializers.ModelSerializer[Batch]):
+class BatchResponse(serializers.ModelSerializer[Batch]):
     id = Id(allow_null=True, help_text="Null for a batch that was stored at once: there is nothing to ask again.")
     progress = serializers.SerializerMethodField(help_text="From 0 to 1, by bytes.")
     result = serializers.SerializerMethodField()
@@ -131,7 +131,7 @@ class BatchAnswer(serializers.ModelSerializer[Batch]):
     def get_progress(self, batch: Batch) -> float:
         return 1.0 if batch.state == Batch.State.DONE else round(batch.position / (batch.size or 1), 4)
 
-    @extend_schema_field(ResultAnswer)
+    @extend_schema_field(ResultResponse)
     def get_result(self, batch: Batch) -> dict[str, Any]:
         counts: dict[str, int] = Report().counts() | batch.counts
         return counts | {"rejections": batch.rejections}
@@ -139,21 +139,21 @@ class BatchAnswer(serializers.ModelSerializer[Batch]):
 
 class BatchEndpoints(mixins.RetrieveModelMixin, Endpoints):
     queryset = Batch.objects.none()
-    serializer_class = BatchAnswer
+    serializer_class = BatchResponse
     parser_classes = (Rows, Lines)
 
     def get_queryset(self) -> QuerySet[Any]:
         return Batch.objects.filter(tenant_id=self.actor.tenant_id, client_id=self.actor.pk)
 
     def get_object(self) -> Batch:
-        backlog.may_bring(self.actor)
+        import_queue.may_bring(self.actor)
         batch = self.get_queryset().filter(pk=number(self.kwargs["pk"])).first()
         if batch is None:
             raise NotFound("There is no such batch.")
         found: Batch = batch
         return found
 
-    @reads(BatchAnswer, scope=Scope.MESSAGES)
+    @read_endpoint(BatchResponse, scope=Scope.MESSAGES)
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """How far a batch is, and what it did; only for whoever sent it."""
         return super().retrieve(request, *args, **kwargs)
@@ -162,8 +162,8 @@ class BatchEndpoints(mixins.RetrieveModelMixin, Endpoints):
         scope=Scope.MESSAGES,
         called="bring",
         writes=True,
-        request={"application/json": BatchBody, "application/x-ndjson": {"type": "string"}},
-        responses={200: BatchAnswer, 202: BatchAnswer},
+        request={"application/json": BatchRequest, "application/x-ndjson": {"type": "string"}},
+        responses={200: BatchResponse, 202: BatchResponse},
     )
     def create(self, request: Request) -> Response:
         """Bring in many messages. Up to 1,000 lines are stored at once; more are taken on, and `Location` says how it goes.
@@ -171,18 +171,18 @@ class BatchEndpoints(mixins.RetrieveModelMixin, Endpoints):
         A bad row is reported with its line and stops nothing; what is known by its message_id is not stored again:
         docs/ingest.md. As `application/x-ndjson` a batch is one message a line.
         """
-        backlog.may_bring(self.actor)
+        import_queue.may_bring(self.actor)
         sent: Any = request.data
         if not isinstance(sent, Received):
             raise ValidationError({"body": ["Send messages, and their Content-Length."]})
         with sent.file:
-            is_small = sent.lines <= backlog.SMALL
-            answer = answered(request, partial(self._take, sent, is_small), digest=sent.digest, in_parts=is_small)
+            is_small = sent.lines <= import_queue.SMALL
+            answer = respond(request, partial(self._take, sent, is_small), digest=sent.digest, in_parts=is_small)
         if answer.status_code == 202:
             answer.headers["Location"] = reverse("api:batch-detail", args=[answer.data["id"]])
         return answer
 
     def _take(self, sent: Received, is_small: bool) -> Answer:
-        take = backlog.store_at_once if is_small else backlog.keep
+        take = import_queue.store_at_once if is_small else import_queue.keep
         batch = take(actor=self.actor, file=sent.file, size=sent.size)
-        return 200 if is_small else 202, BatchAnswer(batch).data
+        return 200 if is_small else 202, BatchResponse(batch).data

@@ -14,36 +14,39 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from agents_app.actors import Actor
-from agents_app.rest import Endpoints, command, describes, number, reads
+from agents_app.api.endpoints import Endpoints, command, describes, number, read_endpoint
 from agents_app.scopes import Scope
 from config import limits
 from config.api import FlagFilter, IdFilter, KeysetPages, Multipart, Pages
-from messaging_app import labels
+from messaging_app.agent_tools import labels
 from messaging_app.models import Controller, Conversation, Tier
-from sessions_app import filters, queries, saved_views, visible, waits
-from sessions_app.actions import bulk, departments, desk, people, talk, transfers
+from sessions_app import queries
+from sessions_app.actions import bulk, conversations, departments, transfers
 from sessions_app.actions import labels as labelling
-from sessions_app.api import bodies, files
-from sessions_app.api.answers import (
-    AttachmentAnswer,
-    AvailabilityAnswer,
-    BulkAnswer,
-    ConversationAnswer,
-    ConversationDetailAnswer,
-    InvitedAnswer,
-    MessageAnswer,
-    OperationAnswer,
-    OutcomeAnswer,
-    ParticipantAnswer,
-    QueueAnswer,
-)
+from sessions_app.actions import messages as talk
+from sessions_app.actions import participants as people
+from sessions_app.api import attachments, requests
 from sessions_app.api.fields import IdTextFilter
 from sessions_app.api.filtering import FilterByRole
+from sessions_app.api.responses import (
+    AttachmentResponse,
+    AvailabilityResponse,
+    BulkResponse,
+    ConversationDetailResponse,
+    ConversationResponse,
+    InvitedResponse,
+    MessageResponse,
+    OperationResponse,
+    OutcomeResponse,
+    ParticipantResponse,
+    QueueResponse,
+)
+from sessions_app.core.locked_conversation import Outcome
 from sessions_app.models import ChatSession, Participant
-from sessions_app.queries import Place
+from sessions_app.queries import Cursor, pressing, view_counts, view_filters
+from sessions_app.queries.expected_wait import waiting
+from sessions_app.rights import visible
 from sessions_app.states import LIVE, Owner, ParticipantStatus
-from sessions_app.turn import Outcome
-from sessions_app.waiting import waiting
 
 
 class ConversationFilter(FilterByRole):
@@ -93,13 +96,13 @@ class ConversationFilter(FilterByRole):
         return rows.filter(pk__in=served) if value else rows.exclude(pk__in=served)
 
     def of_service_level(self, rows: QuerySet[Conversation], name: str, value: str) -> QuerySet[Conversation]:
-        return waits.with_service_level(self.actor, rows, value)
+        return pressing.with_service_level(self.actor, rows, value)
 
     def with_label(self, rows: QuerySet[Conversation], name: str, value: int) -> QuerySet[Conversation]:
-        return filters.labelled(rows, value)
+        return view_filters.labelled(rows, value)
 
     def of_view(self, rows: QuerySet[Conversation], name: str, value: int) -> QuerySet[Conversation]:
-        return rows.filter(pk__in=saved_views.within(self.actor, value).values("pk"))
+        return rows.filter(pk__in=view_counts.within(self.actor, value).values("pk"))
 
     def that_say(self, rows: QuerySet[Conversation], name: str, value: str) -> QuerySet[Conversation]:
         return queries.that_say(self.actor, rows, value)
@@ -112,11 +115,11 @@ def _live() -> QuerySet[ChatSession]:
 class DeskPages(Pages):
     """Conversations in the desk's order, which its keys go on from; there is no way back."""
 
-    _next: Place | None = None
+    _next: Cursor | None = None
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         self._asked = request.build_absolute_uri()
-        after = Place.read(request.query_params.get("cursor", ""))
+        after = Cursor.read(request.query_params.get("cursor", ""))
         rows, self._next = queries.placed(queryset, after, self.get_page_size(request))
         return rows
 
@@ -143,7 +146,7 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
     """The lasting thread between one account and one shop."""
 
     queryset = Conversation.objects.none()
-    serializer_class = ConversationAnswer
+    serializer_class = ConversationResponse
     filterset_class = ConversationFilter
 
     def get_queryset(self) -> QuerySet[Any]:
@@ -152,23 +155,23 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
     def get_object(self) -> Conversation:
         return visible.conversation(self.actor, number(self.kwargs["pk"]))
 
-    @reads(ConversationAnswer(many=True), scope=Scope.READ)
+    @read_endpoint(ConversationResponse(many=True), scope=Scope.READ)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Conversations, the newest first; those of a saved view in the desk's order."""
         pager = DeskPages() if request.query_params.get("saved_view") else Pages()
         page = pager.paginate_queryset(self.filter_queryset(self.get_queryset()), request, view=self) or []
         ids = [row.pk for row in page]
-        beside = {"live": queries.live_sessions(ids), "labels": labels.on(ids), "openings": waits.openings(page)}
+        beside = {"live": queries.live_sessions(ids), "labels": labels.on(ids), "openings": pressing.openings(page)}
         beside["standing"] = queries.standing(self.actor, ids)
-        answers = ConversationAnswer(page, many=True, context={**self.get_serializer_context(), **beside})
+        answers = ConversationResponse(page, many=True, context={**self.get_serializer_context(), **beside})
         return pager.get_paginated_response(answers.data)
 
-    @reads(ConversationDetailAnswer, scope=Scope.READ)
+    @read_endpoint(ConversationDetailResponse, scope=Scope.READ)
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One conversation, as it is now."""
-        return Response(ConversationDetailAnswer(self.get_object(), context=self.get_serializer_context()).data)
+        return Response(ConversationDetailResponse(self.get_object(), context=self.get_serializer_context()).data)
 
-    @reads(QueueAnswer, scope=Scope.READ, detail=True, filters=False)
+    @read_endpoint(QueueResponse, scope=Scope.READ, detail=True, filters=False)
     def queue(self, request: Request, pk: str) -> Response:
         """Where the conversation stands in the line for a human, and how long that is likely to take."""
         waits = waiting(self.get_object())
@@ -177,32 +180,32 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
             "position": waits.position if waits else None,
             "expected_wait": waits.seconds if waits else None,
         }
-        return Response(QueueAnswer(told).data)
+        return Response(QueueResponse(told).data)
 
     def _page(self, rows: QuerySet[Any], pages: type[Pages], answer: Any) -> Response:
         pager = pages()
         page = pager.paginate_queryset(rows, self.request, view=self)
         return pager.get_paginated_response(answer(page, many=True, context=self.get_serializer_context()).data)
 
-    @reads(MessageAnswer(many=True), scope=Scope.READ, detail=True)
+    @read_endpoint(MessageResponse(many=True), scope=Scope.READ, detail=True)
     def messages(self, request: Request, pk: str) -> Response:
         """What was said, the newest first; each reader sees what was shared with them."""
         said = visible.messages(self.actor).filter(conversation=self.get_object()).prefetch_related("attachments")
-        return self._page(said, MessagePages, MessageAnswer)
+        return self._page(said, MessagePages, MessageResponse)
 
     messages.kwargs["pagination_class"] = MessagePages
     messages.kwargs["filterset_class"] = None
 
-    @reads(OperationAnswer(many=True), scope=Scope.READ, detail=True)
+    @read_endpoint(OperationResponse(many=True), scope=Scope.READ, detail=True)
     def timeline(self, request: Request, pk: str) -> Response:
         """What happened, operation by operation."""
         done = visible.operations(self.actor).filter(conversation=self.get_object())
-        return self._page(done, OperationPages, OperationAnswer)
+        return self._page(done, OperationPages, OperationResponse)
 
     timeline.kwargs["pagination_class"] = OperationPages
     timeline.kwargs["filterset_class"] = None
 
-    @reads(ParticipantAnswer(many=True), scope=Scope.READ, detail=True)
+    @read_endpoint(ParticipantResponse(many=True), scope=Scope.READ, detail=True)
     def participants(self, request: Request, pk: str) -> Response:
         """Who is or was in the conversation beside its owner."""
         rows = Participant.objects.filter(conversation=self.get_object())
@@ -210,108 +213,110 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
             rows = rows.filter(Participant.IS_IN | ~Q(status=ParticipantStatus.JOINED))
         else:
             rows = rows.filter(Participant.IS_IN)
-        return self._page(rows, Pages, ParticipantAnswer)
+        return self._page(rows, Pages, ParticipantResponse)
 
     participants.kwargs["filterset_class"] = None
 
-    @reads(AvailabilityAnswer, scope=Scope.READ, detail=False, parameters=[bodies.PlaceQuery], filters=False)
+    @read_endpoint(
+        AvailabilityResponse, scope=Scope.READ, detail=False, parameters=[requests.PlaceQuery], filters=False
+    )
     def availability(self, request: Request) -> Response:
         """Whether a robot session could be live at once. A reading, not a promise: opening decides."""
-        asked = bodies.PlaceQuery(data=request.query_params.dict())
+        asked = requests.PlaceQuery(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
         found = queries.availability(self.actor, **asked.validated_data)
-        return Response(AvailabilityAnswer(found).data)
+        return Response(AvailabilityResponse(found).data)
 
     # --- The turn ---
 
-    @command(body=bodies.EscalateBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(body=requests.EscalateRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def escalate(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Ask for a human; from the human who serves, for another one."""
         return transfers.request_transfer(actor=actor, conversation_id=pk, **body)
 
-    @command(body=bodies.TakeBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(body=requests.TakeRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def take_over(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Take a conversation from its bot, at once."""
         return transfers.take_over(actor=actor, conversation_id=pk, **body)
 
-    @command(body=bodies.GrabBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(body=requests.GrabRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def grab(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Take a conversation from the colleague who serves it, with a reason."""
         return transfers.grab(actor=actor, conversation_id=pk, **body)
 
-    @command(body=bodies.HandOverBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(body=requests.HandOverRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def transfer(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Offer what one serves to another agent or a team; one serves on until it is accepted."""
         return transfers.hand_over(actor=actor, conversation_id=pk, **body)
 
-    @command(body=bodies.ReleaseBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(body=requests.ReleaseRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def release(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Give the conversation back to its bot."""
         return transfers.release_to_bot(actor=actor, conversation_id=pk, **body)
 
-    @command(body=bodies.ReassignBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(body=requests.ReassignRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def reassign(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Put what an absent agent serves back in the queue. Supervisors only."""
         return transfers.reassign(actor=actor, conversation_id=pk, **body)
 
-    @command(body=bodies.GuardedBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(body=requests.GuardedRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def resolve(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """End what one serves."""
-        return desk.resolve(actor=actor, conversation_id=pk, **body)
+        return conversations.resolve(actor=actor, conversation_id=pk, **body)
 
     # --- Marks ---
 
-    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def pin(self, actor: Actor, pk: int) -> Outcome:
         """Keep the conversation at hand."""
-        return desk.pin(actor=actor, conversation_id=pk)
+        return conversations.pin(actor=actor, conversation_id=pk)
 
-    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def unpin(self, actor: Actor, pk: int) -> Outcome:
         """Undo `pin`."""
-        return desk.unpin(actor=actor, conversation_id=pk)
+        return conversations.unpin(actor=actor, conversation_id=pk)
 
-    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def todo(self, actor: Actor, pk: int) -> Outcome:
         """Mark that something is left to do."""
-        return desk.todo(actor=actor, conversation_id=pk)
+        return conversations.todo(actor=actor, conversation_id=pk)
 
-    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def untodo(self, actor: Actor, pk: int) -> Outcome:
         """Undo `todo`."""
-        return desk.untodo(actor=actor, conversation_id=pk)
+        return conversations.untodo(actor=actor, conversation_id=pk)
 
-    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def urgent(self, actor: Actor, pk: int) -> Outcome:
         """Put the conversation before all others."""
-        return desk.mark_urgent(actor=actor, conversation_id=pk)
+        return conversations.mark_urgent(actor=actor, conversation_id=pk)
 
-    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def not_urgent(self, actor: Actor, pk: int) -> Outcome:
         """Undo `urgent`."""
-        return desk.unmark_urgent(actor=actor, conversation_id=pk)
+        return conversations.unmark_urgent(actor=actor, conversation_id=pk)
 
-    @command(body=bodies.ReasonBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(body=requests.ReasonRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def raise_hand(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Flag that a human is needed, without moving the turn."""
-        return desk.raise_flag(actor=actor, conversation_id=pk, **body)
+        return conversations.raise_flag(actor=actor, conversation_id=pk, **body)
 
-    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def acknowledge(self, actor: Actor, pk: int) -> Outcome:
         """An agent has looked at the flag; it goes."""
-        return desk.acknowledge(actor=actor, conversation_id=pk)
+        return conversations.acknowledge(actor=actor, conversation_id=pk)
 
-    @command(body=bodies.LabelledBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(body=requests.LabelledRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def label(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Put a label on; done again, nothing changes."""
         return labelling.label(actor=actor, conversation_id=pk, **body)
 
-    @command(body=bodies.LabelledBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(body=requests.LabelledRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def unlabel(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Take a label off; done again, nothing changes."""
         return labelling.unlabel(actor=actor, conversation_id=pk, **body)
 
-    @command(body=bodies.BulkBody, answer=BulkAnswer, scope=Scope.TRANSFERS, detail=False, in_parts=True)
+    @command(body=requests.BulkRequest, answer=BulkResponse, scope=Scope.TRANSFERS, detail=False, in_parts=True)
     def bulk(self, actor: Actor, *, ids: Iterable[int], action: str, **body: Any) -> dict[str, Any]:
         """Do one thing to up to 100 conversations, each for itself; `results` says of each what became of it.
 
@@ -320,12 +325,12 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
         done = bulk.act_on_many(actor=actor, conversation_ids=ids, action=action, **body)
         return {"done": sum(one.problem is None for one in done), "results": done}
 
-    @command(body=bodies.ReadBody, answer=None, status=204, scope=Scope.READ)
+    @command(body=requests.ReadRequest, answer=None, status=204, scope=Scope.READ)
     def read(self, actor: Actor, pk: int, seq: int) -> None:
         """Note how far the agent who asks has read."""
-        desk.mark_read(actor=actor, conversation_id=pk, seq=seq)
+        conversations.mark_read(actor=actor, conversation_id=pk, seq=seq)
 
-    @command(body=bodies.NoteBody, answer=OutcomeAnswer, scope=Scope.MESSAGES, status=201)
+    @command(body=requests.NoteRequest, answer=OutcomeResponse, scope=Scope.MESSAGES, status=201)
     def notes(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Write a private note; agents only."""
         return talk.post_note(actor=actor, conversation_id=pk, **body)
@@ -334,8 +339,8 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
         scope=Scope.MESSAGES,
         called="attach",
         writes=True,
-        request={"multipart/form-data": bodies.AttachmentBody},
-        responses={201: AttachmentAnswer},
+        request={"multipart/form-data": requests.AttachmentRequest},
+        responses={201: AttachmentResponse},
     )
     @action(detail=True, methods=["post"], parser_classes=[Multipart])
     def attachments(self, request: Request, pk: str) -> Response:
@@ -344,23 +349,23 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
         What it is, is found by its content: docs/attachments.md. Name it in the `attachments` of `messages`, `inbound`
         or `notes`.
         """
-        return files.attached(self, request, number(pk))
+        return attachments.attached(self, request, number(pk))
 
     # --- People ---
 
-    @command(body=bodies.InviteColleagueBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS, status=201)
+    @command(body=requests.InviteColleagueRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS, status=201)
     def invite_colleague(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Bring another agent in, beside the owner."""
         return people.invite_colleague(actor=actor, conversation_id=pk, **body)
 
-    @command(body=bodies.InviteBody, answer=OutcomeAnswer, scope=Scope.TRANSFERS, status=201)
+    @command(body=requests.InviteRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS, status=201)
     def invite(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Invite somebody from outside the desk. The answer's token is the link's, shown once."""
         return people.invite_participant(actor=actor, conversation_id=pk, **body)
 
     @command(
-        body=bodies.InviteDepartmentBody,
-        answer=InvitedAnswer,
+        body=requests.InviteDepartmentRequest,
+        answer=InvitedResponse,
         scope=Scope.TRANSFERS,
         status=201,
         in_parts=True,  # the directory is asked outside of every transaction; whoever is in already is skipped
@@ -370,14 +375,14 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
         """Invite everybody of a department, each with an own link and notice. All of them or nobody."""
         return departments.invite_department(actor=actor, conversation_id=pk, **body)
 
-    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS)
+    @command(answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def leave(self, actor: Actor, pk: int) -> Outcome:
         """Leave a conversation one collaborates in, or was invited to."""
         return people.leave(actor=actor, conversation_id=pk)
 
     @command(
-        body=bodies.NotifyBody,
-        answer=OutcomeAnswer,
+        body=requests.NotifyRequest,
+        answer=OutcomeResponse,
         scope=Scope.TRANSFERS,
         path=r"participants/(?P<participant>[^/]+)/notify",
     )
@@ -385,7 +390,7 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
         """Send the invitation's notice once more, with a new link; the old one stops working."""
         return people.send_notice_again(actor=actor, conversation_id=pk, participant_id=participant, **body)
 
-    @command(answer=OutcomeAnswer, scope=Scope.TRANSFERS, path=r"participants/(?P<participant>[^/]+)/remove")
+    @command(answer=OutcomeResponse, scope=Scope.TRANSFERS, path=r"participants/(?P<participant>[^/]+)/remove")
     def remove(self, actor: Actor, pk: int, participant: int) -> Outcome:
         """Take a participant out; an unused link stops working."""
         return people.remove_participant(actor=actor, conversation_id=pk, participant_id=participant)

@@ -7,15 +7,15 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from config.api import Body
+from config.api import RequestSerializer
 from config.build import VERSION
 from config.openapi import describe, describe_components, name_codes, name_enums, refused_with
 from sessions_app.api import glossary, roles, webhooks_document
-from sessions_app.api.catalogue import CATALOGUE
+from sessions_app.api.document_components import name_parts
+from sessions_app.api.enumerations import ENUMS
+from sessions_app.api.error_catalogue import CATALOGUE
 from sessions_app.api.examples import ANSWERS, BODIES, LINES, OUTCOMES, STREAMED
-from sessions_app.api.parts import name_parts
 from sessions_app.api.refusals import CODES
-from sessions_app.api.vocabulary import ENUMS
 
 DESCRIPTION = """\
 Tandem knows, for every conversation, **whose turn it is**, and moves that turn safely between bots and people.
@@ -75,11 +75,11 @@ _COUNTED: dict[str, Any] = {
     "then": {"required": ["history_count"], "properties": {"history_count": {"minimum": 1}}},
 }
 RULES = {
-    "OpenBody": _NAMED,
-    "InboundBody": _NAMED,
-    "ReplayBody": {"minProperties": 1, "maxProperties": 1},
-    "InviteBody": _COUNTED,
-    "InviteDepartmentBody": _COUNTED,
+    "OpenRequest": _NAMED,
+    "InboundRequest": _NAMED,
+    "ReplayRequest": {"minProperties": 1, "maxProperties": 1},
+    "InviteRequest": _COUNTED,
+    "InviteDepartmentRequest": _COUNTED,
 }
 """What a body's fields mean for each other; its `validate` or the verb holds callers to it."""
 
@@ -92,7 +92,7 @@ def completed(result: Any, **_: Any) -> Any:
     info["license"] = {"name": "MIT", "identifier": "MIT"}
     result["paths"] |= _operations()
     for name, rule in RULES.items():
-        result["components"]["schemas"][f"{name}Request"] |= rule
+        result["components"]["schemas"][name] |= rule
     for path in result["paths"].values():
         for operation in path.values():
             _illustrate(operation)
@@ -131,12 +131,12 @@ def _codes() -> dict[str, dict[int, list[str]]]:
 
 def _illustrate(operation: dict[str, Any]) -> None:
     for _, name in _contents(operation.get("requestBody", {})):
-        if name.removesuffix("Request") in (*RULES, "BatchBody") and not name.startswith("Invite"):
+        if name in (*RULES, "BatchRequest") and not name.startswith("Invite"):
             operation["requestBody"]["required"] = True
     if lines := operation.get("requestBody", {}).get("content", {}).get("application/x-ndjson"):
         lines["examples"] = {"two-messages": {"summary": "two messages", "value": LINES}}
     for content, name in _contents(operation.get("requestBody", {})):
-        if bodies := BODIES.get(name.removesuffix("Request")):
+        if bodies := BODIES.get(name):
             content["examples"] = {
                 title.replace(" ", "-").replace("'", ""): {"summary": title, "value": body}
                 for title, body in bodies.items()
@@ -161,7 +161,7 @@ def _contents(part: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def _answer(name: str, operation_id: str) -> Any:
-    if name == "OutcomeAnswer":
+    if name == "OutcomeResponse":
         return ANSWERS[name] | OUTCOMES.get(operation_id, {})
     if name.startswith("Paginated"):
         one = _answer(name.removeprefix("Paginated").removesuffix("List"), operation_id)
@@ -178,7 +178,7 @@ def _call_bodies_by_their_operations(document: dict[str, Any]) -> None:
                 users.setdefault(name, []).append(f"`{operation['operationId']}`")
     for name, operations in users.items():
         schema = document["components"]["schemas"].get(name, {})
-        if schema.get("description") == inspect.getdoc(Body):
+        if schema.get("description") == inspect.getdoc(RequestSerializer):
             schema["description"] = f"The body of {', '.join(operations)}."
 
 

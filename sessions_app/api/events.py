@@ -13,15 +13,15 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agents_app import passes
 from agents_app.actors import Actor
-from agents_app.rest import Endpoints, command, reads
+from agents_app.api.endpoints import Endpoints, command, read_endpoint
+from agents_app.connections import credential
 from agents_app.scopes import Scope
 from config import limits
 from config.errors import Forbidden, Malformed
 from messaging_app.follow import start
-from sessions_app import following
-from sessions_app.asyncapi import PAGE
+from sessions_app.events import subscription
+from sessions_app.events.asyncapi import PAGE
 
 MOST = 500
 
@@ -32,7 +32,7 @@ class Events(serializers.ListField):
 
 
 @extend_schema_serializer(many=False)
-class EventsAnswer(serializers.Serializer[dict[str, Any]]):
+class EventsResponse(serializers.Serializer[dict[str, Any]]):
     events = Events(
         help_text="In order. What is the tenant's and no conversation's "
         "(`agent.presence`) has null as its `conversation_id`."
@@ -45,7 +45,7 @@ class EventsAnswer(serializers.Serializer[dict[str, Any]]):
     )
 
 
-class TicketAnswer(serializers.Serializer[dict[str, Any]]):
+class TicketResponse(serializers.Serializer[dict[str, Any]]):
     ticket = serializers.CharField(help_text="For one connection: `/ws/events/?ticket=…`.")
     expires_in = serializers.IntegerField(help_text="Seconds.")
 
@@ -61,45 +61,45 @@ _ASKED = [
     OpenApiParameter("conversation", _NUMBER, description="Of this conversation only."),
     OpenApiParameter(
         "limit",
-        {"type": "integer", "minimum": 1, "maximum": MOST, "default": following.LIMIT},
+        {"type": "integer", "minimum": 1, "maximum": MOST, "default": subscription.LIMIT},
         description="How many at once. Not for streams.",
     ),
     OpenApiParameter("Last-Event-ID", _NUMBER, OpenApiParameter.HEADER, description="Wins over `after`."),
 ]
 _ANSWERS: dict[Any, Any] = {
-    (200, "application/json"): EventsAnswer,
+    (200, "application/json"): EventsResponse,
     (200, "text/event-stream"): OpenApiTypes.STR,
 }
 
 
 class EventEndpoints(Endpoints):
-    serializer_class = EventsAnswer
+    serializer_class = EventsResponse
 
     @extend_schema(responses=_ANSWERS)
-    @reads(EventsAnswer, scope=Scope.EVENTS, parameters=_ASKED, also=(410,))
+    @read_endpoint(EventsResponse, scope=Scope.EVENTS, parameters=_ASKED, also=(410,))
     def list(self, request: Request) -> Response:
         """The events behind a cursor; with `Accept: text/event-stream` they come as they happen, where ASGI serves."""
-        asked = following.asked(request.query_params, request.headers.get("Last-Event-ID", ""))
-        following.checked(self.actor, asked)
+        asked = subscription.subscription(request.query_params, request.headers.get("Last-Event-ID", ""))
+        subscription.checked(self.actor, asked)
         after = start(self.actor.tenant_id, asked.after)
-        page = following.read(self.actor, asked, after, _limit(request.query_params.get("limit", "")))
+        page = subscription.read(self.actor, asked, after, _limit(request.query_params.get("limit", "")))
         return Response({"events": page.events, "cursor": str(page.cursor), "has_more": page.has_more})
 
-    @command(answer=TicketAnswer, scope=Scope.EVENTS, status=201, detail=False)
+    @command(answer=TicketResponse, scope=Scope.EVENTS, status=201, detail=False)
     def tickets(self, actor: Actor) -> dict[str, Any]:
         """A one-use ticket for a WebSocket: a key or token must not stand in an address, and a page cannot send headers."""
-        holder = passes.admit(
+        holder = credential.authenticate(
             authorization=self.request.headers.get("Authorization", ""),
             session_key=self.request.COOKIES.get(settings.SESSION_COOKIE_NAME),
         )
         if holder is None:
             raise Forbidden("Send a key or token, or log in, to be given a ticket.")
-        return {"ticket": passes.issue_ticket(holder), "expires_in": passes.TICKET_SECONDS}
+        return {"ticket": credential.issue_ticket(holder), "expires_in": credential.TICKET_SECONDS}
 
 
 def _limit(text: str) -> int:
     if not text:
-        return following.LIMIT
+        return subscription.LIMIT
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
         raise Malformed(f"limit is a number from 1 to {MOST}.")
     return int(text)

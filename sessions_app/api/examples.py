@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sessions_app.api import desk_examples
-from sessions_app.api.desk_examples import LABEL
+from sessions_app.api import agent_tool_examples
+from sessions_app.api.agent_tool_examples import LABEL
 
 MORNING = "2026-03-02T09:{:02}:00Z"
 
@@ -182,8 +182,8 @@ CONVERSATION = {
 }
 
 ANSWERS: dict[str, Any] = {
-    "OutcomeAnswer": OUTCOME,
-    "SessionAnswer": {
+    "OutcomeResponse": OUTCOME,
+    "SessionResponse": {
         "id": "41",
         "conversation_id": "17",
         "kind": "AUTO_BARGAIN",
@@ -224,13 +224,13 @@ ANSWERS: dict[str, Any] = {
             }
         ],
     },
-    "ConversationAnswer": CONVERSATION,
-    "ConversationDetailAnswer": CONVERSATION | {"queue_position": None, "expected_wait": None},
-    "QueueAnswer": {"is_waiting": True, "position": 2, "expected_wait": 180},
-    "MessageAnswer": MESSAGE,
-    "AttachmentAnswer": ATTACHMENT,
-    "OperationAnswer": OPERATION,
-    "TransferAnswer": {
+    "ConversationResponse": CONVERSATION,
+    "ConversationDetailResponse": CONVERSATION | {"queue_position": None, "expected_wait": None},
+    "QueueResponse": {"is_waiting": True, "position": 2, "expected_wait": 180},
+    "MessageResponse": MESSAGE,
+    "AttachmentResponse": ATTACHMENT,
+    "OperationResponse": OPERATION,
+    "TransferResponse": {
         "id": "8",
         "conversation_id": "17",
         "session_id": "41",
@@ -268,7 +268,7 @@ ANSWERS: dict[str, Any] = {
         "ended_at": None,
         "end_reason": "",
     },
-    "ParticipantAnswer": {
+    "ParticipantResponse": {
         "id": "6",
         "role": "guest",
         "status": "joined",
@@ -285,7 +285,7 @@ ANSWERS: dict[str, Any] = {
         "joined_at": MORNING.format(14),
         "ended_at": None,
     },
-    "FlowAnswer": {
+    "FlowResponse": {
         "id": "2",
         "trigger_id": "order-77-address",
         "conversation_id": "17",
@@ -303,14 +303,14 @@ ANSWERS: dict[str, Any] = {
         "updated_at": MORNING.format(0),
         "is_repeat": False,
     },
-    "InvitedAnswer": {
+    "InvitedResponse": {
         "conversation_id": "17",
         "seq": 12,
         "invited": [{"participant_id": "6", "name": "Mr Okafor", "token": "k7Yc…shown once…"}],
         "skipped": [{"name": "Ms Duarte", "reason": "already_in"}],
     },
-    "DepartmentsAnswer": {"departments": [{"id": "3", "name": "Warehouse"}]},
-    "AgentAnswer": {
+    "DepartmentsResponse": {"departments": [{"id": "3", "name": "Warehouse"}]},
+    "AgentResponse": {
         "id": "1",
         "name": "Maya",
         "role": "agent",
@@ -325,8 +325,8 @@ ANSWERS: dict[str, Any] = {
         "teams": ["Returns"],
         "last_seen_at": MORNING.format(5),
     },
-    "DepartureAnswer": {"agent_id": "2", "name": "Jun", "moved": 3, "left": 0, "is_repeat": False},
-    "TeamAnswer": {
+    "DepartureResponse": {"agent_id": "2", "name": "Jun", "moved": 3, "left": 0, "is_repeat": False},
+    "TeamResponse": {
         "id": "1",
         "name": "Returns",
         "members": ["1", "2"],
@@ -335,7 +335,7 @@ ANSWERS: dict[str, Any] = {
         "needs": {"refunds": 2},
         "capacity": None,
     },
-    "DecisionsAnswer": {
+    "DecisionsResponse": {
         "decisions": [
             {
                 "id": "3",
@@ -350,7 +350,7 @@ ANSWERS: dict[str, Any] = {
             }
         ]
     },
-    "AvailabilityAnswer": {
+    "AvailabilityResponse": {
         "available": False,
         "conversation_id": "17",
         "conflicting_session_id": "41",
@@ -358,7 +358,7 @@ ANSWERS: dict[str, Any] = {
         "owner_name": "Maya",
         "may_end_at": "2026-03-02T17:05:00Z",
     },
-    "TruthAnswer": {
+    "TruthResponse": {
         "state": "moved",
         "session_id": "41",
         "conversation_id": "17",
@@ -373,13 +373,13 @@ ANSWERS: dict[str, Any] = {
         "has_more": False,
         "next_after_seq": 9,
     },
-    "JoinedAnswer": {"conversation_id": "17", "participant_id": "6", "token": "eyJhbGciOi…"},
-    "EventsAnswer": {
+    "JoinedResponse": {"conversation_id": "17", "participant_id": "6", "token": "eyJhbGciOi…"},
+    "EventsResponse": {
         "events": [EVENT],
         "cursor": "120",
         "has_more": False,
     },
-    "BatchAnswer": {
+    "BatchResponse": {
         "id": "12",
         "state": "working",
         "progress": 0.42,
@@ -406,9 +406,9 @@ ANSWERS: dict[str, Any] = {
         "started_at": MORNING.format(20),
         "ended_at": None,
     },
-    "WebhookAnswer": WEBHOOK,
-    "IssuedWebhookAnswer": WEBHOOK | {"secret": "whsec_C2FV…shown once…"},
-    "DeliveryAnswer": {
+    "WebhookResponse": WEBHOOK,
+    "IssuedWebhookResponse": WEBHOOK | {"secret": "whsec_C2FV…shown once…"},
+    "DeliveryResponse": {
         "id": "501",
         "webhook_id": "4",
         "event_id": "evt_1_120",
@@ -422,24 +422,24 @@ ANSWERS: dict[str, Any] = {
         "log": [{"at": MORNING.format(5), "code": 500, "error": "", "answer": "oops", "milliseconds": 84}],
         "created_at": MORNING.format(5),
     },
-    "TicketAnswer": {"ticket": "mC2v…one use…", "expires_in": 30},
-    "TokenAnswer": {"token": "eyJhbGciOi…", "expires_in": 86400},
+    "TicketResponse": {"ticket": "mC2v…one use…", "expires_in": 30},
+    "TokenResponse": {"token": "eyJhbGciOi…", "expires_in": 86400},
 }
-ANSWERS |= desk_examples.answers(outcome=OUTCOME | _MARKED, message=MESSAGE)
+ANSWERS |= agent_tool_examples.answers(outcome=OUTCOME | _MARKED, message=MESSAGE)
 """By the name of the answer."""
 
 BODIES: dict[str, dict[str, Any]] = {
-    "OpenBody": {
+    "OpenRequest": {
         "a bargaining bot begins": {"shop_id": "lamps", "account_id": "li.wei", "task": "negotiation"},
         "a human is asked for": {"conversation_id": "17", "robot": False, "reason": "wants a refund"},
     },
-    "PriorityBody": {"put it first": {"priority": 1}},
-    "CompleteBody": {
+    "PriorityRequest": {"put it first": {"priority": 1}},
+    "CompleteRequest": {
         "a deal": {"outcome": "success", "reason": "sold for 25", "expected_epoch": 3},
         "a human has to decide": {"outcome": "needs_human", "reason": "wants a refund"},
     },
-    "RecoverBody": {"since what it knows": {"after_seq": 9, "limit": 100}},
-    "InboundBody": {
+    "RecoverRequest": {"since what it knows": {"after_seq": 9, "limit": 100}},
+    "InboundRequest": {
         "a customer writes": {
             "shop_id": "lamps",
             "account_id": "li.wei",
@@ -448,30 +448,30 @@ BODIES: dict[str, dict[str, Any]] = {
         },
         "a customer sends a picture": {"conversation_id": "17", "attachments": ["61"], "message_id": "m-2"},
     },
-    "MessageBody": {
+    "MessageRequest": {
         "a bot answers": {"conversation_id": "17", "content": "25, for you.", "epoch": 3, "message_id": "a-1"},
         "with a file": {"conversation_id": "17", "content": "The invoice.", "attachments": ["62"], "epoch": 3},
         "a person answered in the shop's own app": {"conversation_id": "17", "content": "It's me.", "echo": True},
     },
-    "AttachmentBody": {"a picture": {"file": "(the file itself)", "client_id": "upload-1"}},
-    "NoteBody": {"for colleagues": {"content": "Promised free postage on the phone."}},
-    "ReadBody": {"as far as": {"seq": 9}},
-    "ReasonBody": {"why": {"reason": "The customer has left."}},
-    "GuardedBody": {"only if nothing has moved": {"reason": "Settled.", "expected_epoch": 5}},
-    "TakeBody": {"only if nothing has moved": {"expected_epoch": 4}},
-    "GrabBody": {"with a reason": {"reason": "I know this customer."}},
-    "EscalateBody": {
+    "AttachmentRequest": {"a picture": {"file": "(the file itself)", "client_id": "upload-1"}},
+    "NoteRequest": {"for colleagues": {"content": "Promised free postage on the phone."}},
+    "ReadRequest": {"as far as": {"seq": 9}},
+    "ReasonRequest": {"why": {"reason": "The customer has left."}},
+    "GuardedRequest": {"only if nothing has moved": {"reason": "Settled.", "expected_epoch": 5}},
+    "TakeRequest": {"only if nothing has moved": {"expected_epoch": 4}},
+    "GrabRequest": {"with a reason": {"reason": "I know this customer."}},
+    "EscalateRequest": {
         "with what the human should know": {
             "reason": "wants a refund",
             "context": {"suggestion": "Refund the postage.", "promises": ["an answer today"]},
         },
         "to somebody who speaks Chinese": {"to_team_id": "1", "needs": {"zh": 3}},
     },
-    "HandOverBody": {"to a team": {"to_team_id": "1", "reason": "a matter of returns"}},
-    "ReleaseBody": {"with a summary for the bot": {"summary": "Postage refunded; go on selling."}},
-    "ReassignBody": {"to the queue": {"reason": "Maya is ill."}},
-    "InviteColleagueBody": {"Jun": {"agent_id": "2"}},
-    "InviteBody": {
+    "HandOverRequest": {"to a team": {"to_team_id": "1", "reason": "a matter of returns"}},
+    "ReleaseRequest": {"with a summary for the bot": {"summary": "Postage refunded; go on selling."}},
+    "ReassignRequest": {"to the queue": {"reason": "Maya is ill."}},
+    "InviteColleagueRequest": {"Jun": {"agent_id": "2"}},
+    "InviteRequest": {
         "a guest who sees the last words": {
             "name": "Mr Okafor",
             "role": "guest",
@@ -480,11 +480,11 @@ BODIES: dict[str, dict[str, Any]] = {
             "history_count": 20,
         }
     },
-    "InviteDepartmentBody": {"the warehouse": {"department_id": "3", "history": "from_now"}},
-    "NotifyBody": {"to another address": {"contact": "o.okafor@example.org"}},
-    "JoinBody": {"by the link": {"tenant": "demo", "token": "k7Yc…"}},
-    "TokenBody": {"for the shop's own chat": {"conversation_id": "17", "customer_name": "Li Wei"}},
-    "FlowBody": {
+    "InviteDepartmentRequest": {"the warehouse": {"department_id": "3", "history": "from_now"}},
+    "NotifyRequest": {"to another address": {"contact": "o.okafor@example.org"}},
+    "JoinRequest": {"by the link": {"tenant": "demo", "token": "k7Yc…"}},
+    "TokenRequest": {"for the shop's own chat": {"conversation_id": "17", "customer_name": "Li Wei"}},
+    "FlowRequest": {
         "ask for a street number": {
             "trigger_id": "order-77-address",
             "conversation_id": "17",
@@ -492,25 +492,25 @@ BODIES: dict[str, dict[str, Any]] = {
             "missing_info": ["street number"],
         }
     },
-    "BindBody": {"once": {"conversation_id": "17"}},
-    "RenewBody": {"it takes longer": {"version": 2}},
-    "MoveFlowBody": {"the answer is ready": {"to": "ready_preview", "version": 2, "last_candidate": "draft-5"}},
-    "BatchBody": {"one message": {"rows": [ROW]}},
-    "WebhookBody": {
+    "BindRequest": {"once": {"conversation_id": "17"}},
+    "RenewRequest": {"it takes longer": {"version": 2}},
+    "MoveFlowRequest": {"the answer is ready": {"to": "ready_preview", "version": 2, "last_candidate": "draft-5"}},
+    "BatchRequest": {"one message": {"rows": [ROW]}},
+    "WebhookRequest": {
         "transfers and sessions": {
             "url": "https://shop.example.org/tandem",
             "types": ["transfer.*", "session.completed"],
         }
     },
-    "ChangeWebhookBody": {"go on": {"is_enabled": True}},
-    "RotateBody": {"within the hour": {"keep_old_for": 3600}, "a secret got out": {"keep_old_for": 0}},
-    "ReplayBody": {"from a time on": {"since": MORNING.format(0)}, "from a position on": {"after": 100}},
-    "PresenceBody": {
+    "ChangeWebhookRequest": {"go on": {"is_enabled": True}},
+    "RotateRequest": {"within the hour": {"keep_old_for": 3600}, "a secret got out": {"keep_old_for": 0}},
+    "ReplayRequest": {"from a time on": {"since": MORNING.format(0)}, "from a position on": {"after": 100}},
+    "PresenceRequest": {
         "back at the desk": {"availability": "available"},
         "with a reason": {"availability": "break", "reason": "lunch"},
     },
-    "CapacityBody": {"fewer at once": {"max_load": 3}},
-    "DepartureBody": {"with a reason": {"reason": "moves to another town"}},
+    "CapacityRequest": {"fewer at once": {"max_load": 3}},
+    "DepartureRequest": {"with a reason": {"reason": "moves to another town"}},
 }
-BODIES |= desk_examples.BODIES
+BODIES |= agent_tool_examples.BODIES
 """By the name of the body, and a title."""

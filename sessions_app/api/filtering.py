@@ -8,8 +8,8 @@ import django_filters
 from django.db.models import QuerySet
 
 from agents_app.actors import Actor
-from agents_app.authentication import principal_of
-from sessions_app.field_rights import check_filters
+from agents_app.api.authentication import principal_of
+from sessions_app.rights.field_rights import check_filters
 
 
 class FilterByRole(django_filters.FilterSet):

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sessions_app.field_rights import EVERYBODY, INTEGRATORS, PROGRAMS, RIGHTS, TARGETS, Rights, Role, Roles, named
+from sessions_app.rights.field_rights import (
+    EVERYBODY,
+    INTEGRATORS,
+    PROGRAMS,
+    RIGHTS,
+    TARGETS,
+    Rights,
+    Role,
+    Roles,
+    named,
+)
 
 VERBS: dict[str, tuple[str, ...]] = {
     "conversations_escalate": ("request_transfer",),

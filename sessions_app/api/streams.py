@@ -1,7 +1,7 @@
 """Events as they come, by SSE and by WebSocket: two ASGI applications over the same pages.
 
 They stand beside Django's handler, not behind it: that would hold a thread and a database connection for each stream as
-long as it is open. A client that does not read is not sent to (see `config.pace`), and closed after EVENT_PATIENCE.
+long as it is open. A client that does not read is not sent to (see `config.backpressure`), and closed after EVENT_PATIENCE.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from django.conf import settings
 from django.http.request import MediaType
 from rest_framework.exceptions import NotAuthenticated
 
-from agents_app import connections, cors, passes
 from agents_app.actors import Actor
-from agents_app.connections import Close, Connection, TooManyConnections
-from agents_app.passes import Pass
-from agents_app.rest import REFUSALS, refusals
+from agents_app.api import cors
+from agents_app.api.endpoints import REFUSALS, refusals
+from agents_app.connections import credential, registry
+from agents_app.connections.credential import ConnectionCredential
+from agents_app.connections.registry import Close, Connection, TooManyConnections
 from agents_app.scopes import Scope
-from config import pace
+from config import backpressure
 from config.api import PROBLEM, problem_of
 from config.errors import DomainError, Forbidden
 from messaging_app import live
 from messaging_app.follow import CursorGone, Page, follow, in_thread, start
-from messaging_app.live import Bell
-from sessions_app import following
-from sessions_app.following import Asked
+from messaging_app.live import Waiter
+from sessions_app.events import subscription
+from sessions_app.events.subscription import Subscription
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def has_ticket(scope: MutableMapping[str, Any]) -> bool:
 class Visit:
     """One client's stay: who it is, what it asked for, and where it begins."""
 
-    def __init__(self, holder: Pass, asked: Asked) -> None:
+    def __init__(self, holder: ConnectionCredential, asked: Subscription) -> None:
         self.holder, self.asked = holder, asked
         self.cursor = 0
         self.is_reset = False
@@ -114,7 +115,7 @@ class Visit:
 
     def begin(self) -> None:
         """Raises `NotFound`, `Busy`."""
-        following.checked(self.actor, self.asked)
+        subscription.checked(self.actor, self.asked)
         try:
             self.cursor = start(self.actor.tenant_id, self.asked.after)
         except CursorGone as gone:
@@ -130,24 +131,24 @@ class Visit:
         It listens before it begins, so that nothing falls between the cursor and the first hint. Raises `Slow`,
         `TooManyConnections`.
         """
-        conversation_id = following.conversation_of(self.actor, self.asked)
-        with connections.registry.keeping(self.holder) as connection:
+        conversation_id = subscription.conversation_of(self.actor, self.asked)
+        with registry.registry.keeping(self.holder) as connection:
             async with live.hub.following(self.actor.tenant_id, conversation_id=conversation_id) as bell:
                 return await self._follow(connection, bell, send, gone)
 
     async def _follow(
         self,
         connection: Connection,
-        bell: Bell,
+        bell: Waiter,
         send: Callable[[AsyncGenerator[Page]], Awaitable[None]],
         gone: Callable[[Connection], Awaitable[None]],
     ) -> bool:
         await in_thread(self.begin)
         pages = follow(
-            partial(following.read, self.actor, self.asked),
+            partial(subscription.read, self.actor, self.asked),
             after=self.cursor,
             bell=bell,
-            audience=following.audience(self.actor, self.asked),
+            audience=subscription.audience(self.actor, self.asked),
         )
         async with aclosing(pages):
             sending, leaving = asyncio.ensure_future(send(pages)), asyncio.ensure_future(gone(connection))
@@ -182,7 +183,7 @@ async def event_stream(scope: MutableMapping[str, Any], receive: Receive, send: 
         await _patiently(send({"type": "http.response.body", "body": text.encode(), "more_body": True}))
 
     async def pages(found: AsyncGenerator[Page]) -> None:
-        pace.as_stream(scope, settings.EVENT_PATIENCE)
+        backpressure.as_stream(scope, settings.EVENT_PATIENCE)
         headers = [*_HEADERS, *_encoded(await _for_other_origins(scope, tenant_id))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         # An id without data moves the client's Last-Event-ID, and is no event.
@@ -206,18 +207,18 @@ async def event_stream(scope: MutableMapping[str, Any], receive: Receive, send: 
         return
     except Slow:
         log.info("a stream of events was cut: its client does not read")
-        if pace.abort(scope):
+        if backpressure.abort(scope):
             return
     with suppress(Slow):
         await _patiently(send({"type": "http.response.body", "body": b""}))
 
 
 def _visit_by_header(scope: MutableMapping[str, Any]) -> Visit:
-    holder = passes.admit(authorization=_header(scope, b"authorization"), session_key=_session_key(scope))
-    return _visit(holder, following.asked(_query(scope), _header(scope, b"last-event-id")))
+    holder = credential.authenticate(authorization=_header(scope, b"authorization"), session_key=_session_key(scope))
+    return _visit(holder, subscription.subscription(_query(scope), _header(scope, b"last-event-id")))
 
 
-def _visit(holder: Pass | None, asked: Asked) -> Visit:
+def _visit(holder: ConnectionCredential | None, asked: Subscription) -> Visit:
     if holder is None:
         raise NotAuthenticated("Send an API key or a token as `Authorization: Bearer …`, or log in.")
     if not holder.principal.may(Scope.EVENTS):
@@ -226,7 +227,7 @@ def _visit(holder: Pass | None, asked: Asked) -> Visit:
 
 
 async def _for_other_origins(scope: MutableMapping[str, Any], tenant_id: int | None) -> dict[str, str]:
-    """What `agents_app.cors` adds to every other answer; this one does not come through it."""
+    """What `agents_app.api.cors` adds to every other answer; this one does not come through it."""
     origin, authorization = _header(scope, b"origin"), _header(scope, b"authorization")
     opened = cors.headers(await cors.read(), origin, authorization, tenant_id) if origin else {}
     return {"Vary": "Origin"} | opened
@@ -259,7 +260,7 @@ async def event_socket(scope: MutableMapping[str, Any], receive: Receive, send: 
     """
     if (await receive())["type"] != "websocket.connect":
         return
-    pace.as_stream(scope, settings.EVENT_PATIENCE)
+    backpressure.as_stream(scope, settings.EVENT_PATIENCE)
     await send({"type": "websocket.accept"})
     if code := await _serve(scope, receive, partial(_frame, send)):
         await send({"type": "websocket.close", "code": int(code), "reason": code.reason})
@@ -287,7 +288,7 @@ async def _serve(
     async def gone(connection: Connection) -> None:
         while (message := await receive())["type"] != "websocket.disconnect":
             is_ping = "ping" in (message.get("text") or "")[:40]
-            if is_ping and await connections.registry.verified(connection):
+            if is_ping and await registry.registry.verified(connection):
                 await frame('{"type":"pong"}')
 
     try:
@@ -302,10 +303,12 @@ async def _serve(
 def _visit_by_ticket_or_login(scope: MutableMapping[str, Any]) -> Visit:
     query = _query(scope)
     if "ticket" in query:
-        holder = passes.use_ticket(query["ticket"])
+        holder = credential.use_ticket(query["ticket"])
     else:
-        holder = passes.admit(session_key=_session_key(scope))
-    return _visit(holder if holder and not passes.lapsed({holder}) else None, following.asked(query))
+        holder = credential.authenticate(session_key=_session_key(scope))
+    return _visit(
+        holder if holder and not credential.which_are_revoked({holder}) else None, subscription.subscription(query)
+    )
 
 
 def _told(error: Exception, scope: MutableMapping[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:

@@ -13,83 +13,83 @@ from agents_app import loops, presence
 from agents_app.actors import system_actor
 from agents_app.models import Agent
 from config import clock
-from sessions_app import presence_log
 from sessions_app.assignment import facts
 from sessions_app.assignment.choice import REFUSED, Choice, choose
 from sessions_app.assignment.strategies import pause
 from sessions_app.assignment.teams import Teams
+from sessions_app.core import presence_log
+from sessions_app.core.capacity import load
+from sessions_app.core.locked_conversation import LockedConversation, seconds
 from sessions_app.models import AssignmentDecision, Transfer
-from sessions_app.settle import load
-from sessions_app.turn import Turn, seconds
 
 MOST_ROUNDS = 30_000
 """What is counted as one more; beyond it nothing is told apart."""
 
 
-def offer(turn: Turn) -> bool:
+def offer(locked: LockedConversation) -> bool:
     """Offer what waits in this conversation to the agent whom its team's strategy names, if the team wants offers.
 
     True when it is left to the drain after the commit: agents are locked by rising id, and the one who fits may come
     before one that the verb holds already.
     """
-    wanted = [t for t in turn.transfers if _waits_for_offers(turn, t)]
-    return any(list(map(partial(_offer_one, turn), wanted)))  # all of them, not only up to the first
+    wanted = [t for t in locked.transfers if _waits_for_offers(locked, t)]
+    return any(list(map(partial(_offer_one, locked), wanted)))  # all of them, not only up to the first
 
 
-def _waits_for_offers(turn: Turn, transfer: Transfer) -> bool:
-    is_closed = transfer.opens_at is not None and transfer.opens_at > turn.now
+def _waits_for_offers(locked: LockedConversation, transfer: Transfer) -> bool:
+    is_closed = transfer.opens_at is not None and transfer.opens_at > locked.now
     if transfer.to_agent_id or transfer.offered_to_id or is_closed:
         return False
     own = transfer.to_team.assignment if transfer.to_team else ""
-    return (own or turn.tenant.assignment) == turn.tenant.Assignment.PUSH
+    return (own or locked.tenant.assignment) == locked.tenant.Assignment.PUSH
 
 
-def _offer_one(turn: Turn, transfer: Transfer) -> bool:
+def _offer_one(locked: LockedConversation, transfer: Transfer) -> bool:
     """Nobody is looked at one by one while nobody is free, once it is on record why it could not be offered."""
-    free = facts.with_room(turn.now).filter(tenant_id=transfer.tenant_id)
+    free = facts.with_room(locked.now).filter(tenant_id=transfer.tenant_id)
     if not free.exists() and transfer.decisions.exists():
         return False
-    choice = _look(turn, transfer)
+    choice = _look(locked, transfer)
     while chosen := choice.chosen:
-        if chosen.agent_id in turn.agents:
-            _make(turn, transfer, choice, turn.agent(chosen.agent_id))
+        if chosen.agent_id in locked.agents:
+            _make(locked, transfer, choice, locked.agent(chosen.agent_id))
             return False
-        if any(held > chosen.agent_id for held in turn.agents):
+        if any(held > chosen.agent_id for held in locked.agents):
             return True
-        turn.lock_agents(chosen.agent_id)
-        choice = _look(turn, transfer)  # somebody else may have been faster while we waited for the lock
-    _rest(turn, transfer, choice)
-    _keep(turn, transfer, choice, None)
+        locked.lock_agents(chosen.agent_id)
+        choice = _look(locked, transfer)  # somebody else may have been faster while we waited for the lock
+    _rest(locked, transfer, choice)
+    _keep(locked, transfer, choice, None)
     return False
 
 
-def _rest(turn: Turn, transfer: Transfer, choice: Choice) -> None:
+def _rest(locked: LockedConversation, transfer: Transfer, choice: Choice) -> None:
     """Whoever could have it has refused or ignored it: they are asked again after a pause, and after longer ones then.
 
     Where nobody could have it there is no next round to wait for: it is offered as soon as somebody can.
     """
     if transfer.next_round_at is None and REFUSED in choice.verdicts and not choice.case.obstacle:
-        transfer.next_round_at = turn.now + pause(turn.policies.offer_round_pause, transfer.offer_round)
+        transfer.next_round_at = locked.now + pause(locked.policies.offer_round_pause, transfer.offer_round)
         transfer.save(update_fields=["next_round_at"])
 
 
-def next_round(turn: Turn, transfer: Transfer) -> None:
+def next_round(locked: LockedConversation, transfer: Transfer) -> None:
     """Ask everybody anew. The offer itself is made at the end of the verb, if somebody fits by then."""
     transfer.refused_by, transfer.next_round_at = [], None
     transfer.offer_round = min(transfer.offer_round + 1, MOST_ROUNDS)
     transfer.save(update_fields=["refused_by", "next_round_at", "offer_round"])
-    turn.record("transfer.offers_renewed", transfer.session, transfer_id=transfer.pk, round=transfer.offer_round)
+    locked.record("transfer.offers_renewed", transfer.session, transfer_id=transfer.pk, round=transfer.offer_round)
 
 
-def _make(turn: Turn, transfer: Transfer, choice: Choice, agent: Agent) -> None:
-    agent.last_offer_at = turn.now
+def _make(locked: LockedConversation, transfer: Transfer, choice: Choice, agent: Agent) -> None:
+    agent.last_offer_at = locked.now
     agent.save(update_fields=["last_offer_at"])
     transfer.offered_to = agent
-    transfer.offer_expires_at = turn.now + turn.policies.within(transfer.to_team).offer_timeout
+    transfer.offer_expires_at = locked.now + locked.policies.within(transfer.to_team).offer_timeout
     transfer.next_round_at = None
     transfer.save(update_fields=["offered_to", "offer_expires_at", "next_round_at"])
-    decision = _keep(turn, transfer, choice, agent)
-    turn.record(
+    decision = _keep(locked, transfer, choice, agent)
+    locked.record(
         "transfer.offered",
         transfer.session,
         transfer_id=transfer.pk,
@@ -100,13 +100,13 @@ def _make(turn: Turn, transfer: Transfer, choice: Choice, agent: Agent) -> None:
     )
 
 
-def _look(turn: Turn, transfer: Transfer) -> Choice:
-    tenant_id = turn.conversation.tenant_id
-    [case] = facts.cases([transfer], Teams.of(tenant_id), turn.now)
-    return choose(case, facts.candidates(tenant_id, turn.now, strategies=[case.strategy]))
+def _look(locked: LockedConversation, transfer: Transfer) -> Choice:
+    tenant_id = locked.conversation.tenant_id
+    [case] = facts.cases([transfer], Teams.of(tenant_id), locked.now)
+    return choose(case, facts.candidates(tenant_id, locked.now, strategies=[case.strategy]))
 
 
-def _keep(turn: Turn, transfer: Transfer, choice: Choice, agent: Agent | None) -> AssignmentDecision:
+def _keep(locked: LockedConversation, transfer: Transfer, choice: Choice, agent: Agent | None) -> AssignmentDecision:
     """Keep why. The same decision for nobody is kept once."""
     why = _why(transfer, choice) if agent else choice.case.obstacle or "nobody fits"
     told = {word: [list(row) for row in rows] for word, rows in choice.verdicts.items()}
@@ -117,7 +117,7 @@ def _keep(turn: Turn, transfer: Transfer, choice: Choice, agent: Agent | None) -
     return AssignmentDecision.objects.create(
         tenant_id=transfer.tenant_id,
         transfer=transfer,
-        at=turn.now,
+        at=locked.now,
         strategy=choice.case.strategy,
         chosen=agent,
         why=why,
@@ -134,45 +134,47 @@ def _why(transfer: Transfer, choice: Choice) -> str:
     return ", ".join([choice.case.strategy, *more])
 
 
-def refuse(turn: Turn, transfer: Transfer, *, reason: str) -> None:
+def refuse(locked: LockedConversation, transfer: Transfer, *, reason: str) -> None:
     """The agent it was offered to is passed over; the next one is offered it at the end of the verb."""
     agent_id = transfer.offered_to_id
     transfer.refused_by = [*transfer.refused_by, agent_id]
     _take_back(transfer)
-    turn.record("transfer.offer_refused", transfer.session, transfer_id=transfer.pk, agent_id=agent_id, reason=reason)
+    locked.record("transfer.offer_refused", transfer.session, transfer_id=transfer.pk, agent_id=agent_id, reason=reason)
 
 
-def ignore(turn: Turn, transfer: Transfer) -> None:
+def ignore(locked: LockedConversation, transfer: Transfer) -> None:
     """The agent has not answered in time. Who ignores several in a row is offered nothing more until they say they are there."""
     agent_id = transfer.offered_to_id
-    refuse(turn, transfer, reason="not answered in time")
-    turn.lock_agents(agent_id)
-    agent, most = turn.agent(agent_id), turn.policies.offers_ignored
+    refuse(locked, transfer, reason="not answered in time")
+    locked.lock_agents(agent_id)
+    agent, most = locked.agent(agent_id), locked.policies.offers_ignored
     agent.offers_ignored = min(agent.offers_ignored + 1, MOST_ROUNDS)
     if not most or agent.offers_ignored < most or agent.availability != Agent.Availability.AVAILABLE:
         agent.save(update_fields=["offers_ignored"])
         return
     agent.availability, agent.availability_reason = Agent.Availability.NOT_RESPONDING, ""
-    agent.availability_since, agent.offers_ignored = turn.now, 0
+    agent.availability_since, agent.offers_ignored = locked.now, 0
     agent.save(update_fields=["availability", "availability_reason", "availability_since", "offers_ignored"])
-    presence_log.note(agent, turn.now, system_actor(agent.tenant_id))
+    presence_log.note(agent, locked.now, system_actor(agent.tenant_id))
     presence_log.look_at_the_queue(agent)
 
 
-def answered(turn: Turn, agent_id: int) -> None:
+def answered(locked: LockedConversation, agent_id: int) -> None:
     """The agent has accepted or declined: whatever they ignored before is forgotten. Locks the agent only then."""
     if Agent.objects.filter(pk=agent_id, offers_ignored__gt=0).exists():
-        turn.lock_agents(agent_id)
-        agent = turn.agent(agent_id)
+        locked.lock_agents(agent_id)
+        agent = locked.agent(agent_id)
         agent.offers_ignored = 0
         agent.save(update_fields=["offers_ignored"])
 
 
-def withdraw_offer(turn: Turn, transfer: Transfer, *, reason: str) -> None:
+def withdraw_offer(locked: LockedConversation, transfer: Transfer, *, reason: str) -> None:
     """The agent it was offered to cannot take it any more, and may be asked again later."""
     agent_id = transfer.offered_to_id
     _take_back(transfer)
-    turn.record("transfer.offer_withdrawn", transfer.session, transfer_id=transfer.pk, agent_id=agent_id, reason=reason)
+    locked.record(
+        "transfer.offer_withdrawn", transfer.session, transfer_id=transfer.pk, agent_id=agent_id, reason=reason
+    )
 
 
 def _take_back(transfer: Transfer) -> None:
@@ -180,17 +182,17 @@ def _take_back(transfer: Transfer) -> None:
     transfer.save(update_fields=["refused_by", "offered_to", "offer_expires_at"])
 
 
-def is_lapsed(turn: Turn, transfer: Transfer) -> bool:
+def is_lapsed(locked: LockedConversation, transfer: Transfer) -> bool:
     """Whether an open offer cannot be taken up any more: its agent has gone, or has no room left."""
     if transfer.offered_to_id is None:
         return False
-    agent = presence.takes_work(turn.now).filter(pk=transfer.offered_to_id).first()
+    agent = presence.takes_work(locked.now).filter(pk=transfer.offered_to_id).first()
     return agent is None or load(agent) >= agent.max_load
 
 
-def may_have(turn: Turn, transfer: Transfer, agent_id: int) -> bool:
+def may_have(locked: LockedConversation, transfer: Transfer, agent_id: int) -> bool:
     """Whether an agent is in the transfer's team, or in one that it has overflowed to."""
-    pool = Teams.of(transfer.tenant_id).pool(transfer.to_team_id, facts.waited(transfer, turn.now))
+    pool = Teams.of(transfer.tenant_id).pool(transfer.to_team_id, facts.waited(transfer, locked.now))
     return Agent.objects.filter(pk=agent_id, memberships__team__in=pool).exists()
 
 

@@ -1,29 +1,29 @@
 """The read side of the desk: a page of the list, a page of a thread. Facts, no wording, no writing.
 
 Every function runs a fixed number of queries, however many rows it answers with. Pages go on from a key, never from an
-offset: the list by (tier, desk_order, id) or by wait, a thread by (sent_at, id). `sessions_app.desk` puts a whole page together.
+offset: the list by (tier, desk_order, id) or by wait, a thread by (sent_at, id). `sessions_app.queries.desk_page` puts a whole page together.
 """
 
-from sessions_app.queries.beside import Move, live_sessions, owner_of
 from sessions_app.queries.customer import TRY_IT, CustomerPage, customer_page, played
+from sessions_app.queries.history import past_sessions, timeline
 from sessions_app.queries.listing import (
     COUNT_MOST,
     LIST_MOST,
     LIST_PAGE,
-    DeskPage,
-    Place,
-    Row,
+    ConversationRow,
+    Cursor,
+    ListPage,
     View,
     counts,
-    desk_page,
     in_view,
+    list_page,
     placed,
     standing,
     that_say,
 )
 from sessions_app.queries.news import NEWS_MOST
-from sessions_app.queries.past import past_sessions, timeline
-from sessions_app.queries.sought import SOUGHT_MOST, sought
+from sessions_app.queries.related import Move, live_sessions, owner_of
+from sessions_app.queries.search import SEARCH_MOST, search_for
 from sessions_app.queries.staff import Availability, agents, availability, teams
 from sessions_app.queries.thread import (
     EVENTS,
@@ -44,16 +44,16 @@ __all__ = [
     "LIST_MOST",
     "LIST_PAGE",
     "NEWS_MOST",
-    "SOUGHT_MOST",
+    "SEARCH_MOST",
     "THREAD_PAGE",
     "TRY_IT",
     "Availability",
+    "ConversationRow",
+    "Cursor",
     "CustomerPage",
-    "DeskPage",
     "Item",
+    "ListPage",
     "Move",
-    "Place",
-    "Row",
     "ThreadPage",
     "View",
     "agents",
@@ -61,8 +61,8 @@ __all__ = [
     "before_place",
     "counts",
     "customer_page",
-    "desk_page",
     "in_view",
+    "list_page",
     "live_sessions",
     "newest_of_runs",
     "owner_of",
@@ -71,7 +71,7 @@ __all__ = [
     "placed",
     "played",
     "run_of",
-    "sought",
+    "search_for",
     "standing",
     "teams",
     "that_say",

@@ -12,13 +12,13 @@ from django.db.models import QuerySet
 from agents_app.actors import Actor, ActorKind
 from config.db import ids_in
 from messaging_app.models import Controller, Conversation
-from sessions_app import visible
 from sessions_app.models import ChatSession, GuidedFlow
-from sessions_app.queries.beside import live_sessions, owner_of
 from sessions_app.queries.news import NEWS_MOST, News, named_after, news
+from sessions_app.queries.pressing import openings
+from sessions_app.queries.related import live_sessions, owner_of
 from sessions_app.queries.thread import Item, merged
+from sessions_app.rights import visible
 from sessions_app.states import FlowStatus
-from sessions_app.waits import openings
 
 TRY_IT = "try_it"
 """The key in a visitor's Django session under which the try-it page keeps the account it plays."""

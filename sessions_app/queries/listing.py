@@ -12,14 +12,17 @@ from django.db.models import Q, QuerySet
 
 from agents_app.actors import Actor
 from config import limits
-from messaging_app import labels, search
-from messaging_app.desk_models import Label, Mention
+from messaging_app import search
+from messaging_app.agent_tools import labels
 from messaging_app.models import Controller, Conversation, Tier
-from sessions_app import access, figures, unanswered, visible
+from messaging_app.models.agent_tools import Label, Mention
 from sessions_app.errors import Malformed
-from sessions_app.figures import Counted, Wanted
 from sessions_app.models import ChatSession, Participant, SlaClock
-from sessions_app.queries.beside import Beside, Move, beside, ends_soon_at, offered, owner_of, served
+from sessions_app.promises import unanswered
+from sessions_app.queries import aggregates
+from sessions_app.queries.aggregates import Counted, Wanted
+from sessions_app.queries.related import Move, Related, ends_soon_at, offered, owner_of, related, served
+from sessions_app.rights import access, visible
 from sessions_app.states import Kind, ParticipantStatus, Status
 
 LIST_PAGE = limits.LIST_PAGE
@@ -54,7 +57,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Cursor:
     """Where a page of the list ends. By wait, `desk_order` is the microsecond since when the last one waits."""
 
     tier: int
@@ -62,7 +65,7 @@ class Place:
     id: int
 
     @classmethod
-    def read(cls, text: str) -> Place | None:
+    def read(cls, text: str) -> Cursor | None:
         """The place a page was asked to go on from; None for the beginning. Raises `Malformed`."""
         if not text:
             return None
@@ -80,7 +83,7 @@ class Place:
 
 
 @dataclass(slots=True)
-class Row:
+class ConversationRow:
     """A conversation as the list shows it, to one agent.
 
     It is `unread` when the customer has spoken since this agent last read it, and it is the agent's to read: the agent
@@ -120,21 +123,21 @@ class Row:
 
 
 @dataclass(slots=True)
-class DeskPage:
-    rows: list[Row]
-    after: Place | None  # where the next page goes on; None at the end
+class ListPage:
+    rows: list[ConversationRow]
+    after: Cursor | None  # where the next page goes on; None at the end
 
 
-def desk_page(
+def list_page(
     *,
     actor: Actor,
     view: View,
     search: str = "",
     controller: str = "",
     within: QuerySet[Conversation] | None = None,
-    after: Place | None = None,
+    after: Cursor | None = None,
     limit: int = LIST_PAGE,
-) -> DeskPage:
+) -> ListPage:
     """A page of the list in its order (docs/rules.md, The order of the list), as this agent may see it.
 
     `within` is asked for instead of a view.
@@ -142,7 +145,7 @@ def desk_page(
     found = in_view(actor, view) if within is None else within
     by_wait = within is None and view in BY_WAIT
     shown, last = page_of(narrowed(actor, found, search, controller), after, limit, by_wait=by_wait)
-    return DeskPage(rows(actor, shown, beside(actor, shown), labels.of_tenant(actor)), last)
+    return ListPage(rows(actor, shown, related(actor, shown), labels.of_tenant(actor)), last)
 
 
 def narrowed(actor: Actor, found: QuerySet[Conversation], text: str, controller: str) -> QuerySet[Conversation]:
@@ -160,8 +163,8 @@ def named(text: str) -> Q:
 
 
 def placed(
-    found: QuerySet[Conversation], after: Place | None, limit: int = LIST_PAGE, *, by_wait: bool = False
-) -> tuple[list[Conversation], Place | None]:
+    found: QuerySet[Conversation], after: Cursor | None, limit: int = LIST_PAGE, *, by_wait: bool = False
+) -> tuple[list[Conversation], Cursor | None]:
     """A page of conversations in the desk's order, or by how long they wait; and where the next one goes on."""
     if after:
         found = found.filter(_longer_waited(after) if by_wait else _further_down(after))
@@ -172,7 +175,7 @@ def placed(
     return page[:limit], _place(last, by_wait) if last else None
 
 
-def _further_down(after: Place) -> Q:
+def _further_down(after: Cursor) -> Q:
     return Q(tier__gte=after.tier) & (
         Q(tier__gt=after.tier)
         | Q(tier=after.tier, desk_order__gt=after.desk_order)
@@ -180,7 +183,7 @@ def _further_down(after: Place) -> Q:
     )
 
 
-def _longer_waited(after: Place) -> Q:
+def _longer_waited(after: Cursor) -> Q:
     try:
         since = _EPOCH + timedelta(microseconds=after.desk_order)
     except OverflowError:
@@ -188,36 +191,38 @@ def _longer_waited(after: Place) -> Q:
     return Q(waiting_since__gte=since) & (Q(waiting_since__gt=since) | Q(pk__gt=after.id))
 
 
-def _place(last: Conversation, by_wait: bool) -> Place:
+def _place(last: Conversation, by_wait: bool) -> Cursor:
     if by_wait and last.waiting_since:
-        return Place(0, (last.waiting_since - _EPOCH) // timedelta(microseconds=1), last.pk)
-    return Place(last.tier, last.desk_order, last.pk)
+        return Cursor(0, (last.waiting_since - _EPOCH) // timedelta(microseconds=1), last.pk)
+    return Cursor(last.tier, last.desk_order, last.pk)
 
 
 def page_of(
-    found: QuerySet[Conversation], after: Place | None, limit: int = LIST_PAGE, *, by_wait: bool = False
-) -> tuple[list[int], Place | None]:
+    found: QuerySet[Conversation], after: Cursor | None, limit: int = LIST_PAGE, *, by_wait: bool = False
+) -> tuple[list[int], Cursor | None]:
     """The same, of their ids alone: the rows come from `beside`, with all that belongs to them."""
     shown, last = placed(found.only("tier", "desk_order", "waiting_since"), after, limit, by_wait=by_wait)
     return [one.pk for one in shown], last
 
 
-def standing(actor: Actor, ids: Iterable[int]) -> dict[int, Row]:
+def standing(actor: Actor, ids: Iterable[int]) -> dict[int, ConversationRow]:
     """What an agent has to do with each of these conversations, as the list shows it, in one query; nothing for others."""
     shown = list(ids) if actor.is_agent else []
-    return {row.id: row for row in rows(actor, shown, beside(actor, shown), {})} if shown else {}
+    return {row.id: row for row in rows(actor, shown, related(actor, shown), {})} if shown else {}
 
 
-def rows(actor: Actor, shown: Iterable[int], its: Mapping[int, Beside], known: Mapping[int, Label]) -> list[Row]:
+def rows(
+    actor: Actor, shown: Iterable[int], its: Mapping[int, Related], known: Mapping[int, Label]
+) -> list[ConversationRow]:
     """The lines of a list, in the order of `shown`; `known` are the tenant's labels by id, in their order."""
     return [_row(actor, its[pk], known) for pk in shown if pk in its]
 
 
-def _row(actor: Actor, its: Beside, known: Mapping[int, Label]) -> Row:
+def _row(actor: Actor, its: Related, known: Mapping[int, Label]) -> ConversationRow:
     conversation, live = its.conversation, its.live
     is_mine = access.owns(actor, live)
     waits = conversation.controller == Controller.QUEUE or conversation.needs_human
-    return Row(
+    return ConversationRow(
         conversation,
         live=live,
         session=its.session,
@@ -297,7 +302,7 @@ def counts_told(told: Mapping[str, int]) -> dict[View, int]:
 
 def counts(actor: Actor) -> dict[View, int]:
     """The same, by themselves."""
-    return counts_told(figures.read(actor.tenant_id, counts_wanted(actor)))
+    return counts_told(aggregates.read(actor.tenant_id, counts_wanted(actor)))
 
 
 def that_say(actor: Actor, rows: QuerySet[Conversation], text: str) -> QuerySet[Conversation]:

@@ -9,7 +9,7 @@ The desk, a guest's page and the customer's page ask it each time they follow a 
   the row is what is shown.
 - Of more than `limit` the newest are read, and the reader **is behind**: a page is better loaded anew.
 
-Followers of the events ask otherwise, of the whole tenant and by position (`sessions_app.following`), and so does a bot
+Followers of the events ask otherwise, of the whole tenant and by position (`sessions_app.events.subscription`), and so does a bot
 that comes back, page by page of operations (`actions.recovery`); what they may read is said by `visible` too.
 """
 

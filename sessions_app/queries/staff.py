@@ -13,9 +13,9 @@ from agents_app.models import Agent, Team
 from config import clock
 from messaging_app import incoming
 from messaging_app.models import Conversation
-from sessions_app import access, visible
 from sessions_app.errors import Forbidden
-from sessions_app.queries.beside import live_sessions
+from sessions_app.queries.related import live_sessions
+from sessions_app.rights import access, visible
 from sessions_app.states import LIVE, Owner
 
 _SEE_THE_DESK = (ActorKind.AGENT, ActorKind.INTEGRATOR, ActorKind.BOT)

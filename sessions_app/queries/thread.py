@@ -1,7 +1,7 @@
 """The thread: a conversation that is open, as one agent sees it, and the lines of it.
 
 `thread_page` and `thread_news` read the conversation, its newest move and flow, the people in it and its lines. What
-also stands beside every row of the list, and the figures, come from `sessions_app.desk`, which reads them for the whole
+also stands beside every row of the list, and the figures, come from `sessions_app.queries.desk_page`, which reads them for the whole
 page at once, and then `complete`s the thread.
 """
 
@@ -20,21 +20,23 @@ from agents_app.models import Agent
 from config import clock
 from config.api import is_id
 from config.db import ids_in
-from messaging_app import labels, mentions
-from messaging_app.attachments.models import Attachment
-from messaging_app.desk_models import Draft, Label
+from messaging_app.agent_tools import labels, mentions
 from messaging_app.events import named_again
 from messaging_app.models import Controller, Conversation, Message, Operation
-from sessions_app import oplog, visible, waiting
-from sessions_app.context import has_words
+from messaging_app.models.agent_tools import Draft, Label
+from messaging_app.models.attachments import Attachment
+from sessions_app.core import oplog
+from sessions_app.core.context_package import has_words
+from sessions_app.core.locked_conversation import is_unclaimed
 from sessions_app.errors import Malformed, NotFound
-from sessions_app.figures import Counted, Wanted
 from sessions_app.models import ChatSession, GuidedFlow, Participant, SlaClock, Transfer
-from sessions_app.queries.beside import Beside, ends_soon_at, owner_of, served
+from sessions_app.queries import expected_wait
+from sessions_app.queries.aggregates import Counted, Wanted
+from sessions_app.queries.expected_wait import Waiting
 from sessions_app.queries.news import NEWS_MOST, news
-from sessions_app.settle import is_unclaimed
+from sessions_app.queries.related import Related, ends_soon_at, owner_of, served
+from sessions_app.rights import visible
 from sessions_app.states import Derived, Owner, ParticipantStatus, Status, TransferKind, TransferStatus
-from sessions_app.waiting import Waiting
 
 THREAD_PAGE = 50
 COLLEAGUES_MOST = 200
@@ -378,10 +380,10 @@ def figures_wanted(page: ThreadPage) -> Wanted:
     }
     if page.conversation.controller != Controller.QUEUE:
         return wanted
-    return {**wanted, **waiting.figures_wanted(page.conversation, page.pending, page.now)}
+    return {**wanted, **expected_wait.figures_wanted(page.conversation, page.pending, page.now)}
 
 
-def complete(page: ThreadPage, its: Beside, known: Mapping[int, Label], told: Mapping[str, Any]) -> None:
+def complete(page: ThreadPage, its: Related, known: Mapping[int, Label], told: Mapping[str, Any]) -> None:
     """Fill in what was read for the whole page, and the names of people; `known` are the tenant's labels by id."""
     page.sessions, page.clock, page.read = its.sessions, its.clock, its.read
     page.labels = labels.chosen(known, its.label_ids)
@@ -389,7 +391,7 @@ def complete(page: ThreadPage, its: Beside, known: Mapping[int, Label], told: Ma
     page.viewer_load, page.viewer_most = told["viewer_load"], told["viewer_most"]
     page.viewer_is_drained = told["viewer_is_drained"]
     if page.conversation.controller == Controller.QUEUE:
-        page.waits = waiting.told(told, page.conversation, page.pending, page.now)
+        page.waits = expected_wait.told(told, page.conversation, page.pending, page.now)
     name_people(page)
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from agents_app.models import Tenant
 from config import clock
 from messaging_app.incoming import EARLIEST
-from sessions_app.whatif.figures import Figures, figures
+from sessions_app.whatif.load_past import read
 from sessions_app.whatif.past import Happened, Past, between
-from sessions_app.whatif.reading import read
 from sessions_app.whatif.rules import Rules, changed
+from sessions_app.whatif.statistics import Statistics, statistics
 from sessions_app.whatif.world import World
 
 __all__ = ["Comparison", "compare", "played"]
@@ -27,9 +27,9 @@ class Comparison:
     says how far the play is to be trusted.
     """
 
-    then: Figures
-    again: Figures
-    changed: Figures
+    then: Statistics
+    again: Statistics
+    changed: Statistics
     lines: int
     unlike: int
 
@@ -44,9 +44,9 @@ def compare(tenant: Tenant, start: datetime, end: datetime, changes: Mapping[str
     waiting = len(past.queued)
     missing, more = _difference(then, again), _difference(again, then)
     return Comparison(
-        then=figures(then, past.people, waiting=waiting),
-        again=figures(again, past.people, waiting=waiting),
-        changed=figures(other, rules.people, waiting=waiting),
+        then=statistics(then, past.people, waiting=waiting),
+        again=statistics(again, past.people, waiting=waiting),
+        changed=statistics(other, rules.people, waiting=waiting),
         lines=len(then),
         unlike=max(len(missing), len(more)),
     )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median_high
 
-from sessions_app.whatif.past import ZERO, Past, Person, What, Work
+from sessions_app.whatif.past import ZERO, Past, PastAgent, What, Work
 
 ANSWERS_AFTER = timedelta(seconds=10)
 TAKES_AFTER = timedelta(seconds=10)
@@ -61,7 +61,7 @@ def _reactions(past: Past) -> Iterator[timedelta]:
             yield max(wait.ended_at - max([wait.asked_at, *before]), ZERO)
 
 
-def absences(person: Person, gone_after: timedelta) -> Iterable[datetime]:
+def absences(person: PastAgent, gone_after: timedelta) -> Iterable[datetime]:
     """When the agent had been silent for so long that the sessions went to somebody else."""
     for line, following in pairwise([*person.sheet, None]):
         if line is None or line.is_heard:

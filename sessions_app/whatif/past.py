@@ -151,7 +151,7 @@ class HandoverOffer:
 
 
 @dataclass(slots=True)
-class Line:
+class QueueLine:
     """A line of an agent's time sheet."""
 
     at: datetime
@@ -162,7 +162,7 @@ class Line:
 
 
 @dataclass(slots=True)
-class Person:
+class PastAgent:
     """An agent. `offers` are the times of those of the day before."""
 
     id: int
@@ -170,7 +170,7 @@ class Person:
     max_load: int
     skills: Skills = field(default_factory=dict)
     weights: dict[int, int] = field(default_factory=dict)
-    sheet: list[Line] = field(default_factory=list)
+    sheet: list[QueueLine] = field(default_factory=list)
     last_offer_at: datetime | None = None
     idle_since: datetime | None = None
     offers: list[datetime] = field(default_factory=list)
@@ -203,7 +203,7 @@ class Past:
     end: datetime
     tenant: Tenant
     teams: list[Team]
-    people: dict[int, Person]
+    people: dict[int, PastAgent]
     transfer_timeout: timedelta
     offer_timeout: timedelta
     known_until: datetime

@@ -11,7 +11,7 @@ from typing import Any
 from agents_app import skills
 from agents_app.models import Agent, Team, Tenant
 from agents_app.policies import Policies
-from sessions_app.whatif.past import Line, Past, Person, Wait
+from sessions_app.whatif.past import Past, PastAgent, QueueLine, Wait
 
 TEAM = ("assignment", "strategy", "needs", "capacity", "offer_timeout", "overflow_to", "overflow_after")
 TENANT = ("assignment", "transfer_policy", "transfer_timeout")
@@ -30,7 +30,7 @@ class Rules:
 
     tenant: Tenant
     teams: list[Team]
-    people: dict[int, Person]
+    people: dict[int, PastAgent]
     transfer_timeout: timedelta | None = None
     added: frozenset[int] = frozenset()
     _then: dict[int, Team] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Rules:
             (then.assignment if then else "") or tenant_then.assignment
         )
 
-    def capacity(self, person: Person, then: int) -> int:
+    def capacity(self, person: PastAgent, then: int) -> int:
         return self._capacities.get(person.id, then)
 
 
@@ -168,8 +168,8 @@ def _add(rules: Rules, past: Past, values: Mapping[str, Any]) -> None:
         raise BadChange(f"At most {MOST_ADDED} agents can be added.")
     for _ in range(count):
         number = -1 - len(rules.added)
-        sheet = [Line(past.start, Agent.Availability.AVAILABLE, True, max_load)]
-        rules.people[number] = Person(number, f"+{-number}", max_load, has, weights, sheet)
+        sheet = [QueueLine(past.start, Agent.Availability.AVAILABLE, True, max_load)]
+        rules.people[number] = PastAgent(number, f"+{-number}", max_load, has, weights, sheet)
         rules.added |= {number}
 
 

@@ -43,7 +43,7 @@ def _moment(told: str | None) -> datetime | None:
 
 
 @dataclass(slots=True)
-class Asked:
+class RecordedRequest:
     """What the transfer's row says beside its operations."""
 
     kind: str
@@ -87,7 +87,7 @@ class _Session:
 class Tape:
     """`apply` takes the operations by their position; `begins` marks where the period begins."""
 
-    def __init__(self, asked: Mapping[int, Asked]) -> None:
+    def __init__(self, asked: Mapping[int, RecordedRequest]) -> None:
         self._asked = asked
         self._sessions: dict[int, _Session] = {}
         self._waits: dict[int, Wait] = {}

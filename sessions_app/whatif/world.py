@@ -14,13 +14,13 @@ import heapq
 from datetime import datetime, timedelta
 from typing import Any
 
+from sessions_app.core.locked_conversation import pause_after
 from sessions_app.states import TransferKind
-from sessions_app.turn import pause_after
-from sessions_app.whatif.desk import UNRECORDED
 from sessions_app.whatif.habits import absences
-from sessions_app.whatif.offers import LOOKS_WITHIN, Offers
-from sessions_app.whatif.parts import Place, Run, Seat
-from sessions_app.whatif.past import ZERO, Again, Happened, Held, Line, Queued, Step, Wait, What, Work
+from sessions_app.whatif.past import ZERO, Again, Happened, Held, Queued, QueueLine, Step, Wait, What, Work
+from sessions_app.whatif.simulated_desk import UNRECORDED
+from sessions_app.whatif.simulated_offers import LOOKS_WITHIN, Offers
+from sessions_app.whatif.simulated_work import QueuePlace, Run, Seat
 
 
 class World(Offers):
@@ -113,7 +113,9 @@ class World(Offers):
             return
         self._begin(self._place(wait, self.now))
 
-    def _asks_again(self, session_id: int, conversation_id: int, before: Place | None, *, left_by: int = 0) -> None:
+    def _asks_again(
+        self, session_id: int, conversation_id: int, before: QueuePlace | None, *, left_by: int = 0
+    ) -> None:
         """The rules ask: after a time-out, an absence, a pause. As it was then, if it was; else as before."""
         mine = self._follows[session_id]
         record = mine.pop(0) if mine else None
@@ -126,9 +128,9 @@ class World(Offers):
         place.left_by = left_by
         self._begin(place)
 
-    def _place(self, wait: Wait, asked_at: datetime) -> Place:
+    def _place(self, wait: Wait, asked_at: datetime) -> QueuePlace:
         shift = asked_at - wait.asked_at
-        return Place(
+        return QueuePlace(
             key=wait.id,
             record=wait,
             session_id=wait.session_id,
@@ -149,7 +151,7 @@ class World(Offers):
             looks=[(one.at + shift, one.pos, one.agent_id) for one in wait.offers if one.at + shift >= self.now],
         )
 
-    def _like(self, before: Place) -> Place:
+    def _like(self, before: QueuePlace) -> QueuePlace:
         return self._unrecorded(
             before.session_id,
             before.conversation_id,
@@ -161,7 +163,7 @@ class World(Offers):
             is_urgent=before.is_urgent,
         )
 
-    def _unrecorded(self, session_id: int, conversation_id: int, **known: Any) -> Place:
+    def _unrecorded(self, session_id: int, conversation_id: int, **known: Any) -> QueuePlace:
         usual: dict[str, Any] = {
             "waiting_since": self.now,
             "team_id": self._teams_of.get(session_id, 0),
@@ -169,7 +171,7 @@ class World(Offers):
             "kind": TransferKind.REASSIGNMENT,
             "goes_back": False,
         }
-        return Place(
+        return QueuePlace(
             key=next(self._keys),
             record=None,
             session_id=session_id,
@@ -182,11 +184,11 @@ class World(Offers):
             **usual | known,
         )
 
-    def _begin(self, place: Place) -> None:
+    def _begin(self, place: QueuePlace) -> None:
         self._enter(place)
         self._tell(What.ASKED, place)
 
-    def _plan_wait(self, place: Place, record: Wait, shift: timedelta) -> None:
+    def _plan_wait(self, place: QueuePlace, record: Wait, shift: timedelta) -> None:
         """What happened to it while it waited then."""
         for at, pos, is_urgent in record.urgency:
             if at + shift <= self.now:
@@ -199,7 +201,7 @@ class World(Offers):
         for at, pos, _ in place.looks:
             self._at(at, pos, self._looks_again, place)
 
-    def _enter(self, place: Place) -> None:
+    def _enter(self, place: QueuePlace) -> None:
         self._queue[place.session_id] = place
         record, shift = place.record, ZERO
         patience = self.rules.patience(record)
@@ -225,7 +227,7 @@ class World(Offers):
             self._at(place.opens_at, UNRECORDED, self._nothing)
         self._plan_overflow(place)
 
-    def _plan_overflow(self, place: Place) -> None:
+    def _plan_overflow(self, place: QueuePlace) -> None:
         waited = ZERO
         for team_id in self.teams.pool(place.team_id, timedelta.max)[:-1]:  # when it overflows to the next
             team = self.teams.get(team_id)
@@ -235,10 +237,10 @@ class World(Offers):
     def _nothing(self) -> None:
         """A moment at which there is a reason to look around."""
 
-    def _marks(self, place: Place, is_urgent: bool) -> None:
+    def _marks(self, place: QueuePlace, is_urgent: bool) -> None:
         place.is_urgent = is_urgent
 
-    def _gives_up(self, place: Place) -> None:
+    def _gives_up(self, place: QueuePlace) -> None:
         if place.is_over:
             return
         self._leave(place)
@@ -252,7 +254,7 @@ class World(Offers):
         following = self._follows[record.session_id]
         return bool(following) and following[0].asked_at == record.ended_at
 
-    def _times_out(self, place: Place) -> None:
+    def _times_out(self, place: QueuePlace) -> None:
         if place.is_over:
             return
         if place.goes_back and self.tenant.transfer_policy == self.tenant.TransferPolicy.RETURN:
@@ -263,7 +265,7 @@ class World(Offers):
         self._waits_on(place, 0)
         self._at(self.now + self._pause(place), UNRECORDED, self._times_out, place)
 
-    def _plan_again(self, place: Place, record: Wait, shift: timedelta) -> datetime | None:
+    def _plan_again(self, place: QueuePlace, record: Wait, shift: timedelta) -> datetime | None:
         """What was asked again then is asked again when it was. Returns when that would be next."""
         for one in record.again:
             if one.at + shift < self.now:
@@ -274,7 +276,7 @@ class World(Offers):
         patience = self.rules.patience(record) or ZERO
         return max(last.at, last.opens_at or last.at) + shift + pause_after(len(record.again), patience)
 
-    def _is_asked_again(self, place: Place, then: Again) -> None:
+    def _is_asked_again(self, place: QueuePlace, then: Again) -> None:
         if place.is_over:
             return
         if self.rules.changes_policy and not then.declined_by:
@@ -283,17 +285,17 @@ class World(Offers):
         place.opens_at = then.opens_at
         self._waits_on(place, then.declined_by)
 
-    def _waits_on(self, place: Place, declined_by: int) -> None:
+    def _waits_on(self, place: QueuePlace, declined_by: int) -> None:
         place.asked_again, place.to_agent_id = place.asked_again + 1, 0
         place.refused = {declined_by} - {0}
         self._tell(What.ASKED_AGAIN, place)
 
-    def _pause(self, place: Place) -> timedelta:
+    def _pause(self, place: QueuePlace) -> timedelta:
         return pause_after(place.asked_again, self.rules.patience(place.record) or ZERO)
 
     # --- Work ---
 
-    def _take(self, place: Place, seat: Seat) -> None:
+    def _take(self, place: QueuePlace, seat: Seat) -> None:
         self._leave(place)
         self._tell(What.TAKEN, place, seat, waited=self.now - place.waiting_since)
         if left := self._seats.get(place.left_by):
@@ -342,7 +344,7 @@ class World(Offers):
             run.after, run.end, run.absent_at = self.habits.works_for(work.session_id), "done", None
         return run
 
-    def _guess(self, place: Place, agent_id: int) -> Run:
+    def _guess(self, place: QueuePlace, agent_id: int) -> Run:
         after = self.habits.works_for(place.session_id)
         return Run(place.session_id, place.conversation_id, place.team_id, agent_id, [], after, "done", UNRECORDED)
 
@@ -423,7 +425,7 @@ class World(Offers):
         if self._comes_back_now(conversation_id):
             return
         begun_not = [one for one in self._queue.values() if one.conversation_id == conversation_id]
-        waiting: list[Run | Place] = [*gave_way, *begun_not]
+        waiting: list[Run | QueuePlace] = [*gave_way, *begun_not]
         back = min(waiting, key=lambda one: (self.past.ranks.get(one.session_id, 0), one.session_id))
         if back not in gave_way:
             return  # it waits for an agent, and holds back what comes after it
@@ -443,13 +445,13 @@ class World(Offers):
             for run in self._runs.values()
         )
 
-    def _live_places(self, conversation_id: int) -> list[Place]:
+    def _live_places(self, conversation_id: int) -> list[QueuePlace]:
         """What waits and has the turn; a session that has not begun waits beside whatever has it."""
         return [one for one in self._queue.values() if one.conversation_id == conversation_id and one.is_live]
 
     # --- Presence ---
 
-    def _presence(self, seat: Seat, line: Line) -> None:
+    def _presence(self, seat: Seat, line: QueueLine) -> None:
         seat.seen.availability, seat.seen.is_heard = line.availability, line.is_heard
         seat.seen.is_drained = line.is_drained
         seat.seen.max_load = self.rules.capacity(seat.person, line.max_load)

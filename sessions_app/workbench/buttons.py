@@ -15,7 +15,7 @@ from agents_app.actors import Actor, ActorKind
 from messaging_app.models import Controller
 from sessions_app.queries import ThreadPage
 from sessions_app.states import Owner, Status, TransferKind
-from sessions_app.workbench import people
+from sessions_app.workbench import participants
 
 
 @dataclass(slots=True)
@@ -202,7 +202,7 @@ def _people(page: ThreadPage, actor: Actor) -> list[Button]:
     """Links to the forms of the side panel."""
     if page.live is None or not page.live.is_human_served:
         return []
-    why = "" if people.may_own(page, actor) else people.why_not(page)
+    why = "" if participants.may_own(page, actor) else participants.why_not(page)
     found = [Button("invite-somebody", _("Invite somebody else…"), fold="fold-invite", why=why)]
     if page.may_speak:
         found.insert(0, Button("call-colleague", _("Invite a colleague…"), fold="fold-colleague"))

@@ -23,12 +23,12 @@ from agents_app.actors import Actor, customer_actor
 from agents_app.models import Tenant
 from config.errors import DomainError, Malformed, NotFound
 from messaging_app.models import Controller
-from messaging_app.thread import Words
-from sessions_app.actions import intake, lifecycle
+from messaging_app.thread import NewMessage
+from sessions_app.actions import inbound, lifecycle
 from sessions_app.queries import TRY_IT, CustomerPage, customer_page, played
-from sessions_app.waiting import waiting
-from sessions_app.workbench import files, rule_bot, shown, wording
-from sessions_app.workbench.doors import is_fragment
+from sessions_app.queries.expected_wait import waiting
+from sessions_app.workbench import attachments, presenters, rule_bot, wording
+from sessions_app.workbench.decorators import is_fragment
 from sessions_app.workbench.forms import CustomerForm, SeqForm
 
 SHOP = "corner-shop"
@@ -75,8 +75,8 @@ def say(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         if not form.is_valid():
             raise Malformed(str(next(iter(form.errors.values()))[0]))
         sent = form.cleaned_data
-        words = Words(content=sent["content"], message_id=sent["message_id"], attachments=sent["attachment"])
-        outcome = intake.receive_message(
+        words = NewMessage(content=sent["content"], message_id=sent["message_id"], attachments=sent["attachment"])
+        outcome = inbound.receive_message(
             actor=customer_actor(tenant, name=visitor["name"]),
             words=words,
             shop_id=SHOP,
@@ -130,7 +130,7 @@ def _context(page: CustomerPage, tenant: Tenant) -> dict[str, Any]:
         "conversation": page.conversation,
         "controller": page.conversation.controller if page.conversation else Controller.NONE,
         "waiting": wording.waiting(waits) if waits else "",
-        "lines": shown.lines(page.items, page.conversation),
+        "lines": presenters.lines(page.items, page.conversation),
         **_files(),
     }
 
@@ -140,7 +140,7 @@ def _context(page: CustomerPage, tenant: Tenant) -> dict[str, Any]:
 
 @require_POST
 @_for_visitors
-@files.with_a_file
+@attachments.with_a_file
 def attach(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Put up a file, to be sent with the next words. It may be the first thing that the customer does."""
     visitor = request.session.get(TRY_IT) or _new_visitor()
@@ -150,25 +150,25 @@ def attach(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         made = lifecycle.conversation_for(actor=actor, customer_name=visitor["name"], **key)
         request.session[TRY_IT] = visitor = visitor | {"conversation_id": made.pk}
     actor = customer_actor(tenant, visitor["conversation_id"], name=visitor["name"])
-    return files.attached(request, actor, visitor["conversation_id"], _files())
+    return attachments.attached(request, actor, visitor["conversation_id"], _files())
 
 
-@files.kept_by_the_browser
+@attachments.kept_by_the_browser
 @_for_visitors
 def content(request: HttpRequest, tenant: Tenant, attachment_id: int) -> HttpResponseBase:
-    return files.shown(request, _visitor(request, tenant), attachment_id)
+    return attachments.shown(request, _visitor(request, tenant), attachment_id)
 
 
-@files.kept_by_the_browser
+@attachments.kept_by_the_browser
 @_for_visitors
 def preview(request: HttpRequest, tenant: Tenant, attachment_id: int) -> HttpResponseBase:
-    return files.shown(request, _visitor(request, tenant), attachment_id, preview=True)
+    return attachments.shown(request, _visitor(request, tenant), attachment_id, preview=True)
 
 
 @require_POST
 @_for_visitors
 def discard(request: HttpRequest, tenant: Tenant, attachment_id: int) -> HttpResponse:
-    return files.discarded(_visitor(request, tenant), attachment_id)
+    return attachments.discarded(_visitor(request, tenant), attachment_id)
 
 
 def _visitor(request: HttpRequest, tenant: Tenant) -> Actor:
@@ -177,4 +177,4 @@ def _visitor(request: HttpRequest, tenant: Tenant) -> Actor:
 
 
 def _files() -> dict[str, Any]:
-    return files.attaching(reverse("try-it-attach"), f"{reverse('try-it')}files/")
+    return attachments.attaching(reverse("try-it-attach"), f"{reverse('try-it')}files/")

@@ -7,8 +7,8 @@ from django.views.decorators.http import require_POST
 
 from agents_app.actors import Actor
 from config.errors import Malformed
-from messaging_app import drafts
-from sessions_app.workbench.doors import for_agents
+from messaging_app.agent_tools import drafts
+from sessions_app.workbench.decorators import for_agents
 from sessions_app.workbench.forms import DraftForm
 from sessions_app.workbench.views import first_error
 

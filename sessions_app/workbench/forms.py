@@ -8,12 +8,12 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from agents_app.models import DECLARABLE
-from agents_app.shared import Sharing
+from agents_app.sharing import Sharing
 from config import limits
 from config.api import is_id
-from messaging_app.desk_models import Draft
 from messaging_app.incoming import clean
 from messaging_app.models import Controller
+from messaging_app.models.agent_tools import Draft
 from sessions_app.actions.bulk import BulkAction
 from sessions_app.queries import LIST_MOST, LIST_PAGE, View
 
@@ -58,7 +58,7 @@ class ActForm(forms.Form):
     reason = forms.CharField(max_length=limits.MAX_REASON, required=False)
 
 
-class Text(forms.CharField):
+class TextField(forms.CharField):
     """Words as they were typed; only the line ends of HTML forms become plain ones."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class SayForm(forms.Form):
     """`message_id` is made in the browser, so that words sent again are said once; `after` is what the page has seen."""
 
     mode = forms.ChoiceField(choices=[("reply", "reply"), ("note", "note")])
-    content = Text()
+    content = TextField()
     attachment = Ids()
     message_id = forms.CharField(max_length=limits.MAX_ID, required=False)
 
@@ -96,12 +96,12 @@ class DraftForm(forms.Form):
     """`seen` is the version of the draft that the page has seen last, as it was told."""
 
     mode = forms.ChoiceField(choices=Draft.Mode.choices)
-    content = Text()
+    content = TextField()
     seen = forms.DateTimeField(required=False)
 
 
 class CustomerForm(forms.Form):
-    content = Text()
+    content = TextField()
     attachment = Ids()
     message_id = forms.CharField(max_length=limits.MAX_ID, required=False)
 
@@ -129,7 +129,7 @@ class BulkForm(forms.Form):
 class ReplyForm(forms.Form):
     shortcut = forms.CharField(max_length=1 + limits.MAX_SHORTCUT)
     title = forms.CharField(max_length=limits.MAX_TITLE)
-    text = Text()
+    text = TextField()
     language = forms.CharField(max_length=limits.MAX_LANGUAGE, required=False)
 
 

@@ -19,15 +19,15 @@ from django.views.decorators.http import require_GET, require_POST
 
 from config.errors import DomainError, Malformed, NotFound
 from messaging_app.attachments.errors import AttachmentNotFound
-from messaging_app.thread import Words
-from sessions_app import guests
-from sessions_app.actions import people, talk
+from messaging_app.thread import NewMessage
+from sessions_app.actions import messages, participants
 from sessions_app.errors import LinkIsOver
-from sessions_app.guests import GuestPage
 from sessions_app.models import Participant
+from sessions_app.queries import guest
+from sessions_app.queries.guest import GuestPage
 from sessions_app.states import ParticipantStatus
-from sessions_app.workbench import files, shown, wording
-from sessions_app.workbench.doors import is_fragment
+from sessions_app.workbench import attachments, presenters, wording
+from sessions_app.workbench.decorators import is_fragment
 from sessions_app.workbench.forms import CustomerForm, SeqForm
 
 GONE = 410
@@ -38,10 +38,10 @@ GONE = 410
 @never_cache
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """Who invites whom, and a button. The browser that has used this link is led to its conversation."""
-    if entered := guests.entered_by(request.session, token):
+    if entered := guest.entered_by(request.session, token):
         return redirect("joined", entered)
     try:
-        participant = guests.invitation(token)
+        participant = guest.invitation(token)
     except LinkIsOver as error:
         return _discreet(_no_way_in(request, error))
     context = {"participant": participant, "token": token, "shared": wording.shared(participant)}
@@ -60,15 +60,15 @@ def _discreet(response: HttpResponse) -> HttpResponse:
 def join(request: HttpRequest) -> HttpResponse:
     """Use the link. From here on this browser is the participant."""
     token = request.POST.get("token", "")
-    if entered := guests.entered_by(request.session, token):
+    if entered := guest.entered_by(request.session, token):
         return redirect("joined", entered)
     try:
-        participant = guests.invitation(token)
-        people.join(tenant_id=participant.tenant_id, token=token)
+        participant = guest.invitation(token)
+        participants.join(tenant_id=participant.tenant_id, token=token)
     except DomainError as error:
         return _no_way_in(request, error)
     request.session.cycle_key()  # whoever knew the cookie before does not come in with it
-    guests.remember(request.session, participant.pk, token)
+    guest.remember(request.session, participant.pk, token)
     return redirect("joined", participant.pk)
 
 
@@ -85,7 +85,7 @@ def _for_participants(view: Callable[..., HttpResponseBase]) -> Callable[..., Ht
     @wraps(view)
     @never_cache
     def enter(request: HttpRequest, participant_id: int, **what: Any) -> HttpResponseBase:
-        participant = guests.joined(request.session, participant_id)
+        participant = guest.joined(request.session, participant_id)
         if participant is None:
             raise Http404
         if participant.status != ParticipantStatus.JOINED:
@@ -107,7 +107,7 @@ def chat(request: HttpRequest, participant: Participant) -> HttpResponse:
     """The conversation, or the page of it before a place."""
     before = request.GET.get("before", "")
     try:
-        page = guests.guest_page(participant, before=before)
+        page = guest.guest_page(participant, before=before)
     except Malformed as error:
         raise Http404 from error
     if before and is_fragment(request):
@@ -130,17 +130,17 @@ def say(request: HttpRequest, participant: Participant) -> HttpResponse:
         if not form.is_valid():
             raise Malformed(str(next(iter(form.errors.values()))[0]))
         sent = form.cleaned_data
-        talk.post_message(
-            actor=people.as_actor(participant),
+        messages.post_message(
+            actor=participants.as_actor(participant),
             conversation_id=participant.conversation_id,
-            words=Words(content=sent["content"], message_id=sent["message_id"], attachments=sent["attachment"]),
+            words=NewMessage(content=sent["content"], message_id=sent["message_id"], attachments=sent["attachment"]),
         )
     except DomainError as error:
         if isinstance(error, NotFound) and not isinstance(error, AttachmentNotFound):
             raise
         if is_fragment(request):
             return _news(request, participant, problem=wording.refusal(error), status=error.status)
-        context = _context(guests.guest_page(participant))
+        context = _context(guest.guest_page(participant))
         told = {"problem": wording.refusal(error), "typed": request.POST.get("content", "")}
         return render(request, "joined/page.html", context | told, status=error.status)
     return _news(request, participant) if is_fragment(request) else redirect("joined", participant.pk)
@@ -149,7 +149,7 @@ def say(request: HttpRequest, participant: Participant) -> HttpResponse:
 @require_POST
 @_for_participants
 def leave(request: HttpRequest, participant: Participant) -> HttpResponse:
-    people.leave(actor=people.as_actor(participant), conversation_id=participant.conversation_id)
+    participants.leave(actor=participants.as_actor(participant), conversation_id=participant.conversation_id)
     return redirect("joined", participant.pk)
 
 
@@ -165,7 +165,7 @@ def _over(request: HttpRequest, participant: Participant) -> HttpResponse:
 
 def _news(request: HttpRequest, participant: Participant, *, problem: str = "", status: int = 200) -> HttpResponse:
     form = SeqForm(request.POST if request.method == "POST" else request.GET)
-    page = guests.guest_news(participant, after=form.cleaned_data["seq"] if form.is_valid() else 0)
+    page = guest.guest_news(participant, after=form.cleaned_data["seq"] if form.is_valid() else 0)
     return fragment(request, "joined/_news.html", _context(page) | {"problem": problem}, status=status)
 
 
@@ -180,7 +180,7 @@ def _context(page: GuestPage) -> dict[str, Any]:
         "page": page,
         "participant": page.participant,
         "people": [(wording.person(person), person) for person in page.people],
-        "lines": shown.lines(page.items, page.conversation),
+        "lines": presenters.lines(page.items, page.conversation),
         "message_id": uuid4(),
         **_files(page.participant),
     }
@@ -191,32 +191,32 @@ def _context(page: GuestPage) -> dict[str, Any]:
 
 @require_POST
 @_for_participants
-@files.with_a_file
+@attachments.with_a_file
 def attach(request: HttpRequest, participant: Participant) -> HttpResponse:
     """Put up a file, to be sent with the next words."""
-    actor = people.as_actor(participant)
-    return files.attached(request, actor, participant.conversation_id, _files(participant))
+    actor = participants.as_actor(participant)
+    return attachments.attached(request, actor, participant.conversation_id, _files(participant))
 
 
-@files.kept_by_the_browser
+@attachments.kept_by_the_browser
 @_for_participants
 def content(request: HttpRequest, participant: Participant, attachment_id: int) -> HttpResponseBase:
-    return files.shown(request, people.as_actor(participant), attachment_id)
+    return attachments.shown(request, participants.as_actor(participant), attachment_id)
 
 
-@files.kept_by_the_browser
+@attachments.kept_by_the_browser
 @_for_participants
 def preview(request: HttpRequest, participant: Participant, attachment_id: int) -> HttpResponseBase:
-    return files.shown(request, people.as_actor(participant), attachment_id, preview=True)
+    return attachments.shown(request, participants.as_actor(participant), attachment_id, preview=True)
 
 
 @require_POST
 @_for_participants
 def discard(request: HttpRequest, participant: Participant, attachment_id: int) -> HttpResponse:
-    return files.discarded(people.as_actor(participant), attachment_id)
+    return attachments.discarded(participants.as_actor(participant), attachment_id)
 
 
 def _files(participant: Participant) -> dict[str, Any]:
-    return files.attaching(
+    return attachments.attaching(
         reverse("joined-attach", args=[participant.pk]), f"{reverse('joined', args=[participant.pk])}files/"
     )

@@ -11,10 +11,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from messaging_app.models import Tier
-from sessions_app.context import Said, entries
-from sessions_app.queries import Move, Row
+from sessions_app.core.context_package import Said, entries
+from sessions_app.queries import ConversationRow, Move
 from sessions_app.states import Priority
-from sessions_app.workbench import said, shown, wording
+from sessions_app.workbench import presenters, task_state, wording
 
 LINES = 2
 """Of the context package: enough to decide whether to accept; the rest is in the side panel."""
@@ -25,29 +25,29 @@ LONG = 200
 class OfferShown:
     """`left` of `whole` seconds remain; neither where the answer may come at any time."""
 
-    row: Row
+    row: ConversationRow
     move: Move
-    face: shown.RowShown
+    face: presenters.RowShown
     why: str
     urgency: str
-    lines: list[tuple[str, str, said.Line | None]]
+    lines: list[tuple[str, str, task_state.TaskStateLine | None]]
     sender: str = ""
     left: int | None = None
     whole: int = 0
     told: str = ""  # read out once
 
 
-def cards(offers: Iterable[Row], now: datetime) -> list[OfferShown]:
+def cards(offers: Iterable[ConversationRow], now: datetime) -> list[OfferShown]:
     return [_card(row, row.asked, now) for row in offers if row.asked]
 
 
-def _card(row: Row, move: Move, now: datetime) -> OfferShown:
-    face = shown.row_shown(row)
+def _card(row: ConversationRow, move: Move, now: datetime) -> OfferShown:
+    face = presenters.row_shown(row)
     card = OfferShown(
         row=row,
         move=move,
         face=face,
-        why=shown.why_asked(move),
+        why=presenters.why_asked(move),
         urgency=wording.priority(_urgency(row, move)),
         lines=_told_once(package_lines(move.context, row.conversation.last_text, move.from_name)[:LINES]),
         sender=move.from_name,
@@ -59,7 +59,7 @@ def _card(row: Row, move: Move, now: datetime) -> OfferShown:
     return card
 
 
-def _urgency(row: Row, move: Move) -> int | None:
+def _urgency(row: ConversationRow, move: Move) -> int | None:
     """An emergency is one, whoever called it so; else what the package says, or what the session has."""
     if row.conversation.tier == Tier.EMERGENCY:
         return Priority.EMERGENCY
@@ -85,7 +85,9 @@ def _told(card: OfferShown) -> str:
     return f"{text % told} {left}"
 
 
-def package_lines(package: dict[str, Any], last_text: str, sender: str = "") -> list[tuple[str, str, said.Line | None]]:
+def package_lines(
+    package: dict[str, Any], last_text: str, sender: str = ""
+) -> list[tuple[str, str, task_state.TaskStateLine | None]]:
     """The lines of a context package with a name each, what helps most to decide first; and with who said it and when,
     where that was not whoever asks: the card names the sender already."""
     told = list(entries(package))
@@ -101,16 +103,18 @@ def package_lines(package: dict[str, Any], last_text: str, sender: str = "") -> 
     return [(name, text[:LONG], by) for name, text, by in lines if text]
 
 
-def _told_once(lines: list[tuple[str, str, said.Line | None]]) -> list[tuple[str, str, said.Line | None]]:
+def _told_once(
+    lines: list[tuple[str, str, task_state.TaskStateLine | None]],
+) -> list[tuple[str, str, task_state.TaskStateLine | None]]:
     """Where the next line was said by the same at the same time, that one tells it for both."""
     following = [*(by for _, _, by in lines), None][1:]
     return [(name, text, None if by == after else by) for (name, text, by), after in zip(lines, following, strict=True)]
 
 
-def _by(told: list[Said], sender: str) -> said.Line | None:
+def _by(told: list[Said], sender: str) -> task_state.TaskStateLine | None:
     """Who said it; and when, where that was one of them at one time."""
     names = list(dict.fromkeys(wording.said_by(one.by, one.who) for one in told if one.by))
     if all(one.who == sender for one in told if one.by):
         return None
     times = {one.at for one in told}
-    return said.Line("", by=", ".join(names), at=times.pop() if len(times) == 1 else None)
+    return task_state.TaskStateLine("", by=", ".join(names), at=times.pop() if len(times) == 1 else None)

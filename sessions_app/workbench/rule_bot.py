@@ -13,12 +13,12 @@ from agents_app.actors import Actor, client_actor
 from agents_app.models import ApiClient, Tenant
 from messaging_app.detection import defaults
 from messaging_app.models import Controller
-from messaging_app.thread import Words
-from sessions_app.actions import lifecycle, talk
+from messaging_app.thread import NewMessage
+from sessions_app.actions import lifecycle, messages
+from sessions_app.core.locked_conversation import Outcome
 from sessions_app.errors import StaleEpoch
 from sessions_app.models import ChatSession
 from sessions_app.states import TaskType
-from sessions_app.turn import Outcome
 
 NAME = "try-it bot"
 
@@ -80,9 +80,9 @@ def hear(tenant: Tenant, outcome: Outcome, text: str) -> bool:
         outcome = lifecycle.open_session(actor=bot, conversation_id=outcome.conversation_id, robot=True, task=task)
     if outcome.controller != Controller.BOT or not _is_ours(bot, outcome.session_id):
         return False
-    words = Words(content=answer_to(text), message_id=f"rule-bot-{uuid4().hex}")
+    words = NewMessage(content=answer_to(text), message_id=f"rule-bot-{uuid4().hex}")
     try:
-        talk.post_message(actor=bot, conversation_id=outcome.conversation_id, words=words, epoch=outcome.epoch)
+        messages.post_message(actor=bot, conversation_id=outcome.conversation_id, words=words, epoch=outcome.epoch)
     except StaleEpoch:
         return False  # somebody else has the turn by now: these words are nobody's any more
     return True

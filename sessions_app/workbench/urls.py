@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from sessions_app.workbench import command, customer, drafts, files, guest, kept, parts, views
+from sessions_app.workbench import attachments, command_bar, customer, drafts, fragments, guest, saved_items, views
 from sessions_app.workbench.design import views as of_design
 
 desk = [
@@ -10,27 +10,27 @@ desk = [
     path("list/", views.rows, name="desk-list"),
     path("here/", views.here, name="desk-here"),
     path("presence/", views.declare, name="desk-presence"),
-    path("bulk/", kept.bulk, name="desk-bulk"),
-    path("command/", command.found, name="desk-command"),
-    path("colleagues/", kept.colleagues, name="desk-colleagues"),
-    path("replies/", kept.own_replies, name="desk-own-replies"),
-    path("replies/<int:reply_id>/", kept.change_reply, name="desk-change-reply"),
-    path("replies/<int:reply_id>/delete/", kept.delete_reply, name="desk-delete-reply"),
-    path("views/", kept.save_view, name="desk-save-view"),
-    path("views/<int:view_id>/delete/", kept.delete_view, name="desk-delete-view"),
+    path("bulk/", saved_items.bulk, name="desk-bulk"),
+    path("command/", command_bar.found, name="desk-command"),
+    path("colleagues/", saved_items.colleagues, name="desk-colleagues"),
+    path("replies/", saved_items.own_replies, name="desk-own-replies"),
+    path("replies/<int:reply_id>/", saved_items.change_reply, name="desk-change-reply"),
+    path("replies/<int:reply_id>/delete/", saved_items.delete_reply, name="desk-delete-reply"),
+    path("views/", saved_items.save_view, name="desk-save-view"),
+    path("views/<int:view_id>/delete/", saved_items.delete_view, name="desk-delete-view"),
     path("c/<int:conversation_id>/", views.conversation, name="conversation"),
     path("c/<int:conversation_id>/news/", views.news, name="conversation-news"),
     path("c/<int:conversation_id>/say/", views.say, name="conversation-say"),
     path("c/<int:conversation_id>/read/", views.read, name="conversation-read"),
     path("c/<int:conversation_id>/draft/", drafts.save, name="conversation-draft"),
-    path("c/<int:conversation_id>/replies/", kept.replies, name="conversation-replies"),
-    path("c/<int:conversation_id>/timeline/", parts.timeline, name="conversation-timeline"),
-    path("c/<int:conversation_id>/past/", parts.past, name="conversation-past"),
-    path("c/<int:conversation_id>/recipients/", parts.recipients, name="conversation-recipients"),
-    path("c/<int:conversation_id>/attach/", files.attach, name="conversation-attach"),
-    path("files/<int:attachment_id>/", files.content, name="desk-file"),
-    path("files/<int:attachment_id>/preview/", files.preview, name="desk-file-preview"),
-    path("files/<int:attachment_id>/discard/", files.discard, name="desk-file-discard"),
+    path("c/<int:conversation_id>/replies/", saved_items.replies, name="conversation-replies"),
+    path("c/<int:conversation_id>/timeline/", fragments.timeline, name="conversation-timeline"),
+    path("c/<int:conversation_id>/past/", fragments.past, name="conversation-past"),
+    path("c/<int:conversation_id>/recipients/", fragments.recipients, name="conversation-recipients"),
+    path("c/<int:conversation_id>/attach/", attachments.attach, name="conversation-attach"),
+    path("files/<int:attachment_id>/", attachments.content, name="desk-file"),
+    path("files/<int:attachment_id>/preview/", attachments.preview, name="desk-file-preview"),
+    path("files/<int:attachment_id>/discard/", attachments.discard, name="desk-file-discard"),
     path("c/<int:conversation_id>/<slug:verb>/", views.act, name="conversation-act"),
 ]
 try_it = [

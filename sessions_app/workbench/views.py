@@ -14,19 +14,20 @@ from django.views.decorators.http import require_GET, require_POST
 from agents_app.actors import Actor
 from agents_app.models import DECLARABLE
 from config.errors import DomainError, Malformed
-from messaging_app import drafts, mentions
+from messaging_app.agent_tools import drafts, mentions
 from messaging_app.models import Controller
-from messaging_app.thread import Words
-from sessions_app import access, onwards, queries, visible
-from sessions_app.actions import desk as marks
-from sessions_app.actions import labels, lifecycle, presence, talk, transfers
-from sessions_app.desk import Asked, look, look_at
-from sessions_app.queries import COUNT_MOST, Place, ThreadPage
-from sessions_app.turn import Outcome
-from sessions_app.workbench import moves, offers, people, shown, wording
-from sessions_app.workbench.doors import for_agents, is_fragment
+from messaging_app.thread import NewMessage
+from sessions_app import queries
+from sessions_app.actions import conversations as marks
+from sessions_app.actions import labels, lifecycle, messages, presence, transfers
+from sessions_app.core.locked_conversation import Outcome
+from sessions_app.queries import COUNT_MOST, Cursor, ThreadPage, next_conversation
+from sessions_app.queries.desk_page import DeskQuery, look, look_at
+from sessions_app.rights import access, visible
+from sessions_app.workbench import header_actions, offers, participants, presenters, wording
+from sessions_app.workbench.decorators import for_agents, is_fragment
 from sessions_app.workbench.forms import ActForm, ListForm, PresenceForm, SayForm, SeqForm
-from sessions_app.workbench.people import PeopleForm
+from sessions_app.workbench.participants import PeopleForm
 
 
 @require_GET
@@ -50,7 +51,7 @@ def conversation(request: HttpRequest, actor: Actor, conversation_id: int) -> Ht
     before = request.GET.get("before", "")
     page = queries.thread_page(actor=actor, conversation_id=conversation_id, before=before)
     if before and is_fragment(request):
-        return fragment(request, "message/_earlier.html", shown.earlier(page), "earlier")
+        return fragment(request, "message/_earlier.html", presenters.earlier(page), "earlier")
     return _page(request, actor, page)
 
 
@@ -64,9 +65,11 @@ def news(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpRespon
     page = queries.thread_news(actor=actor, conversation_id=conversation_id, after=_seq(request.GET))
     if "list" in request.GET:
         context = around(request, actor, opened=page) | {"fresh": True}
-        return fragment(request, "conversation/_combined.html", context | shown.opened(page, actor, request), "news")
+        return fragment(
+            request, "conversation/_combined.html", context | presenters.opened(page, actor, request), "news"
+        )
     look_at(actor, page)
-    context = shown.opened(page, actor, request) | {"asked": asked_of(request)}
+    context = presenters.opened(page, actor, request) | {"asked": asked_of(request)}
     return fragment(request, "conversation/_news.html", context, "news")
 
 
@@ -76,7 +79,7 @@ def act(request: HttpRequest, actor: Actor, conversation_id: int, verb: str) -> 
     """One of the header's actions. A refusal is shown beside the state as it is now."""
     if verb not in VERBS:
         raise Http404
-    form = (PeopleForm if verb in people.VERBS else ActForm)(request.POST)
+    form = (PeopleForm if verb in participants.VERBS else ActForm)(request.POST)
     onward = _onward(request, actor, conversation_id) if verb == "resolve-next" else None
     return _done(request, actor, conversation_id, lambda: _act(verb, actor, conversation_id, form), onward=onward)
 
@@ -97,8 +100,8 @@ def say(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpRespons
         if not form.is_valid():
             raise Malformed(first_error(form))
         sent = form.cleaned_data
-        words = Words(content=sent["content"], message_id=sent["message_id"], attachments=sent["attachment"])
-        post = talk.post_note if sent["mode"] == "note" else talk.post_message
+        words = NewMessage(content=sent["content"], message_id=sent["message_id"], attachments=sent["attachment"])
+        post = messages.post_note if sent["mode"] == "note" else messages.post_message
         outcome = post(actor=actor, conversation_id=conversation_id, words=words)
         drafts.clear_draft(actor=actor, conversation_id=conversation_id, mode=sent["mode"], text=sent["content"])
         return outcome
@@ -223,18 +226,18 @@ VERBS: dict[str, Callable[..., Outcome]] = {
     "looked": _looked,
     "label": _label,
     "unlabel": _unlabel,
-    **moves.VERBS,
-    **people.VERBS,
+    **header_actions.VERBS,
+    **participants.VERBS,
 }
 
 
 def _onward(request: HttpRequest, actor: Actor, conversation_id: int) -> Callable[[], str]:
     """Where the desk goes on afterwards: what follows in the list that the agent looks at; without any, the list."""
     asked = asked_of(request)
-    place = onwards.place_of(actor, conversation_id)
+    place = next_conversation.place_of(actor, conversation_id)
 
     def address() -> str:
-        following = onwards.next_one(actor, _wanted(asked), place)
+        following = next_conversation.next_one(actor, _wanted(asked), place)
         path = reverse("conversation", args=[following.pk]) if following else reverse("desk")
         return f"{path}?{asked['query']}"
 
@@ -262,7 +265,7 @@ def _done(
     refused: DomainError | None = None
     once: dict[str, str] = {}
     try:
-        once = people.shown_once(verb())
+        once = participants.shown_once(verb())
     except DomainError as error:
         refused = error
     status = refused.status if refused else 200
@@ -271,7 +274,7 @@ def _done(
         page = queries.thread_news(actor=actor, conversation_id=conversation_id, after=_seq(request.POST))
         look_at(actor, page)
         problem = wording.refusal(refused, page) if refused else ""
-        context = shown.opened(page, actor, request, problem=problem) | once
+        context = presenters.opened(page, actor, request, problem=problem) | once
         context |= {"asked": asked_of(request), "onward": address}
         return fragment(request, "conversation/_news.html", context, "news", status=status)
     if not (once or refused):
@@ -280,17 +283,17 @@ def _done(
     context = around(request, actor, opened=page)
     if refused:
         once = {"problem": wording.refusal(refused, page)}
-    opened = shown.opened(page, actor, request, mode=mode, typed=typed if refused else "")
+    opened = presenters.opened(page, actor, request, mode=mode, typed=typed if refused else "")
     return render(request, "desk/desk.html", context | opened | once, status=status)
 
 
 def _page(request: HttpRequest, actor: Actor, page: ThreadPage) -> HttpResponse:
     if is_fragment(request):
         look_at(actor, page)
-        context = shown.opened(page, actor, request) | {"asked": asked_of(request)}
+        context = presenters.opened(page, actor, request) | {"asked": asked_of(request)}
         return fragment(request, "conversation/_pane.html", context, "pane")
     context = around(request, actor, opened=page)
-    return render(request, "desk/desk.html", context | shown.opened(page, actor, request))
+    return render(request, "desk/desk.html", context | presenters.opened(page, actor, request))
 
 
 def fragment(
@@ -307,19 +310,19 @@ def around(request: HttpRequest, actor: Actor, *, opened: ThreadPage | None = No
     asked = asked_of(request)
     seen = look(actor, _wanted(asked), opened)
     asked["saved"] = seen.open_view.pk if seen.open_view else None  # a bookmark of what was deleted since
-    tabs = shown.tabs(asked["view"], seen.counts, COUNT_MOST, is_saved=seen.open_view is not None)
-    saved = shown.saved(seen.saved, asked["saved"], actor, COUNT_MOST)
+    tabs = presenters.tabs(asked["view"], seen.counts, COUNT_MOST, is_saved=seen.open_view is not None)
+    saved = presenters.saved(seen.saved, asked["saved"], actor, COUNT_MOST)
     return {
-        **shown.listed(seen.page, asked["view"], asked, opened.conversation.pk if opened else None),
+        **presenters.listed(seen.page, asked["view"], asked, opened.conversation.pk if opened else None),
         "tabs": tabs,
         "saved_views": saved,
-        "list_name": shown.here(tabs, saved),
+        "list_name": presenters.here(tabs, saved),
         "offers": offers.cards(seen.offers, seen.now),
         "labels": seen.labels,
         "calls": seen.calls,
         "controllers": Controller.choices,
         "bulk_actions": wording.BULK.items(),
-        "scopes": shown.scopes(actor),
+        "scopes": presenters.scopes(actor),
         "try_it": settings.TRY_IT,
         **_presence(),
     }
@@ -330,16 +333,16 @@ def asked_of(request: HttpRequest) -> dict[str, Any]:
     values = request.GET.copy()
     values.update(request.POST)
     asked = ListForm(values).asked()
-    return asked | {"query": shown.query_of(asked)}
+    return asked | {"query": presenters.query_of(asked)}
 
 
-def _wanted(asked: dict[str, Any]) -> Asked:
-    return Asked(
+def _wanted(asked: dict[str, Any]) -> DeskQuery:
+    return DeskQuery(
         view=asked["view"],
         saved=asked["saved"],
         search=asked["q"],
         controller=asked["controller"],
-        after=Place.read(asked["after"]),
+        after=Cursor.read(asked["after"]),
         limit=asked["rows"],
     )
 

@@ -13,16 +13,16 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
-from agents_app.shared import Sharing
+from agents_app.sharing import Sharing
 from config.errors import DomainError
 from messaging_app.models import Controller, Operation
 from sessions_app.actions.bulk import BulkAction
 from sessions_app.errors import LinkIsOver
-from sessions_app.guests import Person
 from sessions_app.models import ChatSession, Participant
 from sessions_app.queries import EVENTS, ThreadPage, View, owner_of
+from sessions_app.queries.expected_wait import Waiting
+from sessions_app.queries.guest import GuestPerson
 from sessions_app.states import Derived, HistoryMode, Override, Owner, ParticipantStatus, Priority, Status, TransferKind
-from sessions_app.waiting import Waiting
 
 VIEWS = {
     View.OFFERED: gettext_lazy("Offered to me"),
@@ -472,7 +472,7 @@ def shared(participant: Participant) -> str:
     }[HistoryMode(participant.history)]
 
 
-def person(person: Person) -> str:
+def person(person: GuestPerson) -> str:
     """What somebody is in the conversation, beside the name."""
     return {
         "customer": pgettext("speaker", "Customer"),

@@ -12,11 +12,10 @@ from django.utils import timezone, translation
 from agents_app.models import Calendar, Holiday, OpeningHours, Tenant
 from config import clock
 from messaging_app.models import Message
-from sessions_app import sweep
-from sessions_app.actions import flows, lifecycle
+from sessions_app.actions import flows, lifecycle, sweep
+from sessions_app.core.locked_conversation import Outcome
 from sessions_app.models import GuidedFlow, Mail, Transfer
 from sessions_app.states import Kind
-from sessions_app.turn import Outcome
 from tests.cast import Cast, Chat, Later
 from tests.office import BERLIN, FRIDAYS, HOUR, MINUTE, MONDAYS, berlin, by_email, calendar, office
 from tests.races.invariants import check

@@ -14,11 +14,10 @@ from django.core.management import CommandError, call_command
 from agents_app import presence
 from agents_app.models import ApiClient, Team, Tenant
 from config import clock
-from sessions_app import sweep
-from sessions_app.actions import flows, lifecycle, recovery
-from sessions_app.clocks import CLOCKS as CLOCK_TABLE
-from sessions_app.clocks import ELSEWHERE
+from sessions_app.actions import flows, lifecycle, silence, sweep
 from sessions_app.models import ChatSession, GuidedFlow, Transfer
+from sessions_app.promises.clocks import CLOCKS as CLOCK_TABLE
+from sessions_app.promises.clocks import ELSEWHERE
 from sessions_app.states import Kind, Status
 from tests.cast import Cast, Chat, Later
 
@@ -159,9 +158,9 @@ def test_a_deadline_is_applied_when_it_is_due_and_not_before(
         elif first == "a customer":
             chat.says() if what is not flow or "waiting" not in what(chat) else chat.says("  ")
         else:
-            from sessions_app.actions import desk
+            from sessions_app.actions import conversations
 
-            desk.pin(actor=cast.ann, conversation_id=chat.id)
+            conversations.pin(actor=cast.ann, conversation_id=chat.id)
 
     prepare(chat)
     assert what(chat) == before_it
@@ -259,7 +258,7 @@ def test_an_agents_sessions_move_on_after_five_minutes_of_silence(
 ) -> None:
     chat.serve()
     later(silent)
-    assert recovery.move_on_from_silent_agents() == moved
+    assert silence.move_on_from_silent_agents() == moved
     assert chat.controller == ("queue" if moved else "human")
 
 

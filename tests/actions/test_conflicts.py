@@ -9,10 +9,10 @@ import pytest
 
 from config.errors import DomainError
 from sessions_app.actions import lifecycle
+from sessions_app.core.capacity import load
+from sessions_app.core.locked_conversation import Outcome
 from sessions_app.models import ChatSession
-from sessions_app.settle import load
 from sessions_app.states import Kind, Owner, Priority, Status, TransferKind, TransferStatus
-from sessions_app.turn import Outcome
 from tests.cast import Chat, Later, refused
 
 BARGAIN, ASSISTANT, FOLLOW_UP = Kind.AUTO_BARGAIN, Kind.AUTO_ASSISTANT, Kind.AUTO_FOLLOW_UP

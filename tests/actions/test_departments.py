@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from agents_app.directory import MOST_MEMBERS, Found, Person
+from agents_app.directory import MOST_MEMBERS, DirectoryResult, Person
 from agents_app.models import Department
-from sessions_app.actions import departments, people
+from sessions_app.actions import departments, participants
 from sessions_app.models import Participant
 from tests.cast import Cast, Chat, refused
 
@@ -39,7 +39,7 @@ def test_each_member_has_a_link_and_a_notice_of_their_own(chat: Chat) -> None:
         row = Participant.objects.get(pk=member["participant_id"])
         assert (row.role, row.status, row.notice_status) == ("employee", "invited", "waiting")
         assert (row.history, row.history_count, row.invited_by) == ("last", 3, "Ann")
-        people.join(tenant_id=chat.cast.tenant.pk, token=member["token"])
+        participants.join(tenant_id=chat.cast.tenant.pk, token=member["token"])
     assert chat.told[-4:] == ["participant.invited"] * 2 + ["participant.joined"] * 2
 
 
@@ -53,7 +53,7 @@ def test_a_department_is_found_by_number_or_name(chat: Chat, named: str) -> None
 def test_who_is_in_already_is_skipped_and_said_so(chat: Chat) -> None:
     chat.serve()
     department(chat.cast)
-    people.invite_participant(
+    participants.invite_participant(
         actor=chat.cast.ann, conversation_id=chat.id, name="Wes of the warehouse", contact=" WES@example.org"
     )
     again = [invite(chat), invite(chat)]
@@ -67,7 +67,9 @@ def test_who_was_removed_may_be_invited_again(chat: Chat) -> None:
     department(chat.cast, "Warehouse", "Wes")
     for _ in range(2):
         (member,) = invite(chat)["invited"]
-        people.remove_participant(actor=chat.cast.ann, conversation_id=chat.id, participant_id=member["participant_id"])
+        participants.remove_participant(
+            actor=chat.cast.ann, conversation_id=chat.id, participant_id=member["participant_id"]
+        )
 
 
 def test_no_such_department_an_empty_one_and_anothers_are_not_found(chat: Chat, others: Cast) -> None:
@@ -144,6 +146,6 @@ def test_departments_are_looked_up_by_agents_in_their_own_tenant(cast: Cast, oth
     made = department(cast)
     department(cast, "Returns")
     department(others, "Warehouse")
-    assert departments.search(actor=cast.ann, text="ware") == [Found(str(made.pk), "Warehouse")]
+    assert departments.search(actor=cast.ann, text="ware") == [DirectoryResult(str(made.pk), "Warehouse")]
     assert [found.name for found in departments.search(actor=cast.ann)] == ["Returns", "Warehouse"]
     refused("forbidden", departments.search, actor=cast.channel)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import pytest
 
 from messaging_app.models import Conversation, ReadCursor, Tier
-from sessions_app.actions import desk, lifecycle
+from sessions_app.actions import conversations, lifecycle
 from sessions_app.states import Kind, Priority, Status
 from tests.cast import Cast, Chat, Later, refused
 
 MARKS = [
-    (desk.pin, desk.unpin, "pinned_at", "conversation.pinned", "conversation.unpinned"),
-    (desk.todo, desk.untodo, "todo_at", "conversation.todo_set", "conversation.todo_cleared"),
-    (desk.mark_urgent, desk.unmark_urgent, "is_urgent", "conversation.urgent_set", "conversation.urgent_cleared"),
+    (conversations.pin, conversations.unpin, "pinned_at", "conversation.pinned", "conversation.unpinned"),
+    (conversations.todo, conversations.untodo, "todo_at", "conversation.todo_set", "conversation.todo_cleared"),
+    (
+        conversations.mark_urgent,
+        conversations.unmark_urgent,
+        "is_urgent",
+        "conversation.urgent_set",
+        "conversation.urgent_cleared",
+    ),
 ]
 
 
@@ -36,7 +42,7 @@ def test_a_mark_set_twice_is_set_and_recorded_once(
 
 def test_resolving_ends_what_one_serves_and_repeats_harmlessly(chat: Chat) -> None:
     chat.serve()
-    desk.mark_urgent(actor=chat.cast.ann, conversation_id=chat.id)
+    conversations.mark_urgent(actor=chat.cast.ann, conversation_id=chat.id)
     live = chat.live.pk
     first = chat.resolve(reason="Refunded.")
     assert (first.session_id, first.status, first.controller) == (live, Status.COMPLETED, "none")
@@ -78,33 +84,33 @@ def test_resolving_a_manual_session_lets_the_robot_go_on(chat: Chat) -> None:
 def test_a_flag_stays_until_a_human_has_looked(chat: Chat) -> None:
     cast = chat.cast
     chat.robot()
-    desk.raise_flag(actor=cast.bargain, conversation_id=chat.id, reason="Unsure.")
+    conversations.raise_flag(actor=cast.bargain, conversation_id=chat.id, reason="Unsure.")
     for act in (
         chat.says,
         lambda: chat.speaks(cast.bargain),
         chat.sweep,
-        lambda: desk.pin(actor=cast.ann, conversation_id=chat.id),
+        lambda: conversations.pin(actor=cast.ann, conversation_id=chat.id),
     ):
         act()
         assert (chat.row.needs_human, chat.row.tier, chat.controller) == (True, Tier.NEEDS_HUMAN, "bot")
     lifecycle.complete_session(actor=cast.bargain, session_id=chat.live.pk)
     assert (chat.row.needs_human, chat.row.tier) == (True, Tier.NEEDS_HUMAN)
-    desk.acknowledge(actor=cast.ann, conversation_id=chat.id)
+    conversations.acknowledge(actor=cast.ann, conversation_id=chat.id)
     assert (chat.row.needs_human, chat.row.need, chat.row.tier) == (False, {}, Tier.RESOLVED)
 
 
 def test_a_flag_raised_twice_and_acknowledged_twice_is_recorded_once_each(chat: Chat) -> None:
     for _ in range(2):
-        desk.raise_flag(actor=chat.cast.channel, conversation_id=chat.id, reason="Unsure.")
+        conversations.raise_flag(actor=chat.cast.channel, conversation_id=chat.id, reason="Unsure.")
     for _ in range(2):
-        desk.acknowledge(actor=chat.cast.ann, conversation_id=chat.id)
+        conversations.acknowledge(actor=chat.cast.ann, conversation_id=chat.id)
     assert chat.told == ["attention.raised", "attention.cleared"]
 
 
 @pytest.mark.parametrize("looks", ["take", "accept", "open"])
 def test_serving_is_looking(chat: Chat, looks: str) -> None:
     chat.robot()
-    desk.raise_flag(actor=chat.cast.bargain, conversation_id=chat.id)
+    conversations.raise_flag(actor=chat.cast.bargain, conversation_id=chat.id)
     if looks == "accept":
         chat.escalate()
     {"take": chat.take, "accept": chat.accept, "open": chat.human}[looks]()
@@ -113,7 +119,7 @@ def test_serving_is_looking(chat: Chat, looks: str) -> None:
 
 def test_waiting_is_counted_from_the_flag_on(chat: Chat, later: Later) -> None:
     chat.robot()
-    desk.raise_flag(actor=chat.cast.bargain, conversation_id=chat.id)
+    conversations.raise_flag(actor=chat.cast.bargain, conversation_id=chat.id)
     since = chat.row.waiting_since
     later(60)
     chat.escalate()
@@ -130,9 +136,9 @@ def test_reading_moves_forward_only_and_is_no_change_of_the_turn(chat: Chat, oth
         chat.says()
     seq = chat.row.seq
     for read in (2, 3, 1):
-        desk.mark_read(actor=cast.ann, conversation_id=chat.id, seq=read)
+        conversations.mark_read(actor=cast.ann, conversation_id=chat.id, seq=read)
     assert ReadCursor.objects.get().seq == 3
-    desk.mark_read(actor=cast.ben, conversation_id=chat.id, seq=1)
+    conversations.mark_read(actor=cast.ben, conversation_id=chat.id, seq=1)
     assert ReadCursor.objects.count() == 2
     assert chat.row.seq == seq
 
@@ -164,7 +170,7 @@ def test_the_list_is_ordered_by_tier_then_waiting_time_then_last_activity(cast: 
         later(10)
     for name in ("flagged first", "flagged later"):
         chats[name].robot()
-        desk.raise_flag(actor=cast.bargain, conversation_id=chats[name].id)
+        conversations.raise_flag(actor=cast.bargain, conversation_id=chats[name].id)
         later(10)
     for name in ("spoken to before", "spoken to last"):
         chats[name].robot()
@@ -177,7 +183,7 @@ def test_the_list_is_ordered_by_tier_then_waiting_time_then_last_activity(cast: 
     chats["queued later"].says("I said something last, and wait less long.")
     later(10)
     chats["urgent and quiet"].human(cast.ben)
-    desk.mark_urgent(actor=cast.ben, conversation_id=chats["urgent and quiet"].id)
+    conversations.mark_urgent(actor=cast.ben, conversation_id=chats["urgent and quiet"].id)
     later(10)
     chats["urgent"].escalate(cast.channel, urgent=True)
 

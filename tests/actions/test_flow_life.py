@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents_app.actors import Actor
-from sessions_app import sweep
-from sessions_app.actions import flows, lifecycle, recovery
+from sessions_app.actions import flows, lifecycle, recovery, sweep
 from sessions_app.models import GuidedFlow
 from sessions_app.states import Kind
 from tests.cast import Chat, Later, refused

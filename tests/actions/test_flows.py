@@ -79,7 +79,7 @@ def test_a_move_from_an_old_version_loses_and_is_told_the_present_one(chat: Chat
 
 def test_a_lost_compare_and_set_in_the_database_is_seen_although_the_row_in_memory_is_old(chat: Chat) -> None:
     from config import clock
-    from sessions_app import oplog
+    from sessions_app.core import oplog
 
     flow = opened(chat, conversation_id=None)
     stale = GuidedFlow.objects.get(pk=flow.pk)

@@ -53,10 +53,21 @@ from django.test.utils import CaptureQueriesContext
 
 from agents_app.models import Tenant
 from messaging_app.models import Message
-from messaging_app.thread import Words
-from sessions_app import sweep
-from sessions_app.actions import flows, intake, lifecycle, people, presence, recovery, talk, transfers
-from sessions_app.settle import load
+from messaging_app.thread import NewMessage
+from sessions_app.actions import (
+    flows,
+    inbound,
+    lifecycle,
+    messages,
+    participants,
+    presence,
+    recovery,
+    silence,
+    sweep,
+    transfers,
+)
+from sessions_app.core.capacity import load
+from sessions_app.rights import visible
 from sessions_app.states import Kind, Status
 from tests.cast import Cast, Chat, Later, refused
 
@@ -74,7 +85,7 @@ def test_a_store_that_fails_gives_a_default_bot_session(chat: Chat, monkeypatch:
     """Fails closed: no answer at all, so no bot was told to speak, and the retry with the same id is stored once."""
     chat.serve()
     with monkeypatch.context() as patched:
-        patched.setattr(intake, "controller_of", lambda turn: 1 / 0)
+        patched.setattr(inbound, "controller_of", lambda turn: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             chat.says("Hello?", "m-1")
     assert chat.said == []
@@ -149,7 +160,7 @@ def test_a_transfer_arrives_without_notice(chat: Chat) -> None:
 
 def test_an_invitation_counts_as_joined_when_nobody_came(chat: Chat) -> None:
     chat.serve()
-    invited = people.invite_participant(actor=chat.cast.ann, conversation_id=chat.id, name="Gus")
+    invited = participants.invite_participant(actor=chat.cast.ann, conversation_id=chat.id, name="Gus")
     guest = chat.participant_actor(invited.participant_id)
     refused("not_found", chat.speaks, guest)
 
@@ -341,7 +352,7 @@ def test_14_presence_lies(cast: Cast, later: Later) -> None:
     for _ in range(10):
         later(50)
         presence.heartbeat(actor=cast.ann)
-    assert recovery.move_on_from_silent_agents() == 0
+    assert silence.move_on_from_silent_agents() == 0
     assert (chat.controller, cast.agent("ann").availability) == ("human", "available")
 
 
@@ -366,12 +377,14 @@ def test_16_reply_and_note_are_mixed_up(chat: Chat) -> None:
     """A note is a note whatever follows: another verb, and never what a guest or bot may read."""
     chat.serve()
     guest = chat.guest(history="all")
-    talk.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=Words(content="Difficult.", message_id="m-1"))
+    messages.post_note(
+        actor=chat.cast.ann, conversation_id=chat.id, words=NewMessage(content="Difficult.", message_id="m-1")
+    )
     again = chat.speaks(chat.cast.ann, "Difficult.", "m-1")  # a retry at the wrong verb says nothing aloud
     assert again.is_repeat
     from sessions_app.models import Participant
 
-    assert list(people.visible_to(Participant.objects.get(pk=guest.pk))) == []
+    assert list(visible.visible_to(Participant.objects.get(pk=guest.pk))) == []
 
 
 def test_17_auto_assignment_is_driven_by_the_visitors_polling(chat: Chat, later: Later) -> None:

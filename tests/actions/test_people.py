@@ -6,17 +6,18 @@ from typing import Any
 
 import pytest
 
-from agents_app.credentials import digest
-from messaging_app.thread import Words
-from sessions_app.actions import people, presence, talk
+from agents_app.credentials.secrets import digest
+from messaging_app.thread import NewMessage
+from sessions_app.actions import messages, participants, presence
 from sessions_app.models import Participant
+from sessions_app.rights import visible
 from sessions_app.states import ParticipantStatus
 from tests.cast import Cast, Chat, Later, refused
 
 
 def invite(chat: Chat, name: str = "ben", by: str = "ann") -> Any:
     cast = chat.cast
-    return people.invite_colleague(actor=getattr(cast, by), conversation_id=chat.id, agent_id=cast.agent(name).pk)
+    return participants.invite_colleague(actor=getattr(cast, by), conversation_id=chat.id, agent_id=cast.agent(name).pk)
 
 
 # --- Colleagues ---
@@ -61,7 +62,7 @@ def test_who_cannot_be_invited(chat: Chat, others: Cast, later: Later, whom: str
     cast.hire("asleep", last_seen_at=None)
     cast.hire("offline", availability="offline")
     agent_id = {"nobody": 10**9, "abroad": others.agent("ann").pk}.get(whom) or cast.agent(whom).pk
-    refused(code, people.invite_colleague, actor=cast.ann, conversation_id=chat.id, agent_id=agent_id)
+    refused(code, participants.invite_colleague, actor=cast.ann, conversation_id=chat.id, agent_id=agent_id)
 
 
 @pytest.mark.parametrize("state", ["nothing", "bot", "queue", "ended"])
@@ -80,27 +81,27 @@ def test_a_colleague_leaves_and_speaks_no_more(chat: Chat) -> None:
     cast = chat.cast
     chat.serve()
     invite(chat)
-    people.leave(actor=cast.ben, conversation_id=chat.id)
+    participants.leave(actor=cast.ben, conversation_id=chat.id)
     refused("forbidden", chat.speaks, cast.ben)
-    assert people.leave(actor=cast.ben, conversation_id=chat.id).is_repeat
-    refused("not_found", people.leave, actor=cast.cat, conversation_id=chat.id)
+    assert participants.leave(actor=cast.ben, conversation_id=chat.id).is_repeat
+    refused("not_found", participants.leave, actor=cast.cat, conversation_id=chat.id)
     invite(chat)  # and may be asked again
     chat.speaks(cast.ben)
 
 
 def test_the_owner_cannot_leave(chat: Chat) -> None:
     chat.serve()
-    refused("owner_cannot_leave", people.leave, actor=chat.cast.ann, conversation_id=chat.id)
+    refused("owner_cannot_leave", participants.leave, actor=chat.cast.ann, conversation_id=chat.id)
 
 
 def test_a_colleague_may_be_removed_by_the_owner(chat: Chat) -> None:
     chat.serve()
     there = invite(chat)
     removed = {"conversation_id": chat.id, "participant_id": there.participant_id}
-    refused("forbidden", people.remove_participant, actor=chat.cast.ben, **removed)
-    people.remove_participant(actor=chat.cast.ann, **removed)
+    refused("forbidden", participants.remove_participant, actor=chat.cast.ben, **removed)
+    participants.remove_participant(actor=chat.cast.ann, **removed)
     refused("forbidden", chat.speaks, chat.cast.ben)
-    assert people.remove_participant(actor=chat.cast.ann, **removed).is_repeat
+    assert participants.remove_participant(actor=chat.cast.ann, **removed).is_repeat
 
 
 def test_who_grabs_a_conversation_one_collaborates_in_is_its_owner(chat: Chat) -> None:
@@ -108,14 +109,14 @@ def test_who_grabs_a_conversation_one_collaborates_in_is_its_owner(chat: Chat) -
     chat.serve()
     invite(chat)
     chat.grab(cast.ben)
-    refused("owner_cannot_leave", people.leave, actor=cast.ben, conversation_id=chat.id)
+    refused("owner_cannot_leave", participants.leave, actor=cast.ben, conversation_id=chat.id)
 
 
 # --- Guests ---
 
 
 def guest_link(chat: Chat, **more: Any) -> Any:
-    return people.invite_participant(actor=chat.cast.ann, conversation_id=chat.id, name="Gus", **more)
+    return participants.invite_participant(actor=chat.cast.ann, conversation_id=chat.id, name="Gus", **more)
 
 
 def test_a_link_lets_one_person_in_once(chat: Chat) -> None:
@@ -124,9 +125,9 @@ def test_a_link_lets_one_person_in_once(chat: Chat) -> None:
     invited = guest_link(chat)
     assert digest(invited.token) == Participant.objects.get().token_hash  # only the digest is kept
     assert invited.token not in str([o.data for o in chat.operations])
-    joined = people.join(tenant_id=cast.tenant.pk, token=invited.token)
+    joined = participants.join(tenant_id=cast.tenant.pk, token=invited.token)
     assert joined.participant_id == invited.participant_id
-    refused("not_found", people.join, tenant_id=cast.tenant.pk, token=invited.token)
+    refused("not_found", participants.join, tenant_id=cast.tenant.pk, token=invited.token)
     used = Participant.objects.get()
     assert (used.status, used.token_hash) == (ParticipantStatus.JOINED, None)
     assert chat.told[-2:] == ["participant.invited", "participant.joined"]
@@ -135,15 +136,17 @@ def test_a_link_lets_one_person_in_once(chat: Chat) -> None:
 def test_a_used_a_withdrawn_a_foreign_and_an_invented_link_are_refused_alike(chat: Chat, others: Cast) -> None:
     chat.serve()
     used, withdrawn, foreign = (guest_link(chat) for _ in range(3))
-    people.join(tenant_id=chat.cast.tenant.pk, token=used.token)
-    people.remove_participant(actor=chat.cast.ann, conversation_id=chat.id, participant_id=withdrawn.participant_id)
+    participants.join(tenant_id=chat.cast.tenant.pk, token=used.token)
+    participants.remove_participant(
+        actor=chat.cast.ann, conversation_id=chat.id, participant_id=withdrawn.participant_id
+    )
     tries = [
         (chat.cast.tenant.pk, used.token),
         (chat.cast.tenant.pk, withdrawn.token),
         (others.tenant.pk, foreign.token),
         (chat.cast.tenant.pk, "invented"),
     ]
-    said = {str(refused("not_found", people.join, tenant_id=tenant, token=token)) for tenant, token in tries}
+    said = {str(refused("not_found", participants.join, tenant_id=tenant, token=token)) for tenant, token in tries}
     assert len(said) == 1
 
 
@@ -153,13 +156,13 @@ def test_a_guest_speaks_after_joining_and_not_after_leaving_or_removal(chat: Cha
     invited = guest_link(chat)
     guest = chat.participant_actor(invited.participant_id)
     refused("not_found", chat.speaks, guest)
-    people.join(tenant_id=cast.tenant.pk, token=invited.token)
+    participants.join(tenant_id=cast.tenant.pk, token=invited.token)
     chat.speaks(guest, "Hello from the warehouse.")
-    people.leave(actor=guest, conversation_id=chat.id)
+    participants.leave(actor=guest, conversation_id=chat.id)
     refused("not_found", chat.speaks, guest)
 
     second = chat.guest()
-    people.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=second.pk)
+    participants.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=second.pk)
     refused("not_found", chat.speaks, second)
     assert chat.said == ["Hello from the warehouse."]
 
@@ -169,7 +172,7 @@ def test_a_guest_is_bound_to_the_conversation_of_the_link(chat: Chat) -> None:
     guest = chat.guest()
     other = chat.cast.chat().serve()
     refused("not_found", other.speaks, guest)
-    refused("not_found", people.leave, actor=guest, conversation_id=other.id)
+    refused("not_found", participants.leave, actor=guest, conversation_id=other.id)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +190,7 @@ def test_what_is_no_invitation_is_refused(chat: Chat, wrong: dict[str, Any]) -> 
     chat.serve()
     refused(
         "malformed",
-        people.invite_participant,
+        participants.invite_participant,
         **({"actor": chat.cast.ann, "conversation_id": chat.id, "name": "Gus"} | wrong),
     )
 
@@ -212,31 +215,31 @@ def test_a_guest_sees_the_history_as_shared_and_never_a_note(
     def time_passes_and(content: str) -> None:
         later(10)
         chat.says(content)
-        talk.post_note(actor=cast.ann, conversation_id=chat.id, words=Words(content=f"note: {content}"))
+        messages.post_note(actor=cast.ann, conversation_id=chat.id, words=NewMessage(content=f"note: {content}"))
         later(10)
 
     time_passes_and("first")
     time_passes_and("second")
     invited = guest_link(chat, **mode)
     guest = Participant.objects.get(pk=invited.participant_id)
-    assert list(people.visible_to(guest)) == []  # nothing before joining
+    assert list(visible.visible_to(guest)) == []  # nothing before joining
     time_passes_and("after inviting")
-    people.join(tenant_id=cast.tenant.pk, token=invited.token)
+    participants.join(tenant_id=cast.tenant.pk, token=invited.token)
     time_passes_and("after joining")
     guest.refresh_from_db()
-    assert [m.content for m in people.visible_to(guest)] == sees
-    people.leave(actor=chat.participant_actor(guest.pk), conversation_id=chat.id)
+    assert [m.content for m in visible.visible_to(guest)] == sees
+    participants.leave(actor=chat.participant_actor(guest.pk), conversation_id=chat.id)
     guest.refresh_from_db()
-    assert list(people.visible_to(guest)) == []
+    assert list(visible.visible_to(guest)) == []
 
 
 def test_a_colleague_sees_all_and_the_notes(chat: Chat) -> None:
     cast = chat.cast
     chat.serve()
     chat.says("first")
-    talk.post_note(actor=cast.ann, conversation_id=chat.id, words=Words(content="note"))
+    messages.post_note(actor=cast.ann, conversation_id=chat.id, words=NewMessage(content="note"))
     there = invite(chat)
-    seen = people.visible_to(Participant.objects.get(pk=there.participant_id))
+    seen = visible.visible_to(Participant.objects.get(pk=there.participant_id))
     assert [m.content for m in seen] == ["first", "note"]
 
 

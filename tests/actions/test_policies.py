@@ -12,12 +12,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from agents_app import policies
+from agents_app import policies, row_policies
 from agents_app.models import Team, Tenant
 from agents_app.policies import Policies, Policy
 from config import clock
-from sessions_app import sweep
-from sessions_app.actions import batches, lifecycle
+from sessions_app.actions import batches, lifecycle, sweep
 from sessions_app.models import Transfer
 from sessions_app.states import Kind, Status
 from tests.cases.test_t07_admin import form_of, place
@@ -199,7 +198,7 @@ def test_the_column_refuses_what_is_no_policy_and_a_stored_one_does_not_count(ca
     assert "policies" in refused.value.message_dict
     cast.policy(policies=wrong)
     tenant.refresh_from_db()
-    assert (tenant.policies, policies.of(tenant).transfer_timeout) == ({}, timedelta(seconds=300))
+    assert (tenant.policies, row_policies.of(tenant).transfer_timeout) == ({}, timedelta(seconds=300))
     chat = cast.chat().queue()
     assert chat.is_asked
 

@@ -11,8 +11,18 @@ from django.db import transaction
 
 from agents_app.actors import Actor, ActorKind
 from config.errors import DomainError
-from messaging_app.thread import Words
-from sessions_app.actions import desk, flows, intake, lifecycle, people, recovery, shop, talk, transfers
+from messaging_app.thread import NewMessage
+from sessions_app.actions import (
+    conversations,
+    flows,
+    inbound,
+    lifecycle,
+    messages,
+    participants,
+    recovery,
+    shop_messages,
+    transfers,
+)
 from sessions_app.states import Kind
 from tests.cast import Cast, Chat, refused, refused_leaving, snapshot
 
@@ -89,7 +99,7 @@ def _world(cast: Cast, chat: Chat) -> World:
         "supervisor": cast.sue,
     }
     if chat.controller == "human":
-        people.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.agent("ben").pk)
+        participants.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.agent("ben").pk)
         actors["guest"] = chat.guest()
         ids.participant = actors["guest"].pk
         chat.hand_over(to_agent_id=cast.agent("cat").pk)
@@ -99,7 +109,7 @@ def _world(cast: Cast, chat: Chat) -> World:
     return World(chat, ids, actors)
 
 
-WORDS = Words(content="Let me in.")
+WORDS = NewMessage(content="Let me in.")
 type Verb = Callable[[Actor, Ids], Any]
 VERBS: dict[str, Verb] = {
     "open a robot session": lambda a, i: lifecycle.open_session(
@@ -113,10 +123,10 @@ VERBS: dict[str, Verb] = {
     "cancel": lambda a, i: lifecycle.cancel_session(actor=a, session_id=i.session),
     "set the priority": lambda a, i: lifecycle.set_priority(actor=a, session_id=i.session, priority=1),
     "expire": lambda a, i: lifecycle.expire_due(actor=a, conversation_id=i.conversation),
-    "deliver": lambda a, i: intake.receive_message(actor=a, conversation_id=i.conversation, words=WORDS),
-    "speak": lambda a, i: talk.post_message(actor=a, conversation_id=i.conversation, words=WORDS, epoch=i.epoch),
-    "write a note": lambda a, i: talk.post_note(actor=a, conversation_id=i.conversation, words=WORDS),
-    "echo": lambda a, i: shop.echo_message(actor=a, conversation_id=i.conversation, words=WORDS),
+    "deliver": lambda a, i: inbound.receive_message(actor=a, conversation_id=i.conversation, words=WORDS),
+    "speak": lambda a, i: messages.post_message(actor=a, conversation_id=i.conversation, words=WORDS, epoch=i.epoch),
+    "write a note": lambda a, i: messages.post_note(actor=a, conversation_id=i.conversation, words=WORDS),
+    "echo": lambda a, i: shop_messages.echo_message(actor=a, conversation_id=i.conversation, words=WORDS),
     "ask for a human": lambda a, i: transfers.request_transfer(actor=a, conversation_id=i.conversation),
     "hand over": lambda a, i: transfers.hand_over(actor=a, conversation_id=i.conversation, to_agent_id=i.agent),
     "accept": lambda a, i: transfers.accept_transfer(actor=a, transfer_id=i.transfer),
@@ -126,24 +136,24 @@ VERBS: dict[str, Verb] = {
     "grab": lambda a, i: transfers.grab(actor=a, conversation_id=i.conversation, reason="Mine."),
     "release": lambda a, i: transfers.release_to_bot(actor=a, conversation_id=i.conversation),
     "reassign": lambda a, i: transfers.reassign(actor=a, conversation_id=i.conversation, reason="Ill."),
-    "resolve": lambda a, i: desk.resolve(actor=a, conversation_id=i.conversation),
-    "pin": lambda a, i: desk.pin(actor=a, conversation_id=i.conversation),
-    "unpin": lambda a, i: desk.unpin(actor=a, conversation_id=i.conversation),
-    "mark to do": lambda a, i: desk.todo(actor=a, conversation_id=i.conversation),
-    "unmark to do": lambda a, i: desk.untodo(actor=a, conversation_id=i.conversation),
-    "mark urgent": lambda a, i: desk.mark_urgent(actor=a, conversation_id=i.conversation),
-    "unmark urgent": lambda a, i: desk.unmark_urgent(actor=a, conversation_id=i.conversation),
-    "raise a flag": lambda a, i: desk.raise_flag(actor=a, conversation_id=i.conversation),
-    "acknowledge": lambda a, i: desk.acknowledge(actor=a, conversation_id=i.conversation),
-    "mark read": lambda a, i: desk.mark_read(actor=a, conversation_id=i.conversation, seq=1),
-    "invite a colleague": lambda a, i: people.invite_colleague(
+    "resolve": lambda a, i: conversations.resolve(actor=a, conversation_id=i.conversation),
+    "pin": lambda a, i: conversations.pin(actor=a, conversation_id=i.conversation),
+    "unpin": lambda a, i: conversations.unpin(actor=a, conversation_id=i.conversation),
+    "mark to do": lambda a, i: conversations.todo(actor=a, conversation_id=i.conversation),
+    "unmark to do": lambda a, i: conversations.untodo(actor=a, conversation_id=i.conversation),
+    "mark urgent": lambda a, i: conversations.mark_urgent(actor=a, conversation_id=i.conversation),
+    "unmark urgent": lambda a, i: conversations.unmark_urgent(actor=a, conversation_id=i.conversation),
+    "raise a flag": lambda a, i: conversations.raise_flag(actor=a, conversation_id=i.conversation),
+    "acknowledge": lambda a, i: conversations.acknowledge(actor=a, conversation_id=i.conversation),
+    "mark read": lambda a, i: conversations.mark_read(actor=a, conversation_id=i.conversation, seq=1),
+    "invite a colleague": lambda a, i: participants.invite_colleague(
         actor=a, conversation_id=i.conversation, agent_id=i.agent
     ),
-    "invite a guest": lambda a, i: people.invite_participant(actor=a, conversation_id=i.conversation, name="Gus"),
-    "remove a participant": lambda a, i: people.remove_participant(
+    "invite a guest": lambda a, i: participants.invite_participant(actor=a, conversation_id=i.conversation, name="Gus"),
+    "remove a participant": lambda a, i: participants.remove_participant(
         actor=a, conversation_id=i.conversation, participant_id=i.participant
     ),
-    "leave": lambda a, i: people.leave(actor=a, conversation_id=i.conversation),
+    "leave": lambda a, i: participants.leave(actor=a, conversation_id=i.conversation),
     "open a flow": lambda a, i: flows.open_flow(
         actor=a, trigger_id="mine", question="Which?", conversation_id=i.conversation
     ),

@@ -10,9 +10,8 @@ import pytest
 
 from agents_app.models import SlaPolicy, Tenant
 from config import clock
-from messaging_app.thread import Words
-from sessions_app import sweep
-from sessions_app.actions import desk, lifecycle, talk
+from messaging_app.thread import NewMessage
+from sessions_app.actions import conversations, lifecycle, messages, sweep
 from sessions_app.models import SlaClock, Transfer
 from sessions_app.states import Kind
 from tests.cast import Cast, Chat, Later
@@ -132,7 +131,7 @@ def test_the_first_words_to_the_customer_meet_it_and_a_note_does_not(
     chat.queue()
     later(2 * MINUTE)
     chat.accept()
-    talk.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=Words(content="Difficult."))
+    messages.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=NewMessage(content="Difficult."))
     assert the(chat, FIRST).state == "running"
     later(MINUTE)
     chat.speaks(chat.cast.ann)
@@ -210,7 +209,7 @@ def test_whoever_comes_first_applies_it_and_sweeping_again_does_nothing(
 ) -> None:
     chat.serve()
     later(11 * MINUTE)
-    desk.pin(actor=chat.cast.ann, conversation_id=chat.id)
+    conversations.pin(actor=chat.cast.ann, conversation_id=chat.id)
     assert chat.told[-2:] == ["sla.breached", "conversation.pinned"]
     seq = chat.row.seq
     assert sweep.sweep_due() == 0
@@ -253,10 +252,10 @@ def test_until_the_agent_has_spoken_it_is_the_first_response_that_is_waited_for(
 
 
 def test_a_colleagues_words_are_an_answer_too(chat: Chat, promised: SlaPolicy) -> None:
-    from sessions_app.actions import people
+    from sessions_app.actions import participants
 
     chat.serve()
-    people.invite_colleague(actor=chat.cast.ann, conversation_id=chat.id, agent_id=chat.cast.agent("ben").pk)
+    participants.invite_colleague(actor=chat.cast.ann, conversation_id=chat.id, agent_id=chat.cast.agent("ben").pk)
     chat.speaks(chat.cast.ben)
     assert the(chat, FIRST).state == "met"
 

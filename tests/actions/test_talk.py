@@ -11,8 +11,9 @@ import pytest
 from config import clock
 from config.limits import MAX_CONTENT, MAX_ID
 from messaging_app.models import Controller, Message
-from messaging_app.thread import Words
-from sessions_app.actions import flows, intake, lifecycle, shop, talk
+from messaging_app.thread import NewMessage
+from sessions_app.actions import flows, inbound, lifecycle, shop_messages
+from sessions_app.actions import messages as talk
 from sessions_app.states import Kind, Owner, Status, TransferStatus
 from tests.cast import Cast, Chat, Later, refused
 from tests.unguarded import delete_operations
@@ -223,7 +224,7 @@ def test_it_fails_closed_when_the_decision_cannot_be_made(chat: Chat, monkeypatc
     def broken(tenant_id: int) -> None:
         raise RuntimeError("the rules cannot be read")
 
-    monkeypatch.setattr(intake, "detector_for", broken)
+    monkeypatch.setattr(inbound, "detector_for", broken)
     with pytest.raises(RuntimeError):
         chat.says("Hello")
     assert (chat.said, chat.row.seq) == ([], before)
@@ -288,7 +289,7 @@ def test_a_note_is_for_agents_and_does_not_count_as_talk(chat: Chat) -> None:
     chat.robot()
     chat.says("Hello")
     live = chat.live
-    talk.post_note(actor=cast.ben, conversation_id=chat.id, words=Words(content="Regular customer."))
+    talk.post_note(actor=cast.ben, conversation_id=chat.id, words=NewMessage(content="Regular customer."))
     note = Message.objects.get(is_note=True)
     assert (note.sender_type, note.sender_name, note.session_id) == ("agent", "Ben", live.pk)
     assert (chat.row.last_text, chat.live.message_count, chat.live.expires_at) == (
@@ -324,7 +325,7 @@ SPEAKERS: dict[str, Callable[[Chat], Any]] = {
     "agent": lambda c: c.speaks(c.cast.ann, "Once.", "m-1"),
     "shop": lambda c: c.echo("Once.", "m-1"),
     "note": lambda c: talk.post_note(
-        actor=c.cast.ann, conversation_id=c.id, words=Words(content="Once.", message_id="m-1")
+        actor=c.cast.ann, conversation_id=c.id, words=NewMessage(content="Once.", message_id="m-1")
     ),
 }
 
@@ -392,12 +393,12 @@ def test_ids_are_compared_byte_by_byte_and_per_tenant_and_platform(cast: Cast, o
     for message_id in ("abc", "ABC", "äbc", "abc"):
         chat.says(f"<{message_id}>", message_id)
     others.chat().says("Theirs.", "abc")
-    intake.receive_message(
+    inbound.receive_message(
         actor=cast.channel,
         shop_id="s",
         account_id="a",
         platform="other",
-        words=Words(content="There.", message_id="abc"),
+        words=NewMessage(content="There.", message_id="abc"),
     )
     assert Message.objects.count() == 5
     assert chat.said == ["<abc>", "<ABC>", "<äbc>"]
@@ -411,8 +412,8 @@ def test_conversations_are_told_apart_by_their_full_key(cast: Cast) -> None:
         ("default", "s1", "Carl"),
     ]
     answers = [
-        intake.receive_message(
-            actor=cast.channel, platform=platform, shop_id=shop, account_id=account, words=Words(content="Hello")
+        inbound.receive_message(
+            actor=cast.channel, platform=platform, shop_id=shop, account_id=account, words=NewMessage(content="Hello")
         )
         for platform, shop, account in (*keys, keys[0])
     ]
@@ -426,24 +427,24 @@ def test_conversations_are_told_apart_by_their_full_key(cast: Cast) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        Words(content=""),
-        Words(content=" \n\t"),
-        Words(content="x" * (MAX_CONTENT + 1)),
-        Words(content="Hello", message_id="x" * (MAX_ID + 1)),
-        Words(content="Hello", message_id="a\x00"),
+        NewMessage(content=""),
+        NewMessage(content=" \n\t"),
+        NewMessage(content="x" * (MAX_CONTENT + 1)),
+        NewMessage(content="Hello", message_id="x" * (MAX_ID + 1)),
+        NewMessage(content="Hello", message_id="a\x00"),
     ],
     ids=["empty", "blank", "too long", "long id", "NUL in id"],
 )
 @pytest.mark.parametrize("by", ["customer", "bot", "agent", "note", "shop"])
-def test_what_is_not_a_message_is_refused(chat: Chat, words: Words, by: str) -> None:
+def test_what_is_not_a_message_is_refused(chat: Chat, words: NewMessage, by: str) -> None:
     cast = chat.cast
     chat.human() if by == "agent" else chat.robot()
     verb, actor = {
-        "customer": (intake.receive_message, cast.channel),
+        "customer": (inbound.receive_message, cast.channel),
         "bot": (talk.post_message, cast.bargain),
         "agent": (talk.post_message, cast.ann),
         "note": (talk.post_note, cast.ann),
-        "shop": (shop.echo_message, cast.channel),
+        "shop": (shop_messages.echo_message, cast.channel),
     }[by]
     more = {"epoch": chat.epoch} if verb is talk.post_message else {}
     refused("malformed", verb, actor=actor, conversation_id=chat.id, words=words, **more)
@@ -458,7 +459,7 @@ def test_what_is_not_a_message_is_refused(chat: Chat, words: Words, by: str) -> 
     ],
 )
 def test_a_conversation_needs_its_whole_key(cast: Cast, key: dict[str, str]) -> None:
-    refused("malformed", intake.receive_message, actor=cast.channel, words=Words(content="Hello"), **key)
+    refused("malformed", inbound.receive_message, actor=cast.channel, words=NewMessage(content="Hello"), **key)
 
 
 def test_words_from_the_future_are_said_now(chat: Chat) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from agents_app.models import Agent, Tenant
 from messaging_app.models import Controller, Tier
-from sessions_app.actions import desk, lifecycle, people, presence, recovery, transfers
+from sessions_app.actions import conversations, lifecycle, participants, presence, recovery, silence, transfers
+from sessions_app.core.capacity import load
 from sessions_app.errors import TransferEnded
 from sessions_app.models import ChatSession, Transfer
-from sessions_app.settle import load
 from sessions_app.states import Kind, Owner, Status, TransferKind, TransferStatus
 from tests.cast import Cast, Chat, Later, refused
 
@@ -136,12 +136,12 @@ def test_the_context_package_travels_with_the_transfer(chat: Chat) -> None:
 
 
 def test_the_context_package_never_holds_a_private_note(chat: Chat) -> None:
-    from messaging_app.thread import Words
-    from sessions_app.actions import talk
+    from messaging_app.thread import NewMessage
+    from sessions_app.actions import messages
 
     chat.robot()
     chat.says("Hello")
-    talk.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=Words(content="A difficult one."))
+    messages.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=NewMessage(content="A difficult one."))
     chat.escalate()
     assert "difficult" not in str(chat.asked.context)
 
@@ -807,16 +807,16 @@ def test_agents_not_heard_of_for_the_grace_time_lose_their_sessions_and_the_othe
     paused.opens(cast.sue, Kind.MANUAL_URGENT)
     later(295)
     cast.seen("ben", "sue")
-    assert recovery.move_on_from_silent_agents() == 0
+    assert silence.move_on_from_silent_agents() == 0
     later(10)
     cast.seen("ben", "sue")
-    assert recovery.move_on_from_silent_agents() == 2
+    assert silence.move_on_from_silent_agents() == 2
     assert [c.controller for c in (anns, anns_manual, bens, paused)] == ["queue", "queue", "human", "human"]
     assert {c.asked.kind for c in (anns, anns_manual)} == {"reassignment"}
-    assert recovery.move_on_from_silent_agents() == 0
+    assert silence.move_on_from_silent_agents() == 0
     presence.heartbeat(actor=cast.ann)
     anns.accept(cast.ann)  # who comes back may take it again
-    assert recovery.move_on_from_silent_agents() == 0
+    assert silence.move_on_from_silent_agents() == 0
 
 
 def test_an_agent_who_is_heard_of_between_finding_and_locking_keeps_the_session(
@@ -825,9 +825,9 @@ def test_an_agent_who_is_heard_of_between_finding_and_locking_keeps_the_session(
     cast = chat.cast
     chat.serve()
     later(301)
-    assert cast.agent("ann") in recovery._silent()
+    assert cast.agent("ann") in silence._silent()
     presence.heartbeat(actor=cast.ann)
-    assert not recovery._move_on(cast.tenant.pk, chat.id, cast.ann.id)
+    assert not silence._move_on(cast.tenant.pk, chat.id, cast.ann.id)
     assert chat.controller == "human"
 
 
@@ -1018,8 +1018,8 @@ def test_a_participant_asks_for_nothing(chat: Chat) -> None:
     chat.serve()
     guest = chat.guest()
     refused("forbidden", chat.escalate, guest)
-    people.leave(actor=guest, conversation_id=chat.id)
+    participants.leave(actor=guest, conversation_id=chat.id)
     chat.release()
     refused("forbidden", chat.escalate, guest)
-    refused("forbidden", desk.raise_flag, actor=guest, conversation_id=chat.id)
+    refused("forbidden", conversations.raise_flag, actor=guest, conversation_id=chat.id)
     lifecycle.cancel_session(actor=chat.cast.system, session_id=chat.live.pk)

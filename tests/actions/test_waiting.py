@@ -9,8 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from agents_app.models import Agent
 from messaging_app.models import Conversation
 from sessions_app.models import Transfer
+from sessions_app.queries.expected_wait import Waiting, waiting
 from sessions_app.states import Kind
-from sessions_app.waiting import Waiting, waiting
 from tests.cast import Cast, Chat, Later
 from tests.office import FRIDAYS, MONDAYS, berlin, calendar, office
 

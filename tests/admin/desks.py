@@ -11,16 +11,16 @@ from django.db.models.functions import Concat
 
 from agents_app.models import Agent, ApiClient, Backoff, Calendar, Department, Holiday, OpeningHours, SlaPolicy
 from config import clock
-from messaging_app.attachments.models import Attachment
-from messaging_app.canned import create_reply
-from messaging_app.labels import create_label
+from messaging_app.agent_tools.canned_replies import create_reply
+from messaging_app.agent_tools.labels import create_label
 from messaging_app.models import NeedRule, WebhookEndpoint
-from messaging_app.thread import Words
+from messaging_app.models.attachments import Attachment
+from messaging_app.thread import NewMessage
 from messaging_app.webhooks import endpoints
-from sessions_app.actions import desk, flows, labels, presence
-from sessions_app.actions import talk as talk_verbs
+from sessions_app.actions import conversations, flows, labels, presence
+from sessions_app.actions import messages as talk_verbs
+from sessions_app.actions.saved_views import create_view
 from sessions_app.models import AssignmentDecision, Batch, Mail, Transfer
-from sessions_app.saved_views import create_view
 from tests.cast import Cast, Chat
 
 
@@ -62,7 +62,7 @@ def talk(cast: Cast, number: int) -> Chat:
     chat.escalate(reason=f"{slug} reason")
     chat.accept(cast.ann) if number == 1 else chat.accept(cast.sue, override=True)
     chat.guest(cast.ann if number == 1 else cast.sue, name=f"{slug} guest")
-    desk.mark_read(actor=cast.ann, conversation_id=chat.id, seq=1)
+    conversations.mark_read(actor=cast.ann, conversation_id=chat.id, seq=1)
     hook = WebhookEndpoint.objects.create(
         tenant=cast.tenant, owner_id=cast.channel.id, url=f"https://{slug}.example/{number}", secret=f"{slug} secret"
     )
@@ -106,6 +106,6 @@ def _keep(cast: Cast, chat: Chat, number: int) -> None:
     label = create_label(actor=cast.sue, name=f"{slug} label {number}")
     labels.label(actor=cast.ann, conversation_id=chat.id, label_id=label.pk)
     named = cast.agent("ben").name
-    talk_verbs.post_note(actor=cast.ann, conversation_id=chat.id, words=Words(content=f"@{named} {slug} note"))
+    talk_verbs.post_note(actor=cast.ann, conversation_id=chat.id, words=NewMessage(content=f"@{named} {slug} note"))
     create_reply(actor=cast.ann, shortcut=f"/{slug}-{number}", title=f"{slug} title", text=f"{slug} text")
     create_view(actor=cast.sue, name=f"{slug} view {number}", filter={"shop_id": f"{slug} shop"}, scope="tenant")

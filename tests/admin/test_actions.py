@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 
-from agents_app.credentials import find_client, issue_key
+from agents_app.credentials.secrets import find_client, issue_key
 from agents_app.models import ApiClient, Backoff
 from config import clock
 from messaging_app.models import NeedRule, WebhookDelivery, WebhookEndpoint

@@ -11,10 +11,10 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from agents_app.admin import Isolated, OwnRelatedFilter
+from agents_app.admin.base import Isolated, OwnRelatedFilter
 from agents_app.models import Agent, ApiClient, Team, Tenant
-from messaging_app.desk_models import Label, SavedView
 from messaging_app.models import NeedRule
+from messaging_app.models.agent_tools import Label, SavedView
 from tests.admin.sites import MODELS, name, url
 from tests.cast import Cast, snapshot
 

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.messages import get_messages
 from django.test import Client
 
-from sessions_app.actions import people
+from sessions_app.actions import participants as people
 from sessions_app.models import Participant
 from tests.admin.sites import url
 from tests.cast import Cast, Chat, snapshot

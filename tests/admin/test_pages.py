@@ -11,7 +11,6 @@ from django.urls import reverse
 
 from agents_app.models import EventTicket, KeptAnswer, LoopFailures, Tenant
 from config.admin import NAVIGATION
-from messaging_app.desk_models import Draft
 from messaging_app.models import (
     Conversation,
     ConversationTerms,
@@ -22,6 +21,7 @@ from messaging_app.models import (
     RecordMark,
     SearchCursor,
 )
+from messaging_app.models.agent_tools import Draft
 from sessions_app.actions.presence import declare_availability
 from sessions_app.models import ChatSession
 from tests.admin.sites import MODELS, READ_ONLY, name, url

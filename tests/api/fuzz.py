@@ -116,9 +116,9 @@ def _batch(cast: Any) -> None:
 
 def _ids() -> dict[str, list[str]]:
     from agents_app.models import Agent, ApiClient, Team
-    from messaging_app.attachments.models import Attachment
-    from messaging_app.desk_models import CannedReply, Label, Mention, SavedView
     from messaging_app.models import Conversation, WebhookDelivery, WebhookEndpoint
+    from messaging_app.models.agent_tools import CannedReply, Label, Mention, SavedView
+    from messaging_app.models.attachments import Attachment
     from sessions_app.models import Batch, ChatSession, GuidedFlow, Participant, Transfer
 
     kinds: dict[str, Any] = {

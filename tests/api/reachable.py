@@ -19,12 +19,12 @@ CUT = (
     "messaging_app.stream",
     "sessions_app.assignment",
     "sessions_app.queries",
-    "sessions_app.reply_times",
-    "sessions_app.settle",
-    "sessions_app.sla",
-    "sessions_app.sweep",
-    "sessions_app.timers",
-    "sessions_app.waiting",
+    "sessions_app.promises.reply_deadlines",
+    "sessions_app.unit.settle",
+    "sessions_app.promises.sla",
+    "sessions_app.actions.sweep",
+    "sessions_app.unit.timers",
+    "sessions_app.queries.expected_wait",
 )
 
 

@@ -9,14 +9,14 @@ import jwt
 import pytest
 from django.conf import settings
 
-from agents_app import tokens
-from agents_app.credentials import issue_key
+from agents_app.api.endpoints import Endpoints
+from agents_app.credentials import tokens
+from agents_app.credentials.secrets import issue_key
+from agents_app.credentials.tokens import issue_token
 from agents_app.models import ApiClient
-from agents_app.rest import Endpoints
 from agents_app.scopes import Scope, scopes_of
-from agents_app.tokens import issue_token
 from messaging_app.models import Message
-from sessions_app.actions import people
+from sessions_app.actions import participants
 from sessions_app.api.urls import router
 from tests.api.world import V1, Caller, agent, bearer, key_of, login_of, program
 from tests.cast import Cast, Chat, snapshot
@@ -161,7 +161,7 @@ def test_a_removed_participants_token_reads_and_writes_nothing(cast: Cast) -> No
     guest = chat.guest(history="all")
     gus = bearer(guest)
     assert gus.get(f"conversations/{chat.id}").status_code == 200
-    people.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=guest.pk)
+    participants.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=guest.pk)
     before = snapshot()
     for path in ("", "/messages", "/timeline", "/participants"):
         assert gus.get(f"conversations/{chat.id}{path}").status_code == 401, path

@@ -15,11 +15,11 @@ from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.test import Client
 
-from agents_app.credentials import issue_key
+from agents_app.credentials.secrets import issue_key
+from agents_app.credentials.tokens import issue_token
 from agents_app.models import ApiClient, Tenant
-from agents_app.tokens import issue_token
 from messaging_app.models import Conversation, Message, Operation
-from sessions_app.actions import backlog
+from sessions_app.actions import import_queue
 from sessions_app.models import Batch, ChatSession
 from tests.cast import Cast, Later
 
@@ -196,21 +196,21 @@ def test_a_large_batch_is_taken_on_and_worked_off(channel: Program, lines: bool,
     assert (answer.json()["state"], answer.json()["progress"]) == ("waiting", 0.0)
     assert not Message.objects.exists()
 
-    backlog.work_off(int(batch_id))
+    import_queue.work_off(int(batch_id))
     told = channel.asks(batch_id).json()
     assert (told["state"], told["progress"], told["error"]) == ("done", 1.0, "")
     result = told["result"]
     assert (result["lines"], result["accepted"], result["duplicate"], result["rejected"]) == (1502, 1500, 1, 1)
     assert result["rejections"] == [{"line": 1502, "code": "malformed", "reason": "message_id is missing"}]
     assert [path for path in folder.rglob("*") if path.is_file()] == []
-    backlog.work_off(int(batch_id))
+    import_queue.work_off(int(batch_id))
     assert channel.asks(batch_id).json() == told
 
 
 def test_progress_is_told_between_the_parts(channel: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     batch_id = channel.brings(many(), lines=True).json()["id"]
     seen: list[float] = []
-    store = backlog._store_part
+    store = import_queue._store_part
 
     def watched(*args: Any) -> Any:
         done = store(*args)
@@ -220,8 +220,8 @@ def test_progress_is_told_between_the_parts(channel: Program, monkeypatch: pytes
         assert told["result"]["accepted"] == 100 * len(seen)
         return done
 
-    monkeypatch.setattr(backlog, "_store_part", watched)
-    backlog.work_off(int(batch_id))
+    monkeypatch.setattr(import_queue, "_store_part", watched)
+    import_queue.work_off(int(batch_id))
     assert len(seen) == 15
     assert seen == sorted(set(seen))
     assert seen[-1] == 1.0
@@ -233,7 +233,7 @@ class Killed(BaseException):
 
 def dying(monkeypatch: pytest.MonkeyPatch, at: int, when: str) -> None:
     """The worker ends in its `at`th part: before or after the rows of the part are stored."""
-    store, parts = backlog.ingest_batch, iter(range(1000))  # type: ignore[attr-defined]
+    store, parts = import_queue.ingest_batch, iter(range(1000))  # type: ignore[attr-defined]
 
     def kill(**kwargs: Any) -> Any:
         is_last = next(parts) == at
@@ -244,7 +244,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, at: int, when: str) -> None:
             raise Killed
         return report
 
-    monkeypatch.setattr(backlog, "ingest_batch", kill)
+    monkeypatch.setattr(import_queue, "ingest_batch", kill)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -253,21 +253,21 @@ def test_it_goes_on_after_a_kill_and_counts_no_row_twice(
 ) -> None:
     rows = [*many(), {}]
     whole = Program(others.bot_row("channel")).brings(rows, lines=True).json()["id"]
-    backlog.work_off(int(whole))
+    import_queue.work_off(int(whole))
     batch_id = channel.brings(rows, lines=True).json()["id"]
     for at in (3, 5):
         with monkeypatch.context() as patch:
             dying(patch, at, when)
             with pytest.raises(Killed):
-                backlog.work_off(int(batch_id))
+                import_queue.work_off(int(batch_id))
         # Its lease still stands: nobody takes it, and then somebody does.
         before = Message.objects.count()
-        backlog.work_off(int(batch_id))
-        assert (Message.objects.count(), list(backlog._due())) == (before, [])
+        import_queue.work_off(int(batch_id))
+        assert (Message.objects.count(), list(import_queue._due())) == (before, [])
         later(16)
-        assert [batch.pk for batch in backlog._due()] == [int(batch_id)]
+        assert [batch.pk for batch in import_queue._due()] == [int(batch_id)]
     assert channel.asks(batch_id).json()["result"]["accepted"] == 800
-    backlog.work_off(int(batch_id))
+    import_queue.work_off(int(batch_id))
 
     told = channel.asks(batch_id).json()
     assert told["state"] == "done"
@@ -279,12 +279,12 @@ def test_it_goes_on_after_a_kill_and_counts_no_row_twice(
 
 def test_who_lost_the_lease_stores_nothing_more(channel: Program) -> None:
     batch = Batch.objects.get(pk=channel.brings(many(), lines=True).json()["id"])
-    lease = backlog._claim(batch.pk)
+    lease = import_queue._claim(batch.pk)
     assert lease
-    renewed = backlog._store_part(batch.pk, lease, ndjson(many(10)).splitlines(keepends=True))
+    renewed = import_queue._store_part(batch.pk, lease, ndjson(many(10)).splitlines(keepends=True))
     assert renewed
-    Batch.objects.filter(pk=batch.pk).update(lease_until=renewed + backlog.LEASE)
-    assert backlog._store_part(batch.pk, renewed, ndjson(many(20)).splitlines(keepends=True)) is None
+    Batch.objects.filter(pk=batch.pk).update(lease_until=renewed + import_queue.LEASE)
+    assert import_queue._store_part(batch.pk, renewed, ndjson(many(20)).splitlines(keepends=True)) is None
     assert Message.objects.count() == 10
 
 
@@ -293,25 +293,25 @@ def test_an_error_is_told_tried_again_and_given_up_in_the_end(
 ) -> None:
     batch = Batch.objects.get(pk=channel.brings(many(), lines=True).json()["id"])
     default_storage.delete(batch.file)
-    for _ in range(backlog.MOST_FAILURES):
-        backlog.work_off(batch.pk)
+    for _ in range(import_queue.MOST_FAILURES):
+        import_queue.work_off(batch.pk)
         later(6)
     told = channel.asks(str(batch.pk)).json()
     assert told["state"] == "failed"
     assert "FileNotFoundError" in told["error"]
-    assert list(backlog._due()) == []
+    assert list(import_queue._due()) == []
 
 
 def test_old_batches_and_files_left_behind_go(channel: Program, later: Later, folder: Path) -> None:
     batch_id = int(channel.brings(many(), lines=True).json()["id"])
     name = Batch.objects.get(pk=batch_id).file
-    backlog.work_off(batch_id)
+    import_queue.work_off(batch_id)
     default_storage.save(name, BytesIO(b"left"))
     Batch.objects.filter(pk=batch_id).update(file=name)
-    assert backlog.forget() == 0
+    assert import_queue.forget() == 0
     assert not default_storage.exists(name)
     later(31 * 24 * 3600)
-    assert backlog.forget() == 1
+    assert import_queue.forget() == 1
     assert not Batch.objects.exists()
 
 
@@ -400,13 +400,13 @@ def test_it_equals_the_same_file_read_by_ingest(
     name: str,
     small: int,
 ) -> None:
-    monkeypatch.setattr(backlog, "SMALL", small)
+    monkeypatch.setattr(import_queue, "SMALL", small)
     packed = (DATA / name).read_bytes()
     data = gzip.decompress(packed) if name.endswith(".gz") else packed
     expected = from_a_file(data)
     told = channel.sends(data, NDJSON).json()
     if told["id"]:
-        backlog.work_off(int(told["id"]))
+        import_queue.work_off(int(told["id"]))
         told = channel.asks(told["id"]).json()
     del told["result"]["rejections"], told["result"]["sessions_extended"], expected["sessions_extended"]
     assert told["result"] == expected  # but how often a session was touched again, which is of the cut

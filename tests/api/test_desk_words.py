@@ -9,12 +9,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from messaging_app import canned, labels, mentions
+from messaging_app.agent_tools import canned_replies, labels, mentions
 from messaging_app.models import Conversation, Operation
-from messaging_app.thread import Words
-from sessions_app import saved_views
+from messaging_app.thread import NewMessage
 from sessions_app.actions import labels as labelling
-from sessions_app.actions import talk
+from sessions_app.actions import messages, saved_views
 from tests.api.world import Caller, agent, bearer, program
 from tests.cast import Cast, Chat, snapshot
 
@@ -71,8 +70,10 @@ def test_an_unknown_variable_is_answered_with_the_known_ones(cast: Cast) -> None
 
 def test_pages_of_what_was_found_go_on_without_a_gap_or_a_double(cast: Cast) -> None:
     for number in range(7):
-        canned.create_reply(actor=cast.ann, shortcut=f"/refund-{number}", title="x", text="x")
-        canned.create_reply(actor=cast.sue, shortcut=f"/thanks-{number}", title="refund", text="x", scope="tenant")
+        canned_replies.create_reply(actor=cast.ann, shortcut=f"/refund-{number}", title="x", text="x")
+        canned_replies.create_reply(
+            actor=cast.sue, shortcut=f"/thanks-{number}", title="refund", text="x", scope="tenant"
+        )
     ann = agent(cast, "ann")
     pages = list(_pages(ann, "canned-replies?q=refund&limit=3"))
     assert [len(page) for page in pages] == [3, 3, 3, 3, 2]
@@ -93,7 +94,7 @@ def test_a_strange_query_is_answered(cast: Cast) -> None:
 
 
 def test_a_reply_is_filled_in_for_no_conversation_of_others(cast: Cast, others: Cast) -> None:
-    canned.create_reply(actor=cast.sue, shortcut="/x", title="x", text="{customer}", scope="tenant")
+    canned_replies.create_reply(actor=cast.sue, shortcut="/x", title="x", text="{customer}", scope="tenant")
     foreign = others.chat()
     mine, theirs = cast.chat(), cast.chat()
     mine.robot(cast.bargain)
@@ -235,7 +236,7 @@ def test_the_mentioned_finds_the_note_and_reads_it(cast: Cast, chat: Chat) -> No
 
 
 def test_reading_the_conversation_reads_its_mentions(cast: Cast, chat: Chat) -> None:
-    talk.post_note(actor=cast.sue, conversation_id=chat.id, words=Words(content="@Ann"))
+    messages.post_note(actor=cast.sue, conversation_id=chat.id, words=NewMessage(content="@Ann"))
     agent(cast, "ann").post(f"conversations/{chat.id}/read", {"seq": chat.row.seq})
     assert mentions.mentions_of(cast.ann).get().read_at
 

@@ -99,27 +99,29 @@ def test_a_conversation_from_its_opening_to_its_end(served: Served, generated: G
     call, body = generated.call, generated.body
     bot = generated.program(served, served.key("generated"))
     maya = generated.agent(served, "maya")
-    assert call("agents_declare", maya, body=body("PresenceBody", availability="available")).name == "Maya"
+    assert call("agents_declare", maya, body=body("PresenceRequest", availability="available")).name == "Maya"
     begin = call("events_list", generated.program(served, served.key("watcher", "integrator"))).cursor
 
-    said = body("InboundBody", shop_id="lamps", account_id="generated", content="Is 20 possible?", message_id="g-1")
+    said = body("InboundRequest", shop_id="lamps", account_id="generated", content="Is 20 possible?", message_id="g-1")
     heard = call("inbound_receive", generated.program(served, served.key("channel", "integrator")), body=said)
     opened = call(
-        "sessions_open", bot, body=body("OpenBody", conversation_id=heard.conversation_id, task="negotiation")
+        "sessions_open", bot, body=body("OpenRequest", conversation_id=heard.conversation_id, task="negotiation")
     )
     assert (opened.status, opened.controller.value, opened.rule) == ("ACTIVE", "bot", "C0")
     answer = {"conversation_id": heard.conversation_id, "content": "25, for you."}
-    call("messages_post", bot, body=body("MessageBody", epoch=opened.epoch, **answer), idempotency_key="g-a-1")
+    call("messages_post", bot, body=body("MessageRequest", epoch=opened.epoch, **answer), idempotency_key="g-a-1")
 
-    asked = call("conversations_escalate", bot, heard.conversation_id, body=body("EscalateBody", reason="a refund"))
-    stale = generated.refused("messages_post", bot, body=body("MessageBody", epoch=opened.epoch, **answer))
+    asked = call("conversations_escalate", bot, heard.conversation_id, body=body("EscalateRequest", reason="a refund"))
+    stale = generated.refused("messages_post", bot, body=body("MessageRequest", epoch=opened.epoch, **answer))
     assert (stale.code, stale.status) == ("stale_epoch", 409)
-    accepted = call("transfers_accept", maya, asked.transfer_id, body=body("TakeBody"))
+    accepted = call("transfers_accept", maya, asked.transfer_id, body=body("TakeRequest"))
     assert accepted.controller.value == "human"
-    call("messages_post", maya, body=body("MessageBody", conversation_id=heard.conversation_id, content="I see."))
-    released = call("conversations_release", maya, heard.conversation_id, body=body("ReleaseBody", summary="refunded"))
+    call("messages_post", maya, body=body("MessageRequest", conversation_id=heard.conversation_id, content="I see."))
+    released = call(
+        "conversations_release", maya, heard.conversation_id, body=body("ReleaseRequest", summary="refunded")
+    )
     assert (released.controller.value, released.session_id) == ("bot", opened.session_id)
-    done = call("sessions_complete", bot, opened.session_id, body=body("CompleteBody", outcome="success"))
+    done = call("sessions_complete", bot, opened.session_id, body=body("CompleteRequest", outcome="success"))
     assert done.status == "COMPLETED"
 
     kept = call("sessions_retrieve", bot, opened.session_id)
@@ -141,6 +143,6 @@ def test_what_is_not_well_is_told_as_an_object(served: Served, generated: Genera
     assert generated.refused("sessions_list", nobody).code == "not_authenticated"
     bot = generated.program(served, served.key("careless"))
     assert generated.refused("sessions_retrieve", bot, "999").code == "not_found"
-    wrong = generated.refused("sessions_open", bot, body=generated.body("OpenBody", shop_id="lamps"))
+    wrong = generated.refused("sessions_open", bot, body=generated.body("OpenRequest", shop_id="lamps"))
     assert wrong.code == "malformed"
     assert list(wrong.errors.additional_properties) == ["body"]

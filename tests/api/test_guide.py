@@ -11,7 +11,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from agents_app.credentials import find_client
+from agents_app.credentials.secrets import find_client
 from agents_app.models import ApiClient, Tenant
 from tests.api.serving import ROOT, Served
 from tests.patience import PATIENCE

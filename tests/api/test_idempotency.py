@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from agents_app.credentials.tokens import read_token
 from agents_app.models import KeptAnswer
 from agents_app.tasks import forget_answers
-from agents_app.tokens import read_token
 from config import celery
 from config.errors import Busy
 from messaging_app.models import Conversation, Message, Operation
-from sessions_app.actions import desk, people
+from sessions_app.actions import conversations, participants
 from sessions_app.models import ChatSession, Participant
 from tests.api.world import Caller, agent, program
 from tests.cast import Cast, Chat, Later, snapshot
@@ -114,7 +114,7 @@ def test_what_is_malformed_uses_up_no_key(chat: Chat) -> None:
 def test_a_failure_of_ours_is_not_kept(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     ann, path = agent(chat.cast, "ann"), f"conversations/{chat.id}/pin"
     with monkeypatch.context() as patch:
-        patch.setattr(desk, "pin", _busy)
+        patch.setattr(conversations, "pin", _busy)
         failed = ann.post(path, key="k")
     assert (failed.status_code, failed.json()["code"], failed["Retry-After"]) == (503, "busy", "1")
     assert not KeptAnswer.objects.exists()
@@ -132,14 +132,14 @@ def _busy(**_: Any) -> None:
 def test_an_error_nobody_foresaw_leaves_neither_the_work_nor_the_key(
     chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ann, path, pin = agent(chat.cast, "ann"), f"conversations/{chat.id}/pin", desk.pin
+    ann, path, pin = agent(chat.cast, "ann"), f"conversations/{chat.id}/pin", conversations.pin
     before = snapshot()
 
     def breaks(**given: Any) -> None:
         pin(**given)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(desk, "pin", breaks)
+    monkeypatch.setattr(conversations, "pin", breaks)
     with pytest.raises(ZeroDivisionError):
         ann.post(path, key="k")
     assert snapshot() == before
@@ -174,7 +174,7 @@ def test_a_secret_is_answered_again_and_stands_in_no_row(chat: Chat) -> None:
     stored = repr(snapshot())
     assert link[0] not in stored
     assert token[0] not in stored
-    people.join(tenant_id=chat.cast.tenant.pk, token=link[1])
+    participants.join(tenant_id=chat.cast.tenant.pk, token=link[1])
     assert read_token(token[1]) is not None
 
 

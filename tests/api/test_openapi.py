@@ -17,18 +17,18 @@ from jsonschema import Draft202012Validator
 from rest_framework.exceptions import APIException
 from rest_framework.serializers import FileField
 
-from agents_app.credentials import issue_key
+from agents_app.credentials.secrets import issue_key
 from agents_app.models import ApiClient, Tenant
 from agents_app.scopes import Scope
-from config import bounds
-from config.api import Body
+from config import body_limit
+from config.api import RequestSerializer
 from config.errors import DomainError
 from config.openapi import BEFORE_DJANGO, PROBLEMS
 from messaging_app.webhooks.outbox import PING
-from sessions_app.api import glossary, parts, webhooks_document
-from sessions_app.api.catalogue import CATALOGUE
+from sessions_app.api import document_components, glossary, webhooks_document
+from sessions_app.api.error_catalogue import CATALOGUE
 from sessions_app.api.examples import ANSWERS, BODIES, OUTCOMES
-from sessions_app.event_types import EVENT_TYPES
+from sessions_app.events.catalogue import EVENT_TYPES
 from sessions_app.management.commands import api_doc
 
 OF_OTHERS = ("shop_id", "account_id", "trigger_id", "event_id")
@@ -157,7 +157,7 @@ def test_operations_say_what_they_refuse(document: dict[str, Any]) -> None:
 
 def test_what_is_refused_before_django_is_told_by_every_operation(document: dict[str, Any]) -> None:
     """A length is a body's: what only reads has none."""
-    kinds = [kind for kind in vars(bounds).values() if isinstance(kind, type) and issubclass(kind, APIException)]
+    kinds = [kind for kind in vars(body_limit).values() if isinstance(kind, type) and issubclass(kind, APIException)]
     refusals = {(kind.status_code, kind.default_code) for kind in kinds if kind is not APIException}
     assert {status for status, _ in refusals} >= set(BEFORE_DJANGO)
     silent = []
@@ -198,7 +198,9 @@ def test_lists_are_pages_and_filters_are_typed(document: dict[str, Any]) -> None
 
 
 def test_bodies_take_nothing_else(document: dict[str, Any]) -> None:
-    found = {n: s for n, s in document["components"]["schemas"].items() if n.removesuffix("Request").endswith("Body")}
+    found = {
+        n: s for n, s in document["components"]["schemas"].items() if n.endswith("Request") and n != "BatchRowRequest"
+    }
     assert len(found) > 20
     assert all(schema["additionalProperties"] is False for schema in found.values())
 
@@ -293,7 +295,7 @@ def test_the_glossary_has_nothing_that_no_part_uses(document: dict[str, Any]) ->
 
 
 def test_an_enumeration_stands_once_and_has_a_name(document: dict[str, Any]) -> None:
-    """Name a new one in sessions_app/api/vocabulary.py."""
+    """Name a new one in sessions_app/api/enumerations.py."""
     inline = [
         where
         for where, schema in places(document)
@@ -315,7 +317,7 @@ def test_nothing_is_called_after_the_label_of_a_form(document: dict[str, Any]) -
 
 
 def test_objects_have_members_but_for_a_few_with_a_reason(document: dict[str, Any]) -> None:
-    """Name the part in sessions_app/api/parts.py, or say there why it stays open."""
+    """Name the part in sessions_app/api/document_components.py, or say there why it stays open."""
     said = {"properties", "allOf", "oneOf"}
     open_ones = {
         where.removeprefix("/components/schemas/").replace("/properties/", ".")
@@ -324,7 +326,7 @@ def test_objects_have_members_but_for_a_few_with_a_reason(document: dict[str, An
         and not schema.keys() & said
         and schema.get("additionalProperties") in (None, True, {})
     }
-    assert open_ones == set(parts.OPEN)
+    assert open_ones == set(document_components.OPEN)
 
 
 def test_the_document_says_where_it_is_served(document: dict[str, Any]) -> None:
@@ -388,7 +390,7 @@ def test_no_example_is_of_nothing(document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("name", "title"), [(name, title) for name, shown in BODIES.items() for title in shown])
 def test_an_example_of_a_body_is_taken(name: str, title: str) -> None:
-    found = {kind.__name__: kind for kind in below(Body)}
+    found = {kind.__name__: kind for kind in below(RequestSerializer)}
     body = found[name](data=BODIES[name][title])
     for field in (field for field, kind in body.fields.items() if isinstance(kind, FileField)):
         body.initial_data = {**body.initial_data, field: SimpleUploadedFile("a.txt", b"its content")}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from sessions_app.api import operations
+from sessions_app.api import monitoring
 from tests.api.world import Caller
 from tests.cast import Cast
 
@@ -51,7 +51,7 @@ def test_migrations_that_wait_make_it_unready(monkeypatch: pytest.MonkeyPatch) -
     def wait() -> None:
         raise RuntimeError("migrations are waiting")
 
-    monkeypatch.setattr(operations, "_migrations", wait)
+    monkeypatch.setattr(monitoring, "_migrations", wait)
     answer = Caller().get("health/ready")
     assert (answer.status_code, answer.json()["checks"]["migrations"]) == (503, "RuntimeError")
 

@@ -10,7 +10,7 @@ import pytest
 
 from config.api import problem_of
 from config.errors import DomainError
-from sessions_app.api.catalogue import CATALOGUE
+from sessions_app.api.error_catalogue import CATALOGUE
 from sessions_app.errors import FlowMoved, IllegalTransition, LiveSessionExists
 from tests.api.world import Caller, agent, bearer, program
 from tests.cast import Cast, Chat

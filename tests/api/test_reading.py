@@ -11,8 +11,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from messaging_app.models import Conversation
-from messaging_app.thread import Words
-from sessions_app.actions import desk, talk
+from messaging_app.thread import NewMessage
+from sessions_app.actions import conversations as desk
+from sessions_app.actions import messages
 from tests.api.world import Caller, agent, bearer, program
 from tests.cast import Cast, Chat
 
@@ -71,7 +72,7 @@ def test_lists_hold_what_the_reader_may_see(cast: Cast, others: Cast) -> None:
 def test_notes_are_for_agents_only(cast: Cast) -> None:
     chat = cast.chat().serve()
     guest = bearer(chat.guest(history="all"))
-    talk.post_note(actor=cast.ben, conversation_id=chat.id, words=Words(content="Watch out."))
+    messages.post_note(actor=cast.ben, conversation_id=chat.id, words=NewMessage(content="Watch out."))
     readers = [program(cast, "channel"), program(cast, "bargain"), bearer(chat.customer), guest]
     for caller in readers:
         assert not any(row["is_note"] for row in _results(caller, f"conversations/{chat.id}/messages"))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from config.openapi import PROBLEMS, USUAL
-from sessions_app.api.catalogue import CATALOGUE
+from sessions_app.api.error_catalogue import CATALOGUE
 from sessions_app.api.refusals import CODES
 from sessions_app.management.commands import api_doc
 from tests.api.reachable import Code

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from config.clock import utc
-from sessions_app import sweep
+from sessions_app.actions import sweep
 from tests.api.world import Caller, agent, bearer, program
 from tests.cast import Cast, Chat, Later
 from tests.office import FRIDAYS, MINUTE, MONDAYS, berlin, levels, office

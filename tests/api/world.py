@@ -14,15 +14,14 @@ from django.core.files import File
 from django.test import Client
 
 from agents_app.actors import Actor, client_actor
-from agents_app.credentials import issue_key
+from agents_app.credentials.secrets import issue_key
+from agents_app.credentials.tokens import issue_token
 from agents_app.models import Agent, ApiClient, Department
-from agents_app.tokens import issue_token
-from messaging_app import canned, labels
-from messaging_app.desk_models import Mention
-from messaging_app.thread import Words
+from messaging_app.agent_tools import canned_replies, labels
+from messaging_app.models.agent_tools import Mention
+from messaging_app.thread import NewMessage
 from messaging_app.webhooks import endpoints
-from sessions_app import saved_views
-from sessions_app.actions import backlog, flows, intake, lifecycle, talk
+from sessions_app.actions import flows, import_queue, inbound, lifecycle, messages, saved_views
 from sessions_app.models import Participant
 from sessions_app.states import Kind
 from tests.cast import Cast, Chat
@@ -216,7 +215,7 @@ def _place(cast: Cast, chat: Chat, bot: str, integrator: str) -> Place:
     owner = client_actor(cast.bot_row(integrator))
     webhook = endpoints.create_endpoint(actor=owner, url="http://127.0.0.1:9999/").endpoint
     line = b'{"message_id": "m", "content": "Hello?"}\n'
-    batch = backlog.keep(actor=getattr(cast, bot), file=BytesIO(line), size=len(line))
+    batch = import_queue.keep(actor=getattr(cast, bot), file=BytesIO(line), size=len(line))
     flow = flows.open_flow(actor=getattr(cast, bot), trigger_id=f"flow-{chat.id}", question="Which size?")
     guest = Participant.objects.get(conversation_id=chat.id)
     return Place(
@@ -239,8 +238,8 @@ def _place(cast: Cast, chat: Chat, bot: str, integrator: str) -> Place:
 def _files(chat: Chat, channel: Actor) -> dict[str, int]:
     """What the channel brought in with a customer's words, and what it has not sent yet."""
     sent, unsent = upload(channel, chat.id), upload(channel, chat.id)
-    words = Words(content="", attachments=(sent.pk,))
-    intake.receive_message(actor=channel, conversation_id=chat.id, words=words)
+    words = NewMessage(content="", attachments=(sent.pk,))
+    inbound.receive_message(actor=channel, conversation_id=chat.id, words=words)
     return {"attachment": sent.pk, "unsent": unsent.pk}
 
 
@@ -249,11 +248,11 @@ def _kept(cast: Cast, chat: Chat, who: str) -> dict[str, int]:
     agent, sue = getattr(cast, who), cast.sue
     team = cast.team(f"Team of {who}", who)
     words, shared = {"title": "Thanks", "text": "Thank you."}, {"scope": "team", "team_id": team.pk}
-    note = Words(content=f"@{who.title()} look.")
-    said = talk.post_note(actor=sue, conversation_id=chat.id, words=note)
+    note = NewMessage(content=f"@{who.title()} look.")
+    said = messages.post_note(actor=sue, conversation_id=chat.id, words=note)
     return {
-        "reply": canned.create_reply(actor=agent, shortcut="/thanks", **words).pk,
-        "team_reply": canned.create_reply(actor=sue, shortcut="/thanks", **words, **shared).pk,
+        "reply": canned_replies.create_reply(actor=agent, shortcut="/thanks", **words).pk,
+        "team_reply": canned_replies.create_reply(actor=sue, shortcut="/thanks", **words, **shared).pk,
         "label": labels.create_label(actor=sue, name=f"of {who}").pk,
         "view": saved_views.create_view(actor=agent, name="Mine", filter={"view": "mine"}).pk,
         "team_view": saved_views.create_view(actor=sue, name="All", filter={}, **shared).pk,

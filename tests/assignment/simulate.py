@@ -110,7 +110,7 @@ class Desk:
             self._at(at, lambda number=number: self._arrives(number))
 
     def run(self) -> Report:
-        from sessions_app import sweep
+        from sessions_app.actions import sweep
 
         self.now, next_sweep = 0.0, SWEEP
         while self._events and self.now < self.hours * 3600 * 3:
@@ -204,7 +204,7 @@ class Desk:
 
     def _ends(self, actor: Any, conversation_id: int) -> None:
         from config.errors import DomainError
-        from sessions_app.actions import desk
+        from sessions_app.actions import conversations as desk
 
         with suppress(DomainError):
             desk.resolve(actor=actor, conversation_id=conversation_id)
@@ -299,7 +299,8 @@ def main() -> int:
     from django.core.management import call_command
 
     from agents_app.models import Team
-    from sessions_app import sweep, wake
+    from sessions_app.actions import sweep
+    from sessions_app.core import wake
 
     call_command("migrate", verbosity=0)
     patch.object(wake, "wake", sweep.look).start()  # in this thread, at the moment that the clock stands at

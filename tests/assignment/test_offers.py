@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from agents_app.models import Agent, Team
-from sessions_app import sweep
-from sessions_app.actions import lifecycle, presence, transfers
-from sessions_app.assignment import explained
+from sessions_app.actions import lifecycle, presence, sweep, transfers
+from sessions_app.assignment import explanations
 from sessions_app.assignment.teams import Teams
 from sessions_app.models import AssignmentDecision
 from sessions_app.tasks import forget_decisions
@@ -315,7 +314,7 @@ def test_every_decision_says_who_was_looked_at_and_why_not(cast: Cast, line: Lin
     cast.change("ben", availability="training")
     cast.change("cat", max_load=0)
     chat = asks(cast, line("ann", "ben", "cat"))
-    [decision] = explained.decisions(cast.sue, chat.asked)
+    [decision] = explanations.decisions(cast.sue, chat.asked)
     assert (decision.chosen_id, decision.strategy, decision.why) == (cast.ann.id, "round_robin", "round_robin")
     assert {(c.name, c.verdict) for c in decision.candidates} == {
         ("Ann", "fits"),
@@ -325,7 +324,7 @@ def test_every_decision_says_who_was_looked_at_and_why_not(cast: Cast, line: Lin
     told = next(o for o in chat.operations if o.type == "transfer.offered")
     assert told.data["decision_id"] == decision.id
     chat.decline(cast.ann)
-    newest = explained.decisions(cast.sue, chat.asked)[0]
+    newest = explanations.decisions(cast.sue, chat.asked)[0]
     assert (newest.chosen_id, newest.why) == (None, "nobody fits")
     assert ("Ann", "refused") in {(c.name, c.verdict) for c in newest.candidates}
 
@@ -352,8 +351,8 @@ def test_old_decisions_are_forgotten(cast: Cast, line: Line, later: Later) -> No
 def test_bots_and_customers_are_not_told_of_peoples_work(cast: Cast, line: Line) -> None:
     chat = asks(cast, line("ann"))
     for actor in (cast.bargain, chat.customer):
-        refused("forbidden", explained.decisions, actor, chat.asked)
-    assert explained.decisions(cast.channel, chat.asked)
+        refused("forbidden", explanations.decisions, actor, chat.asked)
+    assert explanations.decisions(cast.channel, chat.asked)
 
 
 def test_an_agent_may_take_what_waits_though_nothing_can_be_offered(cast: Cast, line: Line) -> None:

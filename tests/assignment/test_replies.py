@@ -8,9 +8,8 @@ import pytest
 
 from agents_app.models import ApiClient, Team
 from config.celery import BEAT
-from messaging_app.thread import Words
-from sessions_app import sweep
-from sessions_app.actions import presence, recovery, talk, transfers
+from messaging_app.thread import NewMessage
+from sessions_app.actions import messages, presence, silence, sweep, transfers
 from sessions_app.errors import NotServing
 from sessions_app.models import ChatSession
 from tests.cast import Cast, Chat, Later, refused
@@ -58,7 +57,7 @@ def test_without_a_first_reply_in_time_the_conversation_goes_to_somebody_else(ta
 
 
 def test_any_words_of_an_agent_are_a_reply_and_a_note_is_none(taken: Chat, later: Later) -> None:
-    talk.post_note(actor=taken.cast.ann, conversation_id=taken.id, words=Words(content="Let me see."))
+    messages.post_note(actor=taken.cast.ann, conversation_id=taken.id, words=NewMessage(content="Let me see."))
     assert taken.live.reply_due_at is not None
     taken.speaks(taken.cast.ann)
     assert taken.live.reply_due_at is None
@@ -163,16 +162,16 @@ def watched(chat: Chat) -> Chat:
 def test_where_a_customer_waits_for_a_dead_bot_a_human_is_asked_for(watched: Chat, later: Later) -> None:
     watched.says()
     later(59)
-    assert recovery.escalate_from_dead_bots() == 0
+    assert silence.escalate_from_dead_bots() == 0
     later(2)
-    assert recovery.escalate_from_dead_bots() == 1
+    assert silence.escalate_from_dead_bots() == 1
     assert (watched.asked.trigger, watched.controller) == ("bot_dead", "queue")
-    assert recovery.escalate_from_dead_bots() == 0
+    assert silence.escalate_from_dead_bots() == 0
 
 
 def test_where_nobody_waits_it_is_left_until_the_customer_writes(watched: Chat, later: Later) -> None:
     later(61)
-    assert recovery.escalate_from_dead_bots() == 0
+    assert silence.escalate_from_dead_bots() == 0
     assert watched.controller == "bot"
     assert watched.says("Hello?").controller == "queue"
     assert watched.asked.trigger == "bot_dead"
@@ -195,7 +194,7 @@ def test_a_bot_that_promised_nothing_counts_as_alive(chat: Chat, later: Later) -
     chat.robot()
     chat.says()
     later(600)
-    assert recovery.escalate_from_dead_bots() == 0
+    assert silence.escalate_from_dead_bots() == 0
     assert chat.says().controller == "bot"
 
 
@@ -209,5 +208,5 @@ def test_a_dead_bots_customer_is_not_asked_for_twice(watched: Chat, later: Later
     watched.says()
     transfers.request_transfer(actor=watched.cast.channel, conversation_id=watched.id, reason="asked")
     later(61)
-    assert recovery.escalate_from_dead_bots() == 0
+    assert silence.escalate_from_dead_bots() == 0
     assert len(watched.transfers) == 1

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents_app.models import Team
-from sessions_app import sweep
+from sessions_app.actions import sweep
 from sessions_app.assignment import choice
 from tests.assignment.simulate import simulate
 

@@ -11,12 +11,12 @@ import pytest
 from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from config.body_rules import BodyRules
-from config.bounds import bounded
+from config.body_limit import bounded
+from config.body_sizes import BodyRules
 from messaging_app import relay
-from messaging_app.attachments.models import Attachment
 from messaging_app.events import rendered
 from messaging_app.models import Message, Operation
+from messaging_app.models.attachments import Attachment
 from tests.api.world import Caller, agent, bearer, program
 from tests.attachments.conftest import kept
 from tests.cast import Cast, Chat

@@ -10,10 +10,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from agents_app.models import Agent
-from messaging_app.attachments.models import Attachment
 from messaging_app.models import Message
-from sessions_app import guests
-from sessions_app.actions import people
+from messaging_app.models.attachments import Attachment
+from sessions_app.actions import participants
+from sessions_app.queries import guest
 from tests.api.world import login_of
 from tests.attachments.conftest import kept
 from tests.cast import Cast, Chat
@@ -114,10 +114,10 @@ def test_another_tenants_agent_is_told_that_there_is_no_such_file(cast: Cast, ot
 
 
 def _guest(cast: Cast, chat: Chat) -> tuple[Client, int]:
-    invited = people.invite_participant(actor=cast.ann, conversation_id=chat.id, name="Gus")
+    invited = participants.invite_participant(actor=cast.ann, conversation_id=chat.id, name="Gus")
     client = Client()
     client.post("/join/", {"token": invited.token})
-    assert str(invited.participant_id) in client.session[guests.JOINED]
+    assert str(invited.participant_id) in client.session[guest.JOINED]
     return client, invited.participant_id or 0
 
 
@@ -136,7 +136,7 @@ def test_a_guest_sends_a_file_and_sees_those_of_others_until_it_is_over(ann: Cli
         assert answer.status_code == 200
     stolen = gus.post(f"/joined/{number}/say/", {"content": "", "attachment": before.pk}, headers=FRAGMENT)
     assert "is gone" in stolen.content.decode()
-    people.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=number)
+    participants.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=number)
     assert gus.get(f"/joined/{number}/files/{mine.pk}/").status_code == 410
     assert puts(gus, f"/joined/{number}/attach/").status_code == 410
 

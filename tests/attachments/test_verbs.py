@@ -13,21 +13,21 @@ from django.core.management import call_command
 from agents_app.actors import Actor
 from messaging_app import relay, search
 from messaging_app.attachments import files, rows
-from messaging_app.attachments.models import Attachment
 from messaging_app.models import Conversation, Message, MessageTerms
-from messaging_app.thread import Words
-from sessions_app import visible
-from sessions_app.actions import attachments, flows, intake, people, talk
+from messaging_app.models.attachments import Attachment
+from messaging_app.thread import NewMessage
+from sessions_app.actions import attachments, flows, inbound, messages, participants
+from sessions_app.rights import visible
 from tests.attachments.conftest import kept
 from tests.cast import Cast, Chat, Later, refused
 from tests.uploads import HTML, bomb, picture, upload
 
 
 def says(chat: Chat, actor: Actor, *ids: int, content: str = "", message_id: str = "", **more: Any) -> Any:
-    words = Words(content=content, message_id=message_id, attachments=ids)
+    words = NewMessage(content=content, message_id=message_id, attachments=ids)
     if actor.kind in ("customer", "integrator"):
-        return intake.receive_message(actor=actor, conversation_id=chat.id, words=words)
-    return talk.post_message(actor=actor, conversation_id=chat.id, words=words, **more)
+        return inbound.receive_message(actor=actor, conversation_id=chat.id, words=words)
+    return messages.post_message(actor=actor, conversation_id=chat.id, words=words, **more)
 
 
 # --- Putting up --------------------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ def test_who_may_speak_may_put_up_a_file(cast: Cast, chat: Chat) -> None:
     chat.robot()
     upload(cast.bargain, chat.id)
     chat.take(cast.ann)
-    people.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.ben.pk)
+    participants.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.ben.pk)
     for actor in (cast.ann, cast.ben, chat.customer, cast.channel, chat.guest()):
         assert upload(actor, chat.id).uploader_kind == actor.kind
 
@@ -70,7 +70,7 @@ def test_whoever_may_not_speak_is_refused_and_nothing_is_kept(
     refused("forbidden", upload, cast.bargain, chat.id)
     refused("not_found", upload, others.ann, chat.id)
     guest = chat.guest()
-    people.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=guest.pk)
+    participants.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=guest.pk)
     refused("not_found", upload, guest, chat.id)
     refused("not_found", upload, cast.chat().customer, chat.id)
     assert kept(folder) == []
@@ -175,7 +175,7 @@ def test_a_note_takes_files_too_and_only_agents_see_them(cast: Cast, chat: Chat)
     chat.serve()
     guest = chat.guest()
     row = upload(cast.ann, chat.id)
-    talk.post_note(actor=cast.ann, conversation_id=chat.id, words=Words(content="", attachments=(row.pk,)))
+    messages.post_note(actor=cast.ann, conversation_id=chat.id, words=NewMessage(content="", attachments=(row.pk,)))
     seen = {actor.kind: visible.attachments(actor).exists() for actor in (cast.ben, guest, cast.channel, chat.customer)}
     assert seen == {"agent": True, "participant": False, "integrator": False, "customer": False}
     assert chat.row.last_text == ""
@@ -274,7 +274,7 @@ def test_a_file_is_seen_with_its_message_and_before_that_by_its_uploader_alone(
         assert not visible.attachments(stranger).exists()
     late = chat.guest(name="Late")
     assert not visible.attachments(late).exists()
-    people.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=guest.pk)
+    participants.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=guest.pk)
     assert not visible.attachments(guest).exists()
 
 

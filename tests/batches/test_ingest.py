@@ -22,10 +22,10 @@ from messaging_app import stream
 from messaging_app.batch import read_line
 from messaging_app.detection.defaults import install
 from messaging_app.models import Conversation, Message, Operation
-from messaging_app.thread import Words
-from sessions_app.actions import batches, intake, lifecycle, talk
+from messaging_app.thread import NewMessage
+from sessions_app.actions import batches, inbound, lifecycle, messages
+from sessions_app.management.sample import __file__ as _sample
 from sessions_app.models import ChatSession, Transfer
-from sessions_app.sample import __file__ as _sample
 
 pytestmark = pytest.mark.django_db
 
@@ -295,7 +295,7 @@ def test_the_beat_puts_messages_that_nobody_had_a_session_for_into_sessions(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     actor = customer_actor(tenant)
-    said = intake.receive_message(actor=actor, words=Words(content="anyone there?"), shop_id="s", account_id="c")
+    said = inbound.receive_message(actor=actor, words=NewMessage(content="anyone there?"), shop_id="s", account_id="c")
     assert said.controller == "none"
     assert batches.group_unsessioned().sessions_created == 0, "whoever was told of it may still open a session"
     monkeypatch.setattr(clock, "offset", timedelta(seconds=61))
@@ -304,7 +304,9 @@ def test_the_beat_puts_messages_that_nobody_had_a_session_for_into_sessions(
     assert Message.objects.get().session_id == session.pk
     assert (session.message_count, session.status, session.origin) == (1, "ACTIVE", "grouped")
     assert batches.group_unsessioned().sessions_created == 0
-    more = intake.receive_message(actor=actor, words=Words(content="hello?"), conversation_id=said.conversation_id)
+    more = inbound.receive_message(
+        actor=actor, words=NewMessage(content="hello?"), conversation_id=said.conversation_id
+    )
     assert more.session_id == session.pk
 
 
@@ -314,8 +316,8 @@ def test_a_found_session_ends_by_silence_and_a_later_message_begins_a_new_one(
     ingest(tenant, rows_at(clock.now() - timedelta(seconds=60), (0, "customer", "hi"), (5, "bot", "hello")), 100)
     conversation = Conversation.objects.get()
     monkeypatch.setattr(clock, "offset", timedelta(seconds=1800))
-    said = intake.receive_message(
-        actor=customer_actor(tenant), words=Words(content="back again"), conversation_id=conversation.pk
+    said = inbound.receive_message(
+        actor=customer_actor(tenant), words=NewMessage(content="back again"), conversation_id=conversation.pk
     )
     assert said.controller == "none"
     assert ChatSession.objects.get().status == "TIMEOUT"
@@ -328,8 +330,8 @@ def test_a_message_the_bot_posted_live_is_known_to_a_batch(tenant: Tenant) -> No
     bot = client_actor(ApiClient.objects.create(tenant=tenant, name="bot"))
     conversation = lifecycle.conversation_for(actor=bot, shop_id="lamps", account_id="anna")
     opened = lifecycle.open_session(actor=bot, conversation_id=conversation.pk, robot=True)
-    words = Words(content="hello", message_id="m0")
-    talk.post_message(actor=bot, conversation_id=conversation.pk, words=words, epoch=opened.epoch)
+    words = NewMessage(content="hello", message_id="m0")
+    messages.post_message(actor=bot, conversation_id=conversation.pk, words=words, epoch=opened.epoch)
     report = ingest(tenant, rows_at(clock.now(), (0, "bot", "hello")), 100)
     assert (report.accepted, report.duplicate) == (0, 1)
 

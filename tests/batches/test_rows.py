@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from messaging_app import incoming
-from messaging_app.batch import Rejected, Row, Span, distinct, group, read_line
+from messaging_app.batch import BatchRow, Rejected, Span, distinct, group, read_line
 
 GOOD: dict[str, Any] = {
     "message_id": "m1",
@@ -31,7 +31,7 @@ def line(**changes: Any) -> bytes:
 
 def test_a_good_row_is_read_with_its_time_in_utc() -> None:
     row = read_line(3, line(timestamp="2026-03-01T16:00:00+08:00"))
-    assert isinstance(row, Row)
+    assert isinstance(row, BatchRow)
     assert (row.line, row.sent_at, row.conversation) == (3, T0, ("default", "s", "a"))
 
 
@@ -73,7 +73,7 @@ def test_a_bad_row_is_rejected_with_its_line_and_reason(raw: bytes, reason: str)
 def test_however_deep_it_is_nested_a_row_is_taken_or_rejected(field: str, depth: int, tail: str) -> None:
     deep = '[{"a":' * (depth // 2) + tail + "}]" * (depth // 2)
     raw = json.dumps({**GOOD, field: "here"}).replace('"here"', deep)
-    assert isinstance(read_line(1, raw.encode()), Row | Rejected)
+    assert isinstance(read_line(1, raw.encode()), BatchRow | Rejected)
 
 
 def test_a_blank_line_is_no_row_and_no_mistake() -> None:
@@ -91,8 +91,8 @@ def test_the_first_row_of_an_id_wins_in_its_platform() -> None:
     assert (repeats, taken) == (1, [])
 
 
-def row(message_id: str, seconds: float, *, platform: str = "default", sender: str = "customer") -> Row:
-    return Row(1, platform, "s", "a", message_id, sender, "text", T0 + timedelta(seconds=seconds))
+def row(message_id: str, seconds: float, *, platform: str = "default", sender: str = "customer") -> BatchRow:
+    return BatchRow(1, platform, "s", "a", message_id, sender, "text", T0 + timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(("gap", "stretches"), [(1799.999, 1), (1800, 1), (1800.001, 2)])

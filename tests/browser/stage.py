@@ -22,14 +22,15 @@ from django.db import transaction  # noqa: E402
 from agents_app.actors import agent_actor, client_actor, customer_actor, system_actor  # noqa: E402
 from agents_app.models import Agent, ApiClient, Tenant  # noqa: E402
 from config import clock  # noqa: E402
-from messaging_app import canned, labels, live, relay  # noqa: E402
-from messaging_app.desk_models import Label  # noqa: E402
+from messaging_app import live, relay  # noqa: E402
+from messaging_app.agent_tools import canned_replies, labels
 from messaging_app.models import Message, NeedRule  # noqa: E402
-from messaging_app.thread import Words  # noqa: E402
-from sessions_app.actions import desk, intake, lifecycle, talk, transfers  # noqa: E402
+from messaging_app.models.agent_tools import Label  # noqa: E402
+from messaging_app.thread import NewMessage  # noqa: E402
+from sessions_app.actions import conversations, inbound, lifecycle, messages, transfers  # noqa: E402
 from sessions_app.actions import labels as labelling  # noqa: E402
 from sessions_app.models import Transfer  # noqa: E402
-from sessions_app.shape import taking  # noqa: E402
+from sessions_app.unit.unit_of_work import locked_conversation  # noqa: E402
 from sessions_app.workbench.rule_bot import NAME  # noqa: E402
 
 
@@ -57,19 +58,19 @@ def hears(account: str, *texts: str, name: str = "", shop: str = "shop") -> int:
     tenant = Tenant.objects.get(slug="demo")
     bot = client_actor(ApiClient.objects.get(name=NAME))
     for text in texts:
-        outcome = intake.receive_message(
+        outcome = inbound.receive_message(
             actor=customer_actor(tenant, name=name),
-            words=Words(content=text),
+            words=NewMessage(content=text),
             shop_id=shop,
             account_id=account,
         )
         if outcome.controller == "none":
             outcome = lifecycle.open_session(actor=bot, conversation_id=outcome.conversation_id, robot=True)
         if outcome.controller == "bot":
-            talk.post_message(
+            messages.post_message(
                 actor=bot,
                 conversation_id=outcome.conversation_id,
-                words=Words(content=f"You said: {text}"[:500]),
+                words=NewMessage(content=f"You said: {text}"[:500]),
                 epoch=outcome.epoch,
             )
     return outcome.conversation_id
@@ -79,7 +80,7 @@ def named_again(conversation_id: str, was: str, now: str) -> None:
     """An operation names what was said, as an echo of it does, and its row is another with it, as where one changes it."""
     tenant = Tenant.objects.get(slug="demo")
     said = Message.objects.get(conversation=conversation_id, content=was)
-    with transaction.atomic(), taking(system_actor(tenant.pk), int(conversation_id)) as turn:
+    with transaction.atomic(), locked_conversation(system_actor(tenant.pk), int(conversation_id)) as turn:
         turn.record("message.echoed", turn.live, message=said.pk, message_id=said.message_id, echo_id="")
         Message.objects.filter(pk=said.pk).update(content=now)
 
@@ -92,10 +93,10 @@ def nasty(path: str) -> int:
         conversation_id = hears(payload[:150] + str(place), payload, name=payload[:150], shop=payload[:150])
     conversation_id = hears("nasty", *payloads, name=payloads[0])
     maya = agent_actor(Agent.objects.get(name="Maya"))
-    desk.raise_flag(actor=maya, conversation_id=conversation_id, reason=payloads[2])
+    conversations.raise_flag(actor=maya, conversation_id=conversation_id, reason=payloads[2])
     transfers.take_over(actor=maya, conversation_id=conversation_id, reason=payloads[0])
     for payload in payloads:
-        talk.post_note(actor=maya, conversation_id=conversation_id, words=Words(content=payload))
+        messages.post_note(actor=maya, conversation_id=conversation_id, words=NewMessage(content=payload))
     return conversation_id
 
 
@@ -104,7 +105,7 @@ def replies(word: str) -> None:
     sam = agent_actor(Agent.objects.get(name="Sam"))
     for number in (1, 2, 3):
         text = f"Hello {{customer}}, number {number}. {{agent}}"
-        canned.create_reply(
+        canned_replies.create_reply(
             actor=sam, shortcut=f"/{word}-{number}", title=f"{word} {number}", text=text, scope="tenant"
         )
 
@@ -123,7 +124,7 @@ def every_label(conversation_id: str) -> None:
 
 def burst(account: str, count: str) -> None:
     """So many customers have written, and every process is told of all of them at the same moment."""
-    held: list[live.Hint] = []
+    held: list[live.ChangeNotification] = []
     with patch.object(live, "announce", held.extend):
         for number in range(int(count)):
             hears(f"{account}-{number}", "hello")

@@ -11,7 +11,7 @@ import pytest
 from django.utils.text import slugify
 from playwright.sync_api import Page
 
-from sessions_app.workbench.design.specimens import COMPONENTS, Component
+from sessions_app.workbench.design.component_states import COMPONENTS, Component
 from tests.browser.conftest import ROOT, Server, Windows
 from tests.browser.test_desk import AXE, EXAMINE
 

@@ -36,7 +36,7 @@ BESIDE = """
 import django; django.setup()
 from agents_app.actors import agent_actor
 from agents_app.models import Agent, Tenant
-from sessions_app.actions.desk import resolve
+from sessions_app.actions.conversations import resolve
 from sessions_app.actions.presence import declare_availability
 from sessions_app.actions.transfers import accept_transfer
 from sessions_app.models import Transfer

@@ -9,9 +9,10 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from agents_app import cors, origins
+from agents_app import origins
+from agents_app.api import cors
+from agents_app.credentials.tokens import issue_token
 from agents_app.models import Tenant
-from agents_app.tokens import issue_token
 from tests.api.world import login_of
 from tests.cast import Cast, Chat
 

@@ -11,10 +11,11 @@ from django.apps import apps
 from django.db import connection
 from django.test import Client
 
-from messaging_app import canned, search, tasks
-from messaging_app.desk_models import CannedReply
+from messaging_app import search, tasks
+from messaging_app.agent_tools import canned_replies
 from messaging_app.folding import without_marks
 from messaging_app.models import Conversation, MessageTerms
+from messaging_app.models.agent_tools import CannedReply
 from tests.api.world import agent, program
 from tests.cast import Cast, Chat
 
@@ -111,7 +112,7 @@ def test_a10_what_is_exactly_as_typed_comes_first(cast: Cast, typed: str, first:
 
 def test_a10_a_canned_reply_is_found_without_marks_and_the_exact_one_first(cast: Cast) -> None:
     for shortcut, text in (("/a", "Ihr Kafe"), ("/b", "Ihr Kafé"), ("/c", "Đơn hàng của bạn")):
-        canned.create_reply(actor=cast.ann, shortcut=shortcut, title="Title", text=text)
+        canned_replies.create_reply(actor=cast.ann, shortcut=shortcut, title="Title", text=text)
     ann = agent(cast, "ann")
 
     def found(text: str) -> list[str]:
@@ -128,7 +129,7 @@ def test_a10_what_is_indexed_already_is_indexed_again_in_the_clocks_steps(chat: 
     row = MessageTerms.objects.get()
     row.terms = search._stored(chat.cast.tenant.pk, "un") + " " + search._stored(chat.cast.tenant.pk, "café")
     row.save()
-    reply = canned.create_reply(actor=chat.cast.ann, shortcut="/a", title="Title", text="Un café")
+    reply = canned_replies.create_reply(actor=chat.cast.ann, shortcut="/a", title="Title", text="Un café")
     CannedReply.objects.filter(pk=reply.pk).update(sought="/a title un café")
     ann = agent(chat.cast, "ann")
 

@@ -15,8 +15,8 @@ import httpx
 import psutil
 import pytest
 
-from agents_app.connections import Close
-from config.pace import paced
+from agents_app.connections.registry import Close
+from config.backpressure import with_backpressure
 from tests.events.served import Installation, embedded
 from tests.patience import PATIENCE, comes_true
 
@@ -195,7 +195,7 @@ async def test_a6_a_send_waits_while_the_client_is_behind_and_the_last_one_does_
         await send({"type": "websocket.close", "code": 4008, "reason": "slow"})  # nobody would ever wake it
 
     async with asyncio.timeout(PATIENCE):
-        await paced(application)({}, connection, partial(Connection.handle_reply, connection))
+        await with_backpressure(application)({}, connection, partial(Connection.handle_reply, connection))
     assert done == ["first", "second"]
     assert [message["text"] for message in connection.sent] == ["first", "second", "third"]
     assert connection.closed == {"code": 4008, "reason": "slow"}

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from config import clock
 from messaging_app.batch import read_object
 from messaging_app.models import Conversation, Message, Operation
-from sessions_app import sweep
-from sessions_app.actions import batches
+from sessions_app.actions import batches, sweep
 from sessions_app.manager import AutoSessionManager
 from sessions_app.models import ChatSession
 from tests.api.world import Caller, agent, program
@@ -88,9 +87,9 @@ def test_t1_1_a_large_batch_with_such_rows_is_done(channel: Caller, settings: An
     rows = [row(f"m{n}", EXTREMES[n % 4], account_id=f"a-{n % 7}") for n in range(1100)]
     answer = channel.post("batches", {"rows": rows})
     assert answer.status_code == 202
-    from sessions_app.actions import backlog
+    from sessions_app.actions import import_queue
 
-    backlog.work_off(int(answer.json()["id"]))
+    import_queue.work_off(int(answer.json()["id"]))
     told = channel.get(f"batches/{answer.json()['id']}").json()
     assert (told["state"], told["result"]["accepted"], told["result"]["rejected"]) == ("done", 550, 550)
 

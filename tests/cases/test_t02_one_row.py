@@ -29,7 +29,6 @@ from config import clock
 from config.errors import Busy, Conflict
 from messaging_app import relay, search
 from messaging_app.attachments import rows as attachments
-from messaging_app.attachments.models import Attachment
 from messaging_app.batch import read_line
 from messaging_app.models import (
     Conversation,
@@ -40,11 +39,11 @@ from messaging_app.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
+from messaging_app.models.attachments import Attachment
 from messaging_app.webhooks import delivery, outbox
-from messaging_app.webhooks.post import Answer
+from messaging_app.webhooks.post import ReceiverResponse
 from messaging_app.webhooks.senders import Senders
-from sessions_app import sweep
-from sessions_app.actions import backlog, batches, mails, notices, people, presence, recovery
+from sessions_app.actions import batches, import_queue, mails, notices, participants, presence, recovery, silence, sweep
 from sessions_app.models import Batch, Mail, Participant, Transfer
 from sessions_app.states import MailStatus, NoticeStatus
 from tests.cast import Cast, Chat, Later
@@ -93,7 +92,7 @@ class World:
 
     def __init__(self, cast: Cast, later: Later, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self.cast, self.later, self.settings, self.monkeypatch = cast, later, settings, monkeypatch
-        for threads in (notices._threads, mails._threads, backlog._threads):
+        for threads in (notices._threads, mails._threads, import_queue._threads):
             monkeypatch.setattr(threads, "take", lambda _key, work: work() is None or True)
         for module in (notices, mails):  # each test is undone, so all of it is one transaction
             monkeypatch.setattr(module, "never_in_a_transaction", lambda: None)
@@ -165,7 +164,7 @@ def silent_agents(world: World) -> Clock:
     items = world.chats(Chat.serve)
     world.later(GONE)
     return Clock(
-        loop="silent-agents", items=items, run=recovery.move_on_from_silent_agents,
+        loop="silent-agents", items=items, run=silence.move_on_from_silent_agents,
         part=(recovery, "reassign"), key_of=_of_conversation, is_done=_controller("queue"),
     )  # fmt: skip
 
@@ -180,7 +179,7 @@ def dead_bots(world: World) -> Clock:
     items = world.chats(waits)
     world.later(31)
     return Clock(
-        loop="dead-bots", items=items, run=recovery.escalate_from_dead_bots, part=(recovery, "raise_need"),
+        loop="dead-bots", items=items, run=silence.escalate_from_dead_bots, part=(recovery, "raise_need"),
         key_of=lambda turn, **_: turn.conversation.pk, is_done=_controller("queue"),
     )  # fmt: skip
 
@@ -210,7 +209,9 @@ def noticing(world: World) -> Clock:
 
     def invite(chat: Chat) -> None:
         chat.serve()
-        people.invite_participant(actor=world.cast.ann, conversation_id=chat.id, name="Gus", contact="gus@example.org")
+        participants.invite_participant(
+            actor=world.cast.ann, conversation_id=chat.id, name="Gus", contact="gus@example.org"
+        )
 
     world.chats(invite)
     world.monkeypatch.setattr(notices, "send", lambda notice: "e-mail")
@@ -235,10 +236,10 @@ def mailing(world: World) -> Clock:
 
 
 def stored_batches(world: World) -> Clock:
-    world.monkeypatch.setattr(backlog, "_drop_file", lambda _: None)  # what is undone comes back without its file
-    kept = [backlog.keep(actor=world.cast.channel, file=io.BytesIO(b""), size=0).pk for _ in range(3)]
+    world.monkeypatch.setattr(import_queue, "_drop_file", lambda _: None)  # what is undone comes back without its file
+    kept = [import_queue.keep(actor=world.cast.channel, file=io.BytesIO(b""), size=0).pk for _ in range(3)]
     return Clock(
-        loop="batches", items=kept, run=backlog.wake, part=(backlog, "_claim"), key_of=lambda key: key,
+        loop="batches", items=kept, run=import_queue.wake, part=(import_queue, "_claim"), key_of=lambda key: key,
         is_done=lambda key: Batch.objects.get(pk=key).state == Batch.State.DONE,
     )  # fmt: skip
 
@@ -246,12 +247,12 @@ def stored_batches(world: World) -> Clock:
 def forgotten_batches(world: World) -> Clock:
     def ended(_: int) -> int:
         name = default_storage.save("batches/old.ndjson", ContentFile(b""))
-        its = {"state": Batch.State.FAILED, "ended_at": clock.now() - backlog.KEPT - timedelta(days=1)}
+        its = {"state": Batch.State.FAILED, "ended_at": clock.now() - import_queue.KEPT - timedelta(days=1)}
         return Batch.objects.create(tenant=world.cast.tenant, client_id=world.cast.channel.id, file=name, **its).pk
 
     return Clock(
-        loop="forget-batches", items=[ended(number) for number in range(3)], run=backlog.forget,
-        part=(backlog, "_drop_file"), key_of=lambda batch: batch.pk,
+        loop="forget-batches", items=[ended(number) for number in range(3)], run=import_queue.forget,
+        part=(import_queue, "_drop_file"), key_of=lambda batch: batch.pk,
         is_done=lambda key: not Batch.objects.filter(pk=key).exists(),
     )  # fmt: skip
 
@@ -294,7 +295,7 @@ def _is_delivered(**which: int) -> bool:
 
 def _answered(world: World) -> None:
     """The receivers answer 200; what is sent is not what these are about."""
-    world.monkeypatch.setattr(delivery.Post, "send", lambda *_: Answer(code=200))  # type: ignore[attr-defined]
+    world.monkeypatch.setattr(delivery.Post, "send", lambda *_: ReceiverResponse(code=200))  # type: ignore[attr-defined]
 
 
 def sending(world: World) -> Clock:

@@ -18,10 +18,10 @@ from django.test import Client
 
 from config import free_json
 from config.errors import Malformed
-from config.http import Answer, Unanswered
+from config.http import ServerResponse, Unanswered
 from messaging_app import stream
-from messaging_app.desk_models import SavedView
 from messaging_app.models import Conversation, Message
+from messaging_app.models.agent_tools import SavedView
 from sessions_app.actions import flows
 from sessions_app.manager import AutoSessionManager
 from sessions_app.models import ChatSession, Transfer
@@ -194,8 +194,8 @@ def test_t3_forms_and_models_ask_the_same(cast: Cast) -> None:
 
 def test_t3_an_answer_of_another_server_is_checked_before_it_is_kept() -> None:
     with pytest.raises(Unanswered, match=r"answer\.choices\[0\]"):
-        Answer(200, rb'{"choices": ["\ud800"]}').json()
-    assert Answer(200, '{"choices": ["é"]}'.encode()).json() == {"choices": ["é"]}
+        ServerResponse(200, rb'{"choices": ["\ud800"]}').json()
+    assert ServerResponse(200, '{"choices": ["é"]}'.encode()).json() == {"choices": ["é"]}
 
 
 # --- Stored before -----------------------------------------------------------------------------------------------

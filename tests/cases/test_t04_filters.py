@@ -9,24 +9,25 @@ import pytest
 
 from agents_app.actors import Actor, ActorKind
 from config.errors import Forbidden
-from messaging_app.labels import create_label
+from messaging_app.agent_tools.labels import create_label
 from messaging_app.models import Conversation
-from sessions_app import field_rights
-from sessions_app.actions import desk, labels
-from sessions_app.api import conversations, marks, replies, work
-from sessions_app.api import desk as desk_api
-from sessions_app.field_rights import FILTERS, Role
+from sessions_app.actions import conversations as desk
+from sessions_app.actions import labels
+from sessions_app.api import agents as desk_api
+from sessions_app.api import canned_replies, conversations, flows, mentions, sessions, transfers
+from sessions_app.rights import field_rights
+from sessions_app.rights.field_rights import FILTERS, Role
 from tests.api.world import Caller, World, bearer, served, world
 from tests.cast import Cast, Chat
 
 LISTS = {
     "conversations": ("conversations", conversations.ConversationFilter),
-    "sessions": ("sessions", work.SessionFilter),
-    "transfers": ("transfers", work.TransferFilter),
-    "flows": ("flows", work.FlowFilter),
+    "sessions": ("sessions", sessions.SessionFilter),
+    "transfers": ("transfers", transfers.TransferFilter),
+    "flows": ("flows", flows.FlowFilter),
     "agents": ("agents", desk_api.AgentFilter),
-    "canned_replies": ("canned-replies", replies.CannedReplyFilter),
-    "mentions": ("mentions", marks.MentionFilter),
+    "canned_replies": ("canned-replies", canned_replies.CannedReplyFilter),
+    "mentions": ("mentions", mentions.MentionFilter),
 }
 """By name: the address and its filters."""
 VALUES: dict[str, Any] = {

@@ -167,7 +167,7 @@ def test_t7_5_an_id_of_0_names_nothing(chat: Chat) -> None:
 
 
 def test_t7_5_a_filter_whose_team_is_a_number_is_refused(cast: Cast) -> None:
-    from sessions_app import filters
+    from sessions_app.queries import view_filters
 
-    refused("malformed", filters.checked, {"team_id": 0}, tenant_id=cast.tenant.pk)
-    refused("malformed", filters.checked, {"team_id": []}, tenant_id=cast.tenant.pk)
+    refused("malformed", view_filters.checked, {"team_id": 0}, tenant_id=cast.tenant.pk)
+    refused("malformed", view_filters.checked, {"team_id": []}, tenant_id=cast.tenant.pk)

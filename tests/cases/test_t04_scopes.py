@@ -11,19 +11,20 @@ import jwt
 import pytest
 from django.db import transaction
 
-from agents_app import passes
 from agents_app.actors import Actor, client_actor
+from agents_app.connections import credential
+from agents_app.credentials.tokens import read_token
 from agents_app.scopes import OF_TOKENS, Scope
-from agents_app.tokens import read_token
+from messaging_app.agent_tools.labels import create_label
 from messaging_app.events import PLAIN, rendered
-from messaging_app.labels import create_label
 from messaging_app.models import Conversation, Operation
-from messaging_app.thread import Words
+from messaging_app.thread import NewMessage
 from messaging_app.webhooks import endpoints
-from sessions_app import following, visible
-from sessions_app.actions import desk, flows, intake, labels, people, presence, talk
-from sessions_app.event_types import EVENT_TYPES, Schema
-from sessions_app.following import Asked
+from sessions_app.actions import conversations, flows, inbound, labels, messages, participants, presence
+from sessions_app.events import subscription
+from sessions_app.events.catalogue import EVENT_TYPES, Schema
+from sessions_app.events.subscription import Subscription
+from sessions_app.rights import visible
 from tests.api import matrix
 from tests.api.world import Caller, program, served, world
 from tests.cast import Cast, Chat
@@ -58,18 +59,18 @@ def talked(cast: Cast) -> Talked:
     """A conversation full of words: a customer's, a bot's, an agent's, a note, reasons, names, a label, a question."""
     chat = cast.chat()
     Conversation.objects.filter(pk=chat.id).update(customer_name="Xaviera")
-    intake.receive_message(
-        actor=cast.channel, conversation_id=chat.id, words=Words(content="My card is 4111", sender_name="Xaviera")
+    inbound.receive_message(
+        actor=cast.channel, conversation_id=chat.id, words=NewMessage(content="My card is 4111", sender_name="Xaviera")
     )
     chat.robot()
     chat.speaks(cast.bargain, "Shall I book it?")
     flows.open_flow(actor=cast.bargain, trigger_id="t", question="Which colour?", conversation_id=chat.id)
-    desk.raise_flag(actor=cast.channel, conversation_id=chat.id, reason="an angry one")
+    conversations.raise_flag(actor=cast.channel, conversation_id=chat.id, reason="an angry one")
     chat.escalate(reason="wants a refund")
     chat.accept()
-    people.invite_participant(actor=cast.ann, conversation_id=chat.id, name="Zeno")
+    participants.invite_participant(actor=cast.ann, conversation_id=chat.id, name="Zeno")
     chat.grab(cast.ben, reason="Because I know her")
-    talk.post_note(actor=cast.ben, conversation_id=chat.id, words=Words(content="an angry one"))
+    messages.post_note(actor=cast.ben, conversation_id=chat.id, words=NewMessage(content="an angry one"))
     labels.label(actor=cast.ben, conversation_id=chat.id, label_id=create_label(actor=cast.sue, name="fraudster").pk)
     presence.declare_availability(actor=cast.ann, availability="away", reason="at the dentist")
     return Talked(chat, cast)
@@ -112,27 +113,27 @@ def test_t4_5_followers_who_may_read_and_who_may_not_share_no_page(talked: Talke
     talked.cast.program("other", "integrator")
     talked.cast.change("other", scopes=[Scope.EVENTS])
     reads, follows = (client_actor(talked.cast.bot_row(name)) for name in ("channel", "other"))
-    assert following.audience(reads, Asked()) != following.audience(follows, Asked())
-    assert words_in(json.dumps(following.read(follows, Asked(), 0).events)) == set()
+    assert subscription.audience(reads, Subscription()) != subscription.audience(follows, Subscription())
+    assert words_in(json.dumps(subscription.read(follows, Subscription(), 0).events)) == set()
 
 
 def test_t4_5_a_ticket_for_a_socket_carries_no_more_than_its_key(talked: Talked) -> None:
     follows = with_scopes(talked.cast, Scope.EVENTS)
     ticket = follows.post("events/tickets").json()["ticket"]
-    holder = passes.use_ticket(ticket)
+    holder = credential.use_ticket(ticket)
     assert holder is not None
     assert holder.actor.scopes == {Scope.EVENTS}
-    assert words_in(json.dumps(following.read(holder.actor, Asked(), 0).events)) == set()
+    assert words_in(json.dumps(subscription.read(holder.actor, Subscription(), 0).events)) == set()
 
 
 def test_t4_5_a_scope_that_is_taken_away_ends_the_stream(talked: Talked) -> None:
     with_scopes(talked.cast, Scope.EVENTS, Scope.READ)
     secret = program(talked.cast, "channel").secret
-    held = passes.admit(authorization=f"Bearer {secret}")
+    held = credential.authenticate(authorization=f"Bearer {secret}")
     assert held is not None
-    assert passes.lapsed({held}) == set()
+    assert credential.which_are_revoked({held}) == set()
     talked.cast.change("channel", scopes=[Scope.EVENTS])
-    assert passes.lapsed({held}) == {held}
+    assert credential.which_are_revoked({held}) == {held}
 
 
 def text_fields(schema: Schema, name: str = "") -> Iterator[tuple[str, Schema]]:

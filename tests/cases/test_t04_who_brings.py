@@ -12,7 +12,7 @@ from agents_app.actors import client_actor
 from agents_app.scopes import Scope, scopes_of
 from config import clock
 from messaging_app.models import Conversation, Message, Operation
-from sessions_app.actions import backlog, intake
+from sessions_app.actions import import_queue, inbound
 from sessions_app.models import Batch, ChatSession
 from tests.api.world import Caller, program
 from tests.cast import Cast, Chat, refused, snapshot
@@ -56,9 +56,9 @@ def test_t4_1_a_bot_brings_nobody_elses_words(cast: Cast, bot: Caller, sender: s
 
 
 def test_t4_1_a_large_batch_of_a_bot_is_looked_through_before_it_is_kept(cast: Cast, bot: Caller, chat: Chat) -> None:
-    rows = [row(chat, "bot", f"{n}", message_id=f"m-{n}", timestamp=old()) for n in range(backlog.SMALL)]
+    rows = [row(chat, "bot", f"{n}", message_id=f"m-{n}", timestamp=old()) for n in range(import_queue.SMALL)]
     answer = bot.post("batches", {"rows": [*rows, row(chat, "agent", message_id="last")]})
-    assert (answer.status_code, answer.json()["line"]) == (403, backlog.SMALL + 1)
+    assert (answer.status_code, answer.json()["line"]) == (403, import_queue.SMALL + 1)
     assert not Batch.objects.exists()
 
 
@@ -90,7 +90,9 @@ def test_t4_1_the_turn_is_asked_for_once_more_under_the_lock(
 ) -> None:
     """A human stepped in between the look at the batch and its storing."""
     epoch = chat.robot().epoch
-    monkeypatch.setattr(backlog, "must_be_allowed", lambda *args: chat.take() if chat.controller == "bot" else None)
+    monkeypatch.setattr(
+        import_queue, "must_be_allowed", lambda *args: chat.take() if chat.controller == "bot" else None
+    )
     told = bot.post("batches", {"rows": [row(chat, "bot", epoch=epoch)]}).json()["result"]
     assert (told["accepted"], [(one["line"], one["code"]) for one in told["rejections"]]) == (0, [(1, "stale_epoch")])
 
@@ -107,7 +109,7 @@ def test_t4_1_an_integrator_that_is_not_the_channel_brings_no_customers_words(
     """A key without `inbound:write` is refused at `inbound`; a batch is no way around that."""
     cast.change("channel", scopes=["messages:write"])
     channel = program(cast, "channel")
-    rows = [row(chat, "bot", f"{n}", message_id=f"m-{n}") for n in range(2 if small else backlog.SMALL)]
+    rows = [row(chat, "bot", f"{n}", message_id=f"m-{n}") for n in range(2 if small else import_queue.SMALL)]
     before = snapshot()
     answer = channel.post("batches", {"rows": [*rows, row(chat, "customer", message_id="last")]})
     assert (answer.status_code, answer.json()["code"], answer.json()["line"]) == (403, "forbidden", len(rows) + 1)
@@ -136,10 +138,10 @@ def test_t4_2_with_its_usual_scopes_a_bot_delivers_nothing_for_customers(chat: C
 
 
 def chat_says(cast: Cast, chat: Chat, name: str) -> Any:
-    from messaging_app.thread import Words
+    from messaging_app.thread import NewMessage
 
     actor = client_actor(cast.bot_row(name))
-    return intake.receive_message(actor=actor, conversation_id=chat.id, words=Words(content="hello"))
+    return inbound.receive_message(actor=actor, conversation_id=chat.id, words=NewMessage(content="hello"))
 
 
 def test_t4_2_a_bot_that_is_the_channel_too_delivers_and_it_says_so(chat: Chat, cast: Cast, bot: Caller) -> None:

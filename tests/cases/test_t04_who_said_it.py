@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from agents_app.actors import Actor
-from sessions_app import visible
 from sessions_app.actions import flows, lifecycle, recovery
 from sessions_app.errors import NotFound
+from sessions_app.rights import visible
 from sessions_app.states import Kind
 from tests.api.world import NOBODY, Caller, bearer, program
 from tests.cast import Cast, refused, snapshot

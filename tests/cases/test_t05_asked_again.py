@@ -11,8 +11,8 @@ from django.core.cache import cache
 
 from agents_app.models import KeptAnswer
 from config.wire_format import encode
-from sessions_app.actions import desk, lifecycle, people, transfers
-from sessions_app.event_types import schema_of
+from sessions_app.actions import conversations, lifecycle, participants, transfers
+from sessions_app.events.catalogue import schema_of
 from sessions_app.models import ChatSession, Participant, Transfer
 from sessions_app.states import Kind, Priority, Status, TransferStatus
 from tests.api.world import agent, program
@@ -295,13 +295,20 @@ def test_t5_verbs_sent_again_change_nothing_and_say_so(chat: Chat) -> None:
         lambda: lifecycle.set_priority(actor=cast.bargain, session_id=session, priority=3),
     ):
         assert_is_repeat(chat, verb)
-    for mark in (desk.pin, desk.unpin, desk.todo, desk.untodo, desk.mark_urgent, desk.unmark_urgent):
+    for mark in (
+        conversations.pin,
+        conversations.unpin,
+        conversations.todo,
+        conversations.untodo,
+        conversations.mark_urgent,
+        conversations.unmark_urgent,
+    ):
         mark(actor=cast.ann, conversation_id=chat.id)
         assert_is_repeat(chat, lambda mark=mark: mark(actor=cast.ann, conversation_id=chat.id))
-    desk.raise_flag(actor=cast.ann, conversation_id=chat.id, reason="look")
-    assert_is_repeat(chat, lambda: desk.raise_flag(actor=cast.ann, conversation_id=chat.id, reason="look"))
-    desk.acknowledge(actor=cast.ann, conversation_id=chat.id)
-    assert_is_repeat(chat, lambda: desk.acknowledge(actor=cast.ann, conversation_id=chat.id))
+    conversations.raise_flag(actor=cast.ann, conversation_id=chat.id, reason="look")
+    assert_is_repeat(chat, lambda: conversations.raise_flag(actor=cast.ann, conversation_id=chat.id, reason="look"))
+    conversations.acknowledge(actor=cast.ann, conversation_id=chat.id)
+    assert_is_repeat(chat, lambda: conversations.acknowledge(actor=cast.ann, conversation_id=chat.id))
     for _ in range(2):
         paused = lifecycle.pause_session(actor=cast.bargain, session_id=session)
     assert paused.is_repeat
@@ -347,14 +354,14 @@ def test_t5_resolving_again_is_a_repeat_when_the_bot_has_the_turn_again(chat: Ch
 def test_t5_people_who_left_or_were_removed_are_gone_once(chat: Chat) -> None:
     cast = chat.cast
     chat.serve()
-    people.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.agent("ben").pk)
-    people.leave(actor=cast.ben, conversation_id=chat.id)
-    assert_is_repeat(chat, lambda: people.leave(actor=cast.ben, conversation_id=chat.id))
-    refused("not_found", people.leave, actor=cast.cat, conversation_id=chat.id)
+    participants.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.agent("ben").pk)
+    participants.leave(actor=cast.ben, conversation_id=chat.id)
+    assert_is_repeat(chat, lambda: participants.leave(actor=cast.ben, conversation_id=chat.id))
+    refused("not_found", participants.leave, actor=cast.cat, conversation_id=chat.id)
     guest = chat.guest()
     out = {"actor": cast.ann, "conversation_id": chat.id, "participant_id": guest.pk}
-    people.remove_participant(**out)
-    assert_is_repeat(chat, lambda: people.remove_participant(**out))
+    participants.remove_participant(**out)
+    assert_is_repeat(chat, lambda: participants.remove_participant(**out))
     assert Participant.objects.get(pk=guest.pk).status == "removed"
 
 

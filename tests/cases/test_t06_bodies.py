@@ -19,7 +19,8 @@ import pytest
 from django.db import OperationalError
 
 from agents_app import origins
-from config.bounds import MAX_TARGET
+from agents_app.api import allowed_origins
+from config.body_limit import MAX_TARGET
 from config.wsgi import application as wsgi
 from tests.api.serving import Served
 from tests.cast import Cast
@@ -399,7 +400,7 @@ def shops_page(cast: Cast) -> Iterator[None]:
     cast.tenant.allowed_origins = SHOP
     cast.tenant.save()
     origins.forget()
-    origins.read()
+    allowed_origins.read()
     yield
     origins.forget()
 
@@ -428,7 +429,7 @@ def test_a9_a_refusal_is_given_while_the_origins_cannot_be_read(monkeypatch: pyt
         raise OperationalError
 
     origins.forget()
-    monkeypatch.setattr(origins, "read", away)
+    monkeypatch.setattr(allowed_origins, "read", away)
     status, headers, _, _ = asked("/api/v1/inbound", [b""], query=b"a" * MAX_TARGET, headers=PAGE)
     assert (status, headers[b"vary"], b"access-control-allow-origin" in headers) == (414, b"Origin", False)
 

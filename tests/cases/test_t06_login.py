@@ -13,7 +13,8 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from agents_app import lockout, tasks
+from agents_app import tasks
+from agents_app.logins import lockout
 from agents_app.models import Agent
 from tests.cast import Cast
 

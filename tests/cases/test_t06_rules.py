@@ -22,7 +22,7 @@ from messaging_app.detection import detector_for, rules
 from messaging_app.detection.defaults import DEFAULT_RULES, install
 from messaging_app.detection.expressions import MAX_PROGRAM
 from messaging_app.detection.patterns import LOOKS_AROUND, PhraseRefused, compile_phrase
-from messaging_app.detection.rules import Row, Rules
+from messaging_app.detection.rules import RuleRow, Rules
 from messaging_app.models import NeedRule
 from sessions_app.management.commands import serve
 from tests.api.world import program
@@ -85,7 +85,7 @@ def best_of_five(expression: str, said: str) -> float:
     """The least of five, each by a set that has met no text before."""
     times = []
     for number in range(5):
-        made = Rules([Row("keyword", str(number), (f"/{expression}/",))])
+        made = Rules([RuleRow("keyword", str(number), (f"/{expression}/",))])
         start = time.thread_time()
         made.customer_said(said, is_vip=False)
         times.append(time.thread_time() - start)
@@ -234,8 +234,8 @@ def test_t19_a_row_of_an_unknown_kind_severity_or_effect_stops_nothing_and_is_re
 
 
 def test_t19_a_row_that_nobody_has_thought_of_is_left_out_alone(caplog: pytest.LogCaptureFixture) -> None:
-    odd = Row("keyword", "odd", ("lawyer",), threshold="many")  # type: ignore[arg-type]  # SQLite stores any word
-    rules = Rules([odd, Row("keyword", "fine", ("manager",))])
+    odd = RuleRow("keyword", "odd", ("lawyer",), threshold="many")  # type: ignore[arg-type]  # SQLite stores any word
+    rules = Rules([odd, RuleRow("keyword", "fine", ("manager",))])
     assert rules.customer_said("lawyer", is_vip=False) is None
     need = rules.customer_said("manager", is_vip=False)
     assert need

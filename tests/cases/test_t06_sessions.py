@@ -12,7 +12,8 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from agents_app import passes, tasks
+from agents_app import tasks
+from agents_app.connections import credential
 from tests.cast import Cast
 
 pytestmark = pytest.mark.django_db
@@ -90,12 +91,12 @@ def test_t6_1_typing_the_password_again_begins_anew(ann: Client, wait: Wait) -> 
 
 
 def test_t6_1_a_socket_ends_with_its_login(ann: Client, wait: Wait) -> None:
-    held = passes.admit(session_key=ann.session.session_key)
+    held = credential.authenticate(session_key=ann.session.session_key)
     assert held
-    assert passes.lapsed([held]) == set()
+    assert credential.which_are_revoked([held]) == set()
     wait(101)
-    assert passes.lapsed([held]) == {held}
-    assert passes.admit(session_key=ann.session.session_key) is None
+    assert credential.which_are_revoked([held]) == {held}
+    assert credential.authenticate(session_key=ann.session.session_key) is None
 
 
 def test_not_every_request_writes_a_row(ann: Client, wait: Wait) -> None:

@@ -17,7 +17,7 @@ from config import consistency
 from config.environment import Environment, Figure
 from messaging_app.attachments.content import WORD
 from sessions_app.models import Transfer
-from sessions_app.shape import MAX_TIMER_ROUNDS
+from sessions_app.unit.unit_of_work import MAX_TIMER_ROUNDS
 from tests.cast import Chat
 from tests.patience import PATIENCE
 

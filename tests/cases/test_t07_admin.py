@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.test import Client
 
-from agents_app.admin import ReadOnly
+from agents_app.admin.base import ReadOnly
 from agents_app.models import Membership, Team, Tenant
 from tests.api.world import login_of
 from tests.cast import Cast, snapshot

@@ -15,8 +15,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from sessions_app import visible
-from sessions_app.actions import intake
+from sessions_app.actions import inbound
+from sessions_app.rights import visible
 from sessions_app.workbench import views
 from tests.api.world import Caller, agent, program
 from tests.cast import Cast, Chat
@@ -176,7 +176,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any, **kwargs: Any) -> Any:
         raise _lost()
 
-    monkeypatch.setattr(intake, "receive_message", fail)
+    monkeypatch.setattr(inbound, "receive_message", fail)
     monkeypatch.setattr(visible, "conversations", fail)
 
 

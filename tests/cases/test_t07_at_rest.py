@@ -18,7 +18,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from agents_app.actors import customer_actor
-from agents_app.tokens import issue_token, read_token
+from agents_app.credentials.tokens import issue_token, read_token
 from config.sealing import CannotOpen, opened, sealed
 from messaging_app.models import StreamHead, WebhookEndpoint
 from messaging_app.webhooks import endpoints

@@ -11,7 +11,7 @@ from rest_framework.settings import api_settings
 
 from config import redis_link
 from messaging_app import live
-from messaging_app.live import Hint
+from messaging_app.live import ChangeNotification
 from tests.api.world import program
 from tests.cast import Cast
 from tests.faults.servers import Redis, free_port
@@ -61,7 +61,7 @@ def test_t7_1_hanging_it_slows_one_request_and_then_none(
     asked: list[Exception] = []
     with monkeypatch.context() as patch:  # whoever asks it has to wait, and says then that it has failed
         patch.setattr(redis_link.link(), "failed", asked.append)
-        live.announce([Hint(1, 1, 1)] * 10)
+        live.announce([ChangeNotification(1, 1, 1)] * 10)
         caches["default"].get("anything")
         assert channel.post("inbound", INBOUND).status_code == 201
     assert asked == []
@@ -86,9 +86,9 @@ def test_t7_1_the_throttle_counts_by_process_meanwhile(
 
 def test_t7_1_a_restarted_server_is_missed_for_a_moment_only(settings: Any, server: Redis) -> None:
     use(settings, server.url)
-    assert live._published([Hint(1, 1, 1)])
+    assert live._published([ChangeNotification(1, 1, 1)])
     server.stop()
     server.start()
-    live._published([Hint(1, 1, 1)])  # its connection is gone: this hint may be lost
+    live._published([ChangeNotification(1, 1, 1)])  # its connection is gone: this hint may be lost
     comes_back()
-    assert live._published([Hint(1, 1, 1)])
+    assert live._published([ChangeNotification(1, 1, 1)])

@@ -27,16 +27,16 @@ from django.utils import timezone
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from agents_app import passes
 from agents_app.actors import Actor
-from agents_app.authentication import Principal
-from agents_app.connections import CHECK_SECONDS, Close, Connections
-from agents_app.credentials import issue_key
+from agents_app.api.authentication import Principal
+from agents_app.connections import credential
+from agents_app.connections.credential import authenticate, issue_ticket
+from agents_app.connections.registry import CHECK_SECONDS, Close, Connections
+from agents_app.credentials.secrets import issue_key
+from agents_app.credentials.tokens import issue_token
 from agents_app.models import Agent, Tenant
-from agents_app.passes import admit, issue_ticket
-from agents_app.tokens import issue_token
 from messaging_app import live, relay
-from sessions_app.actions import departure, people
+from sessions_app.actions import departure, participants
 from sessions_app.queries import TRY_IT
 from tests.api.world import login_of
 from tests.cast import Cast, Chat
@@ -91,7 +91,7 @@ class Shop:
             browser.force_login(login_of(cast, name))
         self.user = login_of(cast, "sue")
         self.secret = issue_key(cast.bot_row("channel"))
-        invited = people.invite_participant(actor=cast.ann, conversation_id=chat.id, name="Gus")
+        invited = participants.invite_participant(actor=cast.ann, conversation_id=chat.id, name="Gus")
         self.guest_browser = Guest(invited)
         self.guest: Actor = chat.participant_actor(invited.participant_id)
         self.visitor = Client()
@@ -104,7 +104,7 @@ class Shop:
         return {"cookie": f"sessionid={browser.cookies['sessionid'].value}"}
 
     def ticket(self, **by: Any) -> str:
-        holder = admit(**by)
+        holder = authenticate(**by)
         assert holder
         return issue_ticket(holder)
 
@@ -190,13 +190,13 @@ class Shop:
 
     def scopes_widened(self) -> None:
         """To what a key without scopes of its own has anyway, by name."""
-        self.cast.change("channel", scopes=sorted(passes.scopes_of(self.cast.bot_row("channel"))))  # type: ignore[attr-defined]
+        self.cast.change("channel", scopes=sorted(credential.scopes_of(self.cast.bot_row("channel"))))  # type: ignore[attr-defined]
 
     def guest_removed(self) -> None:
-        people.remove_participant(actor=self.cast.ann, conversation_id=self.chat.id, participant_id=self.guest.pk)
+        participants.remove_participant(actor=self.cast.ann, conversation_id=self.chat.id, participant_id=self.guest.pk)
 
     def guest_left(self) -> None:
-        people.leave(actor=self.guest, conversation_id=self.chat.id)
+        participants.leave(actor=self.guest, conversation_id=self.chat.id)
 
     def work_ended(self) -> None:
         self.chat.resolve()
@@ -221,7 +221,7 @@ def revoke(shop: Shop, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callab
     async def happen(cause: str) -> None:
         if cause == "tokens_over":
             over = time.time() + settings.TOKEN_LIFETIME + 1
-            monkeypatch.setattr(passes, "time", SimpleNamespace(time=lambda: over))
+            monkeypatch.setattr(credential, "time", SimpleNamespace(time=lambda: over))
         elif cause == "try_it_switched_off":
             settings.TRY_IT = False
         else:
@@ -255,7 +255,7 @@ async def has_ended(line: Socket | Stream) -> bool:
 
 
 def registry() -> Connections:
-    from agents_app import connections as module
+    from agents_app.connections import registry as module
 
     return module.registry
 
@@ -305,7 +305,7 @@ async def test_t8_a_revocation_on_record_is_checked_at_once_in_every_process_tha
     async with AsyncExitStack() as stack:
         line = await shop.open("desk", stack)
         await revoke("dismissed")
-        hub.announce([live.Hint(shop.cast.tenant.pk, None, 0)])
+        hub.announce([live.ChangeNotification(shop.cast.tenant.pk, None, 0)])
         assert await has_ended(line)
 
 
@@ -330,7 +330,7 @@ async def test_t8_a_database_that_is_away_ends_nobody_and_hides_no_revocation(
         if failures:
             failures -= 1
             raise OperationalError("gone away")
-        return passes.lapsed(held)
+        return credential.which_are_revoked(held)
 
     monkeypatch.setattr("agents_app.connections.CHECK_SECONDS", 0.01)
     async with AsyncExitStack() as stack:
@@ -347,14 +347,18 @@ async def test_t8_a_database_that_is_away_ends_nobody_and_hides_no_revocation(
 def test_t8_a_hundred_of_each_cost_as_many_queries_as_one_of_each(shop: Shop) -> None:
     def queries(guests: int) -> int:
         actors = [shop.guest, *(shop.chat.guest(name=f"guest {number}") for number in range(guests))]
-        held = {admit(authorization=f"Bearer {issue_token(actor)}") for actor in (*actors, shop.chat.customer)}
+        held = {authenticate(authorization=f"Bearer {issue_token(actor)}") for actor in (*actors, shop.chat.customer)}
         held |= {
-            admit(authorization=f"Bearer {shop.secret}"),
-            admit(session_key=shop.browsers["sue"].session.session_key),
+            authenticate(authorization=f"Bearer {shop.secret}"),
+            authenticate(session_key=shop.browsers["sue"].session.session_key),
         }
-        held.add(passes.Pass(principal=Principal(shop.guest), browser=shop.visitor.session.session_key or ""))
+        held.add(
+            credential.ConnectionCredential(
+                principal=Principal(shop.guest), browser=shop.visitor.session.session_key or ""
+            )
+        )
         with CaptureQueriesContext(connection) as asked:
-            assert passes.lapsed({one for one in held if one}) == set()
+            assert credential.which_are_revoked({one for one in held if one}) == set()
         return len(asked)
 
     assert queries(0) == queries(100) == 5

@@ -13,8 +13,8 @@ from agents_app.models import Tenant
 from config import audit_keys
 from messaging_app import relay, stream
 from messaging_app.models import Conversation, Message
-from messaging_app.thread import Words
-from sessions_app.actions import batches, intake, lifecycle
+from messaging_app.thread import NewMessage
+from sessions_app.actions import batches, inbound, lifecycle
 from sessions_app.models import ChatSession, Participant, Transfer
 from sessions_app.states import Kind
 from tests.cases.the_record import a_short_story, checked
@@ -234,8 +234,8 @@ def need_of_nothing(chat: Chat) -> str:
 
 
 def name_taken_away(chat: Chat) -> str:
-    words = Words(content="Well?")
-    intake.receive_message(actor=chat.cast.channel, conversation_id=chat.id, words=words, customer_name="Carla")
+    words = NewMessage(content="Well?")
+    inbound.receive_message(actor=chat.cast.channel, conversation_id=chat.id, words=words, customer_name="Carla")
     assert checked() == []
     Conversation.objects.filter(pk=chat.id).update(customer_name="")
     return "the customer's name: expected "

@@ -16,8 +16,9 @@ import config.settings
 from agents_app.actors import ActorKind
 from config import audit_keys, clock
 from config.consistency import errors
-from messaging_app import checkpoints, marks, relay, stream
+from messaging_app import record_marks, relay, stream
 from messaging_app.models import Conversation, Message, Operation, RecordMark, StreamHead
+from messaging_app.record import checkpoints
 from messaging_app.tasks import checkpoint
 from sessions_app.models import ChatSession, Participant, Transfer
 from tests.cases.the_record import checked, forget
@@ -157,9 +158,9 @@ def test_the_migration_signs_how_the_record_stood(before_keys: Chat) -> None:
     mark = RecordMark.objects.get()
     assert (mark.kind, mark.tenant_id, mark.conversation_id) == ("unkeyed", before_keys.row.tenant_id, None)
     assert mark.count == Operation.objects.exclude(conversation=None).count()
-    assert marks.is_signed(mark)
+    assert record_marks.is_signed(mark)
     mark.count -= 1
-    assert not marks.is_signed(mark)
+    assert not record_marks.is_signed(mark)
 
 
 def test_the_check_takes_the_old_part_for_what_it_is(before_keys: Chat) -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from agents_app.models import Calendar, Holiday
 from config import clock
-from sessions_app import sweep
-from sessions_app.actions import flows, lifecycle
+from sessions_app.actions import flows, lifecycle, sweep
 from sessions_app.states import Kind
 from tests.cast import Cast, Chat, Later, refused, wrong_in_the_record
 from tests.office import berlin, calendar

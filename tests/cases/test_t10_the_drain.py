@@ -13,9 +13,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from messaging_app.models import Conversation
-from sessions_app import sweep, wake
+from sessions_app.actions import sweep
+from sessions_app.core import wake
+from sessions_app.core.wake import Waker
 from sessions_app.models import AssignmentDecision, ChatSession, Transfer
-from sessions_app.wake import Waker
 from tests.cast import Cast, Chat, Later
 from tests.patience import PATIENCE
 

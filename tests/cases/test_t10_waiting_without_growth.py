@@ -8,8 +8,8 @@ import pytest
 
 from agents_app.actors import agent_actor
 from messaging_app.models import Operation
-from sessions_app import queries, sweep
-from sessions_app.actions import desk, flows, lifecycle
+from sessions_app import queries
+from sessions_app.actions import conversations, flows, lifecycle, sweep
 from sessions_app.models import GuidedFlow, Transfer
 from sessions_app.states import Kind
 from sessions_app.workbench import wording
@@ -190,9 +190,9 @@ def test_after_the_next_words_a_flow_gives_it_its_whole_time_anew(silent: Chat, 
 def test_nobody_but_the_customer_makes_it_run_again(silent: Chat, later: Later, act: str) -> None:
     passes(later, 7 * MINUTE)
     if act == "a pin":
-        desk.pin(actor=silent.cast.ben, conversation_id=silent.id)
+        conversations.pin(actor=silent.cast.ben, conversation_id=silent.id)
     elif act == "looked at":
-        desk.acknowledge(actor=silent.cast.ben, conversation_id=silent.id)
+        conversations.acknowledge(actor=silent.cast.ben, conversation_id=silent.id)
     else:
         session = silent.live.pk
         lifecycle.pause_session(actor=silent.cast.bargain, session_id=session)
@@ -243,7 +243,7 @@ def test_the_thread_says_it_in_one_line(chat: Chat, later: Later) -> None:
 def test_a_page_that_is_open_gets_the_line_that_takes_the_place_of_the_one_before(
     chat: Chat, later: Later, client: object
 ) -> None:
-    from sessions_app.workbench import shown
+    from sessions_app.workbench import presenters
 
     waits(chat, "requeue")
     runs = []
@@ -252,7 +252,7 @@ def test_a_page_that_is_open_gets_the_line_that_takes_the_place_of_the_one_befor
         later(5 * MINUTE + 1)
         chat.sweep()
         page = queries.thread_news(actor=agent_actor(chat.cast.agent("ann")), conversation_id=chat.id, after=seq)
-        runs += [line.run for line in shown.lines(page.items, page.conversation)]
+        runs += [line.run for line in presenters.lines(page.items, page.conversation)]
     assert runs == [f"again{chat.asked.pk}"] * 2
 
 

@@ -10,8 +10,8 @@ import pytest
 from agents_app.actors import Actor
 from agents_app.models import PresenceChange
 from messaging_app.models import Operation
-from sessions_app.actions import departure, lifecycle, presence, recovery, transfers
-from sessions_app.settle import load
+from sessions_app.actions import departure, lifecycle, presence, silence, transfers
+from sessions_app.core.capacity import load
 from sessions_app.states import Kind, Owner
 from sessions_app.workbench import wording
 from tests.cast import Cast, Chat, Later, refused
@@ -263,7 +263,7 @@ def test_the_silent_drained_lose_what_they_have_all_the_same(chat: Chat, later: 
     drained(chat.cast, "ann")
     later(301)
     chat.cast.seen("ben", "sue")
-    assert recovery.move_on_from_silent_agents() == 1
+    assert silence.move_on_from_silent_agents() == 1
 
 
 def test_what_a_drained_agent_declares_changes_nothing_of_it(cast: Cast) -> None:

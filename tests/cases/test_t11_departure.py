@@ -15,11 +15,10 @@ from agents_app.actors import Actor, agent_actor
 from agents_app.models import Agent, Backoff
 from config import clock
 from messaging_app.models import Operation
-from sessions_app import sweep
-from sessions_app.actions import departure, people, recovery
+from sessions_app.actions import departure, participants, silence, sweep
 from sessions_app.actions.presence import declare_availability
+from sessions_app.core.capacity import load
 from sessions_app.models import Participant
-from sessions_app.settle import load
 from sessions_app.states import Kind, Owner, ParticipantStatus, Status, TransferKind
 from sessions_app.tasks import finish_departures
 from tests.api.world import login_of
@@ -145,7 +144,7 @@ def test_an_offer_to_them_is_withdrawn_and_goes_to_the_next(cast: Cast) -> None:
 def test_collaborations_end(chat: Chat) -> None:
     cast = chat.cast
     chat.human(cast.ben)
-    people.invite_colleague(actor=cast.ben, conversation_id=chat.id, agent_id=cast.ann.id)
+    participants.invite_colleague(actor=cast.ben, conversation_id=chat.id, agent_id=cast.ann.id)
     dismiss(cast)
     assert Participant.objects.get(agent=cast.ann.id).status == ParticipantStatus.ENDED
     assert chat.told[-1] == "collaborator.ended"
@@ -320,9 +319,9 @@ def test_somebody_never_heard_of_counts_as_silent_from_the_moment_they_own_somet
     later(4000)
     chat = cast.chat().serve()
     later(299)
-    assert recovery.move_on_from_silent_agents() == 0
+    assert silence.move_on_from_silent_agents() == 0
     later(2)
-    assert recovery.move_on_from_silent_agents() == 1
+    assert silence.move_on_from_silent_agents() == 1
     assert (chat.controller, chat.asked.kind) == ("queue", TransferKind.REASSIGNMENT)
 
 
@@ -332,7 +331,7 @@ def test_what_the_never_heard_of_got_later_moves_on_with_the_rest(cast: Cast, la
     later(200)
     second = cast.chat().serve()
     later(101)
-    assert recovery.move_on_from_silent_agents() == 2
+    assert silence.move_on_from_silent_agents() == 2
     assert (first.controller, second.controller) == ("queue", "queue")
 
 
@@ -342,7 +341,7 @@ def test_who_is_heard_of_then_is_not_silent(cast: Cast, later: Later) -> None:
     later(299)
     declare_availability(actor=cast.ann, availability="available")
     later(2)
-    assert recovery.move_on_from_silent_agents() == 0
+    assert silence.move_on_from_silent_agents() == 0
     assert chat.controller == "human"
 
 
@@ -357,7 +356,7 @@ def test_a_paused_session_that_comes_back_to_somebody_silent_goes_on(cast: Cast,
     cast.seen("ben")
     chat.resolve(cast.ben)
     if never:  # since when they own something the clock finds; of the others it is known at once
-        assert recovery.move_on_from_silent_agents() == 1
+        assert silence.move_on_from_silent_agents() == 1
     assert (chat.live.pk, chat.controller, chat.asked.kind) == (mine.session_id, "queue", TransferKind.REASSIGNMENT)
 
 

@@ -10,8 +10,7 @@ from django.test import Client
 from agents_app.actors import Actor
 from agents_app.models import PresenceChange, Team
 from messaging_app.models import Operation
-from sessions_app import sweep
-from sessions_app.actions import presence
+from sessions_app.actions import presence, sweep
 from sessions_app.assignment.strategies import pause
 from tests.api.world import login_of
 from tests.cast import Cast, Chat, Later, refused

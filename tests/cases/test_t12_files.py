@@ -14,7 +14,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from messaging_app.attachments import content, names
 from messaging_app.attachments.errors import FileDamaged, FileTypeRefused
-from messaging_app.attachments.models import Attachment
+from messaging_app.models.attachments import Attachment
 from tests.api.world import bearer
 from tests.attachments.conftest import _within_the_tests_transaction, folder  # noqa: F401 – fixtures
 from tests.cast import Cast, Chat

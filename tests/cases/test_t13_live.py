@@ -19,10 +19,10 @@ from agents_app.actors import customer_actor
 from agents_app.models import Tenant
 from config.redis_link import link
 from messaging_app import live, relay
-from messaging_app.live import Hint, Hub, Listener
-from messaging_app.signs import REPLIES, Reader, Sign
-from messaging_app.thread import Words
-from sessions_app.actions import intake
+from messaging_app.live import ChangeNotification, Hub, Listener
+from messaging_app.presence_signals import REPLIES, PresenceSignal, Reader
+from messaging_app.thread import NewMessage
+from sessions_app.actions import inbound
 from tests.faults.servers import Redis
 from tests.patience import PATIENCE, comes_true, heard_at_last
 
@@ -55,10 +55,10 @@ async def ended(hub: Hub) -> None:
     await sync_to_async(connections.close_all)()
 
 
-async def told(listener: Listener, hint: Hint, after: Hint | None = None) -> None:
+async def told(listener: Listener, hint: ChangeNotification, after: ChangeNotification | None = None) -> None:
     """Announced until it is heard: the subscription may only just be coming. The one before may come several times."""
 
-    async def next_one() -> Hint:
+    async def next_one() -> ChangeNotification:
         while (heard := await listener.next()) == after:
             pass
         return heard
@@ -70,14 +70,14 @@ async def told(listener: Listener, hint: Hint, after: Hint | None = None) -> Non
 async def test_another_installation_on_the_same_server_hears_neither_hints_nor_signs(hub: Hub, settings: Any) -> None:
     settings.REDIS_URL = REDIS
     async with at_work(hub) as listener, hub.noticing(1) as signs:
-        await told(listener, Hint(1, 7, 3))
+        await told(listener, ChangeNotification(1, 7, 3))
         settings.REDIS_PREFIX = "somebody-else"
-        await asyncio.to_thread(live.announce, [Hint(1, 7, 4)])
-        await live.tell(Sign(1, 7, "agent:3", "Ann", REPLIES))
+        await asyncio.to_thread(live.announce, [ChangeNotification(1, 7, 4)])
+        await live.tell(PresenceSignal(1, 7, "agent:3", "Ann", REPLIES))
         settings.REDIS_PREFIX = f"tandem-test-{os.getpid()}"
         # What came before would have been heard before.
-        await told(listener, Hint(1, 7, 5), after=Hint(1, 7, 3))
-        own = Sign(1, 7, "agent:4", "Ben", REPLIES)
+        await told(listener, ChangeNotification(1, 7, 5), after=ChangeNotification(1, 7, 3))
+        own = PresenceSignal(1, 7, "agent:4", "Ben", REPLIES)
         assert await heard_at_last(lambda: live.tell(own), signs.get) == own
         await live._layer_at(REDIS, "somebody-else").flush()
 
@@ -98,10 +98,10 @@ async def test_a_hint_in_another_versions_form_is_skipped_and_the_next_one_heard
 ) -> None:
     settings.REDIS_URL = REDIS
     async with at_work(hub) as listener:
-        await told(listener, Hint(1, 7, 3))
+        await told(listener, ChangeNotification(1, 7, 3))
         client = redis.Redis.from_url(REDIS)
         await asyncio.to_thread(client.publish, live.hints_channel(), strange)
-        await told(listener, Hint(1, 7, 4), after=Hint(1, 7, 3))
+        await told(listener, ChangeNotification(1, 7, 4), after=ChangeNotification(1, 7, 3))
 
 
 @pytest.mark.services
@@ -113,7 +113,7 @@ async def test_a_sign_in_another_form_is_skipped_and_the_next_one_shown(
 ) -> None:
     settings.REDIS_URL = REDIS
     async with at_work(hub), hub.noticing(1) as signs:
-        sign = Sign(1, 7, "agent:3", "Ann", REPLIES)
+        sign = PresenceSignal(1, 7, "agent:3", "Ann", REPLIES)
 
         async def tells() -> None:
             await live._send(strange)
@@ -161,7 +161,7 @@ async def test_a_fault_of_ours_while_hearing_is_logged_and_hearing_begins_again(
 )
 async def test_t2_4_a_strange_hint_is_left_out_and_those_beside_it_are_heard(hub: Hub, strange: Any) -> None:
     hints = live._hints(json.dumps([[1, 7, 3], strange, [1, None, 0]]).encode())
-    assert hints == [Hint(1, 7, 3), Hint(1, None, 0)]
+    assert hints == [ChangeNotification(1, 7, 3), ChangeNotification(1, None, 0)]
     async with hub.following(1, conversation_id=7) as bell:
         hub._deliver(hints)
         assert bell.has_rung
@@ -194,8 +194,8 @@ async def test_sockets_need_no_subscription_of_their_own(hub: Hub, settings: Any
     settings.REDIS_URL = REDIS
     client = redis.Redis.from_url(REDIS)
     async with at_work(hub) as listener, hub.listening(1), hub.listening(2), hub.noticing(1), hub.noticing(2):
-        await told(listener, Hint(1, 7, 3))
-        sign = Sign(1, 7, "agent:3", "Ann", REPLIES)
+        await told(listener, ChangeNotification(1, 7, 3))
+        sign = PresenceSignal(1, 7, "agent:3", "Ann", REPLIES)
         async with hub.noticing(1) as signs:
             assert await heard_at_last(lambda: live.tell(sign), signs.get) == sign
         mine = f"{settings.REDIS_PREFIX}:*"
@@ -217,14 +217,14 @@ async def test_after_redis_was_away_hints_and_signs_are_heard_again(
     with Redis() as server:
         settings.REDIS_URL = server.url
         async with at_work(hub) as listener, hub.noticing(1) as signs:
-            await told(listener, Hint(1, 7, 3))
-            await shown(signs, Sign(1, 7, "agent:3", "Ann", REPLIES))
+            await told(listener, ChangeNotification(1, 7, 3))
+            await shown(signs, PresenceSignal(1, 7, "agent:3", "Ann", REPLIES))
             if fault == "restarted":
                 await asyncio.to_thread(server.stop)
             else:
                 server.hang()
             while not link().is_away:
-                await live.tell(Sign(1, 7, "agent:4", "Ben", REPLIES))  # whoever tells finds it out
+                await live.tell(PresenceSignal(1, 7, "agent:4", "Ben", REPLIES))  # whoever tells finds it out
             await comes_true(
                 lambda: "agent:4" in {sign.who for sign in hub.signs.of(1, 7)}, "its own process is told all the same"
             )
@@ -233,11 +233,11 @@ async def test_after_redis_was_away_hints_and_signs_are_heard_again(
             else:
                 server.go_on()
             await comes_true(lambda: not link().is_away, "Redis is back, and nobody has noticed")
-            await told(listener, Hint(1, 7, 4), after=Hint(1, 7, 3))
-            await shown(signs, Sign(1, 7, "agent:5", "Cat", REPLIES))
+            await told(listener, ChangeNotification(1, 7, 4), after=ChangeNotification(1, 7, 3))
+            await shown(signs, PresenceSignal(1, 7, "agent:5", "Cat", REPLIES))
 
 
-async def shown(signs: Reader, wanted: Sign) -> None:
+async def shown(signs: Reader, wanted: PresenceSignal) -> None:
     """Told by way of Redis until it comes back from there."""
 
     async def comes() -> bool:
@@ -256,8 +256,11 @@ def tenant(transactional_db: None) -> Tenant:
 def _much_happens(tenant: Tenant, conversations: int) -> None:
     try:
         for number in range(conversations):
-            intake.receive_message(
-                actor=customer_actor(tenant), words=Words(content="Hello?"), shop_id="shop", account_id=f"c{number}"
+            inbound.receive_message(
+                actor=customer_actor(tenant),
+                words=NewMessage(content="Hello?"),
+                shop_id="shop",
+                account_id=f"c{number}",
             )
         relay.stamp_all()
     finally:

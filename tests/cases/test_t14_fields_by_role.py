@@ -1,4 +1,4 @@
-"""T14: which fields a role may set. One table (`sessions_app.field_rights`), asked by the verbs, shown by the document."""
+"""T14: which fields a role may set. One table (`sessions_app.rights.field_rights`), asked by the verbs, shown by the document."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from django.db import transaction
 
 from config.errors import Forbidden
 from messaging_app.models import Message
-from messaging_app.thread import Words
-from sessions_app import field_rights, shape
-from sessions_app.actions import intake, lifecycle, talk, transfers
+from messaging_app.thread import NewMessage
+from sessions_app.actions import inbound, lifecycle, messages, transfers
 from sessions_app.api.roles import rights_of
-from sessions_app.field_rights import RIGHTS, Role
 from sessions_app.management.commands import api_doc
 from sessions_app.models import ChatSession, Transfer
+from sessions_app.rights import field_rights
+from sessions_app.rights.field_rights import RIGHTS, Role
 from sessions_app.states import Kind
+from sessions_app.unit import unit_of_work
 from tests.api import matrix
 from tests.api.world import Place, World, bearer, program, served, world
 from tests.cast import Cast, Chat, refused, snapshot
@@ -125,8 +126,8 @@ def test_t14_2_a_refusal_leaves_no_conversation_behind(cast: Cast) -> None:
     """The key of one makes it: who may not set a field must not do that either."""
     bot, before = program(cast, "bargain"), snapshot()
     with pytest.raises(Forbidden):
-        intake.receive_message(
-            actor=cast.ann, shop_id="s", account_id="never-heard-of", words=Words(content="?", sender_name="x")
+        inbound.receive_message(
+            actor=cast.ann, shop_id="s", account_id="never-heard-of", words=NewMessage(content="?", sender_name="x")
         )
     body = {"shop_id": "s", "account_id": "never-heard-of", "robot": False}
     assert bot.post("sessions", body).status_code == 403
@@ -135,15 +136,15 @@ def test_t14_2_a_refusal_leaves_no_conversation_behind(cast: Cast) -> None:
 
 def test_t14_2_whoever_speaks_does_so_under_the_name_of_the_credential(cast: Cast, chat: Chat) -> None:
     chat.serve()
-    named = Words(content="The refund is granted.", sender_name="The management")
+    named = NewMessage(content="The refund is granted.", sender_name="The management")
     before = snapshot()
     for actor in (cast.ann, chat.customer):
-        speak = intake.receive_message if actor is chat.customer else talk.post_message
+        speak = inbound.receive_message if actor is chat.customer else messages.post_message
         with pytest.raises(Forbidden) as refusal:
             speak(actor=actor, conversation_id=chat.id, words=named)
         assert refusal.value.fields["field"] == "sender_name"
     assert snapshot() == before
-    intake.receive_message(actor=cast.channel, conversation_id=chat.id, words=named)
+    inbound.receive_message(actor=cast.channel, conversation_id=chat.id, words=named)
     assert Message.objects.get().sender_name == "The management"
 
 
@@ -168,15 +169,15 @@ def test_t14_kind_a_verb_or_field_without_an_entry_does_not_load(monkeypatch: py
     def raise_flag(*, actor: Any, conversation_id: int, reason: str = "", colour: str = "") -> None: ...
 
     with pytest.raises(LookupError, match="new_verb has no entry"):
-        shape.verb(new_verb)
+        unit_of_work.verb(new_verb)
     with pytest.raises(LookupError, match="colour of raise_flag"):
-        shape.verb(raise_flag)
+        unit_of_work.verb(raise_flag)
 
 
 def test_t14_kind_no_entry_is_of_a_field_that_the_verb_does_not_take() -> None:
     """So that the document promises nothing."""
-    taken = set(inspect.signature(Words).parameters)
-    for verb in (transfers.request_transfer, lifecycle.open_session, intake.receive_message, talk.post_message):
+    taken = set(inspect.signature(NewMessage).parameters)
+    for verb in (transfers.request_transfer, lifecycle.open_session, inbound.receive_message, messages.post_message):
         parameters = set(inspect.signature(verb).parameters)
         assert set(RIGHTS[verb.__name__].fields) <= parameters | (taken if "words" in parameters else set())
 

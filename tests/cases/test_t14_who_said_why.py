@@ -10,7 +10,7 @@ from django.test import Client
 from jsonschema import Draft202012Validator
 
 from config.settings import BASE_DIR
-from sessions_app.actions import desk, lifecycle, mails
+from sessions_app.actions import conversations, lifecycle, mails
 from sessions_app.models import Mail
 from tests.api.world import bearer, login_of, program
 from tests.cast import Cast, Chat, Later
@@ -110,7 +110,7 @@ def test_t14_3_asked_for_again_when_nobody_answered_it_is_still_the_customers(ch
 
 def test_t14_3_a_flag_of_the_customer_says_so(cast: Cast, chat: Chat) -> None:
     chat.robot()
-    desk.raise_flag(actor=chat.customer, conversation_id=chat.id, reason=GRANTED)
+    conversations.raise_flag(actor=chat.customer, conversation_id=chat.id, reason=GRANTED)
     assert chat.row.need["by_kind"] == "customer"
     assert f'The customer says: <q dir="auto">{GRANTED}</q>' in page_of(cast, chat)
 

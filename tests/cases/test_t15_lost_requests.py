@@ -8,8 +8,8 @@ from datetime import datetime
 import pytest
 
 from agents_app.models import Tenant
-from sessions_app import queries, sweep
-from sessions_app.actions import desk, lifecycle, recovery, transfers
+from sessions_app import queries
+from sessions_app.actions import conversations, lifecycle, silence, sweep, transfers
 from sessions_app.errors import IllegalTransition
 from sessions_app.queries import View
 from sessions_app.states import Kind, Status
@@ -26,13 +26,13 @@ def passes(later: Later, hours: int) -> None:
     for _ in range(hours):
         later(HOUR)
         sweep.sweep_due()
-        recovery.escalate_from_dead_bots()
+        silence.escalate_from_dead_bots()
 
 
 def is_flagged(chat: Chat, since: datetime | None) -> bool:
     """It waits in sight, with the clock of the request."""
     row = chat.row
-    shown = {line.id for line in queries.desk_page(actor=chat.cast.cat, view=View.UNASSIGNED).rows}
+    shown = {line.id for line in queries.list_page(actor=chat.cast.cat, view=View.UNASSIGNED).rows}
     assert (chat.id in shown) == row.needs_human
     return row.needs_human and (row.need["kind"], row.waiting_since) == ("unanswered", since)
 
@@ -66,7 +66,7 @@ def _its_agent_fell_silent(chat: Chat, later: Later) -> None:
     chat.says()
     chat.speaks(chat.cast.ann, "I look into it, one moment.")
     later(400)
-    recovery.move_on_from_silent_agents()
+    silence.move_on_from_silent_agents()
 
 
 def _put_back(chat: Chat, later: Later) -> None:
@@ -118,7 +118,7 @@ def test_it_stays_until_a_human_has_looked(chat: Chat, later: Later, look: str) 
     passes(later, 3 * 24)
     assert is_flagged(chat, since)
     if look == "acknowledge":
-        desk.acknowledge(actor=chat.cast.ben, conversation_id=chat.id)
+        conversations.acknowledge(actor=chat.cast.ben, conversation_id=chat.id)
     else:
         chat.human()
     assert not chat.row.needs_human

@@ -12,12 +12,12 @@ from django.test.utils import CaptureQueriesContext
 
 from agents_app.models import Tenant
 from config import clock
-from messaging_app.batch import Row
+from messaging_app.batch import BatchRow
 from messaging_app.models import Controller, Conversation
-from sessions_app import queries, sweep
-from sessions_app.actions import batches, desk
+from sessions_app import queries
+from sessions_app.actions import batches, conversations, sweep
+from sessions_app.core.record.replay import Replay
 from sessions_app.queries import View
-from sessions_app.record.replay import Thread
 from tests.cast import Cast, Chat, Later
 
 GROUP_AFTER: int = settings.TANDEM["GROUP_AFTER"]
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 def brought(chat: Chat, sender: str, age: float) -> None:
     """The shop's own system reports by batch what was said so many seconds ago."""
     row = chat.row
-    told = Row(
+    told = BatchRow(
         line=1, platform=row.platform, shop_id=row.shop_id, account_id=row.account_id, message_id=f"{sender}-{row.seq}",
         sender_type=sender, content="Hello?", sent_at=clock.now() - timedelta(seconds=age), is_robot=sender == "bot",
     )  # fmt: skip
@@ -39,7 +39,7 @@ def is_flagged(chat: Chat) -> bool:
     row = chat.row
     flagged = row.needs_human and (row.need["kind"], row.waiting_since) == ("no_answer", row.unanswered_since)
     for view in (View.UNASSIGNED, View.NEEDS_HUMAN, View.WAITING, View.QUEUE):
-        shown = {line.id: line for line in queries.desk_page(actor=chat.cast.cat, view=view).rows}
+        shown = {line.id: line for line in queries.list_page(actor=chat.cast.cat, view=view).rows}
         assert (chat.id in shown) == flagged, view
         assert not flagged or shown[chat.id].is_unread, view
     return flagged
@@ -47,7 +47,7 @@ def is_flagged(chat: Chat) -> bool:
 
 def agrees(chat: Chat) -> None:
     """What the operations say, by themselves, is what the row has."""
-    thread = Thread(settings.TANDEM, id=chat.id)
+    thread = Replay(settings.TANDEM, id=chat.id)
     thread.apply(chat.operations)
     assert thread.faults == []
     row = chat.row
@@ -86,7 +86,7 @@ def test_who_waits_for_a_bot_without_a_name_is_flagged_after_a_minute(
     if first == "the sweeper":
         sweep.sweep_due()
     else:
-        desk.pin(actor=chat.cast.ben, conversation_id=chat.id)
+        conversations.pin(actor=chat.cast.ben, conversation_id=chat.id)
     assert (chat.controller, chat.row.unanswered_since) == ("bot", since)
     assert is_flagged(chat)
     agrees(chat)
@@ -129,7 +129,7 @@ def _an_agent_takes_it(chat: Chat) -> None:
 
 
 def _an_agent_sets_it_aside(chat: Chat) -> None:
-    desk.acknowledge(actor=chat.cast.ben, conversation_id=chat.id)
+    conversations.acknowledge(actor=chat.cast.ben, conversation_id=chat.id)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from django.db import connection
 
 from agents_app.models import Tenant
 from config import clock
-from messaging_app.batch import Row
+from messaging_app.batch import BatchRow
 from messaging_app.models import Conversation, Message
-from sessions_app import queries, sweep
-from sessions_app.actions import batches, desk, flows, lifecycle, recovery
+from sessions_app import queries
+from sessions_app.actions import batches, conversations, flows, lifecycle, silence, sweep
+from sessions_app.core.record.replay import Replay
 from sessions_app.queries import View
-from sessions_app.record.replay import Thread
 from sessions_app.states import Kind, Status
 from tests.cast import Cast, Chat, Later
 
@@ -33,7 +33,7 @@ def is_flagged(chat: Chat) -> bool:
     assert flagged == (row.waiting_since is not None)
     for view in (View.UNASSIGNED, View.NEEDS_HUMAN, View.WAITING, View.QUEUE):
         for agent in (chat.cast.cat, chat.cast.sue):  # who have not opened it
-            shown = {line.id: line for line in queries.desk_page(actor=agent, view=view).rows}
+            shown = {line.id: line for line in queries.list_page(actor=agent, view=view).rows}
             assert (chat.id in shown) == flagged, view
             assert not flagged or shown[chat.id].is_unread, view
     return flagged
@@ -71,7 +71,7 @@ def _bot_cancels(chat: Chat, later: Later, say: Callable[[], object]) -> None:
 def _agent_cancels(chat: Chat, later: Later, say: Callable[[], object]) -> None:
     session = chat.human()
     say()
-    desk.mark_read(actor=chat.cast.ann, conversation_id=chat.id, seq=chat.row.seq)
+    conversations.mark_read(actor=chat.cast.ann, conversation_id=chat.id, seq=chat.row.seq)
     lifecycle.cancel_session(actor=chat.cast.ann, session_id=session.session_id or 0)
 
 
@@ -90,7 +90,7 @@ def _channel_completes(chat: Chat, later: Later, say: Callable[[], object]) -> N
 def _unread_resolve(chat: Chat, later: Later, say: Callable[[], object]) -> None:
     chat.human()
     chat.says("One moment.")
-    desk.mark_read(actor=chat.cast.ann, conversation_id=chat.id, seq=chat.row.seq)
+    conversations.mark_read(actor=chat.cast.ann, conversation_id=chat.id, seq=chat.row.seq)
     say()
     chat.resolve()
 
@@ -110,7 +110,7 @@ def _agent_pauses(chat: Chat, later: Later, say: Callable[[], object]) -> None:
 def _released_to_nobody(chat: Chat, later: Later, say: Callable[[], object]) -> None:
     chat.human()
     say()
-    desk.mark_read(actor=chat.cast.ann, conversation_id=chat.id, seq=chat.row.seq)
+    conversations.mark_read(actor=chat.cast.ann, conversation_id=chat.id, seq=chat.row.seq)
     chat.release(force=True)
 
 
@@ -183,7 +183,7 @@ def test_whoever_comes_first_applies_it(chat: Chat, later: Later) -> None:
     chat.human()
     chat.says()
     later(8 * HOUR)
-    desk.pin(actor=chat.cast.ben, conversation_id=chat.id)
+    conversations.pin(actor=chat.cast.ben, conversation_id=chat.id)
     assert is_flagged(chat)
 
 
@@ -220,7 +220,7 @@ def test_a_tenant_may_leave_it(chat: Chat, later: Later) -> None:
 def test_who_resolves_what_they_have_read_sets_it_aside(chat: Chat, later: Later, end: str) -> None:
     session = chat.human()
     chat.says("Thank you, bye!")
-    desk.mark_read(actor=chat.cast.ann, conversation_id=chat.id, seq=chat.row.seq)
+    conversations.mark_read(actor=chat.cast.ann, conversation_id=chat.id, seq=chat.row.seq)
     if end == "resolve":
         chat.resolve()
     else:
@@ -234,7 +234,7 @@ def test_who_resolves_what_they_have_read_sets_it_aside(chat: Chat, later: Later
 def test_a_colleague_who_has_read_it_decides_nothing(chat: Chat) -> None:
     chat.human()
     chat.says()
-    desk.mark_read(actor=chat.cast.ben, conversation_id=chat.id, seq=chat.row.seq)
+    conversations.mark_read(actor=chat.cast.ben, conversation_id=chat.id, seq=chat.row.seq)
     chat.resolve()
     assert is_flagged(chat)
 
@@ -244,7 +244,7 @@ def test_acknowledging_sets_it_aside_until_the_customer_writes_again(chat: Chat,
     chat.says()
     chat.resolve()
     assert is_flagged(chat)
-    desk.acknowledge(actor=chat.cast.ben, conversation_id=chat.id)
+    conversations.acknowledge(actor=chat.cast.ben, conversation_id=chat.id)
     later(GROUP_AFTER + 1)
     sweep.sweep_due()
     assert not is_flagged(chat)
@@ -257,9 +257,9 @@ def test_acknowledging_sets_it_aside_until_the_customer_writes_again(chat: Chat,
 
 def test_acknowledging_while_a_bot_has_the_turn_leaves_the_answer_to_the_bot(chat: Chat, later: Later) -> None:
     chat.robot()
-    desk.raise_flag(actor=chat.cast.ann, conversation_id=chat.id)
+    conversations.raise_flag(actor=chat.cast.ann, conversation_id=chat.id)
     chat.says()
-    desk.acknowledge(actor=chat.cast.ann, conversation_id=chat.id)
+    conversations.acknowledge(actor=chat.cast.ann, conversation_id=chat.id)
     assert not chat.row.needs_human
     later(1800)
     sweep.sweep_due()
@@ -354,9 +354,9 @@ def test_who_takes_them_in_time_is_not_called(chat: Chat, later: Later) -> None:
     assert not is_flagged(chat)
 
 
-def _row(chat: Chat, sender: str, age: float, number: int) -> Row:
+def _row(chat: Chat, sender: str, age: float, number: int) -> BatchRow:
     row = chat.row
-    return Row(
+    return BatchRow(
         line=number, platform=row.platform, shop_id=row.shop_id, account_id=row.account_id,
         message_id=f"row-{number}", sender_type=sender, content="Hello?", sent_at=clock.now() - timedelta(seconds=age),
         is_robot=sender == "bot",
@@ -421,7 +421,7 @@ def _answers(chat: Chat, content: str) -> None:
 
 def _is_as_recorded(chat: Chat) -> bool:
     """The record tells the same of the customer's wait as the row."""
-    thread = Thread(settings.TANDEM, id=chat.id)
+    thread = Replay(settings.TANDEM, id=chat.id)
     thread.apply(chat.operations)
     assert thread.faults == []
     return thread.unanswered_since == chat.row.unanswered_since
@@ -460,7 +460,7 @@ def test_a_bot_that_dies_after_the_first_of_three_leaves_nobody_forgotten(chat: 
     _said(chat, "One", "Two", "Three")
     _answers(chat, "One")
     chat.cast.change("bargain", is_active=False)
-    assert recovery.escalate_from_dead_bots() == 1
+    assert silence.escalate_from_dead_bots() == 1
     assert chat.controller == "queue"
 
 
@@ -528,7 +528,7 @@ def test_records_of_before_are_replayed_as_they_were_made(chat: Chat) -> None:
     operations = chat.operations
     for name in ("answers_id", "unanswered_since"):
         operations[-1].data.pop(name)
-    thread = Thread(settings.TANDEM, id=chat.id)
+    thread = Replay(settings.TANDEM, id=chat.id)
     thread.apply(operations)
     assert (thread.unanswered_since, thread.faults) == (None, [])
 
@@ -602,9 +602,9 @@ DEATHS = [_out_of_use, _not_heard_of, _never_heard_of]
 def test_the_beat_sees_a_dead_bot_while_a_customer_waits(chat: Chat, die: Callable[[Chat], None]) -> None:
     chat.robot()
     chat.says()
-    assert recovery.escalate_from_dead_bots() == 0
+    assert silence.escalate_from_dead_bots() == 0
     die(chat)
-    assert recovery.escalate_from_dead_bots() == 1
+    assert silence.escalate_from_dead_bots() == 1
     assert (chat.controller, chat.is_asked) == ("queue", True)
 
 
@@ -614,7 +614,7 @@ def test_nobody_is_called_to_a_dead_bot_whose_customer_has_the_answer(chat: Chat
     chat.says()
     chat.speaks(chat.cast.bargain)
     die(chat)
-    assert recovery.escalate_from_dead_bots() == 0
+    assert silence.escalate_from_dead_bots() == 0
 
 
 @pytest.mark.parametrize("die", DEATHS)
@@ -628,7 +628,7 @@ def test_a_bot_that_died_while_it_was_paused_is_seen_when_it_gets_the_turn(
     die(chat)
     chat.resolve()
     assert chat.controller == "bot"
-    assert recovery.escalate_from_dead_bots() == 1
+    assert silence.escalate_from_dead_bots() == 1
     assert chat.controller == "queue"
     assert since
 
@@ -691,8 +691,8 @@ def test_the_owner_is_told_a_quarter_of_an_hour_before_the_end_and_once(
         if first == "the sweeper":
             sweep.sweep_due()
         else:
-            desk.todo(actor=chat.cast.ben, conversation_id=chat.id)
-            desk.untodo(actor=chat.cast.ben, conversation_id=chat.id)
+            conversations.todo(actor=chat.cast.ben, conversation_id=chat.id)
+            conversations.untodo(actor=chat.cast.ben, conversation_id=chat.id)
 
     later(8 * HOUR - 905)
     somebody_comes()
@@ -732,7 +732,7 @@ def test_nobody_is_told_of_the_end_of_what_no_agent_serves(chat: Chat, later: La
 def test_a_flag_where_a_human_serves_is_none(chat: Chat) -> None:
     chat.human()
     before = len(chat.operations)
-    answered = desk.raise_flag(actor=chat.customer, conversation_id=chat.id, reason="I want a human")
+    answered = conversations.raise_flag(actor=chat.customer, conversation_id=chat.id, reason="I want a human")
     assert (answered.is_repeat, len(chat.operations)) == (True, before)
 
 

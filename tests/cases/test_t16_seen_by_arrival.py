@@ -12,21 +12,22 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from agents_app.actors import Actor
-from agents_app.tokens import issue_token
+from agents_app.credentials.tokens import issue_token
 from config import clock
 from messaging_app import live, tasks
-from messaging_app.attachments.models import Attachment
 from messaging_app.batch import read_line
 from messaging_app.models import Conversation, Message
-from messaging_app.thread import Words
-from sessions_app import figures, following, visible
-from sessions_app.actions import batches, lifecycle, people, talk
-from sessions_app.actions import desk as marks
+from messaging_app.models.attachments import Attachment
+from messaging_app.thread import NewMessage
+from sessions_app.actions import batches, lifecycle, messages, participants
+from sessions_app.actions import conversations as marks
+from sessions_app.events import subscription
 from sessions_app.models import Participant
-from sessions_app.queries import listing, that_say
-from sessions_app.queries.beside import beside
-from sessions_app.queries.calls import calls_told, calls_wanted
+from sessions_app.queries import aggregates, listing, that_say
+from sessions_app.queries.alerts import alerts_told, alerts_wanted
+from sessions_app.queries.related import related
 from sessions_app.queries.thread import thread_news, thread_page
+from sessions_app.rights import visible
 from tests.api.world import Caller, program
 from tests.cast import Cast, Chat, Later
 from tests.events.conftest import hub, socket
@@ -66,7 +67,7 @@ def brought(chat: Chat, *rows: tuple[float, str]) -> None:
 
 
 def invited(chat: Chat, **more: Any) -> Any:
-    return people.invite_participant(actor=chat.cast.ann, conversation_id=chat.id, name="Gus", **more)
+    return participants.invite_participant(actor=chat.cast.ann, conversation_id=chat.id, name="Gus", **more)
 
 
 def seen_everywhere(chat: Chat, guest: Guest) -> list[str]:
@@ -79,7 +80,7 @@ def seen_everywhere(chat: Chat, guest: Guest) -> list[str]:
 
 
 def told(actor: Actor) -> list[str]:
-    page = following.read(actor, following.Asked(after=0), 0)
+    page = subscription.read(actor, subscription.Subscription(after=0), 0)
     return [event["message"]["content"] for event in page.events if event["type"] == "message.created"]
 
 
@@ -122,7 +123,7 @@ def test_what_was_there_before_is_not_shown_whatever_its_time(chat: Chat, histor
     Message.objects.filter(conversation_id=chat.id).update(sent_at=clock.now() + timedelta(minutes=10))
     guest = Guest(invited(chat, history=history))
     assert seen_everywhere(chat, guest) == []
-    page = following.read(chat.participant_actor(guest.pk), following.Asked(after=0), 0)
+    page = subscription.read(chat.participant_actor(guest.pk), subscription.Subscription(after=0), 0)
     assert [event["type"] for event in page.events] == ["participant.joined"], "nor what happened before"
 
 
@@ -249,7 +250,7 @@ def test_the_last_n_are_those_that_came_last(chat: Chat) -> None:
     late = invited(chat, history="last", history_count=1)
     brought(chat, (3_600, "said an hour ago, came last"))
     for _ in range(3):
-        talk.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=Words(content="a note"))
+        messages.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=NewMessage(content="a note"))
     assert seen_everywhere(chat, Guest(late)) == ["said an hour ago, came last"]
 
 
@@ -273,13 +274,13 @@ def test_what_came_late_is_unread_though_it_was_said_before_what_was_read(cast: 
     chat.says("came late", sent_at=ago(20))
     newest = Message.objects.get(content="came late").seq
     assert is_unread(cast.ann, chat)
-    assert beside(cast.ann, [chat.id])[chat.id].heard == newest
-    asked = figures.read(cast.tenant.pk, calls_wanted(cast.ann))
-    assert calls_told(asked)["unread"] == f"{chat.id}:{newest}"
+    assert related(cast.ann, [chat.id])[chat.id].heard == newest
+    asked = aggregates.read(cast.tenant.pk, alerts_wanted(cast.ann))
+    assert alerts_told(asked)["unread"] == f"{chat.id}:{newest}"
 
 
 def is_unread(actor: Actor, chat: Chat) -> bool:
-    [row] = listing.desk_page(actor=actor, view=listing.View.MINE).rows
+    [row] = listing.list_page(actor=actor, view=listing.View.MINE).rows
     assert row.id == chat.id
     return row.is_unread
 
@@ -324,7 +325,7 @@ def test_the_migration_takes_the_times_of_those_who_are_in_to_operations(transac
     brought(chat, (60, "row 1"), (50, "row 2"))
     waits = invited(chat, history="from_now")
     guests = {
-        name: people.join(tenant_id=cast.tenant.pk, token=invited(chat, **mode).token).participant_id
+        name: participants.join(tenant_id=cast.tenant.pk, token=invited(chat, **mode).token).participant_id
         for name, mode in {
             "none": {"history": "none"},
             "from_now": {"history": "from_now"},
@@ -350,7 +351,7 @@ def test_the_migration_takes_the_times_of_those_who_are_in_to_operations(transac
         executor.migrate(leaves)
     assert sharing() == kept
     sees = {
-        name: [m.content for m in people.visible_to(Participant.objects.get(pk=pk)).order_by("seq", "id")]
+        name: [m.content for m in visible.visible_to(Participant.objects.get(pk=pk)).order_by("seq", "id")]
         for name, pk in guests.items()
     }
     everything = ["one", "two", "row 1", "row 2", "after"]

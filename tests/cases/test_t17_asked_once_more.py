@@ -9,8 +9,8 @@ import pytest
 
 from agents_app.models import Team
 from config import clock
-from sessions_app.actions import departure, recovery
-from sessions_app.context import MOST_REASONS
+from sessions_app.actions import departure, silence
+from sessions_app.core.context_package import MOST_REASONS
 from sessions_app.models import Transfer
 from sessions_app.states import Kind, TransferKind
 from tests import packages
@@ -50,7 +50,7 @@ def urgent_twice(chat: Chat) -> None:
 def silent_agent(chat: Chat) -> None:
     chat.accept(chat.cast.cat)
     gone(chat)
-    recovery.move_on_from_silent_agents()
+    silence.move_on_from_silent_agents()
 
 
 def silent_at_the_end_of_a_pause(chat: Chat) -> None:
@@ -81,7 +81,7 @@ def grabbed_and_silent(chat: Chat) -> None:
     chat.accept(chat.cast.cat)
     chat.grab(chat.cast.ben)
     gone(chat, "ben")
-    recovery.move_on_from_silent_agents()
+    silence.move_on_from_silent_agents()
 
 
 def gone(chat: Chat, name: str = "cat") -> None:
@@ -157,7 +157,7 @@ def test_a_handover_that_was_under_way_goes_on_with_its_own_skills(chat: Chat) -
     chat.accept(cast.cat)
     chat.escalate(cast.cat, to_agent_id=cast.ben.id, needs={"de": 2}, reason="speaks German now")
     gone(chat)
-    recovery.move_on_from_silent_agents()
+    silence.move_on_from_silent_agents()
     assert (chat.asked.to_agent_id, chat.asked.needs) == (cast.ben.id, {"de": 2})
     assert reasons(chat.asked) == [("bot", "asks for a refund"), ("agent", "speaks German now")]
 

@@ -14,7 +14,7 @@ from django.test import Client
 from agents_app.models import Tenant
 from messaging_app.models import Conversation
 from sessions_app import migrations
-from sessions_app.actions import lifecycle, recovery
+from sessions_app.actions import lifecycle, silence
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import Kind, Priority, Status, TransferKind
 from tests import packages
@@ -119,7 +119,7 @@ def _silent_agent(chat: Chat, later: Later) -> None:
     asked(chat).accept()
     later(301)
     chat.cast.seen("ben")
-    recovery.move_on_from_silent_agents()
+    silence.move_on_from_silent_agents()
 
 
 def _resume(chat: Chat, later: Later) -> None:

@@ -9,9 +9,9 @@ import pytest
 from agents_app.scopes import Scope
 from config import clock
 from messaging_app.models import Message
-from messaging_app.thread import Words
-from sessions_app.actions import desk, flows, intake, lifecycle, recovery, talk
-from sessions_app.actions.recovery import Truth
+from messaging_app.thread import NewMessage
+from sessions_app.actions import conversations, flows, inbound, lifecycle, messages, recovery
+from sessions_app.actions.recovery import RecoveryState
 from sessions_app.manager import AutoSessionManager
 from tests.api.world import Caller, program
 from tests.cast import Cast, Chat, Later, refused
@@ -110,7 +110,7 @@ def test_a_key_that_may_not_read_is_told_what_happened_and_no_words(chat: Chat) 
 def test_an_agents_note_is_among_the_words_for_agents_only(chat: Chat) -> None:
     chat.serve()
     session = chat.live.pk
-    talk.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=Words(content="an angry one"))
+    messages.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=NewMessage(content="an angry one"))
     by = {
         a: recovery.recover(actor=a, session_id=session) for a in (chat.cast.ann, chat.cast.bargain, chat.cast.channel)
     }
@@ -190,7 +190,7 @@ def test_a_guests_answer_is_an_answer(chat: Chat) -> None:
 def test_what_an_agent_has_set_aside_is_not_owed(chat: Chat) -> None:
     chat.human()
     chat.says("Thank you, bye!")
-    desk.mark_read(actor=chat.cast.ann, conversation_id=chat.id, seq=chat.row.seq)
+    conversations.mark_read(actor=chat.cast.ann, conversation_id=chat.id, seq=chat.row.seq)
     chat.resolve()
     chat.robot()
     assert owed(chat) == []
@@ -336,12 +336,12 @@ def test_the_facade_finds_its_sessions_and_recovers_them(cast: Cast) -> None:
     opened = manager.create_robot_session(shop_id=1, user_id="li.wei")
     ended = manager.create_robot_session(shop_id=1, user_id="noor")
     manager.complete_session(session_id=ended.session_id)
-    intake.receive_message(
-        actor=cast.channel, conversation_id=opened.conversation_id, words=Words(content="Is it dimmable?")
+    inbound.receive_message(
+        actor=cast.channel, conversation_id=opened.conversation_id, words=NewMessage(content="Is it dimmable?")
     )
     (found,) = AutoSessionManager(tenant="shop").open_sessions()
     assert (found.session_id, found.status) == (opened.session_id, "ACTIVE")
-    truth: Truth = AutoSessionManager(tenant="shop").recover(session_id=found.session_id, limit=1)
+    truth: RecoveryState = AutoSessionManager(tenant="shop").recover(session_id=found.session_id, limit=1)
     assert ([m.content for m in truth.unanswered], truth.has_more) == (["Is it dimmable?"], True)
 
 

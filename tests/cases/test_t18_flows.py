@@ -13,8 +13,7 @@ from django.db import connection
 from config import clock
 from config.clock import utc
 from messaging_app import tasks
-from sessions_app import sweep
-from sessions_app.actions import flows, lifecycle
+from sessions_app.actions import flows, lifecycle, sweep
 from sessions_app.errors import FlowMoved
 from sessions_app.models import GuidedFlow
 from tests.api.world import program

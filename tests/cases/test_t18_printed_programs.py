@@ -15,7 +15,7 @@ import pytest
 
 from config import clock
 from messaging_app.models import Message
-from sessions_app import sweep
+from sessions_app.actions import sweep
 from sessions_app.models import GuidedFlow
 from tests.api.serving import ROOT
 from tests.api.world import Caller, program

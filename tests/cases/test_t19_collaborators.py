@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from agents_app.tokens import issue_token
-from sessions_app import guests
-from sessions_app.actions import departure, lifecycle, people, recovery
+from agents_app.credentials.tokens import issue_token
+from sessions_app.actions import departure, lifecycle, participants, silence
 from sessions_app.models import Participant
+from sessions_app.queries import guest as guests
 from sessions_app.queries.thread import thread_page
 from tests.api.world import Caller, agent
 from tests.cast import Cast, Chat, Later, refused
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 def calls_in(chat: Chat, name: str = "ben", by: str = "ann") -> int:
     """A colleague is called in; answers with the participation."""
     actor = getattr(chat.cast, by)
-    outcome = people.invite_colleague(actor=actor, conversation_id=chat.id, agent_id=chat.cast.agent(name).pk)
+    outcome = participants.invite_colleague(actor=actor, conversation_id=chat.id, agent_id=chat.cast.agent(name).pk)
     assert outcome.participant_id
     return outcome.participant_id
 
@@ -146,7 +146,7 @@ def test_assigned_by_the_strategy_they_end_as_collaborator(chat: Chat, later: La
     calls_in(chat)
     later(301)
     cast.seen("ben")
-    recovery.move_on_from_silent_agents()
+    silence.move_on_from_silent_agents()
     assert chat.is_asked
     chat.accept(cast.ben)
     assert why(chat) == [("Ben", "owns the conversation")]
@@ -160,7 +160,7 @@ def test_an_agent_who_has_left_is_neither_listed_nor_let_speak(chat: Chat) -> No
     chat.serve()
     calls_in(chat)
     calls_in(chat, "cat")
-    guest = Guest(people.invite_participant(actor=cast.ann, conversation_id=chat.id, name="Gus"))
+    guest = Guest(participants.invite_participant(actor=cast.ann, conversation_id=chat.id, name="Gus"))
     by_api = [agent(cast, "ann"), Caller(issue_token(chat.participant_actor(guest.pk)))]
     cast.change("ben", is_active=False)
     refused("forbidden", chat.speaks, cast.ben)

@@ -8,7 +8,7 @@ import pytest
 
 from config.errors import DomainError
 from messaging_app.models import ReadCursor
-from sessions_app.actions import desk, lifecycle, people
+from sessions_app.actions import conversations, lifecycle, participants
 from tests.api.world import Caller, agent, bearer, program
 from tests.cast import Cast, Chat, refused
 
@@ -29,7 +29,7 @@ def test_a_row_tells_the_agent_who_reads_it(cast: Cast) -> None:
     served, waits = cast.chat(), cast.chat()
     served.human()
     served.says()
-    people.invite_colleague(actor=cast.ann, conversation_id=served.id, agent_id=cast.ben.id)
+    participants.invite_colleague(actor=cast.ann, conversation_id=served.id, agent_id=cast.ben.id)
     waits.human()
     waits.says()
     waits.resolve()
@@ -40,7 +40,7 @@ def test_a_row_tells_the_agent_who_reads_it(cast: Cast) -> None:
         (False, False, True),
     ]
     assert [told(who, waits) for who in (ann, ben, cat)] == [(True, False, False)] * 3
-    desk.mark_read(actor=cast.ben, conversation_id=waits.id, seq=waits.row.seq)
+    conversations.mark_read(actor=cast.ben, conversation_id=waits.id, seq=waits.row.seq)
     assert [told(who, waits)[0] for who in (ann, ben, cat)] == [True, False, True]
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from config import clock
-from sessions_app import sweep, turn
-from sessions_app.actions import flows
+from sessions_app.actions import flows, sweep
+from sessions_app.core import locked_conversation
 from sessions_app.models import ChatSession, GuidedFlow, SlaClock, Transfer
 from sessions_app.states import FlowStatus
 from tests.cast import Chat
@@ -73,7 +73,7 @@ DEADLINES: tuple[tuple[Callable[[Chat], None], Any, str], ...] = (
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     """Let it be exactly this moment, for whoever looks and for whoever has locked the conversation."""
-    locked = turn.lock
+    locked = locked_conversation.lock
 
     def stand_at(moment: datetime) -> None:
         def lock(*args: Any, **kwargs: Any) -> Any:
@@ -82,7 +82,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
             return taken
 
         monkeypatch.setattr(clock, "now", lambda: moment)
-        monkeypatch.setattr(turn, "lock", lock)
+        monkeypatch.setattr(locked_conversation, "lock", lock)
 
     return stand_at
 

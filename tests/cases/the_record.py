@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from messaging_app import relay, stream
-from messaging_app.batch import Row
+from messaging_app.batch import BatchRow
 from messaging_app.models import Conversation, Operation
 from sessions_app.actions import batches
 from tests.cast import Cast, Chat, Later
@@ -79,8 +79,8 @@ def a_short_story(cast: Cast) -> Chat:
     return chat
 
 
-def brought(number: int) -> Row:
-    return Row(
+def brought(number: int) -> BatchRow:
+    return BatchRow(
         line=number,
         platform="default",
         shop_id="s-1",

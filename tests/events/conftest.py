@@ -16,8 +16,8 @@ from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.db import connections as databases
 
-from agents_app import connections
-from agents_app.credentials import issue_key
+from agents_app.connections import registry as connections
+from agents_app.credentials.secrets import issue_key
 from messaging_app import follow, live, relay
 from messaging_app.models import Operation
 from tests.cast import Cast

@@ -14,21 +14,34 @@ import yaml
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from messaging_app.agent_tools.labels import create_label
 from messaging_app.batch import read_line
-from messaging_app.labels import create_label
 from messaging_app.models import Operation
-from messaging_app.thread import Words
-from sessions_app import asyncapi, oplog, visible
-from sessions_app.actions import batches, departure, desk, flows, intake, labels, lifecycle, people, presence, talk
+from messaging_app.thread import NewMessage
+from sessions_app.actions import (
+    batches,
+    conversations,
+    departure,
+    flows,
+    inbound,
+    labels,
+    lifecycle,
+    messages,
+    participants,
+    presence,
+)
 from sessions_app.api import webhooks_document
-from sessions_app.event_types import EVENT, EVENT_TYPES, for_outsiders, schema_of
-from sessions_app.following import Asked, read
+from sessions_app.core import oplog
+from sessions_app.events import asyncapi
+from sessions_app.events.catalogue import EVENT, EVENT_TYPES, for_outsiders, schema_of
+from sessions_app.events.subscription import Subscription, read
+from sessions_app.rights import visible
 from sessions_app.states import TRANSITIONS, Kind, ParticipantStatus, TransferStatus
 from tests.cast import Cast, Chat, Later
 from tests.office import levels
 
 COMPOSED = {
-    "session.{}": {oplog._word(before, to) for before, row in TRANSITIONS.items() for to in row},
+    "session.{}": {oplog.event_word(before, to) for before, row in TRANSITIONS.items() for to in row},
     "transfer.{}": {status.lower() for status in TransferStatus if status != TransferStatus.PENDING},
     "{}.{}": set(),  # see PEOPLE
 }
@@ -84,8 +97,8 @@ def everything(cast: Cast, later: Later) -> None:
     """As much as can happen in a few conversations."""
     chat = cast.chat()
     chat.robot()
-    hello = Words(content="Hello")
-    intake.receive_message(actor=cast.channel, conversation_id=chat.id, words=hello, customer_name="Carla")
+    hello = NewMessage(content="Hello")
+    inbound.receive_message(actor=cast.channel, conversation_id=chat.id, words=hello, customer_name="Carla")
     chat.speaks(cast.bargain, "Hi")
     flow = flows.open_flow(actor=cast.bargain, trigger_id="t-1", question="Size?", conversation_id=chat.id)
     chat.says("Large")
@@ -102,25 +115,34 @@ def everything(cast: Cast, later: Later) -> None:
     chat.escalate()
     later(301)
     chat.sweep()
-    desk.acknowledge(actor=cast.ann, conversation_id=chat.id)
+    conversations.acknowledge(actor=cast.ann, conversation_id=chat.id)
     cast.seen()
     chat.escalate()
     chat.escalate(reason="asks again", needs={"zh": 1})
     chat.accept(cast.ann)
-    people.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.agent("ben").pk)
-    people.leave(actor=cast.ben, conversation_id=chat.id)
+    participants.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.agent("ben").pk)
+    participants.leave(actor=cast.ben, conversation_id=chat.id)
     gus = chat.guest()
-    people.leave(actor=gus, conversation_id=chat.id)
-    gil = people.invite_participant(actor=cast.ann, conversation_id=chat.id, name="Gil", contact="gil@example.com")
-    people.send_notice_again(actor=cast.ann, conversation_id=chat.id, participant_id=gil.participant_id or 0)
-    people.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=gil.participant_id or 0)
-    talk.post_note(actor=cast.ann, conversation_id=chat.id, words=Words(content="Note for @Ben"))
+    participants.leave(actor=gus, conversation_id=chat.id)
+    gil = participants.invite_participant(
+        actor=cast.ann, conversation_id=chat.id, name="Gil", contact="gil@example.com"
+    )
+    participants.send_notice_again(actor=cast.ann, conversation_id=chat.id, participant_id=gil.participant_id or 0)
+    participants.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=gil.participant_id or 0)
+    messages.post_note(actor=cast.ann, conversation_id=chat.id, words=NewMessage(content="Note for @Ben"))
     refund = create_label(actor=cast.sue, name="refund")
     for change in (labels.label, labels.unlabel):
         change(actor=cast.ann, conversation_id=chat.id, label_id=refund.pk)
-    for mark in (desk.pin, desk.unpin, desk.todo, desk.untodo, desk.mark_urgent, desk.unmark_urgent):
+    for mark in (
+        conversations.pin,
+        conversations.unpin,
+        conversations.todo,
+        conversations.untodo,
+        conversations.mark_urgent,
+        conversations.unmark_urgent,
+    ):
         mark(actor=cast.ann, conversation_id=chat.id)
-    desk.raise_flag(actor=cast.ann, conversation_id=chat.id, reason="Look.")
+    conversations.raise_flag(actor=cast.ann, conversation_id=chat.id, reason="Look.")
     chat.hand_over(to_agent_id=cast.ben.id)
     chat.accept(cast.ben)
     chat.opens(cast.cat, Kind.MANUAL_URGENT)
@@ -128,7 +150,7 @@ def everything(cast: Cast, later: Later) -> None:
     chat.grab(cast.ann)
     chat.reassign()
     chat.accept(cast.ben)
-    people.invite_colleague(actor=cast.ben, conversation_id=chat.id, agent_id=cast.agent("ann").pk)
+    participants.invite_colleague(actor=cast.ben, conversation_id=chat.id, agent_id=cast.agent("ann").pk)
     chat.guest(cast.ben)
     chat.release(cast.ben)
     lifecycle.set_priority(actor=cast.bargain, session_id=chat.live.pk, priority=2)
@@ -234,7 +256,7 @@ def fits_the_api(event: dict[str, Any]) -> None:
 def test_real_events_fit_their_schemas(cast: Cast, later: Later, stamped: Callable[[], None]) -> None:
     everything(cast, later)
     stamped()
-    events = read(cast.sue, Asked(), 0, 1000).events
+    events = read(cast.sue, Subscription(), 0, 1000).events
     assert len(events) == Operation.objects.count() > 60
     for event in events:
         fits(event)
@@ -255,7 +277,7 @@ def test_real_events_fit_their_schemas(cast: Cast, later: Later, stamped: Callab
 def test_an_outsiders_event_is_the_same_with_less(cast: Cast, chat: Chat, stamped: Callable[[], None]) -> None:
     chat.robot()
     stamped()
-    (event,) = read(cast.ann, Asked(), 0).events
+    (event,) = read(cast.ann, Subscription(), 0).events
     assert for_outsiders(event) == event | {"data": {"kind": "AUTO_BARGAIN", "status": "ACTIVE", "owner_kind": "bot"}}
 
 

@@ -9,25 +9,25 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from agents_app import passes
 from agents_app.actors import Actor
-from agents_app.credentials import issue_key
+from agents_app.connections import credential
+from agents_app.connections.credential import ConnectionCredential, authenticate, issue_ticket, use_ticket
+from agents_app.credentials.secrets import issue_key
+from agents_app.credentials.tokens import issue_token
 from agents_app.models import Agent, ApiClient, EventTicket
-from agents_app.passes import Pass, admit, issue_ticket, use_ticket
-from agents_app.tokens import issue_token
-from sessions_app.actions import people
+from sessions_app.actions import participants
 from tests.cast import Cast, Chat, Later
 
 
-def by_token(actor: Actor) -> Pass:
-    found = admit(authorization=f"Bearer {issue_token(actor)}")
+def by_token(actor: Actor) -> ConnectionCredential:
+    found = authenticate(authorization=f"Bearer {issue_token(actor)}")
     assert found
     return found
 
 
 @pytest.fixture
-def by_key(key: Callable[[str], str]) -> Pass:
-    found = admit(authorization=f"Bearer {key('channel')}")
+def by_key(key: Callable[[str], str]) -> ConnectionCredential:
+    found = authenticate(authorization=f"Bearer {key('channel')}")
     assert found
     return found
 
@@ -43,26 +43,28 @@ def browser(cast: Cast) -> Client:
 
 
 @pytest.fixture
-def by_login(browser: Client) -> Pass:
-    found = admit(session_key=browser.session.session_key)
+def by_login(browser: Client) -> ConnectionCredential:
+    found = authenticate(session_key=browser.session.session_key)
     assert found
     return found
 
 
-def test_each_way_in_names_its_actor(cast: Cast, chat: Chat, by_key: Pass, by_login: Pass) -> None:
+def test_each_way_in_names_its_actor(
+    cast: Cast, chat: Chat, by_key: ConnectionCredential, by_login: ConnectionCredential
+) -> None:
     assert (by_key.actor, by_login.actor) == (cast.channel, cast.ann)
     assert by_token(chat.customer).actor == chat.customer
-    assert passes.lapsed({by_key, by_login, by_token(chat.customer)}) == set()
+    assert credential.which_are_revoked({by_key, by_login, by_token(chat.customer)}) == set()
 
 
 @pytest.mark.parametrize("authorization", ["Bearer tdm_12345678_nothing", "Bearer x.y.z", "Bearer "])
 def test_a_header_that_is_no_good_is_not_made_good_by_a_login(browser: Client, authorization: str) -> None:
-    assert admit(authorization=authorization, session_key=browser.session.session_key) is None
+    assert authenticate(authorization=authorization, session_key=browser.session.session_key) is None
 
 
 def test_nobody_is_not_admitted(db: None) -> None:
-    assert admit() is None
-    assert admit(session_key="made up") is None
+    assert authenticate() is None
+    assert authenticate(session_key="made up") is None
 
 
 @pytest.mark.parametrize(
@@ -74,9 +76,9 @@ def test_nobody_is_not_admitted(db: None) -> None:
     ],
     ids=["switched off", "without the scope", "a new key"],
 )
-def test_a_key_lapses(by_key: Pass, by_login: Pass, change: Callable[[], Any]) -> None:
+def test_a_key_lapses(by_key: ConnectionCredential, by_login: ConnectionCredential, change: Callable[[], Any]) -> None:
     change()
-    assert passes.lapsed({by_key, by_login}) == {by_key}
+    assert credential.which_are_revoked({by_key, by_login}) == {by_key}
 
 
 def _new_password() -> None:
@@ -95,58 +97,68 @@ def _new_password() -> None:
     ],
     ids=["logged out", "dismissed", "login switched off", "a new password"],
 )
-def test_a_login_lapses(browser: Client, by_key: Pass, by_login: Pass, change: Callable[[Client], Any]) -> None:
+def test_a_login_lapses(
+    browser: Client, by_key: ConnectionCredential, by_login: ConnectionCredential, change: Callable[[Client], Any]
+) -> None:
     change(browser)
-    assert passes.lapsed({by_key, by_login}) == {by_login}
+    assert credential.which_are_revoked({by_key, by_login}) == {by_login}
 
 
-def test_a_token_lapses_at_its_end(chat: Chat, by_key: Pass, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+def test_a_token_lapses_at_its_end(
+    chat: Chat, by_key: ConnectionCredential, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
     short = by_token(chat.customer)
     settings.TOKEN_LIFETIME *= 3
     long = by_token(chat.customer)
     assert short.until
-    monkeypatch.setattr(passes.time, "time", lambda: short.until)  # type: ignore[attr-defined]
-    assert passes.lapsed({short, long, by_key}) == {short}
+    monkeypatch.setattr(credential.time, "time", lambda: short.until)  # type: ignore[attr-defined]
+    assert credential.which_are_revoked({short, long, by_key}) == {short}
 
 
 def test_a_participants_pass_lapses_with_leaving(cast: Cast, chat: Chat) -> None:
     chat.serve()
     gus, gil = chat.guest(), chat.guest(name="Gil")
     held = {by_token(gus), by_token(gil)}
-    assert passes.lapsed(held) == set()
-    people.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=gus.pk)
-    assert {one.actor for one in passes.lapsed(held)} == {gus}
+    assert credential.which_are_revoked(held) == set()
+    participants.remove_participant(actor=cast.ann, conversation_id=chat.id, participant_id=gus.pk)
+    assert {one.actor for one in credential.which_are_revoked(held)} == {gus}
 
 
 def test_a_thousand_who_stay_cost_as_many_queries_as_one_of_each(
-    cast: Cast, chat: Chat, by_key: Pass, by_login: Pass, django_assert_max_num_queries: Any
+    cast: Cast,
+    chat: Chat,
+    by_key: ConnectionCredential,
+    by_login: ConnectionCredential,
+    django_assert_max_num_queries: Any,
 ) -> None:
     chat.serve()
     guests = {by_token(chat.guest(name=f"guest {number}")) for number in range(20)}
     customers = {by_token(cast.chat().customer) for _ in range(20)}
     with django_assert_max_num_queries(4):
-        assert passes.lapsed(guests | customers | {by_key, by_login}) == set()
+        assert credential.which_are_revoked(guests | customers | {by_key, by_login}) == set()
 
 
 # --- Tickets -----------------------------------------------------------------------------------------------------
 
 
-def test_a_ticket_lets_in_once_as_the_one_who_asked_for_it(by_key: Pass, by_login: Pass, chat: Chat) -> None:
+def test_a_ticket_lets_in_once_as_the_one_who_asked_for_it(
+    by_key: ConnectionCredential, by_login: ConnectionCredential, chat: Chat
+) -> None:
     for holder in (by_key, by_login, by_token(chat.customer)):
         ticket = issue_ticket(holder)
         assert use_ticket(ticket) == holder
         assert use_ticket(ticket) is None
 
 
-def test_a_ticket_ends_by_itself_and_is_swept_with_the_next(by_key: Pass, later: Later) -> None:
+def test_a_ticket_ends_by_itself_and_is_swept_with_the_next(by_key: ConnectionCredential, later: Later) -> None:
     ticket = issue_ticket(by_key)
-    later(passes.TICKET_SECONDS + 1)
+    later(credential.TICKET_SECONDS + 1)
     assert use_ticket(ticket) is None
     issue_ticket(by_key)
     assert EventTicket.objects.count() == 1
 
 
-def test_a_ticket_is_stored_as_a_digest(by_key: Pass) -> None:
+def test_a_ticket_is_stored_as_a_digest(by_key: ConnectionCredential) -> None:
     ticket = issue_ticket(by_key)
     row = EventTicket.objects.get()
     assert ticket not in f"{row.token_hash} {row.holder}"
@@ -156,12 +168,12 @@ def test_a_made_up_ticket_lets_nobody_in(db: None) -> None:
     assert use_ticket("made up") is None
 
 
-def test_a_ticket_of_a_key_that_was_replaced_meanwhile_has_lapsed(by_key: Pass) -> None:
+def test_a_ticket_of_a_key_that_was_replaced_meanwhile_has_lapsed(by_key: ConnectionCredential) -> None:
     ticket = issue_ticket(by_key)
     issue_key(ApiClient.objects.get(name="channel"))
     holder = use_ticket(ticket)
     assert holder
-    assert passes.lapsed({holder}) == {holder}
+    assert credential.which_are_revoked({holder}) == {holder}
 
 
 def test_the_api_gives_tickets_to_keys_tokens_and_logins(

@@ -210,9 +210,9 @@ def test_what_lies_beyond_one_look_comes_with_the_next(
 def test_a_look_goes_through_a_window_only(
     chat: Chat, ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sessions_app import following
+    from sessions_app.events import subscription
 
-    monkeypatch.setattr(following, "WINDOW", 2)
+    monkeypatch.setattr(subscription, "WINDOW", 2)
     for number in range(5):
         chat.says(f"{number}")
     chat.robot()

@@ -12,13 +12,13 @@ from django.db import connection, transaction
 from django.test import Client
 
 from agents_app.actors import Actor
+from agents_app.credentials.tokens import issue_token
 from agents_app.models import Agent, PresenceChange
-from agents_app.tokens import issue_token
 from messaging_app import live, search, stream
 from messaging_app.models import Operation
-from sessions_app import following
 from sessions_app.actions import presence, recovery
-from sessions_app.following import Asked
+from sessions_app.events import subscription
+from sessions_app.events.subscription import Subscription
 from tests.cast import Cast, Chat, Later, refused
 from tests.unguarded import delete_operations
 
@@ -31,7 +31,7 @@ def told(stamped: Callable[[], None]) -> Callable[..., list[dict[str, Any]]]:
 
     def events(actor: Actor, **asked: Any) -> list[dict[str, Any]]:
         stamped()
-        return following.read(actor, Asked(**asked), 0, 500).events
+        return subscription.read(actor, Subscription(**asked), 0, 500).events
 
     return events
 
@@ -350,14 +350,14 @@ def test_what_a_bot_missed_and_a_conversations_timeline_have_none_of_it(chat: Ch
 def test_a_hint_of_it_wakes_who_follows_the_tenant_and_nobody_who_follows_a_conversation(
     noted: Cast, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
-    hints: list[live.Hint] = []
+    hints: list[live.ChangeNotification] = []
     monkeypatch.setattr(live, "announce", hints.extend)
     with django_capture_on_commit_callbacks(execute=True):
         declare(noted.ann, "busy")
-    assert hints == [live.Hint(noted.tenant.pk, None, 1)]
+    assert hints == [live.ChangeNotification(noted.tenant.pk, None, 1)]
 
     hub, listener = live.Hub(), live.Listener()
-    bells = {where: live.Bell(where) for where in (None, 1)}
+    bells = {where: live.Waiter(where) for where in (None, 1)}
     hub._listeners[noted.tenant.pk].add(listener)
     hub._bells = {(noted.tenant.pk, where): {bell: lambda held: ()} for where, bell in bells.items()}
     hub._deliver(hints)
@@ -378,7 +378,7 @@ def test_whoever_looks_for_lost_hints_finds_those_of_conversations(chat: Chat, s
     declare(chat.cast.ann, "available")
     stamped()
     seen, hints = live._news(seen)
-    assert hints == [live.Hint(tenant_id, chat.id, 2)]
+    assert hints == [live.ChangeNotification(tenant_id, chat.id, 2)]
     assert live._news(seen) == (seen, [])
 
 

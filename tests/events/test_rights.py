@@ -12,10 +12,11 @@ from agents_app.actors import Actor
 from config import clock
 from messaging_app.events import rendered
 from messaging_app.models import Operation
-from messaging_app.thread import Words
-from sessions_app import following, visible
-from sessions_app.actions import desk, people, talk
-from sessions_app.following import Asked
+from messaging_app.thread import NewMessage
+from sessions_app.actions import conversations, messages, participants
+from sessions_app.events import subscription
+from sessions_app.events.subscription import Subscription
+from sessions_app.rights import visible
 from sessions_app.states import HistoryMode
 from tests.cast import Cast, Chat
 
@@ -26,7 +27,7 @@ def told(stamped: Callable[[], None]) -> Callable[..., list[dict[str, Any]]]:
 
     def events(actor: Actor, **asked: Any) -> list[dict[str, Any]]:
         stamped()
-        return following.read(actor, Asked(**asked), 0, 500).events
+        return subscription.read(actor, Subscription(**asked), 0, 500).events
 
     return events
 
@@ -42,9 +43,9 @@ def served(chat: Chat) -> Chat:
     chat.says("My order is late.")
     chat.escalate(reason="the customer looks like a fraud")
     chat.accept()
-    talk.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=Words(content="SECRET note"))
+    messages.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=NewMessage(content="SECRET note"))
     chat.speaks(chat.cast.ann, "I will look.")
-    desk.pin(actor=chat.cast.ann, conversation_id=chat.id)
+    conversations.pin(actor=chat.cast.ann, conversation_id=chat.id)
     return chat
 
 
@@ -104,7 +105,7 @@ def test_a_participant_is_told_what_was_shared_while_in(cast: Cast, served: Chat
     assert "fraud" not in str(told(gus))
     all_of_it = served.guest(name="Gil", history=HistoryMode.ALL)
     assert words(told(all_of_it)) == ["My order is late.", "I will look.", "since then"]
-    people.remove_participant(actor=cast.ann, conversation_id=served.id, participant_id=gus.pk)
+    participants.remove_participant(actor=cast.ann, conversation_id=served.id, participant_id=gus.pk)
     assert told(gus) == []
 
 
@@ -134,11 +135,11 @@ def test_a_note_has_no_words_for_whoever_renders_events_without_naming_a_reader(
 
 
 def test_only_who_reads_alike_shares_a_look(cast: Cast, others: Cast, chat: Chat) -> None:
-    asked = Asked()
+    asked = Subscription()
     of = [
-        following.audience(actor, asked)
+        subscription.audience(actor, asked)
         for actor in (cast.ann, cast.channel, cast.bargain, cast.faq, chat.customer, cast.chat().customer, others.ann)
     ]
     assert len(set(of)) == len(of)
-    assert following.audience(cast.ben, asked) == of[0]
-    assert following.audience(cast.ann, Asked(types=frozenset({"session.*"}))) != of[0]
+    assert subscription.audience(cast.ben, asked) == of[0]
+    assert subscription.audience(cast.ann, Subscription(types=frozenset({"session.*"}))) != of[0]

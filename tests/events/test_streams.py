@@ -14,19 +14,19 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 
-from agents_app import passes
 from agents_app.actors import Actor, ActorKind, agent_actor, client_actor, customer_actor
-from agents_app.connections import Close
-from agents_app.credentials import issue_key
+from agents_app.connections import credential
+from agents_app.connections.registry import Close
+from agents_app.credentials.secrets import issue_key
+from agents_app.credentials.tokens import issue_token
 from agents_app.models import Agent, ApiClient, Tenant
-from agents_app.tokens import issue_token
 from messaging_app import follow, live, relay
 from messaging_app.live import Hub
-from messaging_app.thread import Words
-from sessions_app import following
-from sessions_app.actions import intake, lifecycle, people, presence
+from messaging_app.thread import NewMessage
+from sessions_app.actions import inbound, lifecycle, participants, presence
 from sessions_app.api import streams
-from sessions_app.turn import Outcome
+from sessions_app.core.locked_conversation import Outcome
+from sessions_app.events import subscription
 from tests.events.conftest import socket, stream
 from tests.patience import PATIENCE, comes_true
 
@@ -49,8 +49,8 @@ class Shop:
         self.conversation_id = self._says("first").conversation_id
 
     def _says(self, text: str, account: str = "customer") -> Outcome:
-        said = intake.receive_message(
-            actor=client_actor(self.row), words=Words(content=text), shop_id="shop", account_id=account
+        said = inbound.receive_message(
+            actor=client_actor(self.row), words=NewMessage(content=text), shop_id="shop", account_id=account
         )
         relay.stamp_all()
         return said
@@ -66,9 +66,9 @@ class Shop:
         await asyncio.to_thread(closing, declare)
 
     async def ticket(self, **by: Any) -> str:
-        holder = await asyncio.to_thread(closing, lambda: passes.admit(**(by or self.bearer)))
+        holder = await asyncio.to_thread(closing, lambda: credential.authenticate(**(by or self.bearer)))
         assert holder
-        return await asyncio.to_thread(closing, passes.issue_ticket, holder)
+        return await asyncio.to_thread(closing, credential.issue_ticket, holder)
 
     @property
     def bearer(self) -> dict[str, str]:
@@ -77,8 +77,8 @@ class Shop:
     async def guest(self) -> Actor:
         def join() -> Actor:
             lifecycle.open_session(actor=self.ann, conversation_id=self.conversation_id, robot=False)
-            invited = people.invite_participant(actor=self.ann, conversation_id=self.conversation_id, name="Gus")
-            joined = people.join(tenant_id=self.tenant.pk, token=invited.token)
+            invited = participants.invite_participant(actor=self.ann, conversation_id=self.conversation_id, name="Gus")
+            joined = participants.join(tenant_id=self.tenant.pk, token=invited.token)
             return Actor(
                 kind=ActorKind.PARTICIPANT,
                 tenant_id=self.tenant.pk,
@@ -378,7 +378,7 @@ async def test_a_participant_who_is_removed_hears_nothing_more_not_even_that(hub
         await client.block()
         await asyncio.to_thread(
             closing,
-            lambda: people.remove_participant(
+            lambda: participants.remove_participant(
                 actor=shop.ann, conversation_id=shop.conversation_id, participant_id=gus.pk
             ),
         )
@@ -447,7 +447,7 @@ async def test_those_who_read_alike_look_once_and_who_comes_later_looks_again(hu
 
     def read(after: int) -> follow.Page:
         looks.append(after)
-        return following.read(client_actor(shop.row), following.Asked(), after)
+        return subscription.read(client_actor(shop.row), subscription.Subscription(), after)
 
     pages = await asyncio.gather(*(follow._shared(read, 0, "all") for _ in range(50)))
     assert len(looks) == 1
@@ -481,7 +481,7 @@ async def test_a_database_that_is_away_for_a_moment_ends_no_stream(
 ) -> None:
     from django.db import OperationalError
 
-    read, failures = following.read, 1
+    read, failures = subscription.read, 1
 
     def sometimes(*arguments: Any) -> follow.Page:
         nonlocal failures
@@ -490,7 +490,7 @@ async def test_a_database_that_is_away_for_a_moment_ends_no_stream(
             raise OperationalError("gone away")
         return read(*arguments)
 
-    monkeypatch.setattr(following, "read", sometimes)
+    monkeypatch.setattr(subscription, "read", sometimes)
     async with stream(shop.secret, after=0) as client:
         assert content(await client.event()) == "first"
 

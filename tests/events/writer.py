@@ -15,14 +15,14 @@ django.setup()
 from django.db import transaction  # noqa: E402
 
 from agents_app.actors import Actor, client_actor, customer_actor  # noqa: E402
-from agents_app.credentials import issue_key  # noqa: E402
+from agents_app.credentials.secrets import issue_key  # noqa: E402
+from agents_app.credentials.tokens import issue_token  # noqa: E402
 from agents_app.models import ApiClient, Tenant  # noqa: E402
-from agents_app.tokens import issue_token  # noqa: E402
-from config.db import locked  # noqa: E402
+from config.db import lock_rows  # noqa: E402
 from messaging_app import relay, stream  # noqa: E402
 from messaging_app.models import Conversation, Message, Operation  # noqa: E402
-from messaging_app.thread import Words  # noqa: E402
-from sessions_app.actions import intake  # noqa: E402
+from messaging_app.thread import NewMessage  # noqa: E402
+from sessions_app.actions import inbound  # noqa: E402
 
 CONVERSATIONS = 20
 BURST = 20
@@ -31,8 +31,8 @@ BURST = 20
 def people() -> dict[str, Any]:
     tenant = Tenant.objects.create(slug="events", name="Events")
     channel = ApiClient.objects.create(tenant=tenant, name="channel", kind="integrator")
-    said = intake.receive_message(
-        actor=client_actor(channel), words=Words(content="first"), shop_id="shop", account_id="0"
+    said = inbound.receive_message(
+        actor=client_actor(channel), words=NewMessage(content="first"), shop_id="shop", account_id="0"
     )
     customer = customer_actor(tenant, said.conversation_id)
     return {"key": issue_key(channel), "token": issue_token(customer), "conversation_id": said.conversation_id}
@@ -43,8 +43,8 @@ def writes(count: str, rate: str) -> dict[str, Any]:
     channel = client_actor(ApiClient.objects.get(name="channel"))
     began = time.monotonic()
     for number in range(int(count)):
-        words = Words(content=f"message {number} " + "of some length " * 10)
-        intake.receive_message(actor=channel, words=words, shop_id="shop", account_id=str(number % CONVERSATIONS))
+        words = NewMessage(content=f"message {number} " + "of some length " * 10)
+        inbound.receive_message(actor=channel, words=words, shop_id="shop", account_id=str(number % CONVERSATIONS))
         time.sleep(max(0.0, began + (number + 1) / float(rate) - time.monotonic()))
     return {"count": int(count), "seconds": time.monotonic() - began}
 
@@ -58,7 +58,7 @@ def pours(count: str, rate: str, size: str = "0") -> dict[str, Any]:
         with transaction.atomic():
             account = str(start // BURST % CONVERSATIONS)
             conversation, _ = Conversation.objects.get_or_create(tenant=tenant, shop_id="shop", account_id=account)
-            conversation = locked(Conversation.objects.filter(pk=conversation.pk)).get()
+            conversation = lock_rows(Conversation.objects.filter(pk=conversation.pk)).get()
             texts = [f"poured {number}".ljust(int(size), ".") for number in range(start, start + BURST)]
             operations = _said(conversation, channel, texts)
             stream.seal(conversation, operations)

@@ -21,9 +21,9 @@ LINGER = 0.2
 
 def main() -> None:
     django.setup()
-    from sessions_app.actions import intake
+    from sessions_app.actions import inbound
 
-    receive = intake.receive_message
+    receive = inbound.receive_message
     known: dict[str, Any] = {}
     later: queue.Queue[dict[str, Any]] = queue.Queue()
 
@@ -42,7 +42,7 @@ def main() -> None:
             later.put(asked)
         return known[account]
 
-    intake.receive_message = hasty
+    inbound.receive_message = hasty
     threading.Thread(target=commits, daemon=True).start()
     call_command("serve", *sys.argv[1:])
 

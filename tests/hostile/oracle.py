@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from agents_app.models import Agent, ApiClient
 from messaging_app.models import Conversation, Message, Operation
-from sessions_app.context import entries
+from sessions_app.core.context_package import entries
 from sessions_app.models import ChatSession, Participant, Transfer
 
 SAYS = {

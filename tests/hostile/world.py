@@ -13,7 +13,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from agents_app.credentials import issue_key
+from agents_app.credentials.secrets import issue_key
 from agents_app.models import Agent, ApiClient, Tenant
 from messaging_app.detection.defaults import install
 

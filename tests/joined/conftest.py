@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from sessions_app.actions import people
-from sessions_app.turn import Outcome
+from sessions_app.actions import participants
+from sessions_app.core.locked_conversation import Outcome
 from tests.cast import Chat
 from tests.events.conftest import hub
 
@@ -31,7 +31,7 @@ def invite(chat: Chat) -> Invite:
     """Ann, who serves, invites somebody; the answer has the link's token."""
 
     def by_ann(name: str = "Gus", **more: Any) -> Outcome:
-        return people.invite_participant(actor=chat.cast.ann, conversation_id=chat.id, name=name, **more)
+        return participants.invite_participant(actor=chat.cast.ann, conversation_id=chat.id, name=name, **more)
 
     return by_ann
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from agents_app.tokens import issue_token
+from agents_app.credentials.tokens import issue_token
 from config.limits import MAX_CONTENT
-from config.logs import Discreet
+from config.logs import RedactingFilter
 from messaging_app.models import Message
-from messaging_app.thread import Words
-from sessions_app.actions import people, talk
+from messaging_app.thread import NewMessage
+from sessions_app.actions import messages, participants
 from sessions_app.models import Participant
 from tests.api.world import Caller
 from tests.cast import Chat, Later, snapshot
@@ -33,11 +33,11 @@ def said(answer: Any) -> list[str]:
 
 
 def note(chat: Chat, content: str) -> None:
-    talk.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=Words(content=content))
+    messages.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=NewMessage(content=content))
 
 
 def remove(chat: Chat, guest: Guest) -> None:
-    people.remove_participant(actor=chat.cast.ann, conversation_id=chat.id, participant_id=guest.pk or 0)
+    participants.remove_participant(actor=chat.cast.ann, conversation_id=chat.id, participant_id=guest.pk or 0)
 
 
 # --- The link ----------------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def test_no_log_holds_a_token(chat: Chat, invite: Invite, monkeypatch: pytest.Mo
             lines.append(self.format(record))
 
     handler = Lines()
-    handler.addFilter(Discreet())
+    handler.addFilter(RedactingFilter())
     logging.getLogger("django").addHandler(handler)
     try:
         Client().get(f"/join/{token}x")
@@ -103,14 +103,14 @@ def test_no_log_holds_a_token(chat: Chat, invite: Invite, monkeypatch: pytest.Mo
 
 
 def _is_discreet(filter: Any) -> bool:
-    return isinstance(filter, Discreet)
+    return isinstance(filter, RedactingFilter)
 
 
 def test_what_lets_nobody_in_is_answered_alike(chat: Chat, others: Any, invite: Invite, join: Join) -> None:
     chat.serve()
     used, withdrawn = invite(), invite()
     join(used)
-    people.remove_participant(
+    participants.remove_participant(
         actor=chat.cast.ann, conversation_id=chat.id, participant_id=withdrawn.participant_id or 0
     )
     before = snapshot()
@@ -234,7 +234,7 @@ def test_a_long_conversation_comes_page_by_page(chat: Chat, invite: Invite, join
 def test_who_is_in_the_conversation_is_named(chat: Chat, invite: Invite, join: Join) -> None:
     cast = chat.cast
     chat.serve()
-    people.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.agent("ben").pk)
+    participants.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.agent("ben").pk)
     join(invite(name="Gil"))
     guest = join(invite())
     invite(name="Not yet in")
@@ -336,7 +336,7 @@ def test_two_participations_of_one_browser_end_apart(chat: Chat, invite: Invite,
     chat.serve()
     first = join(invite(history="all"))
     other = cast.chat().serve()
-    invited = people.invite_participant(actor=cast.ann, conversation_id=other.id, name="Gus", history="all")
+    invited = participants.invite_participant(actor=cast.ann, conversation_id=other.id, name="Gus", history="all")
     second = join(invited, first.client)
     chat.says("here")
     other.says("there")
@@ -360,7 +360,7 @@ def test_a_login_is_no_way_in_and_a_guest_is_no_agent(chat: Chat, invite: Invite
 def test_with_the_last_open_session_everybody_is_out_and_links_end(chat: Chat, invite: Invite, join: Join) -> None:
     cast = chat.cast
     chat.serve()
-    people.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.agent("ben").pk)
+    participants.invite_colleague(actor=cast.ann, conversation_id=chat.id, agent_id=cast.agent("ben").pk)
     guest, unused = join(invite(history="all")), invite(contact="gil@example.org")
     chat.release()  # a bot goes on: the work has not ended
     assert guest.page().status_code == 200

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
-from agents_app import connections
+from agents_app.connections import registry
 from messaging_app import live
-from sessions_app.actions import people
+from sessions_app.actions import participants
 from tests.cast import Chat
 from tests.events.conftest import Socket, socket
 from tests.joined.conftest import Guest, Invite
@@ -49,13 +49,13 @@ async def test_removed_it_is_closed_at_once(
     hub: live.Hub, chat: Chat, invite: Invite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By what is on record, and not by one of the looks that come by the clock."""
-    monkeypatch.setattr(connections, "CHECK_SECONDS", 3600)
+    monkeypatch.setattr(registry, "CHECK_SECONDS", 3600)
     monkeypatch.setattr(live, "POLL_SECONDS", 3600.0)
     guest = await in_thread(enter, chat, invite)
     async with socket(**address(guest)) as line:
         await opened(line)
         await in_thread(
-            people.remove_participant, actor=chat.cast.ann, conversation_id=chat.id, participant_id=guest.pk or 0
+            participants.remove_participant, actor=chat.cast.ann, conversation_id=chat.id, participant_id=guest.pk or 0
         )
         assert await line.frame() == {"closed": 4401}
 
@@ -90,7 +90,7 @@ async def test_who_is_not_let_in(hub: live.Hub, chat: Chat, invite: Invite, who:
         asked |= {"cookie": other.cookie}
     else:
         await in_thread(
-            people.remove_participant, actor=chat.cast.ann, conversation_id=chat.id, participant_id=guest.pk or 0
+            participants.remove_participant, actor=chat.cast.ann, conversation_id=chat.id, participant_id=guest.pk or 0
         )
     async with socket(**asked) as line:
         assert await line.frame() == {"closed": 4401}

@@ -16,9 +16,9 @@ from django.db import connection, connections
 from agents_app.actors import customer_actor
 from agents_app.models import Tenant
 from messaging_app import live, relay
-from messaging_app.live import Hint, Hub, Listener, Overflow
-from messaging_app.thread import Words
-from sessions_app.actions import intake
+from messaging_app.live import ChangeNotification, Hub, Listener, Overflow
+from messaging_app.thread import NewMessage
+from sessions_app.actions import inbound
 from tests.patience import PATIENCE, heard_at_last
 
 pytestmark = [pytest.mark.xdist_group("redis"), pytest.mark.django_db(transaction=True)]
@@ -43,23 +43,23 @@ async def listening(hub: Hub, tenant_id: int) -> AsyncIterator[Listener]:
     await sync_to_async(connections.close_all)()  # that of the follower's thread: the test's database is dropped later
 
 
-async def heard(listener: Listener) -> Hint:
+async def heard(listener: Listener) -> ChangeNotification:
     return await asyncio.wait_for(listener.next(), PATIENCE)
 
 
 async def test_a_hint_from_any_thread_reaches_the_tenants_listeners_and_no_others(hub: Hub, settings: Any) -> None:
     settings.REDIS_URL = ""
     async with listening(hub, 1) as mine, hub.listening(2) as others:
-        Thread(target=live.announce, args=([Hint(1, 7, 3)],)).start()
-        assert await heard(mine) == Hint(1, 7, 3)
-        hub.announce([Hint(2, 8, 4)])
-        assert await heard(others) == Hint(2, 8, 4), "what was the other tenant's would have come before"
+        Thread(target=live.announce, args=([ChangeNotification(1, 7, 3)],)).start()
+        assert await heard(mine) == ChangeNotification(1, 7, 3)
+        hub.announce([ChangeNotification(2, 8, 4)])
+        assert await heard(others) == ChangeNotification(2, 8, 4), "what was the other tenant's would have come before"
 
 
 async def test_a_reader_that_does_not_keep_up_is_told_so(hub: Hub, settings: Any) -> None:
     settings.REDIS_URL = ""
     async with listening(hub, 1) as slow:
-        hub._deliver(Hint(1, 1, n) for n in range(live.QUEUE_SIZE + 1))
+        hub._deliver(ChangeNotification(1, 1, n) for n in range(live.QUEUE_SIZE + 1))
         with pytest.raises(Overflow):
             await slow.next()
 
@@ -83,8 +83,8 @@ async def test_what_no_hint_told_of_is_found_in_the_stream_from_the_first_moment
 
 def _say(tenant: Tenant, text: str) -> Any:
     try:
-        said = intake.receive_message(
-            actor=customer_actor(tenant), words=Words(content=text), shop_id="shop", account_id="customer"
+        said = inbound.receive_message(
+            actor=customer_actor(tenant), words=NewMessage(content=text), shop_id="shop", account_id="customer"
         )
         relay.stamp_all()
         return said
@@ -97,13 +97,15 @@ async def test_over_redis_a_hint_reaches_the_listeners_of_another_process(hub: H
     settings.REDIS_URL = REDIS
     async with listening(hub, 1) as listener:
         # What another process does: it knows this hub only by way of Redis.
-        found = await heard_at_last(lambda: asyncio.to_thread(live.announce, [Hint(1, 7, 3)]), listener.next)
-        assert found == Hint(1, 7, 3)
+        found = await heard_at_last(
+            lambda: asyncio.to_thread(live.announce, [ChangeNotification(1, 7, 3)]), listener.next
+        )
+        assert found == ChangeNotification(1, 7, 3)
 
 
 @pytest.mark.services
 async def test_without_redis_a_verb_goes_on_and_its_own_process_still_hears(hub: Hub, settings: Any) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     async with listening(hub, 1) as listener:
-        await asyncio.to_thread(live.announce, [Hint(1, 7, 4)])
-        assert await heard(listener) == Hint(1, 7, 4)
+        await asyncio.to_thread(live.announce, [ChangeNotification(1, 7, 4)])
+        assert await heard(listener) == ChangeNotification(1, 7, 4)

@@ -11,11 +11,11 @@ from django.db import connections
 
 from config.threads import Threads
 from sessions_app import notices as channels
-from sessions_app.actions import notices, people
+from sessions_app.actions import notices, participants
+from sessions_app.core.locked_conversation import Outcome
 from sessions_app.models import Participant
 from sessions_app.notices import Notice, link
 from sessions_app.states import NoticeStatus
-from sessions_app.turn import Outcome
 from tests.cast import Cast, Chat, Later, refused
 from tests.patience import PATIENCE
 from tests.races.invariants import check
@@ -38,11 +38,13 @@ def email(settings: Any) -> Any:
 
 
 def invite(chat: Chat, contact: str = "gus@example.org", **more: Any) -> Outcome:
-    return people.invite_participant(actor=chat.cast.ann, conversation_id=chat.id, name="Gus", contact=contact, **more)
+    return participants.invite_participant(
+        actor=chat.cast.ann, conversation_id=chat.id, name="Gus", contact=contact, **more
+    )
 
 
 def again(chat: Chat, invited: Outcome, actor: Any = None, **more: Any) -> Outcome:
-    return people.send_notice_again(
+    return participants.send_notice_again(
         actor=actor or chat.cast.ann, conversation_id=chat.id, participant_id=invited.participant_id or 0, **more
     )
 
@@ -61,7 +63,7 @@ def seen(invited: Outcome) -> tuple[str, str]:
 
 
 def joins(chat: Chat, token: str) -> None:
-    people.join(tenant_id=chat.cast.tenant.pk, token=token)
+    participants.join(tenant_id=chat.cast.tenant.pk, token=token)
 
 
 def test_who_is_invited_gets_the_link_that_the_inviter_was_shown(chat: Chat, email: list[Any]) -> None:
@@ -140,13 +142,13 @@ def test_nothing_is_sent_to_who_is_not_invited_any_more(then: str, chat: Chat, e
     chat.serve()
     invited = invite(chat)
     if then == "removed":
-        people.remove_participant(
+        participants.remove_participant(
             actor=chat.cast.ann, conversation_id=chat.id, participant_id=invited.participant_id or 0
         )
     else:
         joins(chat, invited.token)  # the inviter passed the link on by hand
         if then == "left":
-            people.leave(actor=chat.participant_actor(invited.participant_id), conversation_id=chat.id)
+            participants.leave(actor=chat.participant_actor(invited.participant_id), conversation_id=chat.id)
     assert (seen(invited), notices.send_waiting(), email) == (("", ""), 0, [])
     refused("conflict", again, chat, invited)
     assert check(chat.cast.tenant.pk, stamped=False) == []

@@ -16,10 +16,10 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.test.client import ClientHandler
 
-from agents_app.credentials import issue_key
+from agents_app.credentials.secrets import issue_key
 from agents_app.models import Agent, ApiClient, Department, Team, Tenant
 from config import clock
-from messaging_app.attachments.models import Attachment
+from messaging_app.models.attachments import Attachment
 from tests.probe.addresses import NOTHING, path_of
 from tests.probe.asked import STATES, Ask, Place, picture
 

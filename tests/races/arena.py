@@ -20,8 +20,7 @@ from django.db import connection, connections
 
 from agents_app.models import Backoff
 from messaging_app import relay
-from sessions_app import sweep
-from sessions_app.actions import departure, presence
+from sessions_app.actions import departure, presence, sweep
 from tests.patience import PATIENCE
 from tests.races import invariants
 from tests.races.cast import Cast, make_cast

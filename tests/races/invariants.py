@@ -17,15 +17,16 @@ from django.db import transaction
 from agents_app.actors import system_actor
 from agents_app.models import Agent, PresenceChange
 from config import clock
-from config.db import locked
+from config.db import lock_rows
 from messaging_app import stream
 from messaging_app.models import Conversation, Message, Operation, StreamHead
-from sessions_app import settle
 from sessions_app.actions import departure
+from sessions_app.core import capacity
+from sessions_app.core.locked_conversation import lock
+from sessions_app.core.record.replay import PRESENCE, Fault, LoadChange, Replay, Roster, differences
 from sessions_app.models import ChatSession, GuidedFlow, Participant, Transfer
-from sessions_app.record.replay import PRESENCE, Fault, LoadChange, Roster, Thread, differences
 from sessions_app.states import LIVE, OPEN, Owner, TransferStatus
-from sessions_app.turn import lock
+from sessions_app.unit import settle
 
 LATE = timedelta(seconds=5)
 """How long a deadline may have passed while a sweeper lives."""
@@ -44,7 +45,7 @@ class Acknowledged:
 def snapshot(conversation_id: int) -> dict[str, Any]:
     """All that a conversation is, at one moment: read under its lock."""
     with transaction.atomic():
-        locked(Conversation.objects.filter(pk=conversation_id)).get()
+        lock_rows(Conversation.objects.filter(pk=conversation_id)).get()
         return _rows(conversation_id)
 
 
@@ -78,14 +79,14 @@ def check(
     """
     faults: list[Fault] = []
     loads: list[LoadChange] = []
-    threads: dict[int, Thread] = {}
+    threads: dict[int, Replay] = {}
     taken = defaultdict(list)
     for rows in snapshots:
         taken[rows["conversation"]["id"]].append(rows)
     every = Conversation.objects.filter(tenant_id=tenant_id).values_list("pk", flat=True).order_by("pk")
     for conversation_id in only or every:
         operations = list(Operation.objects.filter(conversation_id=conversation_id).order_by("seq"))
-        thread = Thread(settings.TANDEM, id=conversation_id)
+        thread = Replay(settings.TANDEM, id=conversation_id)
         try:
             thread.apply(operations)
         except (KeyError, ValueError, AssertionError) as error:
@@ -108,9 +109,9 @@ def check(
     return faults
 
 
-def _conversation(thread: Thread, operations: Sequence[Operation], *, sweeper_lived: bool) -> list[Fault]:
+def _conversation(thread: Replay, operations: Sequence[Operation], *, sweeper_lived: bool) -> list[Fault]:
     faults = []
-    rows = Thread.of_rows(_rows(thread.id), settings.TANDEM)
+    rows = Replay.of_rows(_rows(thread.id), settings.TANDEM)
     faults += [Fault(9, f"conversation {thread.id}: {text}") for text in differences(thread, rows)]
     if [o.seq for o in operations] != list(range(1, len(operations) + 1)):
         faults.append(Fault(6, f"conversation {thread.id}: its operations are not numbered 1..n"))
@@ -131,9 +132,9 @@ def _conversation(thread: Thread, operations: Sequence[Operation], *, sweeper_li
 def _snapshots(conversation_id: int, operations: Sequence[Operation], taken: list[dict[str, Any]]) -> list[Fault]:
     """10: what a client has that took a snapshot and then followed the events."""
     faults = []
-    fresh = Thread.of_rows(_rows(conversation_id), settings.TANDEM)
+    fresh = Replay.of_rows(_rows(conversation_id), settings.TANDEM)
     for rows in taken:
-        client = Thread.of_rows(rows, settings.TANDEM)
+        client = Replay.of_rows(rows, settings.TANDEM)
         since = client.seq
         try:
             client.apply(o for o in operations if o.seq > since)
@@ -212,7 +213,7 @@ def _load(tenant_id: int, changes: list[LoadChange], roster: Roster) -> list[Fau
     return faults
 
 
-def _acknowledged(tenant_id: int, threads: dict[int, Thread], acknowledged: Iterable[Acknowledged]) -> list[Fault]:
+def _acknowledged(tenant_id: int, threads: dict[int, Replay], acknowledged: Iterable[Acknowledged]) -> list[Fault]:
     """2: what was acknowledged is there once, where it was said to be; 3: a bot's words were said in the epoch it named."""
     faults = []
     stored = Message.objects.filter(tenant_id=tenant_id).values_list("message_id", "conversation_id", "seq")
@@ -258,7 +259,7 @@ def _database(tenant_id: int, quiet_at: datetime) -> list[Fault]:
     ]
     for transfer in pending.filter(offered_to__isnull=False).select_related("offered_to"):
         agent = transfer.offered_to
-        if agent.availability != Agent.Availability.AVAILABLE or settle.load(agent) >= agent.max_load:  # type: ignore[union-attr]
+        if agent.availability != Agent.Availability.AVAILABLE or capacity.load(agent) >= agent.max_load:  # type: ignore[union-attr]
             faults.append(Fault(4, f"transfer {transfer.pk} is still offered to {agent}, who cannot take it"))
     return faults
 

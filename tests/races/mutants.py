@@ -17,9 +17,11 @@ from django.db.models import QuerySet
 from messaging_app import thread
 from messaging_app.detection import Detector
 from messaging_app.models import Conversation, Message, Operation
-from sessions_app import settle, shape, sweep, timers, turn, unanswered
-from sessions_app.actions import presence, talk
-from sessions_app.turn import Turn
+from sessions_app.actions import messages, presence, sweep
+from sessions_app.core import locked_conversation
+from sessions_app.core.locked_conversation import LockedConversation
+from sessions_app.promises import unanswered
+from sessions_app.unit import settle, timers, unit_of_work
 from tests.races.player import PRESENCE_MOVES, TAKING_MOVES
 
 _SESSION, _TRANSFER, _OPERATION = (
@@ -60,50 +62,54 @@ _NUMBERS = (
     _drop(_OPERATION, "operation_seq_once"),
     f"DROP TRIGGER IF EXISTS operation_no_gap ON {_OPERATION}",
 )
-_locked = turn.locked  # type: ignore[attr-defined]
+_locked = locked_conversation.lock_rows  # type: ignore[attr-defined]
 
 
 def _no_conversation_lock() -> None:
     def unlocked(rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.order_by("pk") if rows.model is Conversation else _locked(rows)
 
-    turn.locked = unlocked  # type: ignore[attr-defined]
+    locked_conversation.lock_rows = unlocked  # type: ignore[attr-defined]
 
 
 def _no_agent_lock() -> None:
     def unlocked(rows: QuerySet[Any]) -> QuerySet[Any]:
         return _locked(rows) if rows.model is Conversation else rows.order_by("pk")
 
-    turn.locked = unlocked  # type: ignore[attr-defined]
+    locked_conversation.lock_rows = unlocked  # type: ignore[attr-defined]
 
 
 def _no_lock_for_presence() -> None:
-    presence.locked = lambda rows: rows.order_by("pk")  # type: ignore[attr-defined]
+    presence.lock_rows = lambda rows: rows.order_by("pk")  # type: ignore[attr-defined]
 
 
 def _no_epoch_check() -> None:
-    as_bot = talk._as_bot
+    as_bot = messages._as_bot
 
-    def unfenced(turn: Turn, words: thread.Words, epoch: int | None, detector: Detector) -> tuple[Message, Operation]:
+    def unfenced(
+        turn: LockedConversation, words: thread.NewMessage, epoch: int | None, detector: Detector
+    ) -> tuple[Message, Operation]:
         return as_bot(turn, words, turn.conversation.epoch, detector)
 
-    talk._as_bot = unfenced
+    messages._as_bot = unfenced
 
 
 def _no_fence() -> None:
-    def unfenced(turn: Turn, words: thread.Words, epoch: int | None, detector: Detector) -> tuple[Message, Operation]:
-        return talk.say(turn, words, Message.Sender.BOT, session=turn.live, epoch=epoch)
+    def unfenced(
+        turn: LockedConversation, words: thread.NewMessage, epoch: int | None, detector: Detector
+    ) -> tuple[Message, Operation]:
+        return messages.append_message(turn, words, Message.Sender.BOT, session=turn.live, epoch=epoch)
 
-    talk._as_bot = unfenced
+    messages._as_bot = unfenced
 
 
 def _verbs_leave_timers_to_the_sweeper() -> None:
-    shape.apply_due = lambda turn: False  # type: ignore[attr-defined]
+    unit_of_work.apply_due = lambda turn: False  # type: ignore[attr-defined]
 
 
 def _sweeper_does_not_look_again() -> None:
     """It times out what is there when it comes, because something was due when it looked: now, or a while ago."""
-    due, apply_due, looked = sweep.due, shape.apply_due, set[tuple[int, int]]()  # type: ignore[attr-defined]
+    due, apply_due, looked = sweep.due, unit_of_work.apply_due, set[tuple[int, int]]()  # type: ignore[attr-defined]
 
     def slow(*arguments: Any) -> set[tuple[int, int]]:
         for _ in range(10):  # the players apply most of what is due before it is seen
@@ -111,13 +117,13 @@ def _sweeper_does_not_look_again() -> None:
             time.sleep(0.02)
         return set(looked)
 
-    def blind(turn: Turn) -> bool:
+    def blind(turn: LockedConversation) -> bool:
         for transfer in list(turn.transfers):
             timers._time_out_transfer(turn, transfer)
         apply_due(turn)
         return False
 
-    sweep.due, shape.apply_due = slow, blind  # type: ignore[assignment,attr-defined]
+    sweep.due, unit_of_work.apply_due = slow, blind  # type: ignore[assignment,attr-defined]
 
 
 def _no_resume() -> None:
@@ -129,7 +135,7 @@ def _no_repeats() -> None:
 
 
 def _no_look_for_a_waiting_transfer() -> None:
-    Turn.transfer_of = lambda self, session: None  # type: ignore[method-assign]
+    LockedConversation.transfer_of = lambda self, session: None  # type: ignore[method-assign]
 
 
 def _nobody_minds_who_waits() -> None:

@@ -20,24 +20,24 @@ from agents_app.models import Agent
 from config import clock
 from config.errors import Busy, DomainError
 from messaging_app.models import Conversation, Message
-from messaging_app.thread import Words
-from sessions_app import sweep
+from messaging_app.thread import NewMessage
 from sessions_app.actions import (
+    conversations,
     departure,
-    desk,
     flows,
-    intake,
+    inbound,
     lifecycle,
-    people,
+    messages,
+    participants,
     presence,
     recovery,
-    shop,
-    talk,
+    shop_messages,
+    sweep,
     transfers,
 )
+from sessions_app.core.locked_conversation import Outcome
 from sessions_app.models import ChatSession, GuidedFlow, Transfer
 from sessions_app.states import OPEN, HistoryMode, Kind, Status, TransferStatus
-from sessions_app.turn import Outcome
 from tests.races.cast import ADMITS, ASKS, Cast
 from tests.races.invariants import Acknowledged
 
@@ -180,13 +180,13 @@ class Player:
     def _epoch(self, view: View) -> int | None:
         return view.epoch if self.random.random() < 0.3 else None
 
-    def _words(self, kind: str, view: View, content: str = "") -> Words:
+    def _words(self, kind: str, view: View, content: str = "") -> NewMessage:
         """Ids that the other workers use at about the same time: the same message arrives from several sides."""
         number = self.step // 4 + self.random.randrange(3)
         id = f"{self.cast.tenant_id}-{kind}-{view.id}-{number}"
-        return Words(content=content or f"{kind} {number}", message_id=id)
+        return NewMessage(content=content or f"{kind} {number}", message_id=id)
 
-    def _acknowledge(self, outcome: Outcome, words: Words, epoch: int | None = None) -> str:
+    def _acknowledge(self, outcome: Outcome, words: NewMessage, epoch: int | None = None) -> str:
         told = None if outcome.is_repeat else epoch
         self.tally.acknowledged.append(Acknowledged(words.message_id, outcome.conversation_id, outcome.seq, told))
         return "message repeated" if outcome.is_repeat else "message"
@@ -197,7 +197,7 @@ class Player:
         words = self._words("customer", view, ASKS if self.random.random() < 0.05 else "")
         actor = self.random.choice([self.cast.customer, self.cast.integrator])
         return lambda: self._acknowledge(
-            intake.receive_message(actor=actor, conversation_id=view.id, words=words), words
+            inbound.receive_message(actor=actor, conversation_id=view.id, words=words), words
         )
 
     def _bot_says(self, view: View) -> Call | None:
@@ -210,30 +210,32 @@ class Player:
         words = self._words("bot", view, ADMITS if self.random.random() < 0.1 else "")
         words = self._by_name(view) or words
         return lambda: self._acknowledge(
-            talk.post_message(actor=actor, conversation_id=view.id, words=words, epoch=epoch), words, epoch
+            messages.post_message(actor=actor, conversation_id=view.id, words=words, epoch=epoch), words, epoch
         )
 
-    def _by_name(self, view: View) -> Words | None:
+    def _by_name(self, view: View) -> NewMessage | None:
         """An answer to one message alone, now and then: the others wait on."""
         said = Message.objects.filter(conversation_id=view.id, sender_type=Message.Sender.CUSTOMER).order_by("-pk")
         lately = list(said.values_list("pk", flat=True)[:4]) if self.random.random() < 0.5 else []
-        return Words(content="To that.", message_id=f"re-{self.random.choice(lately)}") if lately else None
+        return NewMessage(content="To that.", message_id=f"re-{self.random.choice(lately)}") if lately else None
 
     def _agent_says(self, view: View) -> Call | None:
         live = view.live
         if live is None or live["owner_kind"] != "agent":
             return None
         actor, words = self._owner(live) or self._agent(), self._words("agent", view)
-        return lambda: self._acknowledge(talk.post_message(actor=actor, conversation_id=view.id, words=words), words)
+        return lambda: self._acknowledge(
+            messages.post_message(actor=actor, conversation_id=view.id, words=words), words
+        )
 
     def _note(self, view: View) -> Call:
         words, actor = self._words("note", view), self._agent()
-        return lambda: self._acknowledge(talk.post_note(actor=actor, conversation_id=view.id, words=words), words)
+        return lambda: self._acknowledge(messages.post_note(actor=actor, conversation_id=view.id, words=words), words)
 
     def _echo(self, view: View) -> Call:
         words = self._words("echo", view)
         return lambda: self._acknowledge(
-            shop.echo_message(actor=self.cast.integrator, conversation_id=view.id, words=words), words
+            shop_messages.echo_message(actor=self.cast.integrator, conversation_id=view.id, words=words), words
         )
 
     # --- Opening and ending ---
@@ -380,7 +382,7 @@ class Player:
     def _resolve(self, view: View) -> Call | None:
         if view.controller != "human":
             return None
-        return self._verb(desk.resolve, actor=self._owner(view.live), conversation_id=view.id)
+        return self._verb(conversations.resolve, actor=self._owner(view.live), conversation_id=view.id)
 
     # --- Being there ---
 
@@ -440,35 +442,39 @@ class Player:
         owner = self._owner(view.live) or self._agent()
         return self.random.choice(
             [
-                self._verb(people.invite_colleague, actor=owner, conversation_id=view.id, agent_id=self._agent().id),
-                self._verb(people.leave, actor=self._agent(), conversation_id=view.id),
+                self._verb(
+                    participants.invite_colleague, actor=owner, conversation_id=view.id, agent_id=self._agent().id
+                ),
+                self._verb(participants.leave, actor=self._agent(), conversation_id=view.id),
                 lambda: self._invite(view, owner),
                 self._join,
             ]
         )
 
     def _invite(self, view: View, owner: Actor) -> str:
-        outcome = people.invite_participant(
+        outcome = participants.invite_participant(
             actor=owner, conversation_id=view.id, name="Guest", history=HistoryMode.FROM_NOW
         )
         self.tokens.append(outcome.token)
         return "invite_participant"
 
     def _join(self) -> str:
-        people.join(tenant_id=self.cast.tenant_id, token=self.random.choice(self.tokens) if self.tokens else "none")
+        participants.join(
+            tenant_id=self.cast.tenant_id, token=self.random.choice(self.tokens) if self.tokens else "none"
+        )
         return "join"
 
     def _mark(self, view: View) -> Call:
         verb = self.random.choice(
             [
-                desk.pin,
-                desk.unpin,
-                desk.todo,
-                desk.untodo,
-                desk.mark_urgent,
-                desk.unmark_urgent,
-                desk.raise_flag,
-                desk.acknowledge,
+                conversations.pin,
+                conversations.unpin,
+                conversations.todo,
+                conversations.untodo,
+                conversations.mark_urgent,
+                conversations.unmark_urgent,
+                conversations.raise_flag,
+                conversations.acknowledge,
             ]
         )
         return self._verb(verb, actor=self._agent(), conversation_id=view.id)

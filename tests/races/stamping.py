@@ -80,7 +80,7 @@ def _write(tenant_id: int, number: int, events: int) -> None:
 
     from agents_app.actors import system_actor
     from config import clock
-    from config.db import locked
+    from config.db import lock_rows
     from messaging_app import stream
     from messaging_app.models import Conversation
 
@@ -88,7 +88,7 @@ def _write(tenant_id: int, number: int, events: int) -> None:
     actor = system_actor(tenant_id)
     for _ in range(events):
         with transaction.atomic():
-            conversation = locked(Conversation.objects.filter(pk=made.pk)).get()
+            conversation = lock_rows(Conversation.objects.filter(pk=made.pk)).get()
             operation = stream.entry(conversation, actor=actor, type=WRITTEN, at=clock.now())
             stream.seal(conversation, [operation])
             stream.write([operation])

@@ -13,10 +13,10 @@ import pytest
 from config import clock
 from config.errors import DomainError
 from messaging_app.attachments import rows
-from messaging_app.attachments.models import Attachment
 from messaging_app.models import Message
-from messaging_app.thread import Words
-from sessions_app.actions import intake
+from messaging_app.models.attachments import Attachment
+from messaging_app.thread import NewMessage
+from sessions_app.actions import inbound
 from tests.races.cast import Cast, make_cast
 from tests.races.test_contention import at_once
 from tests.uploads import upload
@@ -33,8 +33,8 @@ def cast(settings: Any, tmp_path: Path) -> Iterator[Cast]:
 
 
 def sends(cast: Cast, *ids: int, message_id: str = "") -> Any:
-    words = Words(content="", attachments=ids, message_id=message_id)
-    return intake.receive_message(actor=cast.integrator, conversation_id=cast.conversations[0], words=words)
+    words = NewMessage(content="", attachments=ids, message_id=message_id)
+    return inbound.receive_message(actor=cast.integrator, conversation_id=cast.conversations[0], words=words)
 
 
 def test_of_messages_that_race_for_one_file_one_has_it_and_the_others_are_not_stored(cast: Cast) -> None:

@@ -16,16 +16,15 @@ from django.db import connection, transaction
 from agents_app.actors import Actor, agent_actor, client_actor, customer_actor
 from agents_app.models import Agent, ApiClient, Tenant
 from config import clock
-from config.db import locked
+from config.db import lock_rows
 from config.errors import DomainError
 from messaging_app import relay
 from messaging_app.models import Conversation, Message, Operation
-from messaging_app.thread import Words
-from sessions_app import sweep
-from sessions_app.actions import intake, lifecycle, transfers
+from messaging_app.thread import NewMessage
+from sessions_app.actions import inbound, lifecycle, sweep, transfers
+from sessions_app.core.locked_conversation import lock
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import TransferStatus
-from sessions_app.turn import lock
 from tests.patience import PATIENCE
 from tests.races import invariants
 from tests.races.cast import Cast, make_cast
@@ -172,11 +171,11 @@ def test_each_due_transfer_is_asked_again_once_however_many_sweepers_come(cast: 
 
 
 def test_the_same_message_from_sixteen_sides_is_one_message(cast: Cast) -> None:
-    words = Words(content="hello?", message_id="once")
+    words = NewMessage(content="hello?", message_id="once")
     where = cast.conversations[0]
     lifecycle.open_session(actor=cast.bots[0], conversation_id=where, robot=True)
     answers = at_once(
-        [lambda: intake.receive_message(actor=cast.customer, conversation_id=where, words=words) for _ in range(16)]
+        [lambda: inbound.receive_message(actor=cast.customer, conversation_id=where, words=words) for _ in range(16)]
     )
     assert Message.objects.filter(message_id="once").count() == 1
     assert sum(not answer.is_repeat for answer in answers) == 1
@@ -187,9 +186,9 @@ def test_a_new_customer_who_writes_sixteen_times_at_once_has_one_conversation(ca
     tenant = Tenant.objects.get(pk=cast.tenant_id)
     answers = at_once(
         [
-            lambda n=n: intake.receive_message(
+            lambda n=n: inbound.receive_message(
                 actor=customer_actor(tenant),
-                words=Words(content=f"word {n}", message_id=f"first-{n}"),
+                words=NewMessage(content=f"word {n}", message_id=f"first-{n}"),
                 shop_id="s",
                 account_id="new",
             )
@@ -205,8 +204,8 @@ def test_what_is_refused_beside_a_new_customers_first_words_takes_none_of_them_a
     tenant = Tenant.objects.get(pk=cast.tenant_id)
 
     def say(number: int, attachments: tuple[int, ...]) -> Any:
-        words = Words(content=f"word {number}", attachments=attachments)
-        return intake.receive_message(actor=customer_actor(tenant), words=words, shop_id="s", account_id="newer")
+        words = NewMessage(content=f"word {number}", attachments=attachments)
+        return inbound.receive_message(actor=customer_actor(tenant), words=words, shop_id="s", account_id="newer")
 
     made, unknown = Conversation.objects.filter(tenant=tenant, account_id="newer"), (2**40,)
     lost = at_once([lambda n=n: say(n, unknown) for n in range(16)])
@@ -226,7 +225,7 @@ def test_who_waited_for_the_lock_reads_the_clock_after_the_wait(cast: Cast) -> N
 
     def holder() -> Any:
         with transaction.atomic():
-            locked(Conversation.objects.filter(pk=where)).get()
+            lock_rows(Conversation.objects.filter(pk=where)).get()
             holds.set()
             threading.Event().wait(waited)
             return clock.now()

@@ -29,12 +29,12 @@ from agents_app.models import Agent, ApiClient, Tenant
 from config import clock
 from config.errors import DomainError
 from messaging_app.models import Conversation, Message
-from messaging_app.thread import Words
-from sessions_app import shape
-from sessions_app import turn as turns
-from sessions_app.actions import departure, intake, lifecycle, talk, transfers
+from messaging_app.thread import NewMessage
+from sessions_app.actions import departure, inbound, lifecycle, messages, transfers
+from sessions_app.core import locked_conversation as turns
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import Kind, Priority
+from sessions_app.unit import unit_of_work
 from tests.races import invariants
 from tests.races.model import CLOCKS, Model, Refused, Who
 
@@ -265,8 +265,8 @@ class Verbs(RuleBasedStateMachine):
     def _say(self, who: Who, epoch: int | None) -> None:
         if who.kind == "bot" and epoch is None:
             epoch = self.model.epoch
-        words = Words(content="hello", message_id=f"{self.tenant.slug}-{len(self.model.messages)}")
-        speaks: Callable[..., Any] = intake.receive_message if who is CUSTOMER else talk.post_message
+        words = NewMessage(content="hello", message_id=f"{self.tenant.slug}-{len(self.model.messages)}")
+        speaks: Callable[..., Any] = inbound.receive_message if who is CUSTOMER else messages.post_message
         more = {"epoch": epoch} if who.kind == "bot" else {}
         answer = self._both(
             who,
@@ -392,7 +392,7 @@ def timed(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         clock.offset += timedelta(milliseconds=2)
         return lock(*arguments, **options)
 
-    monkeypatch.setattr(shape.turns, "lock", later)  # type: ignore[attr-defined]
+    monkeypatch.setattr(unit_of_work.turns, "lock", later)  # type: ignore[attr-defined]
     yield
     clock.offset = timedelta(0)
 

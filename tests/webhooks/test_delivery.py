@@ -412,7 +412,7 @@ def test_a_sender_that_lost_its_lease_stops(hook: Hook, cast: Cast, later: Later
 def test_a_failure_that_comes_late_takes_no_success_back(hook: Hook, chat: Chat) -> None:
     chat.robot()
     sent()
-    delivery._record(hook.only, post.Answer(error="No answer within 10 s"))
+    delivery._record(hook.only, post.ReceiverResponse(error="No answer within 10 s"))
     assert (hook.only.status, hook.only.next_attempt_at, len(hook.only.log)) == ("delivered", None, 2)
 
 

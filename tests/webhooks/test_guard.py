@@ -86,7 +86,7 @@ def connections(target: socket.socket) -> int:
         count += 1
 
 
-def post_to(url: str) -> post.Answer:
+def post_to(url: str) -> post.ReceiverResponse:
     with post.Post() as sender:
         return sender.send(url, {"webhook-id": "evt_1_1"}, b"{}")
 

@@ -202,7 +202,7 @@ def test_no_transaction_and_no_lock_is_held_while_a_request_is_under_way(
     open_ones: list[bool] = []
     original = post.Post.send
 
-    def watched(self: post.Post, *args: Any) -> post.Answer:
+    def watched(self: post.Post, *args: Any) -> post.ReceiverResponse:
         open_ones.append(connection.in_atomic_block)
         return original(self, *args)
 

@@ -13,7 +13,7 @@ from config import clock
 from config.errors import DomainError
 from messaging_app import relay
 from sessions_app import tasks
-from sessions_app.actions import desk, lifecycle, presence, transfers
+from sessions_app.actions import conversations, lifecycle, presence, transfers
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import LIVE, Owner, TransferStatus
 from tests.cast import Cast, Chat, Later
@@ -136,7 +136,7 @@ class Day:
         if self.random.random() < 0.4:
             transfers.release_to_bot(actor=actor, conversation_id=session.conversation_id, force=True)
         else:
-            desk.resolve(actor=actor, conversation_id=session.conversation_id)
+            conversations.resolve(actor=actor, conversation_id=session.conversation_id)
 
     def _agent_replies(self) -> None:
         session, actor = self._some_work()
@@ -171,7 +171,7 @@ class Day:
 
     def _marked_urgent(self) -> None:
         if waits := self._pending():
-            verb = self.random.choice([desk.mark_urgent, desk.unmark_urgent])
+            verb = self.random.choice([conversations.mark_urgent, conversations.unmark_urgent])
             verb(actor=self.cast.sue, conversation_id=self.random.choice(waits).conversation_id)
 
     def _request_withdrawn(self) -> None:

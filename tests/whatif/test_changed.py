@@ -14,8 +14,7 @@ from django.core.management import CommandError, call_command
 from agents_app.models import Membership, Team
 from config import clock
 from messaging_app import relay
-from sessions_app import sweep
-from sessions_app.actions import presence
+from sessions_app.actions import presence, sweep
 from sessions_app.whatif import Comparison, compare
 from sessions_app.whatif.rules import BadChange
 from tests.cast import Cast, Chat, Later

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents_app.actors import Actor
-from messaging_app.labels import create_label
+from messaging_app.agent_tools.labels import create_label
 from sessions_app.actions import bulk
 from sessions_app.actions.bulk import BulkAction, Done, act_on_many
 from tests.cast import Cast, Chat, refused, snapshot

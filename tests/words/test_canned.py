@@ -8,11 +8,19 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from agents_app.actors import Actor
-from messaging_app import canned
-from messaging_app.canned import VARIABLES, change_reply, create_reply, delete_reply, fill_in, found, replies_of
-from messaging_app.desk_models import CannedReply
+from messaging_app.agent_tools import canned_replies
+from messaging_app.agent_tools.canned_replies import (
+    VARIABLES,
+    change_reply,
+    create_reply,
+    delete_reply,
+    fill_in,
+    found,
+    replies_of,
+)
 from messaging_app.models import Conversation
-from sessions_app import replies
+from messaging_app.models.agent_tools import CannedReply
+from sessions_app.queries import reply_rendering
 from tests.cast import Cast, Chat, refused
 
 
@@ -76,14 +84,14 @@ def test_every_variable_is_filled_in(cast: Cast) -> None:
     chat = cast.chat("li.wei")
     _named(chat, "Li Wei")
     reply = keep(cast.ann, text="{customer}|{first_name}|{account}|{shop}|{agent}")
-    said = replies.render(actor=cast.ann, reply_id=reply.pk, conversation_id=chat.id)
+    said = reply_rendering.render(actor=cast.ann, reply_id=reply.pk, conversation_id=chat.id)
     assert said == "Li Wei|Li|li.wei|shop-1|Ann"
 
 
 def test_without_a_name_the_account_speaks_for_the_customer(cast: Cast) -> None:
     chat = cast.chat("tb_88321")
     reply = keep(cast.ann, text="{customer} {first_name}")
-    assert replies.render(actor=cast.ann, reply_id=reply.pk, conversation_id=chat.id) == "tb_88321 tb_88321"
+    assert reply_rendering.render(actor=cast.ann, reply_id=reply.pk, conversation_id=chat.id) == "tb_88321 tb_88321"
 
 
 @pytest.mark.parametrize("name", ["{agent}", "{__class__}", "{0.__init__}", "%(agent)s", "\\1 \\g<0>", "$agent"])
@@ -91,7 +99,7 @@ def test_what_a_customer_is_called_is_never_read_as_a_variable(cast: Cast, name:
     chat = cast.chat()
     _named(chat, name)
     reply = keep(cast.ann, text="Hello {customer}!")
-    assert replies.render(actor=cast.ann, reply_id=reply.pk, conversation_id=chat.id) == f"Hello {name}!"
+    assert reply_rendering.render(actor=cast.ann, reply_id=reply.pk, conversation_id=chat.id) == f"Hello {name}!"
 
 
 def test_an_old_text_with_an_unknown_variable_stays_as_it_is() -> None:
@@ -102,7 +110,7 @@ def test_a_program_speaks_as_who_serves_else_as_the_tenant(cast: Cast, chat: Cha
     reply = keep(cast.sue, text="{agent}", scope="tenant")
 
     def said() -> str:
-        return replies.render(actor=cast.channel, reply_id=reply.pk, conversation_id=chat.id)
+        return reply_rendering.render(actor=cast.channel, reply_id=reply.pk, conversation_id=chat.id)
 
     assert said() == cast.tenant.name
     chat.serve()
@@ -112,8 +120,8 @@ def test_a_program_speaks_as_who_serves_else_as_the_tenant(cast: Cast, chat: Cha
 def test_it_is_filled_in_only_for_a_conversation_one_may_see(cast: Cast, others: Cast) -> None:
     reply = keep(cast.ann)
     foreign = others.chat()
-    refused("not_found", replies.render, actor=cast.ann, reply_id=reply.pk, conversation_id=foreign.id)
-    refused("not_found", replies.render, actor=cast.ben, reply_id=reply.pk, conversation_id=cast.chat().id)
+    refused("not_found", reply_rendering.render, actor=cast.ann, reply_id=reply.pk, conversation_id=foreign.id)
+    refused("not_found", reply_rendering.render, actor=cast.ben, reply_id=reply.pk, conversation_id=cast.chat().id)
 
 
 # --- Whose it is -------------------------------------------------------------------------------------------------
@@ -190,7 +198,7 @@ def test_the_database_refuses_a_shortcut_twice_and_two_holders(cast: Cast, holde
 
 
 def test_there_are_not_endlessly_many(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canned, "MOST_REPLIES", 2)
+    monkeypatch.setattr(canned_replies, "MOST_REPLIES", 2)
     keep(cast.ann, "/1")
     keep(cast.ann, "/2")
     refused("conflict", keep, cast.ann, "/3")
@@ -243,13 +251,13 @@ def test_the_scope_narrows(cast: Cast) -> None:
     keep(cast.sue, "/all", scope="tenant")
     keep(cast.sue, "/own")
     kept = replies_of(cast.sue)
-    assert [reply.shortcut for reply in canned.shared_as(kept, "tenant")] == ["/all"]
-    assert [reply.shortcut for reply in canned.shared_as(kept, "personal")] == ["/own"]
-    assert not canned.shared_as(kept, "team").exists()
+    assert [reply.shortcut for reply in canned_replies.shared_as(kept, "tenant")] == ["/all"]
+    assert [reply.shortcut for reply in canned_replies.shared_as(kept, "personal")] == ["/own"]
+    assert not canned_replies.shared_as(kept, "team").exists()
 
 
 def test_the_composer_is_offered_a_few_in_one_query(cast: Cast, django_assert_num_queries: Any) -> None:
     for number in range(12):
         keep(cast.ann, f"/refund-{number}")
     with django_assert_num_queries(1):
-        assert len(list(canned.offered(cast.ann, "refund"))) == canned.SHOWN
+        assert len(list(canned_replies.offered(cast.ann, "refund"))) == canned_replies.SHOWN

@@ -11,11 +11,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
 from agents_app.actors import Actor
-from messaging_app import labels as kept
-from messaging_app.desk_models import ConversationLabel, Label
-from messaging_app.labels import change_label, create_label, delete_label, labels_of
-from sessions_app import filters, visible
+from messaging_app.agent_tools import labels as kept
+from messaging_app.agent_tools.labels import change_label, create_label, delete_label, labels_of
+from messaging_app.models.agent_tools import ConversationLabel, Label
 from sessions_app.actions import labels
+from sessions_app.queries import view_filters
+from sessions_app.rights import visible
 from tests.cast import Cast, Chat, refused
 
 
@@ -146,8 +147,8 @@ def test_conversations_are_found_by_any_of_some_labels(cast: Cast, refund: Label
     for chat, label in ((one, refund), (two, gift), (both, refund), (both, gift)):
         put(cast.ann, chat, label)
     rows = visible.conversations(cast.ann)
-    assert {row.pk for row in filters.labelled(rows, refund.pk)} == {one.id, both.id}
-    assert filters.labelled(rows, refund.pk, gift.pk).count() == 3
+    assert {row.pk for row in view_filters.labelled(rows, refund.pk)} == {one.id, both.id}
+    assert view_filters.labelled(rows, refund.pk, gift.pk).count() == 3
 
 
 # --- Read well ---------------------------------------------------------------------------------------------------

@@ -8,19 +8,20 @@ import pytest
 
 from agents_app.actors import Actor
 from agents_app.models import Agent
-from messaging_app import mentions
-from messaging_app.desk_models import Mention
-from messaging_app.mentions import colleagues, mentions_of, named
+from messaging_app.agent_tools import mentions
+from messaging_app.agent_tools.mentions import colleagues, mentions_of, named
 from messaging_app.models import Message
-from messaging_app.thread import Words
-from sessions_app import queries, visible
-from sessions_app.actions import desk, talk
+from messaging_app.models.agent_tools import Mention
+from messaging_app.thread import NewMessage
+from sessions_app import queries
+from sessions_app.actions import conversations, messages
 from sessions_app.queries import View
+from sessions_app.rights import visible
 from tests.cast import Cast, Chat, refused
 
 
 def note(actor: Actor, chat: Chat, text: str, message_id: str = "") -> None:
-    talk.post_note(actor=actor, conversation_id=chat.id, words=Words(content=text, message_id=message_id))
+    messages.post_note(actor=actor, conversation_id=chat.id, words=NewMessage(content=text, message_id=message_id))
 
 
 def hire(cast: Cast, key: str, name: str) -> None:
@@ -194,21 +195,21 @@ def test_reading_the_conversation_reads_the_mentions_in_it_as_far(cast: Cast, ch
     seen = chat.row.seq
     note(cast.sue, chat, "@Ann two")
     note(cast.sue, other, "@Ann three")
-    desk.mark_read(actor=cast.ann, conversation_id=chat.id, seq=seen)
+    conversations.mark_read(actor=cast.ann, conversation_id=chat.id, seq=seen)
     unread = mentions_of(cast.ann).filter(read_at=None).select_related("message")
     assert {m.message.content for m in unread} == {"@Ann two", "@Ann three"}
 
 
 def test_the_desk_shows_what_mentions_the_agent_until_it_is_read(cast: Cast, chat: Chat) -> None:
     def shown(actor: Actor) -> list[int]:
-        return [row.id for row in queries.desk_page(actor=actor, view=View.MENTIONS).rows]
+        return [row.id for row in queries.list_page(actor=actor, view=View.MENTIONS).rows]
 
     note(cast.sue, chat, "@Ann")
     note(cast.sue, chat, "@Ann again")
     assert shown(cast.ann) == [chat.id]
     assert queries.counts(cast.ann)[View.MENTIONS] == 1
-    assert queries.desk_page(actor=cast.ann, view=View.ALL).rows[0].is_mentioned
+    assert queries.list_page(actor=cast.ann, view=View.ALL).rows[0].is_mentioned
     assert shown(cast.ben) == []
-    assert not queries.desk_page(actor=cast.ben, view=View.ALL).rows[0].is_mentioned
-    desk.mark_read(actor=cast.ann, conversation_id=chat.id, seq=chat.row.seq)
+    assert not queries.list_page(actor=cast.ben, view=View.ALL).rows[0].is_mentioned
+    conversations.mark_read(actor=cast.ann, conversation_id=chat.id, seq=chat.row.seq)
     assert shown(cast.ann) == []

@@ -9,14 +9,15 @@ from django.db import connection
 
 from agents_app.actors import Actor
 from messaging_app import relay, search
-from messaging_app.desk_models import SavedView
-from messaging_app.labels import create_label
+from messaging_app.agent_tools.labels import create_label
 from messaging_app.models import Conversation
-from sessions_app import queries, saved_views
-from sessions_app.actions import desk, labels
-from sessions_app.filters import Filter, checked, stored
-from sessions_app.queries import View
-from sessions_app.saved_views import change_view, create_view, delete_view, views_of
+from messaging_app.models.agent_tools import SavedView
+from sessions_app import queries
+from sessions_app.actions import conversations, labels, saved_views
+from sessions_app.actions.saved_views import change_view, create_view, delete_view
+from sessions_app.queries import View, view_counts
+from sessions_app.queries.view_counts import views_of
+from sessions_app.queries.view_filters import Filter, checked, stored
 from tests.cast import Cast, Chat, Later, refused
 
 
@@ -26,7 +27,7 @@ def save(actor: Actor, name: str = "Waits", filter: Any = None, **more: Any) -> 
 
 def shows(actor: Actor, **wanted: Any) -> set[int]:
     kept = checked(wanted, tenant_id=actor.tenant_id)
-    return set(saved_views.fitting(actor, kept).values_list("pk", flat=True))
+    return set(view_counts.fitting(actor, kept).values_list("pk", flat=True))
 
 
 # --- What a filter may hold --------------------------------------------------------------------------------------
@@ -147,7 +148,7 @@ def test_each_part_narrows(cast: Cast, later: Later) -> None:
     queued, bot, served, flagged = cast.chat("q").queue(), cast.chat("b"), cast.chat("s").serve(), cast.chat("f")
     bot.robot(cast.faq)
     flagged.robot(cast.follow_up)
-    desk.raise_flag(actor=cast.ann, conversation_id=flagged.id)
+    conversations.raise_flag(actor=cast.ann, conversation_id=flagged.id)
     everything = {queued.id, bot.id, served.id, flagged.id}
     assert shows(cast.ann) == everything
     assert shows(cast.ann, view="queue") == {queued.id, flagged.id}
@@ -213,23 +214,23 @@ def test_a_program_sees_through_it_what_it_sees_anyway(cast: Cast) -> None:
     other.robot(cast.faq)
     view = save(cast.sue, filter={"view": "all"}, scope="tenant")
     own = save(cast.sue, "Own", filter={"owner": "me"}, scope="tenant")
-    assert {row.pk for row in saved_views.within(cast.bargain, view.pk)} == {mine.id}
-    assert {row.pk for row in saved_views.within(cast.channel, view.pk)} == {mine.id, other.id}
-    assert not saved_views.within(cast.channel, own.pk).exists()
+    assert {row.pk for row in view_counts.within(cast.bargain, view.pk)} == {mine.id}
+    assert {row.pk for row in view_counts.within(cast.channel, view.pk)} == {mine.id, other.id}
+    assert not view_counts.within(cast.channel, own.pk).exists()
 
 
 def test_it_has_the_desks_order_and_goes_on_from_keys(cast: Cast) -> None:
     for number in range(5):
         cast.chat().queue() if number % 2 else cast.chat().robot(cast.faq)
     view = save(cast.ann, filter={"controller": ["queue", "bot"]})
-    whole = queries.desk_page(actor=cast.ann, view=View.ALL, within=saved_views.within(cast.ann, view.pk))
+    whole = queries.list_page(actor=cast.ann, view=View.ALL, within=view_counts.within(cast.ann, view.pk))
     assert [row.id for row in whole.rows] == list(
         Conversation.objects.order_by("tier", "desk_order", "id").values_list("pk", flat=True)
     )
     seen, after = [], None
     while True:
-        page = queries.desk_page(
-            actor=cast.ann, view=View.ALL, within=saved_views.within(cast.ann, view.pk), after=after, limit=2
+        page = queries.list_page(
+            actor=cast.ann, view=View.ALL, within=view_counts.within(cast.ann, view.pk), after=after, limit=2
         )
         seen += [row.id for row in page.rows]
         if (after := page.after) is None:
@@ -241,13 +242,13 @@ def test_counts_stop_and_are_bounded(
     cast: Cast, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
     monkeypatch.setattr(queries, "COUNT_MOST", 3)
-    monkeypatch.setattr(saved_views, "COUNTED", 2)
+    monkeypatch.setattr(view_counts, "COUNTED", 2)
     for _ in range(4):
         cast.chat()
     for name in "abcd":
         save(cast.ann, name)
     with django_assert_num_queries(2):
-        counted = saved_views.counted(cast.ann)
+        counted = view_counts.counted(cast.ann)
     assert [(view.name, count) for view, count in counted] == [("a", 3), ("b", 3), ("c", None), ("d", None)]
 
 
@@ -263,4 +264,4 @@ def test_every_part_at_once_is_still_one_query(cast: Cast, chat: Chat, django_as
         search="x",
     )
     with django_assert_num_queries(2):  # one of them asks the database for the time
-        list(saved_views.fitting(cast.ann, wanted))
+        list(view_counts.fitting(cast.ann, wanted))

@@ -14,9 +14,9 @@ from django.test import Client
 from agents_app.actors import Actor, agent_actor, client_actor, customer_actor
 from agents_app.models import Agent, ApiClient, Tenant
 from messaging_app.models import Conversation, NeedRule
-from messaging_app.thread import Words
-from sessions_app.actions import intake, lifecycle, talk
-from sessions_app.turn import Outcome
+from messaging_app.thread import NewMessage
+from sessions_app.actions import inbound, lifecycle, messages
+from sessions_app.core.locked_conversation import Outcome
 
 RULES = (
     ("keyword", "human please", "escalate", 1),
@@ -52,9 +52,9 @@ class Desk:
 
     def hears(self, text: str, account: str = "", *, name: str = "", message_id: str = "") -> Outcome:
         """A customer writes."""
-        return intake.receive_message(
+        return inbound.receive_message(
             actor=customer_actor(self.tenant, name=name),
-            words=Words(content=text, message_id=message_id),
+            words=NewMessage(content=text, message_id=message_id),
             shop_id="shop",
             account_id=account or f"account-{next(self._number)}",
         )
@@ -63,10 +63,10 @@ class Desk:
         """A conversation in which the bot is speaking."""
         outcome = self.hears("hello", account, name=name)
         opened = lifecycle.open_session(actor=self.bot, conversation_id=outcome.conversation_id, robot=True)
-        talk.post_message(
+        messages.post_message(
             actor=self.bot,
             conversation_id=outcome.conversation_id,
-            words=Words(content="How may I help?"),
+            words=NewMessage(content="How may I help?"),
             epoch=opened.epoch,
         )
         return Conversation.objects.get(pk=outcome.conversation_id)

@@ -12,9 +12,9 @@ from agents_app.actors import agent_actor
 from agents_app.models import Agent
 from config import clock
 from messaging_app.models import Conversation, ReadCursor
-from messaging_app.thread import Words
-from sessions_app.actions import desk as marks
-from sessions_app.actions import lifecycle, people, talk, transfers
+from messaging_app.thread import NewMessage
+from sessions_app.actions import conversations as marks
+from sessions_app.actions import lifecycle, messages, participants, transfers
 from sessions_app.models import ChatSession, Transfer
 from tests.cast import Later
 from tests.workbench.conftest import Desk
@@ -92,9 +92,9 @@ def test_a_colleague_who_was_called_in_is_told_apart(desk: Desk, maya: Client, j
     conversation = desk.with_bot()
     transfers.take_over(actor=me, conversation_id=conversation.pk)
     Agent.objects.update(availability="available", last_seen_at=clock.now())
-    people.invite_colleague(actor=me, conversation_id=conversation.pk, agent_id=other.pk)
+    participants.invite_colleague(actor=me, conversation_id=conversation.pk, agent_id=other.pk)
     for actor, words in ((me, "I ask Jun"), (other, "Jun here")):
-        talk.post_message(actor=actor, conversation_id=conversation.pk, words=Words(content=words))
+        messages.post_message(actor=actor, conversation_id=conversation.pk, words=NewMessage(content=words))
     page = text(maya.get(f"/desk/c/{conversation.pk}/"))
     assert "#i-as-helper" in message(page, "Jun here")
     assert "Colleague" in message(page, "Jun here")
@@ -102,7 +102,7 @@ def test_a_colleague_who_was_called_in_is_told_apart(desk: Desk, maya: Client, j
     assert "Colleague" not in message(page, "I ask Jun")
     assert "#i-as-bot" in message(page, "How may I help?")
     assert "#i-as-customer" in message(page, ">hello<")
-    people.leave(actor=other, conversation_id=conversation.pk)
+    participants.leave(actor=other, conversation_id=conversation.pk)
     assert "Colleague" in message(text(maya.get(f"/desk/c/{conversation.pk}/")), "Jun here"), "they were called in then"
 
 

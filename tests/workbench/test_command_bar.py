@@ -15,10 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from agents_app.actors import agent_actor
 from agents_app.models import Agent, SlaPolicy
 from config import clock
-from messaging_app import canned, relay, search
-from messaging_app.thread import Words
-from sessions_app import sweep
-from sessions_app.actions import talk, transfers
+from messaging_app import relay, search
+from messaging_app.agent_tools import canned_replies
+from messaging_app.thread import NewMessage
+from sessions_app.actions import messages, sweep, transfers
 from sessions_app.models import ChatSession, Transfer
 from tests.workbench.conftest import Desk
 
@@ -63,7 +63,7 @@ def test_a_conversation_is_found_by_what_was_said_in_it_and_in_notes(desk: Desk,
     desk.hears("the blue kettle leaks", wanted.account_id)
     desk.hears("the red kettle sings", other.account_id)
     jun = agent_actor(desk.agents["jun"])
-    talk.post_note(actor=jun, conversation_id=wanted.pk, words=Words(content="a goodwill voucher?"))
+    messages.post_note(actor=jun, conversation_id=wanted.pk, words=NewMessage(content="a goodwill voucher?"))
     indexed(desk)
     assert found(maya, "kettle leaks") == [wanted.pk]
     assert found(maya, "goodwill vou") == [wanted.pk]
@@ -117,7 +117,9 @@ def test_what_is_not_understood_finds_nothing_and_is_no_error(desk: Desk, maya: 
 def test_canned_replies_are_offered_for_the_open_conversation_as_they_would_be_said(desk: Desk, maya: Client) -> None:
     conversation = desk.with_bot("li.wei", name="Li Wei")
     actor = agent_actor(desk.agents["maya"])
-    canned.create_reply(actor=actor, shortcut="/refund", title="Money back", text="Hello {first_name}, {agent} here.")
+    canned_replies.create_reply(
+        actor=actor, shortcut="/refund", title="Money back", text="Hello {first_name}, {agent} here."
+    )
     asked = {"q": "money", "conversation": conversation.pk}
     assert 'data-insert="Hello Li, Maya here."' in text(maya.get("/desk/command/", asked, headers=SCRIPT))
     for other in ({"q": "money"}, {"q": "", "conversation": conversation.pk}):
@@ -126,7 +128,9 @@ def test_canned_replies_are_offered_for_the_open_conversation_as_they_would_be_s
 
 def test_a_colleagues_own_replies_are_not_offered(desk: Desk, jun: Client) -> None:
     conversation = desk.with_bot()
-    canned.create_reply(actor=agent_actor(desk.agents["maya"]), shortcut="/mine", title="Mine", text="Mine alone.")
+    canned_replies.create_reply(
+        actor=agent_actor(desk.agents["maya"]), shortcut="/mine", title="Mine", text="Mine alone."
+    )
     assert "Mine alone" not in text(jun.get("/desk/command/", {"q": "mine", "conversation": conversation.pk}))
 
 
@@ -147,7 +151,7 @@ def test_it_costs_six_queries_however_much_there_is(desk: Desk, maya: Client) ->
     for number in range(20):
         desk.with_bot(f"cost-{number}")
         actor = agent_actor(desk.agents["maya"])
-        canned.create_reply(actor=actor, shortcut=f"/cost-{number}", title="cost", text="{customer}")
+        canned_replies.create_reply(actor=actor, shortcut=f"/cost-{number}", title="cost", text="{customer}")
     assert cost() == few <= 6
 
 

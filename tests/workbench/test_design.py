@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils.text import slugify
 
 from agents_app.models import Agent
-from sessions_app.workbench.design.specimens import COMPONENTS, each
+from sessions_app.workbench.design.component_states import COMPONENTS, each
 from tests.workbench.conftest import Desk
 
 ADDRESSES = [(component.name, slugify(state)) for component, state in each()]

@@ -13,9 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from agents_app.actors import Actor, agent_actor
 from config.errors import DomainError
 from config.limits import MAX_CONTENT
-from messaging_app import drafts
-from messaging_app.desk_models import Draft
+from messaging_app.agent_tools import drafts
 from messaging_app.models import Conversation, Operation
+from messaging_app.models.agent_tools import Draft
 from sessions_app.actions import transfers
 from tests.workbench.conftest import Desk
 from tests.workbench.test_query_budget import MOST, Full

@@ -8,9 +8,9 @@ import pytest
 from django.test import Client
 
 from agents_app.actors import Actor, agent_actor
-from sessions_app import queries, sweep
-from sessions_app.actions import desk as marks
-from sessions_app.actions import people, presence, transfers
+from sessions_app import queries
+from sessions_app.actions import conversations as marks
+from sessions_app.actions import participants, presence, sweep, transfers
 from sessions_app.queries import View
 from tests.cast import Later
 from tests.workbench.conftest import Desk
@@ -90,7 +90,7 @@ def test_rows_tell_who_helps_and_who_can_grab(desk: Desk, maya: Client, actor: A
     transfers.take_over(actor=actor, conversation_id=own.pk)
     desk.hears("human please", waits.account_id)
     presence.declare_availability(actor=actor, availability="available")
-    people.invite_colleague(actor=colleague, agent_id=actor.pk, conversation_id=helped.pk)
+    participants.invite_colleague(actor=colleague, agent_id=actor.pk, conversation_id=helped.pk)
     every = [c.pk for c in (helped, other, own, bots, waits)]
 
     def told() -> dict[str, set[int]]:
@@ -109,7 +109,7 @@ def test_rows_tell_who_helps_and_who_can_grab(desk: Desk, maya: Client, actor: A
     desk.agents["maya"].save()
     assert told()["can grab"] == set(), "one who is full takes nothing more"
     assert queries.standing(agent_actor(desk.agents["sam"]), [other.pk])[other.pk].can_grab
-    shown = {row.id: row for row in queries.desk_page(actor=actor, view=View.ALL).rows}
+    shown = {row.id: row for row in queries.list_page(actor=actor, view=View.ALL).rows}
     assert shown[helped.pk].is_collaborator
 
 

@@ -10,11 +10,10 @@ from django.test import Client
 from agents_app.actors import agent_actor
 from agents_app.models import Agent, Membership, Team
 from config import clock
-from messaging_app import labels
+from messaging_app.agent_tools import labels
 from messaging_app.models import Conversation
-from sessions_app import saved_views
 from sessions_app.actions import labels as labelling
-from sessions_app.actions import lifecycle, people, presence, transfers
+from sessions_app.actions import lifecycle, participants, presence, saved_views, transfers
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.workbench.buttons import Button
 from tests.cast import Later
@@ -318,7 +317,7 @@ def test_the_menu_leads_to_the_forms_of_the_side_panel(desk: Desk, maya: Client)
     for fold in ("fold-colleague", "fold-invite"):
         assert f'data-fold="{fold}"' in page
         assert f'id="{fold}"' in page
-    people.invite_colleague(
+    participants.invite_colleague(
         actor=agent_actor(desk.agents["maya"]), conversation_id=conversation.pk, agent_id=desk.agents["jun"].pk
     )
     its = buttons(desk.browser("jun"), conversation)

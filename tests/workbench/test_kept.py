@@ -12,13 +12,12 @@ from django.test import Client
 
 from agents_app.actors import agent_actor
 from agents_app.models import Agent
-from messaging_app import canned, labels
-from messaging_app.desk_models import CannedReply, Label, Mention, SavedView
+from messaging_app.agent_tools import canned_replies, labels
 from messaging_app.models import Conversation
-from messaging_app.thread import Words
-from sessions_app import saved_views
+from messaging_app.models.agent_tools import CannedReply, Label, Mention, SavedView
+from messaging_app.thread import NewMessage
 from sessions_app.actions import labels as labelling
-from sessions_app.actions import talk, transfers
+from sessions_app.actions import messages, saved_views, transfers
 from tests.workbench.conftest import Desk
 
 SCRIPT = {"HX-Request": "true"}
@@ -42,8 +41,8 @@ def inserts(response: Any) -> list[str]:
 def test_the_composer_is_offered_replies_as_they_would_be_said(desk: Desk, maya: Client) -> None:
     conversation = desk.with_bot("li.wei", name="Li Wei")
     actor = agent_actor(desk.agents["maya"])
-    canned.create_reply(actor=actor, shortcut="/refund", title="Soon", text="Hello {first_name}, {agent} here.")
-    canned.create_reply(actor=actor, shortcut="/thanks", title="Thanks", text="Thank you.")
+    canned_replies.create_reply(actor=actor, shortcut="/refund", title="Soon", text="Hello {first_name}, {agent} here.")
+    canned_replies.create_reply(actor=actor, shortcut="/thanks", title="Thanks", text="Thank you.")
     answer = maya.get(f"/desk/c/{conversation.pk}/replies/?q=ref", headers=SCRIPT)
     assert answer["Desk-Fragment"] == "options"
     assert inserts(answer) == ["Hello Li, Maya here."]
@@ -179,7 +178,7 @@ def test_the_list_with_everything_costs_the_same_however_long(
         conversation = desk.queued()
         for pk in kept:
             labelling.label(actor=sam, conversation_id=conversation.pk, label_id=pk)
-        talk.post_note(actor=sam, conversation_id=conversation.pk, words=Words(content="@Maya look"))
+        messages.post_note(actor=sam, conversation_id=conversation.pk, words=NewMessage(content="@Maya look"))
     saved = SavedView.objects.first()
     assert saved
     maya.get("/desk/")
@@ -283,7 +282,7 @@ def test_markup_in_what_agents_keep_is_only_text(desk: Desk, maya: Client) -> No
             sought="x",
         )  # fmt: skip
     Agent.objects.filter(pk=desk.agents["jun"].pk).update(name=PAYLOADS[0])
-    talk.post_note(actor=me, conversation_id=conversation.pk, words=Words(content=f"@{PAYLOADS[0]} look"))
+    messages.post_note(actor=me, conversation_id=conversation.pk, words=NewMessage(content=f"@{PAYLOADS[0]} look"))
     assert Mention.objects.exists()
     pages = [
         maya.get(f"/desk/c/{conversation.pk}/"),

@@ -10,9 +10,9 @@ from django.test import Client
 
 from agents_app.actors import agent_actor
 from sessions_app import queries
-from sessions_app.actions import desk as marks
+from sessions_app.actions import conversations as marks
 from sessions_app.actions import transfers
-from sessions_app.queries import Place, View
+from sessions_app.queries import Cursor, View
 from tests.workbench.conftest import Desk
 
 
@@ -53,15 +53,15 @@ def test_pages_go_on_without_a_gap_or_a_double(desk: Desk) -> None:
     seen: list[int] = []
     after = None
     while True:
-        page = queries.desk_page(actor=actor, view=View.ALL, after=after, limit=3)
+        page = queries.list_page(actor=actor, view=View.ALL, after=after, limit=3)
         seen += [row.id for row in page.rows]
         after = page.after
         if after is None:
             break
-        assert Place.read(str(after)) == after
+        assert Cursor.read(str(after)) == after
     assert len(seen) == 10
     assert set(seen) == made
-    assert seen == [row.id for row in queries.desk_page(actor=actor, view=View.ALL).rows]
+    assert seen == [row.id for row in queries.list_page(actor=actor, view=View.ALL).rows]
 
 
 def test_search_and_controller_narrow_the_list(desk: Desk, maya: Client) -> None:

@@ -12,10 +12,10 @@ from asgiref.sync import sync_to_async
 from django.test import Client
 
 from agents_app.actors import agent_actor
-from messaging_app import live, signs
+from messaging_app import live, presence_signals
 from messaging_app.models import Conversation, Operation
-from messaging_app.signs import GONE, LOOKS, NOTES, REPLIES, Sign, Signs
-from sessions_app.actions import people, transfers
+from messaging_app.presence_signals import GONE, LOOKS, NOTES, REPLIES, PresenceSignal, PresenceSignals
+from sessions_app.actions import participants, transfers
 from sessions_app.queries import TRY_IT
 from tests.events.conftest import Socket, hub, socket
 from tests.joined.conftest import Guest
@@ -142,7 +142,7 @@ async def test_a_participant_is_seen_typing_and_sees_who_replies(
     def invite(conversation: Conversation) -> Guest:
         actor = agent_actor(desk.agents["maya"])
         transfers.take_over(actor=actor, conversation_id=conversation.pk, reason="asked for")
-        return Guest(people.invite_participant(actor=actor, conversation_id=conversation.pk, name="Gus"))
+        return Guest(participants.invite_participant(actor=actor, conversation_id=conversation.pk, name="Gus"))
 
     conversation = await sync_to_async(desk.with_bot)()
     guest = await sync_to_async(invite)(conversation)
@@ -207,23 +207,23 @@ async def test_nothing_of_it_is_kept(hub: live.Hub, desk: Desk, maya: Client, ju
 
 async def test_what_is_not_told_again_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(signs, "monotonic", lambda: now)
-    board = Signs()
+    monkeypatch.setattr(presence_signals, "monotonic", lambda: now)
+    board = PresenceSignals()
     for does, who in ((LOOKS, "agent:1"), (REPLIES, "agent:2")):
-        board.put(Sign(1, 7, who, who, does))
-    now += signs.COUNTS_FOR[REPLIES]
+        board.put(PresenceSignal(1, 7, who, who, does))
+    now += presence_signals.COUNTS_FOR[REPLIES]
     assert [one.who for one in board.of(1, 7)] == ["agent:1"]
-    now += signs.COUNTS_FOR[LOOKS]
+    now += presence_signals.COUNTS_FOR[LOOKS]
     board.forget()
     assert not board._known
 
 
 async def test_a_reader_that_does_not_keep_up_misses_some_and_holds_up_nobody() -> None:
-    board = Signs()
+    board = PresenceSignals()
     with board.reading(1) as slow:
-        for number in range(3 * signs.BEHIND_MOST):
-            board.put(Sign(1, number, "customer", "", REPLIES))
-        assert slow.qsize() == signs.BEHIND_MOST
+        for number in range(3 * presence_signals.BEHIND_MOST):
+            board.put(PresenceSignal(1, number, "customer", "", REPLIES))
+        assert slow.qsize() == presence_signals.BEHIND_MOST
 
 
 @pytest.mark.services
@@ -235,6 +235,6 @@ async def test_over_redis_a_sign_reaches_the_desks_of_another_process(
     async with desk_socket(maya) as line:
         await comes(line, conversation.pk)
         # What another process does: it knows this hub only by way of Redis.
-        jun_replies = Sign(desk.tenant.pk, conversation.pk, "agent:9999", "Jun", REPLIES)
+        jun_replies = PresenceSignal(desk.tenant.pk, conversation.pk, "agent:9999", "Jun", REPLIES)
         found = await heard_at_last(lambda: live.tell(jun_replies), lambda: sign(line))
         assert found["name"] == "Jun"

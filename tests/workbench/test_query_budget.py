@@ -13,15 +13,15 @@ from django.test.utils import CaptureQueriesContext
 from agents_app.actors import agent_actor
 from agents_app.models import Agent, SlaPolicy
 from config import clock
-from messaging_app import labels
-from messaging_app.canned import create_reply
+from messaging_app.agent_tools import labels
+from messaging_app.agent_tools.canned_replies import create_reply
 from messaging_app.models import Conversation
-from messaging_app.thread import Words
-from sessions_app import saved_views
-from sessions_app.actions import desk as marks
-from sessions_app.actions import flows, lifecycle, people, talk, transfers
+from messaging_app.thread import NewMessage
+from sessions_app.actions import conversations as marks
+from sessions_app.actions import flows, lifecycle, messages, participants, saved_views, transfers
 from sessions_app.actions import labels as labelling
 from sessions_app.models import Participant, Transfer
+from sessions_app.queries import view_counts
 from tests.workbench.conftest import Desk
 
 MOST = 12
@@ -39,7 +39,7 @@ class Full:
         desk.tenant.save()
         Agent.objects.update(availability=Agent.Availability.AVAILABLE, last_seen_at=clock.now(), max_load=1000)
         self.labels = [labels.create_label(actor=self.sam, name=f"label {n}").pk for n in range(6)]
-        for number in range(saved_views.COUNTED + 2):
+        for number in range(view_counts.COUNTED + 2):
             wanted = {"labels": [str(self.labels[0])], "waiting_over": number, "search": "hello", "owner": "me"}
             saved_views.create_view(actor=self.maya, name=f"view {number}", filter=wanted)
         self.any = saved_views.create_view(actor=self.maya, name="any of it", filter={"waiting_over": 0}).pk
@@ -49,7 +49,7 @@ class Full:
         self.guest = self._guest()
 
     def _guest(self) -> Client:
-        invited = people.invite_participant(actor=self.maya, conversation_id=self.served, name="Gus")
+        invited = participants.invite_participant(actor=self.maya, conversation_id=self.served, name="Gus")
         client = Client()
         client.post("/join/", {"token": invited.token})
         return client
@@ -68,13 +68,13 @@ class Full:
                 if number % 2:
                     self.desk.hears(f"question {number}", Conversation.objects.get(pk=pk).account_id)
                 else:
-                    talk.post_note(actor=self.jun, words=Words(content="@Maya and @Sam, look"), **its)
+                    messages.post_note(actor=self.jun, words=NewMessage(content="@Maya and @Sam, look"), **its)
             for label_id in self.labels[: 2 + more // 20]:
                 labelling.label(actor=self.sam, label_id=label_id, **its)
         lifecycle.open_session(actor=self.desk.bot, conversation_id=self.served, robot=True)  # waits behind
-        talk.post_message(actor=self.maya, conversation_id=self.served, words=Words(content="answer"))
+        messages.post_message(actor=self.maya, conversation_id=self.served, words=NewMessage(content="answer"))
         for number in range(1 + more // 20):
-            people.invite_participant(actor=self.maya, conversation_id=self.served, name=f"Guest {more} {number}")
+            participants.invite_participant(actor=self.maya, conversation_id=self.served, name=f"Guest {more} {number}")
 
     def _happens(self, conversation: Conversation, number: int) -> None:
         its: dict[str, Any] = {"conversation_id": conversation.pk}
@@ -83,10 +83,10 @@ class Full:
         asked = Transfer.objects.filter(status="PENDING", **its)
         if number % 4 == 1:  # it is offered to maya, as assignment does
             asked.update(offered_to=self.maya.pk, offer_expires_at=clock.now())
-            talk.post_note(actor=self.jun, words=Words(content="@Maya look"), **its)
+            messages.post_note(actor=self.jun, words=NewMessage(content="@Maya look"), **its)
         elif number % 4 == 0:
             transfers.take_over(actor=self.maya if number % 8 else self.jun, **its)
-            people.invite_colleague(actor=self.maya if number % 8 else self.jun, agent_id=self.sam.pk, **its)
+            participants.invite_colleague(actor=self.maya if number % 8 else self.jun, agent_id=self.sam.pk, **its)
             marks.pin(actor=self.sam, **its)
         elif number % 4 == 2:
             flows.open_flow(actor=self.desk.bot, trigger_id=f"{conversation.pk}", question="Which size?", **its)

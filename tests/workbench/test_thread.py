@@ -9,8 +9,8 @@ from django.test import Client
 
 from agents_app.actors import agent_actor
 from messaging_app.models import Conversation, Message
-from messaging_app.thread import Words
-from sessions_app.actions import departure, talk, transfers
+from messaging_app.thread import NewMessage
+from sessions_app.actions import departure, messages, transfers
 from sessions_app.models import Transfer
 from tests.workbench.conftest import Desk
 
@@ -187,8 +187,8 @@ def test_the_thread_costs_the_same_however_long_it_is(
     )
     for _ in range(number):
         desk.hears("hello", conversation.account_id)
-        talk.post_message(
-            actor=agent_actor(desk.agents["maya"]), conversation_id=conversation.pk, words=Words(content="yes")
+        messages.post_message(
+            actor=agent_actor(desk.agents["maya"]), conversation_id=conversation.pk, words=NewMessage(content="yes")
         )
     with django_assert_max_num_queries(12):
         maya.get(f"/desk/c/{conversation.pk}/")

@@ -12,7 +12,7 @@ from agents_app.models import ApiClient
 from config.limits import MAX_CONTENT
 from messaging_app.models import Conversation, Message
 from sessions_app.actions import flows
-from sessions_app.waiting import waiting
+from sessions_app.queries.expected_wait import waiting
 from sessions_app.workbench import rule_bot
 from tests.workbench.conftest import Desk
 

@@ -16,12 +16,12 @@ from agents_app.actors import Actor, ActorKind, agent_actor
 from agents_app.models import Agent, Tenant
 from config import clock
 from messaging_app.models import Conversation
-from messaging_app.thread import Words
-from sessions_app import filters, queries, saved_views
-from sessions_app.actions import desk as marks
-from sessions_app.actions import lifecycle, people, presence, talk, transfers
+from messaging_app.thread import NewMessage
+from sessions_app import queries
+from sessions_app.actions import conversations as marks
+from sessions_app.actions import lifecycle, messages, participants, presence, saved_views, transfers
 from sessions_app.models import Transfer
-from sessions_app.queries import COUNT_MOST, Place, View
+from sessions_app.queries import COUNT_MOST, Cursor, View, view_counts, view_filters
 from sessions_app.queries.listing import BY_WAIT, placed
 from sessions_app.workbench import wording
 from sessions_app.workbench.offers import package_lines
@@ -69,8 +69,8 @@ def test_every_view_shows_what_it_says_and_counts_as_many(
     transfers.take_over(actor=actor, **its["mine"])
     transfers.take_over(actor=colleague, **its["helped"])
     presence.declare_availability(actor=actor, availability="available")
-    people.invite_colleague(actor=colleague, agent_id=actor.pk, **its["helped"])
-    talk.post_note(actor=colleague, words=Words(content="@Maya look"), **its["named"])
+    participants.invite_colleague(actor=colleague, agent_id=actor.pk, **its["helped"])
+    messages.post_note(actor=colleague, words=NewMessage(content="@Maya look"), **its["named"])
     marks.todo(actor=colleague, **its["todo"])
     marks.raise_flag(actor=colleague, **its["flagged"])
     transfers.take_over(actor=colleague, **its["done"])
@@ -113,13 +113,13 @@ def test_the_old_addresses_are_still_addresses(desk: Desk, maya: Client) -> None
 
 
 def test_a_saved_filter_may_name_every_view(desk: Desk, actor: Actor) -> None:
-    assert set(filters.VIEWS) == {view.value for view in View}
+    assert set(view_filters.VIEWS) == {view.value for view in View}
     queued = desk.queued()
     for view in View:
         saved = saved_views.create_view(actor=actor, name=view.value, filter={"view": view.value})
-        found = set(saved_views.within(actor, saved.pk).values_list("pk", flat=True))
+        found = set(view_counts.within(actor, saved.pk).values_list("pk", flat=True))
         assert found == set(queries.in_view(actor, view).values_list("pk", flat=True))
-    assert queued.pk in saved_views.within(actor, saved.pk).values_list("pk", flat=True)
+    assert queued.pk in view_counts.within(actor, saved.pk).values_list("pk", flat=True)
 
 
 def test_whoever_is_no_agent_has_nothing_of_its_own(desk: Desk, actor: Actor) -> None:
@@ -226,7 +226,7 @@ def test_a_page_by_wait_is_asked_for_by_that_order_alone(desk: Desk, actor: Acto
     rows, after = placed(queries.in_view(actor, View.WAITING), None, 1, by_wait=True)
     assert after
     assert (after.tier, after.id) == (0, rows[0].pk)
-    assert Place.read(str(after)) == after
+    assert Cursor.read(str(after)) == after
 
 
 # --- A row -------------------------------------------------------------------------------------------------------

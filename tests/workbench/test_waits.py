@@ -10,7 +10,7 @@ from django.test import Client
 
 from agents_app.models import Calendar, OpeningHours, SlaPolicy, Tenant
 from config import clock
-from sessions_app import sweep
+from sessions_app.actions import sweep
 from tests.cast import Later
 from tests.workbench.conftest import Desk
 

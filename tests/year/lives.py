@@ -13,8 +13,8 @@ from agents_app.actors import Actor
 from agents_app.models import Agent, ApiClient
 from config import clock
 from messaging_app.models import Controller, Conversation
-from messaging_app.thread import Words
-from sessions_app.actions import desk, flows, intake, lifecycle, people, presence, talk, transfers
+from messaging_app.thread import NewMessage
+from sessions_app.actions import conversations, flows, inbound, lifecycle, messages, participants, presence, transfers
 from sessions_app.models import ChatSession, GuidedFlow, Transfer
 from sessions_app.states import FLOW_BLOCKING, LIVE, OPEN, Kind, Owner, Status, TransferStatus
 from tests.cast import Chat
@@ -47,7 +47,7 @@ def write(year: Year, shop: Shop, chat: Chat, left: int) -> None:
     if dice.random() < 0.06:
         transfers.request_transfer(actor=chat.customer, conversation_id=chat.id, reason="Please, somebody.")
     text = dice.choice(ASKS) if dice.random() < 0.12 else dice.choice(WORDS)
-    told = intake.receive_message(actor=shop.cast.channel, conversation_id=chat.id, words=Words(content=text))
+    told = inbound.receive_message(actor=shop.cast.channel, conversation_id=chat.id, words=NewMessage(content=text))
     year.touch(chat)
     if "expected_wait" in told.detail:
         year.oracle.said_to_wait(chat.id, told.detail["expected_wait"], clock.now())
@@ -95,8 +95,8 @@ def bot_turn(year: Year, shop: Shop, chat: Chat, epoch: int) -> None:
         return
     bot, dice, pk = shop.actor(name), shop.random, session.pk
     fates: tuple[tuple[float, Callable[[], Any]], ...] = (
-        (50, lambda: talk.post_message(
-            actor=bot, conversation_id=chat.id, words=Words(content=dice.choice(BOT_WORDS)), epoch=epoch
+        (50, lambda: messages.post_message(
+            actor=bot, conversation_id=chat.id, words=NewMessage(content=dice.choice(BOT_WORDS)), epoch=epoch
         )),
         (12, lambda: None),  # dies in the middle of its answer
         (5, lambda: lifecycle.complete_session(actor=bot, session_id=pk)),
@@ -247,7 +247,7 @@ def _take_something(year: Year, shop: Shop, actor: Actor) -> None:
         elif row.controller == Controller.NONE and dice.random() < 0.8:
             year.try_(lambda c=row.pk: lifecycle.open_session(actor=actor, conversation_id=c, robot=False))
         elif row.controller == Controller.NONE:
-            desk.acknowledge(actor=actor, conversation_id=row.pk)
+            conversations.acknowledge(actor=actor, conversation_id=row.pk)
             year.oracle.set_aside(row.pk)
         year.touch_id(row.pk)
 
@@ -258,8 +258,8 @@ def _serve(year: Year, shop: Shop, actor: Actor, conversation_id: int) -> None:
     is_asked = row.last_sender == "customer"
     what = dice.uniform(0 if is_asked else 0.75, 1)
     if is_asked and what < 0.75:
-        words = Words(content="I am looking into it.")
-        talk.post_message(actor=actor, conversation_id=conversation_id, words=words)
+        words = NewMessage(content="I am looking into it.")
+        messages.post_message(actor=actor, conversation_id=conversation_id, words=words)
     elif what < 0.78:
         colleagues = [name for name in shop.staff() if shop.cast.agent(name).pk != actor.pk]
         to = shop.cast.agent(dice.choice(colleagues)).pk if colleagues and dice.random() < 0.5 else None
@@ -273,11 +273,13 @@ def _serve(year: Year, shop: Shop, actor: Actor, conversation_id: int) -> None:
         lifecycle.pause_session(actor=actor, session_id=session.pk)
     elif what < 0.83:
         colleague = dice.choice(shop.staff())
-        people.invite_colleague(actor=actor, conversation_id=conversation_id, agent_id=shop.cast.agent(colleague).pk)
+        participants.invite_colleague(
+            actor=actor, conversation_id=conversation_id, agent_id=shop.cast.agent(colleague).pk
+        )
     elif what < 0.98:
         if is_read := dice.random() < 0.8:
-            desk.mark_read(actor=actor, conversation_id=conversation_id, seq=row.seq)
-        desk.resolve(actor=actor, conversation_id=conversation_id)
+            conversations.mark_read(actor=actor, conversation_id=conversation_id, seq=row.seq)
+        conversations.resolve(actor=actor, conversation_id=conversation_id)
         if is_read:
             year.oracle.set_aside(conversation_id)
 

@@ -41,9 +41,9 @@ SHOPS: dict[str, dict[str, str]] = {
 }
 """The policies of each."""
 CONTROLS = {
-    "calls": ("sessions_app.unanswered.mind", None),
-    "promises": ("sessions_app.afterhours.is_promised", False),
-    "dead-bots": ("sessions_app.actions.recovery.escalate_from_dead_bots", 0),
+    "calls": ("sessions_app.promises.unanswered.mind", None),
+    "promises": ("sessions_app.promises.after_hours.is_promised", False),
+    "dead-bots": ("sessions_app.actions.silence.escalate_from_dead_bots", 0),
 }
 """By name: the function in which a rule stands, and what it returns when it does nothing."""
 CALM = timedelta(seconds=1)
@@ -127,7 +127,8 @@ class FakeClock:
         from django.db.models import DateTimeField, Value
 
         from config import clock
-        from sessions_app import sweep, wake
+        from sessions_app.actions import sweep
+        from sessions_app.core import wake
 
         before = clock.now, clock.DbNow, wake.wake
         clock.now, wake.wake = self.now, sweep.look

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from agents_app.credentials import issue_key
+from agents_app.credentials.secrets import issue_key
 from agents_app.models import ApiClient, Tenant
 from agents_app.scopes import Scope
 

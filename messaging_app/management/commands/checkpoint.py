@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from messaging_app import checkpoints
+from messaging_app.record import checkpoints
 
 
 class Command(BaseCommand):

@@ -19,7 +19,7 @@ from agents_app.models import Tenant
 from messaging_app.detection import Detector, scoring
 from messaging_app.detection.defaults import DEFAULT_RULES
 from messaging_app.detection.model import Analyser, Behind, outcomes
-from messaging_app.detection.rules import Row, Rules, load
+from messaging_app.detection.rules import RuleRow, Rules, load
 
 FIELDS = {"dataset", "conversation_id", "message_id", "sender_type", "content", "labels"}
 
@@ -68,7 +68,7 @@ class Command(BaseCommand):
                 raise CommandError(f"There is no tenant {slug!r}.")
             rows = load(tenant.pk)
         elif analyser:
-            rows = (*rows, Row("model", "Analyser"))
+            rows = (*rows, RuleRow("model", "Analyser"))
         rules = Rules(rows)
         if not analyser:
             return rules

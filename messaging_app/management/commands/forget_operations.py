@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from agents_app.models import Tenant
-from messaging_app.retention import forget_operations
+from messaging_app.record.retention import forget_operations
 
 SHOWN = 20
 """Of what is broken; `check_stream` names all of it."""

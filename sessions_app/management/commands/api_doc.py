@@ -15,14 +15,14 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from config.generated_pages import GeneratedPages
-from sessions_app.api.catalogue import CATALOGUE
+from sessions_app.api.error_catalogue import CATALOGUE
 
 FOLDER = settings.BASE_DIR / "docs" / "api"
 
 INTRODUCTION = """\
 # Errors of the API
 
-Made from `sessions_app/api/catalogue.py` by `python manage.py api_doc`; do not edit. A test fails when it is stale.
+Made from `sessions_app/api/error_catalogue.py` by `python manage.py api_doc`; do not edit. A test fails when it is stale.
 
 Every refusal is an `application/problem+json` with one of these codes. The code is stable; the detail is for people.
 `formerly` are the numbers that the predecessor's clients know, sent as `legacy_code`.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from config.generated_pages import GeneratedPages
-from sessions_app.asyncapi import PAGE, page
+from sessions_app.events.asyncapi import PAGE, page
 
 
 class Command(GeneratedPages):

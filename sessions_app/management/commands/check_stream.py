@@ -11,8 +11,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from agents_app.models import Tenant
-from messaging_app import checkpoints
-from sessions_app.record.check import Check
+from messaging_app.record import checkpoints
+from sessions_app.core.record.check import Check
 
 STEP = 100_000
 """Operations between two lines of progress."""

@@ -9,14 +9,14 @@ from django.conf import settings
 
 from agents_app.policies import BY_SETTING
 from config.generated_pages import GeneratedPages
-from sessions_app.clocks import CLOCKS, Clock
+from sessions_app.promises.clocks import CLOCKS, Clock
 
 PAGE = settings.BASE_DIR / "docs" / "clocks.md"
 
 INTRODUCTION = """\
 # Clocks
 
-Made from `sessions_app/clocks.py` by `python manage.py clocks_doc`; do not edit. A test fails when it is stale.
+Made from `sessions_app/promises/clocks.py` by `python manage.py clocks_doc`; do not edit. A test fails when it is stale.
 
 A deadline is a column, compared with the database's clock. Whoever comes first after it applies it, under the
 conversation's lock: a verb, or the sweeper, which looks every second. It fires once, and never early.

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 
 from agents_app.actors import system_actor
 from agents_app.models import Tenant
-from messaging_app.batch import Rejected, Row, read_line
+from messaging_app.batch import BatchRow, Rejected, read_line
 from messaging_app.detection.defaults import install
 from sessions_app.actions.batches import Report, ingest
 
@@ -89,7 +89,7 @@ def find_tenant(slug: str) -> Tenant:
     return tenant
 
 
-def _rows(stream: IO[bytes]) -> Iterator[Row | Rejected | None]:
+def _rows(stream: IO[bytes]) -> Iterator[BatchRow | Rejected | None]:
     return (read_line(number, line) for number, line in enumerate(stream, 1))
 
 

@@ -17,16 +17,16 @@ from django.core.management.base import BaseCommand, CommandError
 from agents_app.actors import agent_actor, client_actor, customer_actor, system_actor
 from agents_app.models import Agent, ApiClient, Team, Tenant
 from config import clock
-from messaging_app.batch import Row, read_line
-from messaging_app.canned import create_reply
-from messaging_app.desk_models import CannedReply, Label, SavedView
+from messaging_app.agent_tools.canned_replies import create_reply
+from messaging_app.agent_tools.labels import create_label
+from messaging_app.batch import BatchRow, read_line
 from messaging_app.detection.defaults import install
-from messaging_app.labels import create_label
 from messaging_app.models import Conversation
-from messaging_app.thread import Words
-from sessions_app.actions import batches, desk, intake, lifecycle, talk, transfers
+from messaging_app.models.agent_tools import CannedReply, Label, SavedView
+from messaging_app.thread import NewMessage
+from sessions_app.actions import batches, conversations, inbound, lifecycle, messages, transfers
+from sessions_app.actions.saved_views import create_view
 from sessions_app.models import ChatSession, Transfer
-from sessions_app.saved_views import create_view
 from sessions_app.states import OPEN, TransferStatus
 
 OWN_SAMPLE = Path(__file__).resolve().parents[2] / "sample" / "conversations.ndjson"
@@ -111,22 +111,22 @@ def _keep(tenant: Tenant) -> None:
         )
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path) -> Iterator[BatchRow]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             row = read_line(number, line)
-            if isinstance(row, Row):
+            if isinstance(row, BatchRow):
                 yield row
 
 
-def _moved(rows: list[Row]) -> list[Row]:
+def _moved(rows: list[BatchRow]) -> list[BatchRow]:
     """The same history, moved in time so that it ended yesterday."""
     newest = max((row.sent_at for row in rows), default=clock.now())
     shift = clock.now() - timedelta(days=1) - newest
     return [replace(row, sent_at=row.sent_at + shift) for row in rows]
 
 
-def _play(tenant: Tenant, rows: list[Row]) -> int:
+def _play(tenant: Tenant, rows: list[BatchRow]) -> int:
     """Play the beginnings of some conversations through the verbs, so that the desk has something alive to show.
 
     Their timers are real: after a while they end. Then they are played again.
@@ -141,7 +141,7 @@ def _play(tenant: Tenant, rows: list[Row]) -> int:
     return played
 
 
-def _beginnings(rows: list[Row]) -> Iterator[list[Row]]:
+def _beginnings(rows: list[BatchRow]) -> Iterator[list[BatchRow]]:
     """The first words of conversations in which customer and shop take turns, and a customer says something."""
     for _, group in groupby(rows, key=lambda row: row.conversation):
         said = list(group)[:6]
@@ -156,7 +156,7 @@ def _beginnings(rows: list[Row]) -> Iterator[list[Row]]:
 class _Scene:
     """One live conversation, played by a customer, a bot and agents."""
 
-    def __init__(self, tenant: Tenant, bot: ApiClient, said: list[Row]) -> None:
+    def __init__(self, tenant: Tenant, bot: ApiClient, said: list[BatchRow]) -> None:
         self.tenant, self.said = tenant, said
         self.bot = client_actor(bot)
         self.customer = customer_actor(tenant, name=said[0].sender_name)
@@ -174,13 +174,13 @@ class _Scene:
         pk = self.conversation.pk
         epoch = lifecycle.open_session(actor=self.bot, conversation_id=pk, robot=True, task="negotiation").epoch
         for row in self.said:
-            words = Words(content=row.content)
+            words = NewMessage(content=row.content)
             if row.sender_type == "customer":
-                intake.receive_message(actor=self.customer, conversation_id=pk, words=words)
+                inbound.receive_message(actor=self.customer, conversation_id=pk, words=words)
             elif not self._is_with_human():
-                talk.post_message(actor=self.bot, conversation_id=pk, words=words, epoch=epoch)
+                messages.post_message(actor=self.bot, conversation_id=pk, words=words, epoch=epoch)
         if scene == "flagged" and not self._is_with_human():
-            desk.raise_flag(actor=self.bot, conversation_id=pk, reason="the customer hesitates")
+            conversations.raise_flag(actor=self.bot, conversation_id=pk, reason="the customer hesitates")
         if scene in ("waits", "served", "urgent"):
             transfers.request_transfer(
                 actor=self.bot, conversation_id=pk, reason="the customer asks for a person", trigger="keyword"
@@ -189,7 +189,7 @@ class _Scene:
             waits = Transfer.objects.get(conversation_id=pk, status=TransferStatus.PENDING)
             transfers.accept_transfer(actor=self.agent, transfer_id=waits.pk)
         if scene == "urgent":
-            desk.mark_urgent(actor=self.agent, conversation_id=pk)
+            conversations.mark_urgent(actor=self.agent, conversation_id=pk)
 
     def _is_with_human(self) -> bool:
         self.conversation.refresh_from_db()

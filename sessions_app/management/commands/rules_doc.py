@@ -19,16 +19,16 @@ from config import free_json
 from config.generated_pages import GeneratedPages
 from messaging_app import incoming
 from messaging_app.attachments import rows as attachments
-from sessions_app import field_rights
-from sessions_app.actions import bulk, echoes
-from sessions_app.actions.lifecycle import Verdict, decide
-from sessions_app.clocks import CLOCKS
-from sessions_app.context import MOST_REASONS
-from sessions_app.field_rights import Roles, named
+from sessions_app.actions import bulk, echo_detection
+from sessions_app.actions.lifecycle import ConflictDecision, resolve_conflict
+from sessions_app.core.context_package import MOST_REASONS
+from sessions_app.core.locked_conversation import LONGEST_PAUSE
 from sessions_app.models import ChatSession
+from sessions_app.promises.clocks import CLOCKS
+from sessions_app.promises.unanswered import LOOKED_AT
+from sessions_app.rights import field_rights
+from sessions_app.rights.field_rights import Roles, named
 from sessions_app.states import PRIORITY, Kind, Origin, Owner, Status, rank
-from sessions_app.turn import LONGEST_PAUSE
-from sessions_app.unanswered import LOOKED_AT
 
 PAGE = settings.BASE_DIR / "docs" / "rules.md"
 _TABLE = re.compile(r"(<!-- table: (?P<name>[a-z]+) -->\n)(?P<table>.*?)(<!-- end -->\n)", re.DOTALL)
@@ -87,14 +87,14 @@ def _conflicts() -> str:
     rows = []
     for name, (session, waiting) in live.items():
         verdicts = (
-            decide(session, waiting, kind, _session(kind, Owner.NOBODY).rank, by_agent=by_agent)
+            resolve_conflict(session, waiting, kind, _session(kind, Owner.NOBODY).rank, by_agent=by_agent)
             for kind, by_agent in asked.values()
         )
         rows.append((name, *(_verdict(verdict, session) for verdict in verdicts)))
     return _table(("live now", *asked), *rows)
 
 
-def _verdict(verdict: Verdict, live: ChatSession | None) -> str:
+def _verdict(verdict: ConflictDecision, live: ChatSession | None) -> str:
     if verdict.refuse:
         told = "refused"
     elif verdict.escalate:
@@ -187,14 +187,17 @@ def _bounds() -> str:
             f"{free_json.MAX_BYTES:,} bytes, {free_json.MAX_KEYS:,} names",
             "of JSON that a caller hands over for keeping",
         ),
-        (f"{echoes.ECHO_WITHIN.total_seconds():,.0f} s", "in which an echo of what was said here is known as one"),
+        (
+            f"{echo_detection.ECHO_WITHIN.total_seconds():,.0f} s",
+            "in which an echo of what was said here is known as one",
+        ),
         (f"{LOOKED_AT} messages", "of those that wait for an answer, the newest that `recover` tells"),
     )
 
 
 # --- Invariants --------------------------------------------------------------------------------------------------
 
-CHECKS = ("tests/races/invariants.py", "tests/cast.py", "sessions_app/record/replay.py")
+CHECKS = ("tests/races/invariants.py", "tests/cast.py", "sessions_app/core/record/replay.py")
 """What looks for broken invariants in all that tests leave; a fault names the number of the invariant."""
 TESTS = {
     12: (

@@ -18,12 +18,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils.module_loading import import_string
 
+from agents_app.logins.views import DEMO_PASSWORD, demo_logins
 from agents_app.models import Tenant
-from agents_app.views import DEMO_PASSWORD, demo_logins
-from config import build, warm
+from config import build, preload
 from config.celery import BEAT
 from messaging_app.detection import detector_for
-from sessions_app import wake
+from sessions_app.core import wake
 
 log = logging.getLogger("tandem.clocks")
 
@@ -59,7 +59,7 @@ class Command(BaseCommand):
 
         from config.asgi import application
 
-        warm.load()
+        preload.load()
         embedded = settings.CELERY_TASK_ALWAYS_EAGER
         server: Any = Server(
             application=application,

@@ -15,8 +15,8 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from sessions_app.management.commands.ingest import find_tenant
 from sessions_app.whatif import Comparison, compare
-from sessions_app.whatif.figures import NAMES
 from sessions_app.whatif.rules import BadChange
+from sessions_app.whatif.statistics import NAMES
 
 
 class Command(BaseCommand):

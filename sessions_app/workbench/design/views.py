@@ -17,9 +17,9 @@ from django.views.decorators.http import require_GET
 
 from agents_app.actors import Actor
 from config import clock
-from sessions_app.workbench.design.props import Props
-from sessions_app.workbench.design.specimens import COMPONENTS, Component, Make
-from sessions_app.workbench.doors import for_agents
+from sessions_app.workbench.decorators import for_agents
+from sessions_app.workbench.design.component_states import COMPONENTS, Component, Make
+from sessions_app.workbench.design.fixtures import Fixtures
 
 type View = Callable[..., HttpResponseBase]
 
@@ -56,7 +56,7 @@ def design(request: HttpRequest, actor: Actor) -> HttpResponse:
 def specimen(request: HttpRequest, actor: Actor, component: str, state: str) -> HttpResponse:
     """One component in one state, by the names that the design page gives them."""
     its, make = _found(component, state)
-    props = Props(request.agent, clock.now())  # type: ignore[attr-defined]
+    props = Fixtures(request.agent, clock.now())  # type: ignore[attr-defined]
     request.agent = props.me  # type: ignore[attr-defined]
     shown = make(props, request)
     context = shown.context | {"component": its, "acts": shown.acts}

@@ -1,0 +1,1 @@
+"""What every endpoint shares: who calls, by which scope, how often, at most once."""

@@ -1,0 +1,23 @@
+"""Which origins each tenant allows, read from the database when what is kept is too old."""
+
+from __future__ import annotations
+
+from agents_app.models import Tenant
+from agents_app.origins import Origins, keep, known
+
+
+def read() -> Origins:
+    """`known`, from the database where it has to be."""
+    origins = known()
+    if origins is None:
+        rows = Tenant.objects.exclude(allowed_origins="").values_list("pk", "allowed_origins")
+        origins = {pk: frozenset(text.split()) for pk, text in rows}
+        keep(origins)
+    return origins
+
+
+def is_allowed(origins: Origins, origin: str, tenant_id: int | None) -> bool:
+    """Whether a tenant allows an origin; without a tenant, whether any does."""
+    if tenant_id is not None:
+        return origin in origins.get(tenant_id, frozenset())
+    return any(origin in allowed for allowed in origins.values())

@@ -1,0 +1,1 @@
+"""Secrets that programs and people from outside show: API keys and tokens."""

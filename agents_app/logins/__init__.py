@@ -1,0 +1,1 @@
+"""How people log in, for how long, and who is locked out."""

@@ -1,0 +1,185 @@
+"""Whoever guesses passwords is locked out, by django-axes: LOGIN_FAILURES in LOGIN_LOCKED_FOR seconds lock the account and the address.
+
+The failures are rows, so they count for all processes. A name that nobody has is counted and locked like any other, so that nothing
+tells which accounts there are. And few passwords are hashed at the same time: a hash costs a core a third of a second by design.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import ceil
+from typing import Any
+
+from axes.attempts import get_cool_off_threshold
+from axes.handlers.database import AxesDatabaseHandler
+from axes.handlers.proxy import AxesProxyHandler
+from axes.models import AccessAttempt
+from django.conf import settings
+from django.contrib.auth.signals import user_login_failed
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from rest_framework.exceptions import Throttled
+from rest_framework.throttling import SimpleRateThrottle
+
+from agents_app import loops
+from agents_app.api.throttles import address_of
+from config.api import PROBLEM, problem_of
+
+WAITING = 8
+"""Logins that wait for one that is being hashed; more are sent away, to try again."""
+PATIENCE = 10.0
+"""Seconds that one waits at most."""
+MAX_NAME: int = AccessAttempt._meta.get_field("username").max_length or 255
+"""Characters of a name in the row of a failure."""
+_API = "/api/v1/"  # it has throttles of its own
+
+
+# --- Failures ----------------------------------------------------------------------------------------------------
+
+
+class Handler(AxesDatabaseHandler):
+    """AXES_HANDLER."""
+
+    def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
+        """A login forgives the failures of this account from this address only: else whoever has one account could go on
+        guessing others' from its address."""
+        username = (credentials or {}).get("username")
+        attempts = AccessAttempt.objects.filter(username=username, ip_address=request.axes_ip_address)  # type: ignore[attr-defined]
+        return attempts.delete()[0]
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """AXES_CLIENT_IP_CALLABLE: the address as the API's throttle counts it; None where the proxy sent something else."""
+    address = address_of(request)
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return None
+
+
+def username_of(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str | None:
+    """AXES_USERNAME_CALLABLE: the name that was typed, as long as a failure's row can hold; no account's is longer."""
+    typed = (credentials or request.POST).get("username")
+    return typed[:MAX_NAME] if isinstance(typed, str) else None
+
+
+def is_locked(request: HttpRequest, username: str) -> bool:
+    return not AxesProxyHandler.is_allowed(request, {"username": username})
+
+
+def failed(request: HttpRequest, username: str) -> None:
+    """Count a wrong password that did not go through Django's `authenticate`."""
+    user_login_failed.send(sender=__name__, credentials={"username": username}, request=request)
+
+
+def unlock(username: str) -> int:
+    """Forget the failures of an account. Returns how many there were."""
+    rows = AccessAttempt.objects.filter(username=username)
+    failures = sum(rows.values_list("failures_since_start", flat=True))
+    rows.delete()
+    return failures
+
+
+def forget() -> int:
+    """Remove failures that do not count any more; returns how many rows."""
+    old = timezone.now() - settings.AXES_COOLOFF_TIME
+    return loops.delete_in_pieces(AccessAttempt.objects.filter(attempt_time__lte=old))
+
+
+def response(
+    request: HttpRequest, original: HttpResponse | None = None, credentials: dict[str, Any] | None = None
+) -> HttpResponse:
+    """AXES_LOCKOUT_CALLABLE: the page for whoever is locked out, with 429 and Retry-After."""
+    handler: Any = AxesProxyHandler.get_implementation()
+    lists = handler.get_user_attempts(request, credentials)
+    times = [attempts.order_by("-attempt_time").values_list("attempt_time", flat=True).first() for attempts in lists]
+    threshold = get_cool_off_threshold(request)
+    seconds = max([(at - threshold).total_seconds() for at in times if at], default=1.0)
+    return _sent_away(request, "locked", 429, seconds)
+
+
+def _sent_away(request: HttpRequest, why: str, status: int, seconds: float) -> HttpResponse:
+    wait = max(1, ceil(seconds))
+    if request.path.startswith("/api/"):
+        raised = problem_of(Throttled(wait))
+        assert raised
+        return JsonResponse(raised[1], status=raised[0], headers=raised[2], content_type=PROBLEM)
+    told = {"why": why, "status": status, "seconds": wait, "minutes": ceil(wait / 60)}
+    page = render(request, "registration/throttled.html", told, status=status)
+    page["Retry-After"] = str(wait)
+    return page
+
+
+# --- Passwords hashed at once ------------------------------------------------------------------------------------
+
+
+class TooManyLogins(Exception):
+    """No room to check another password now. Not a failed login: nothing was checked."""
+
+
+_room = threading.BoundedSemaphore(WAITING + 1)
+_hashing = threading.Semaphore(1)
+
+
+@contextmanager
+def hashing() -> Iterator[None]:
+    """One password at a time in this process, with some that wait. Raises `TooManyLogins`."""
+    if not _room.acquire(blocking=False):
+        raise TooManyLogins
+    try:
+        if not _hashing.acquire(timeout=PATIENCE):
+            raise TooManyLogins
+        try:
+            yield
+        finally:
+            _hashing.release()
+    finally:
+        _room.release()
+
+
+# --- Visitors ----------------------------------------------------------------------------------------------------
+
+
+class ByAddress(SimpleRateThrottle):
+    """So many requests of one kind from one address."""
+
+    def __init__(self, kind: str, rate: str) -> None:
+        self.kind, self.rate = kind, rate
+        self.num_requests, self.duration = self.parse_rate(rate)
+
+    def get_cache_key(self, request: Any, view: Any) -> str:
+        return f"throttle:{self.kind}:{address_of(request)}"
+
+
+class VisitorLimits:
+    """Middleware: pages that need no login are limited by address (PAGE_RATE), and forms that take a secret more so (LOGIN_RATE)."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        for throttle in _throttles(request):
+            if not throttle.allow_request(request, None):  # type: ignore[arg-type]
+                return _sent_away(request, "rate", 429, throttle.wait() or 1)
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return _sent_away(request, "busy", 503, 2) if isinstance(exception, TooManyLogins) else None
+
+
+def _throttles(request: HttpRequest) -> Iterator[ByAddress]:
+    if request.path.startswith(_API):
+        return
+    if request.method == "POST" and _takes_a_secret(request.path):
+        yield ByAddress("login", settings.LOGIN_RATE)
+    elif not request.session.session_key or not request.session.keys():
+        yield ByAddress("page", settings.PAGE_RATE)
+
+
+def _takes_a_secret(path: str) -> bool:
+    return path in {reverse("login"), reverse("admin:login")} or path.startswith(reverse("join"))

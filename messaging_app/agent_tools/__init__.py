@@ -1,0 +1,1 @@
+"""What agents keep for their work: canned replies, labels, mentions, drafts."""

@@ -1,0 +1,62 @@
+"""What search keeps: the words of messages and customers."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from agents_app.models import Tenant
+from messaging_app.models import agent_tools  # noqa: F401 – registers its models
+from messaging_app.models import attachments as attachment_models  # noqa: F401 – registers its model
+from messaging_app.models.conversations import Conversation, Message
+
+
+class SearchCursor(models.Model):
+    """Up to where a tenant's stream is indexed for search. Whoever writes to the index locks this row."""
+
+    tenant = models.OneToOneField(Tenant, models.CASCADE, primary_key=True, verbose_name=_("tenant"))
+    pos = models.PositiveBigIntegerField(_("position"), default=0)
+
+    class Meta:
+        verbose_name = _("search cursor")
+        verbose_name_plural = _("search cursors")
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} at {self.pos}"
+
+
+class MessageTerms(models.Model):
+    """What a message is found by, as `search` writes it. A migration indexes `terms`, on each database in its way."""
+
+    message = models.OneToOneField(
+        Message, models.CASCADE, primary_key=True, db_constraint=False, related_name="+", verbose_name=_("message")
+    )
+    terms = models.TextField(_("terms"))
+
+    class Meta:
+        verbose_name = _("terms of a message")
+        verbose_name_plural = _("terms of messages")
+
+    def __str__(self) -> str:
+        return self.terms[:60]
+
+
+class ConversationTerms(models.Model):
+    """What a conversation's customer is found by: like `MessageTerms`, of name and account."""
+
+    conversation = models.OneToOneField(
+        Conversation,
+        models.CASCADE,
+        primary_key=True,
+        db_constraint=False,
+        related_name="+",
+        verbose_name=_("conversation"),
+    )
+    terms = models.TextField(_("terms"))
+
+    class Meta:
+        verbose_name = _("terms of a conversation")
+        verbose_name_plural = _("terms of conversations")
+
+    def __str__(self) -> str:
+        return self.terms[:60]

@@ -1,0 +1,212 @@
+"""Batches that programs send: small ones are stored at once, large ones kept in a file and stored behind the answer.
+
+A part of the file and the place where it ended are stored in one transaction, so a batch that was interrupted, wherever
+that was, goes on as if nothing had happened, and counts no row twice. A lease on the batch's row keeps two workers
+apart; that of one that died ends by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import IO, Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import F, Q
+
+from agents_app import loops
+from agents_app.actors import Actor, ActorKind, client_actor
+from agents_app.scopes import Scope
+from config import clock, limits
+from config.db import retried
+from config.errors import Busy, Forbidden
+from config.threads import Threads
+from messaging_app.batch import BatchRow, Rejected, read_line
+from sessions_app.actions.batches import Report, fresh_since, ingest_batch, must_be_allowed, newest_session
+from sessions_app.models import Batch
+
+log = logging.getLogger(__name__)
+
+LOOP, FORGETTING = "batches", "forget-batches"
+ENDED_AT_ONCE = 1000
+"""Ended batches that are tidied up at once."""
+SMALL = 1000
+"""Lines. A batch of so many is stored while its sender waits."""
+SHOWN = 100
+"""Rejections that a batch's result tells."""
+LEASE = timedelta(seconds=15)
+"""Renewed with each part. Should one take longer, its worker still holds the row: nobody else can claim it."""
+AGAIN = timedelta(seconds=5)
+MOST_FAILURES = 20
+"""In a row, before a batch is given up; its file stays as long as its row."""
+KEPT = timedelta(days=30)
+
+State = Batch.State
+
+_threads = Threads("batches", threads=2, room=20)
+
+
+def may_bring(actor: Actor) -> None:
+    """Raises `Forbidden`."""
+    if actor.kind not in (ActorKind.BOT, ActorKind.INTEGRATOR):
+        raise Forbidden("Only programs bring batches.")
+
+
+def _must_be_its_own(actor: Actor, lines: Iterable[bytes]) -> None:
+    """A bot brings its own answers, not what is anybody else's to tell, and who is not the channel brings nothing that
+    customers said: else nothing of the batch is stored.
+
+    What it says now is held against the turn once more under the lock, row by row. Raises `Forbidden` naming the line.
+    """
+    if actor.kind != ActorKind.BOT and actor.may(Scope.INBOUND):
+        return
+    since = fresh_since(actor)
+    for row in _rows(lines, 1):
+        if isinstance(row, BatchRow):
+            try:
+                must_be_allowed(actor, row, since)
+            except Forbidden as error:
+                raise Forbidden(f"Line {row.line}: {error}", line=row.line) from None
+
+
+def store_at_once(*, actor: Actor, file: IO[bytes], size: int) -> Batch:
+    """Store a small batch; the answer is a batch that is done, and no row is kept of it. Raises `Forbidden`, `Busy`."""
+    may_bring(actor)
+    now = clock.now()
+    batch = Batch(tenant_id=actor.tenant_id, client_id=actor.pk, size=size, started_at=now, created_at=now)
+    lines = list(file)
+    _must_be_its_own(actor, lines)
+    report = ingest_batch(actor=actor, rows=_rows(lines, 1))
+    _add(batch, report, position=size, lines=len(lines))
+    batch.state, batch.ended_at = State.DONE, clock.now()
+    return batch
+
+
+def keep(*, actor: Actor, file: IO[bytes], size: int) -> Batch:
+    """Keep a large batch until a worker has stored it. Raises `Forbidden`."""
+    may_bring(actor)
+    _must_be_its_own(actor, file)
+    file.seek(0)
+    name = default_storage.save(f"batches/{actor.tenant_id}/{uuid4().hex}.ndjson", File(file))
+    return Batch.objects.create(tenant_id=actor.tenant_id, client_id=actor.pk, size=size, file=name)
+
+
+def wake() -> int:
+    """Hand the batches that wait for a worker to this process's threads; returns how many were taken."""
+    tried = _due().filter(loops.not_put_off(LOOP, "pk")).values_list("tenant_id", "pk")[:100]
+    return sum(
+        _threads.take(pk, partial(loops.one, LOOP, tenant_id, pk, partial(work_off, pk))) for tenant_id, pk in tried
+    )
+
+
+def work_off(batch_id: int) -> None:
+    """Store a batch to its end, part by part, unless somebody else has it."""
+    lease = _claim(batch_id)
+    if lease is None:
+        return
+    batch = Batch.objects.select_related("client").get(pk=batch_id)
+    try:
+        with default_storage.open(batch.file, "rb") as file:
+            file.seek(batch.position)
+            following = iter(file.readline, b"")
+            while lines := list(islice(following, settings.TANDEM["BATCH_SIZE"])):
+                renewed = _store_part(batch.pk, lease, lines)
+                if renewed is None:
+                    return
+                lease = renewed
+        _end(batch_id, State.DONE)
+    except Exception as error:
+        log.exception("batch %s stopped; it goes on where it was", batch_id)
+        _put_off(batch_id, "" if isinstance(error, Busy) else f"{type(error).__name__}: {error}"[: limits.MAX_ERROR])
+
+
+def forget() -> int:
+    """Drop batches that ended long ago, and files that a worker had no time to drop; returns how many batches."""
+    ended = Batch.objects.filter(loops.not_put_off(FORGETTING, "pk"), ended_at__isnull=False)
+    left = ended.filter(state=State.DONE).exclude(file="").values_list("tenant_id", "pk")[:ENDED_AT_ONCE]
+    deque(loops.each(FORGETTING, left, _forget_file), maxlen=0)
+    old = ended.filter(ended_at__lt=clock.now() - KEPT).values_list("tenant_id", "pk")[:ENDED_AT_ONCE]
+    return sum(loops.each(FORGETTING, old, _forget_batch))
+
+
+def _forget_file(tenant_id: int, batch_id: int) -> None:
+    _drop_file(Batch.objects.get(pk=batch_id))
+
+
+def _forget_batch(tenant_id: int, batch_id: int) -> bool:
+    _forget_file(tenant_id, batch_id)
+    return bool(Batch.objects.filter(pk=batch_id).delete()[0])
+
+
+# --- The parts ---------------------------------------------------------------------------------------------------
+
+
+def _due() -> Any:
+    open_ones = Batch.objects.filter(state__in=[State.WAITING, State.WORKING])
+    return open_ones.filter(Q(lease_until=None) | Q(lease_until__lte=clock.now())).order_by("pk")
+
+
+def _claim(batch_id: int) -> datetime | None:
+    """One conditional UPDATE, which is atomic on every database. The time in the column is the token."""
+    now = clock.now()
+    taken = _due().order_by().filter(pk=batch_id).update(lease_until=now + LEASE, state=State.WORKING)
+    return now + LEASE if taken else None
+
+
+@retried
+def _store_part(batch_id: int, lease: datetime, lines: list[bytes]) -> datetime | None:
+    """Some lines and how far we are, together or not at all. None when the lease was lost."""
+    with transaction.atomic():
+        now = clock.now()
+        if not Batch.objects.filter(pk=batch_id, lease_until=lease).update(lease_until=now + LEASE):
+            return None
+        batch = Batch.objects.select_related("client").get(pk=batch_id)
+        if batch.since is None:
+            batch.since, batch.started_at = newest_session(), now
+        actor = client_actor(batch.client)
+        rows = _rows(lines, batch.line + 1)
+        report = ingest_batch(actor=actor, rows=rows, size=len(lines), since=batch.since)
+        _add(batch, report, position=sum(map(len, lines)), lines=len(lines))
+        batch.failures, batch.error = 0, ""
+        batch.save()
+    return now + LEASE
+
+
+def _rows(lines: Iterable[bytes], first: int) -> Iterator[BatchRow | Rejected | None]:
+    return (read_line(number, line) for number, line in enumerate(lines, first))
+
+
+def _add(batch: Batch, report: Report, *, position: int, lines: int) -> None:
+    batch.counts = {name: batch.counts.get(name, 0) + count for name, count in report.counts().items()}
+    told = [{"line": one.line, "code": one.code, "reason": one.reason} for one in report.rejections]
+    batch.rejections = [*batch.rejections, *told][:SHOWN]
+    batch.position += position
+    batch.line += lines
+
+
+def _end(batch_id: int, state: str) -> None:
+    Batch.objects.filter(pk=batch_id).update(state=state, ended_at=clock.now(), lease_until=None)
+    if state == State.DONE:
+        _drop_file(Batch.objects.get(pk=batch_id))
+
+
+def _put_off(batch_id: int, error: str) -> None:
+    """Try again soon, and not for ever."""
+    mine = Batch.objects.filter(pk=batch_id)
+    mine.update(lease_until=clock.now() + AGAIN, error=error, failures=F("failures") + int(bool(error)))
+    if mine.filter(failures__gte=MOST_FAILURES).exists():
+        _end(batch_id, State.FAILED)
+
+
+def _drop_file(batch: Batch) -> None:
+    if batch.file:
+        default_storage.delete(batch.file)
+        Batch.objects.filter(pk=batch.pk).update(file="")

@@ -1,0 +1,241 @@
+"""A verb's hold on one conversation: the locked row, what is open on it, and the operations the verb makes.
+
+Lock order everywhere: conversation, then agents by id. Sessions, transfers and flows need no lock of their own: nobody
+writes them without holding their conversation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from agents_app import row_policies
+from agents_app.actors import Actor, ActorKind
+from agents_app.models import Agent, Tenant
+from agents_app.policies import Policies
+from agents_app.service_hours import Closure
+from config import clock, limits
+from config.db import lock_rows
+from messaging_app import stream
+from messaging_app.models import Conversation, Operation
+from sessions_app.errors import NotFound
+from sessions_app.models import ChatSession, GuidedFlow, SlaClock, Transfer
+from sessions_app.states import (
+    FLOW_BLOCKING,
+    FLOW_OPEN,
+    OPEN,
+    FlowStatus,
+    Origin,
+    Owner,
+    Status,
+    TransferStatus,
+)
+
+
+def seconds(name: str) -> timedelta:
+    """A time span that is the whole installation's, by its name in settings.TANDEM; a tenant's are `Turn.policies`."""
+    return timedelta(seconds=settings.TANDEM[name])
+
+
+def pause_after(times: int, patience: timedelta) -> timedelta:
+    """How long what has been asked again so many times waits for the next: 1, 2, 4 … times its `patience`. Pure."""
+    doubled: int = 2 ** min(times - 1, 20)
+    return max(patience, min(patience * doubled, limits.LONGEST_PAUSE))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a verb answers. `seq` is the conversation's last operation, `rule` what decided (docs/rules.md, Conflicts)."""
+
+    conversation_id: int
+    seq: int
+    epoch: int
+    controller: str
+    rule: str = ""
+    session_id: int | None = None
+    status: str = ""
+    transfer_id: int | None = None
+    message_id: str = ""
+    participant_id: int | None = None
+    token: str = ""
+    is_repeat: bool = False
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class LockedConversation:
+    conversation: Conversation
+    actor: Actor
+    now: datetime
+    sessions: list[ChatSession]  # open ones, oldest first
+    transfers: list[Transfer]  # unanswered ones
+    flows: list[GuidedFlow]  # those that block
+    previews: list[GuidedFlow]  # those that do not, and have not ended
+    clocks: list[SlaClock] = field(default_factory=list)  # those that have not ended
+    policies: Policies = field(default_factory=Policies)  # of the tenant
+    rule: str = ""
+    operations: list[Operation] = field(default_factory=list)
+    agents: dict[int, Agent] = field(default_factory=dict)  # locked
+    closed: list[tuple[Transfer, Closure]] = field(default_factory=list)  # asked for in this verb while nobody is there
+    followed: int = 0  # how many of the operations `unanswered` has seen
+    told: dict[str, Any] = field(default_factory=dict)  # what the answer's detail says, whichever the verb
+    _tenant: Tenant | None = None
+
+    @property
+    def tenant(self) -> Tenant:
+        """Its row; read only when a transfer asks for it."""
+        self._tenant = self._tenant or Tenant.objects.get(pk=self.conversation.tenant_id)
+        return self._tenant
+
+    @property
+    def live(self) -> ChatSession | None:
+        return next((s for s in self.sessions if s.is_live), None)
+
+    @property
+    def waiting(self) -> list[ChatSession]:
+        """Who waits for the turn, the next one first: best rank, then oldest. What is on hold waits for `resume`."""
+        waiters = [s for s in self.sessions if s.status in (Status.PENDING, Status.PAUSED) and not s.on_hold]
+        return sorted(waiters, key=lambda s: (s.rank, s.opened_at, s.pk))
+
+    def session(self, session_id: int) -> ChatSession:
+        """A session of this conversation, open or ended. Raises `NotFound`."""
+        for session in self.sessions:
+            if session.pk == session_id:
+                return session
+        try:
+            return ChatSession.objects.get(pk=session_id, conversation=self.conversation)
+        except ChatSession.DoesNotExist:
+            raise NotFound("There is no such session.") from None
+
+    def place(self, flow: GuidedFlow) -> None:
+        """A flow that began, was bound or has moved: among those that block, the previews, or neither."""
+        self.flows = [f for f in self.flows if f.pk != flow.pk] + [flow] * (flow.status in FLOW_BLOCKING)
+        self.previews = [f for f in self.previews if f.pk != flow.pk] + [flow] * (flow.status == FlowStatus.READY)
+
+    def transfer_of(self, session: ChatSession) -> Transfer | None:
+        return next((t for t in self.transfers if t.session_id == session.pk and t.is_pending), None)
+
+    def record(self, type: str, session: ChatSession | None = None, **data: Any) -> Operation:
+        """One operation for one change. `data` holds ids and digests, never what was said."""
+        operation = stream.entry(
+            self.conversation,
+            actor=self.actor,
+            type=type,
+            at=self.now,
+            session_id=session.pk if session else None,
+            data={"rule": self.rule, **data} if self.rule else data,
+        )
+        self.operations.append(operation)
+        return operation
+
+    def lock_agents(self, *ids: int | None) -> None:
+        """Lock these agents and those whose paused sessions may come back in this verb, by id: no deadlock."""
+        paused = {s.agent_id for s in self.sessions if s.status == Status.PAUSED and s.owner_kind == Owner.AGENT}
+        wanted = ({i for i in ids if i} | {i for i in paused if i}) - self.agents.keys()
+        if wanted:
+            rows = lock_rows(Agent.objects.filter(pk__in=wanted, tenant_id=self.conversation.tenant_id))
+            self.agents |= {agent.pk: agent for agent in rows}
+
+    def agent(self, agent_id: int | None) -> Agent:
+        """An agent locked before. Raises `NotFound` for none of this tenant."""
+        try:
+            return self.agents[agent_id or 0]
+        except KeyError:
+            raise NotFound("There is no such agent.") from None
+
+    @property
+    def opens_at(self) -> datetime | None:
+        """When whoever is asked for opens; None if that is now, or if nobody is."""
+        return next((t.opens_at for t in self.transfers if not t.is_open_at(self.now)), None)
+
+    @property
+    def raised_id(self) -> int | None:
+        """The transfer that was asked for or made in this verb; the newest, where there were several."""
+        moves = (o for o in reversed(self.operations) if o.type in ("transfer.requested", "transfer.accepted"))
+        return next((int(o.data["transfer_id"]) for o in moves), None)
+
+    def outcome(self, session: ChatSession | None = None, **more: Any) -> Outcome:
+        """What the verb answers. Where it changed nothing it is a repeat; a transfer that it raised is named."""
+        opening = {"opens_at": self.opens_at.isoformat()} if self.opens_at else {}
+        return Outcome(
+            conversation_id=self.conversation.pk,
+            seq=more.pop("seq", self.conversation.seq),
+            epoch=self.conversation.epoch,
+            controller=str(self.conversation.controller),
+            rule=self.rule,
+            session_id=session.pk if session else None,
+            status=str(session.status) if session else "",
+            transfer_id=more.pop("transfer_id", self.raised_id),
+            is_repeat=more.pop("is_repeat", not self.operations),
+            detail={**opening, **self.told, **more.pop("detail", {})},
+            **more,
+        )
+
+
+def lock(actor: Actor, conversation_id: int, *, known_only: bool = True) -> LockedConversation:
+    """Lock the conversation and read what is open on it. Raises `NotFound`, also for another tenant's.
+
+    So it does for what is not the actor's to know of: a conversation that a token is not bound to, and one in which a
+    bot has and had no session (as `visible` has it), unless `known_only` is False: to open one it need not be known.
+
+    The clock is read again with whatever has a deadline: PostgreSQL reads a row before it waits for its lock, and the
+    clock with it, if nobody changes the row meanwhile.
+    """
+    rows = Conversation.objects.filter(pk=conversation_id, tenant_id=actor.tenant_id)
+    conversation = lock_rows(row_policies.beside(rows.annotate(db_now=clock.DbNow()))).first()
+    if conversation is None or (actor.conversation_id or conversation.pk) != conversation.pk:
+        raise NotFound("There is no such conversation.")
+    sessions = ChatSession.objects.filter(conversation=conversation, status__in=sorted(OPEN))
+    flows = GuidedFlow.objects.filter(conversation=conversation, status__in=sorted(FLOW_OPEN))
+    open_sessions: list[ChatSession] = list(sessions.annotate(db_now=clock.DbNow()).order_by("opened_at", "pk"))
+    if known_only and actor.kind == ActorKind.BOT and not _has_worked(actor, conversation, open_sessions):
+        raise NotFound("There is no such conversation.")
+    open_flows: list[GuidedFlow] = list(flows.annotate(db_now=clock.DbNow()).order_by("pk"))
+    read: list[Any] = [conversation, *open_sessions, *open_flows]
+    return LockedConversation(
+        conversation=conversation,
+        actor=actor,
+        now=max(row.db_now for row in read) + clock.offset,
+        sessions=open_sessions,
+        transfers=_unanswered(open_sessions),
+        flows=[flow for flow in open_flows if flow.status in FLOW_BLOCKING],
+        previews=[flow for flow in open_flows if flow.status == FlowStatus.READY],
+        clocks=_clocks(open_sessions),
+        policies=row_policies.on(conversation),
+    )
+
+
+def _has_worked(bot: Actor, conversation: Conversation, sessions: Iterable[ChatSession]) -> bool:
+    """Asked of the database only where the bot has no open session."""
+    if any(session.bot_id == bot.pk for session in sessions):
+        return True
+    return ChatSession.objects.filter(conversation=conversation, bot_id=bot.pk).exists()
+
+
+def _unanswered(sessions: Iterable[ChatSession]) -> list[Transfer]:
+    """Read only where there can be one: a robot at work, paused or waiting for its turn has none."""
+    ids = [
+        s.pk
+        for s in sessions
+        if (s.is_live and s.owner_kind != Owner.BOT) or (s.status == Status.PENDING and not s.is_robot)
+    ]
+    if not ids:
+        return []
+    return list(Transfer.objects.filter(pending_key__in=ids, status=TransferStatus.PENDING).order_by("pk"))
+
+
+def _clocks(sessions: Iterable[ChatSession]) -> list[SlaClock]:
+    """Read only where there can be one: what a bot works, or will, keeps nobody waiting for a human."""
+    ids = [s.pk for s in sessions if not (s.is_robot and s.owner_kind == Owner.BOT)]
+    if not ids:
+        return []
+    return list(SlaClock.objects.filter(open_key__in=ids).select_related("calendar").order_by("pk"))
+
+
+def is_unclaimed(session: ChatSession) -> bool:
+    """A stretch that was found in the messages and in which nobody of the shop has spoken yet: nobody's turn."""
+    return session.origin == Origin.GROUPED and session.owner_kind == Owner.NOBODY

@@ -1,0 +1,99 @@
+"""Participants and collaborators: invited, in, out, and told of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from config import limits
+from sessions_app.core.locked_conversation import LockedConversation
+from sessions_app.models import Participant
+from sessions_app.states import (
+    HistoryMode,
+    NoticeStatus,
+    ParticipantStatus,
+)
+
+
+def add_participant(locked: LockedConversation, participant: Participant, status: ParticipantStatus) -> None:
+    participant.status = status
+    participant.tenant_id = locked.conversation.tenant_id
+    participant.conversation = locked.conversation
+    participant.invited_at = locked.now
+    participant.invited_by = locked.actor.name
+    if status == ParticipantStatus.JOINED:
+        participant.joined_at = locked.now
+    elif participant.contact:
+        _await_notice(locked, participant)
+    if participant.history == HistoryMode.FROM_NOW:
+        participant.history_from_seq = locked.conversation.seq + 1
+    participant.save(force_insert=True)
+    _record_participant(locked, participant, participant.status)
+
+
+def move_participant(
+    locked: LockedConversation, participant: Participant, status: ParticipantStatus, **data: Any
+) -> None:
+    participant.status = status
+    if status == ParticipantStatus.JOINED:
+        participant.joined_at = locked.now
+    else:
+        participant.ended_at = locked.now
+    participant.token_hash, participant.link_seed = None, ""
+    if participant.notice_status == NoticeStatus.WAITING:
+        participant.notice_status = NoticeStatus.NONE
+    participant.notice_due_at = None
+    participant.save()
+    _record_participant(locked, participant, participant.status, **data)
+
+
+def end_participations(locked: LockedConversation) -> None:
+    """The work on the conversation has ended: nobody stays in it, and links that nobody used end too."""
+    inside = Participant.objects.filter(
+        conversation=locked.conversation, status__in=(ParticipantStatus.INVITED, ParticipantStatus.JOINED)
+    )
+    for participant in inside.order_by("pk"):
+        move_participant(locked, participant, ParticipantStatus.ENDED, reason="the work has ended")
+
+
+def end_collaboration(locked: LockedConversation, *agent_ids: int, reason: str) -> None:
+    """These agents are in the conversation beside its owner no longer: they own it now, or have left the desk."""
+    inside = (ParticipantStatus.INVITED, ParticipantStatus.JOINED)
+    beside = Participant.objects.filter(conversation=locked.conversation, agent_id__in=agent_ids, status__in=inside)
+    for participant in beside.order_by("pk"):
+        move_participant(locked, participant, ParticipantStatus.ENDED, reason=reason)
+
+
+def invite_again(locked: LockedConversation, participant: Participant) -> None:
+    """The participant has got a new link; the notice of it waits to be sent."""
+    _await_notice(locked, participant)
+    participant.save()
+    _record_participant(locked, participant, "invited_again")
+
+
+def _await_notice(locked: LockedConversation, participant: Participant) -> None:
+    participant.notice_status, participant.notice_due_at = NoticeStatus.WAITING, locked.now
+    participant.notice_error, participant.notice_attempts = "", 0
+
+
+def end_notice(locked: LockedConversation, participant: Participant, *, channel: str = "", error: str = "") -> None:
+    """A notice went out, or could not. The reason stays on the row: it may hold an address, the record must not."""
+    participant.notice_status = NoticeStatus.FAILED if error else NoticeStatus.SENT
+    participant.notice_error = error[: limits.MAX_ERROR]
+    participant.notice_due_at = None
+    participant.notice_sent_at = participant.notice_sent_at if error else locked.now
+    participant.save()
+    _record_participant(locked, participant, "notice_failed" if error else "notified", channel=channel)
+
+
+def _record_participant(locked: LockedConversation, participant: Participant, word: str, **data: Any) -> None:
+    noun = "collaborator" if participant.agent_id else "participant"
+    locked.record(
+        f"{noun}.{word}",
+        locked.live,
+        participant_id=participant.pk,
+        agent_id=participant.agent_id,
+        role=participant.role,
+        status=participant.status,
+        notice=participant.notice_status,
+        **data,
+    )

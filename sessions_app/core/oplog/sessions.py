@@ -1,0 +1,251 @@
+"""Sessions: opened, moved from status to status, given to another owner."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from agents_app.models import Agent, ApiClient
+from agents_app.policies import Policies
+from config import limits
+from messaging_app.models import Conversation
+from sessions_app.core.context_package import opening, taken_over
+from sessions_app.core.locked_conversation import LockedConversation
+from sessions_app.core.oplog.deadlines import _set_deadline, _set_warning, deadline
+from sessions_app.core.oplog.transfers import end_transfer
+from sessions_app.errors import IllegalTransition
+from sessions_app.models import ChatSession, Transfer
+from sessions_app.states import (
+    GROUPED_OPENING,
+    LIVE,
+    OPENING,
+    TERMINAL,
+    Kind,
+    Origin,
+    Owner,
+    Priority,
+    Status,
+    TaskType,
+    TransferKind,
+    TransferStatus,
+    allowed,
+)
+
+_BROUGHT = (TransferKind.ESCALATION, TransferKind.TAKEOVER, TransferKind.REASSIGNMENT)
+"""The moves that bring a conversation to an agent from somebody who is none."""
+_ENDED = {Status.COMPLETED: "completed", Status.CANCELLED: "cancelled", Status.TIMEOUT: "timed_out"}
+
+
+def owner_fields(session: ChatSession) -> dict[str, Any]:
+    return {"owner_kind": session.owner_kind, "owner_id": session.owner_id}
+
+
+def create_session(
+    locked: LockedConversation,
+    *,
+    kind: Kind,
+    task: TaskType,
+    status: Status,
+    priority: Priority | None = None,
+    bot: ApiClient | None = None,
+    bot_id: int | None = None,
+    agent: Agent | None = None,
+    previous_id: int | None = None,
+    reason: str = "",
+    context: dict[str, Any] | None = None,
+) -> ChatSession:
+    """Open a session in `status` (ACTIVE or PENDING). A human's takes over what was said about the work that yields to it."""
+    if status not in OPENING:
+        raise IllegalTransition(f"A session cannot open as {status}.")
+    session = ChatSession(
+        tenant_id=locked.conversation.tenant_id,
+        conversation=locked.conversation,
+        kind=kind,
+        task=task,
+        status=status,
+        bot=bot,
+        bot_id=bot.pk if bot else bot_id,
+        agent=agent,
+        owner_kind=Owner.BOT if kind.is_robot else (Owner.AGENT if agent else Owner.NOBODY),
+        previous_id=previous_id,
+        opened_at=locked.now,
+        activated_at=locked.now if status == Status.ACTIVE else None,
+        last_activity_at=locked.now,
+        missed_from_seq=None if status == Status.ACTIVE else locked.conversation.seq,
+        reason=reason[: limits.MAX_REASON],
+        context=context or {},
+        said=taken_over(opening(context or {}, by=locked.actor, at=locked.now), *_said_before(locked, kind)),
+    )
+    if agent:
+        session.human_until = locked.now + locked.policies.human_session_timeout
+    session.set_priority(priority)
+    _set_deadline(locked, session)
+    session.save(force_insert=True)
+    locked.sessions.append(session)
+    locked.record(
+        "session.opened",
+        session,
+        kind=kind.value,
+        status=status.value,
+        rank=session.rank,
+        opened_at=session.opened_at.isoformat(timespec="microseconds"),
+        **owner_fields(session),
+    )
+    return session
+
+
+def _said_before(locked: LockedConversation, kind: Kind) -> list[dict[str, Any]]:
+    """In the sessions that are at work when a human's opens, which then pause or wait behind it. A robot has its own."""
+    at_work = (s for s in locked.sessions if s.is_live or s.status == Status.PAUSED)
+    return [] if kind.is_robot else [s.said for s in at_work]
+
+
+def create_grouped_session(
+    conversation: Conversation,
+    *,
+    status: Status,
+    is_robot: bool,
+    owner: Owner,
+    first: datetime,
+    last: datetime,
+    policies: Policies,
+) -> ChatSession:
+    """A session found in the messages, not stored yet: ended if it is history, ACTIVE if it is fresh.
+
+    Its times are those of its messages, so that they do not depend on when it was found.
+    """
+    if status not in GROUPED_OPENING:
+        raise IllegalTransition(f"A session cannot be found as {status}.")
+    kind = Kind.AUTO_ASSISTANT if is_robot else Kind.MANUAL_CUSTOMER_SERVICE
+    session = ChatSession(
+        tenant_id=conversation.tenant_id,
+        conversation=conversation,
+        kind=kind,
+        origin=Origin.GROUPED,
+        status=status,
+        owner_kind=owner,
+        opened_at=first,
+        activated_at=first,
+        last_activity_at=last,
+        ended_at=last if status in TERMINAL else None,
+        first_message_at=first,
+        last_message_at=last,
+    )
+    session.set_priority()
+    session.expires_at = deadline(session, last, policies)
+    return session
+
+
+def transition(
+    locked: LockedConversation,
+    session: ChatSession,
+    to: Status,
+    *,
+    reason: str = "",
+    owner: Owner | None = None,
+    agent: Agent | None = None,
+    **data: Any,
+) -> None:
+    """Move a session along the one table, with a new owner where one is named. Raises `IllegalTransition`.
+
+    A session that stops being live takes its unanswered transfer with it (WITHDRAWN).
+    """
+    before = Status(session.status)
+    if not allowed(before, to):
+        raise IllegalTransition(
+            f"A session cannot go from {before} to {to}.", session_id=session.pk, status=before.value
+        )
+    if to not in LIVE and (transfer := locked.transfer_of(session)):
+        end_transfer(locked, transfer, TransferStatus.WITHDRAWN, reason=f"session {to.lower()}")
+    if before in LIVE and (to in TERMINAL or owner not in (None, Owner.AGENT)):
+        _measure(locked, session)
+    session.status = to
+    if owner is not None:
+        _own(locked, session, owner, agent)
+    if to == Status.PAUSED:
+        session.paused_from = before
+        session.missed_from_seq = locked.conversation.seq
+    if to in LIVE:
+        session.activated_at = session.activated_at or locked.now
+        session.last_activity_at = locked.now
+    if to in TERMINAL:
+        session.ended_at = locked.now
+        session.reason = reason[: limits.MAX_REASON] or session.reason
+        locked.sessions.remove(session)
+    _set_deadline(locked, session)
+    session.save()
+    locked.record(
+        f"session.{event_word(before, to)}",
+        session,
+        before=before.value,
+        after=to.value,
+        reason=reason,
+        **owner_fields(session),
+        **data,
+    )
+
+
+def event_word(before: Status, to: Status) -> str:
+    if to in _ENDED:
+        return _ENDED[to]
+    if before == Status.PAUSED:
+        return "resumed"
+    if to == Status.ACTIVE:
+        return "activated" if before == Status.PENDING else "returned"
+    return "paused" if to == Status.PAUSED else "transferred"
+
+
+def change_owner(
+    locked: LockedConversation, session: ChatSession, owner: Owner, agent: Agent | None = None, **data: Any
+) -> None:
+    """Give a live session to somebody else, or to nobody, without a change of status."""
+    was = owner_fields(session)
+    was_agents = session.owner_kind == Owner.AGENT
+    if owner != Owner.AGENT:
+        _measure(locked, session)
+    _own(locked, session, owner, agent)
+    if was_agents and owner == Owner.AGENT:  # the time goes on; who is new to it is told of its end, too
+        _set_warning(locked, session)
+    else:
+        _set_deadline(locked, session)
+    session.save()
+    locked.record(
+        "ownership.changed",
+        session,
+        was_kind=was["owner_kind"],
+        was_id=was["owner_id"],
+        **owner_fields(session),
+        **data,
+    )
+
+
+def _measure(locked: LockedConversation, session: ChatSession) -> None:
+    """Agents have done with a session for now: note on the transfer that brought it to them how long they served it.
+
+    A handover or a grab in between goes on with the same service.
+    """
+    if session.owner_kind != Owner.AGENT:
+        return
+    began = Transfer.objects.filter(session=session, kind__in=_BROUGHT, accepted_by__isnull=False).order_by("-pk")
+    transfer = began.first()
+    if transfer and transfer.served_until is None:
+        transfer.served_until = locked.now
+        transfer.save(update_fields=["served_until"])
+
+
+def _own(locked: LockedConversation, session: ChatSession, owner: Owner, agent: Agent | None) -> None:
+    if owner != Owner.AGENT:
+        session.agent, session.human_until = None, None
+    else:
+        session.agent = agent
+        if session.owner_kind != Owner.AGENT:
+            session.human_until = locked.now + locked.policies.human_session_timeout
+    session.owner_kind = owner
+
+
+def warn_of_end(locked: LockedConversation, session: ChatSession) -> None:
+    """Tell the owner, once, that the session ends soon by itself."""
+    session.warns_at = None
+    session.save(update_fields=["warns_at"])
+    expires_at = session.expires_at.isoformat(timespec="microseconds") if session.expires_at else ""
+    locked.record("session.ending_soon", session, expires_at=expires_at, **owner_fields(session))

@@ -1,0 +1,1 @@
+"""What is told outside: every type of event, and how somebody follows them."""

@@ -1,0 +1,17 @@
+"""How the words of the domain become choices and checks of a column."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+
+def _choices(words: type[Enum]) -> list[tuple[Any, str]]:
+    return [(word.value, word.name if word.value == "" else str(word.value)) for word in words]
+
+
+def _known(field: str, words: type[Enum], name: str) -> models.CheckConstraint:
+    return models.CheckConstraint(name=name, condition=Q(**{f"{field}__in": [word.value for word in words]}))

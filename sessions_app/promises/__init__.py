@@ -1,0 +1,1 @@
+"""What is promised to whoever waits, and when it is late."""

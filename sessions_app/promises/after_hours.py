@@ -1,0 +1,118 @@
+"""What becomes of a customer who asks for a human while nobody is there.
+
+`oplog.ask` is the one way to ask, so it is where the hours are looked at, whichever verb or timer asks. What is done
+about them is done here, as the verb settles. A handover between agents is no such asking.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.db.models import Q
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from agents_app.actors import system_actor
+from agents_app.service_hours import Closure
+from messaging_app import stream, thread
+from messaging_app.models import Message
+from messaging_app.thread import NewMessage
+from sessions_app.core import oplog
+from sessions_app.core.locked_conversation import LockedConversation
+from sessions_app.models import ChatSession, Transfer
+from sessions_app.states import Status, TransferStatus
+
+EMAIL = "email"
+"""The outcome of a session that became an e-mail."""
+
+
+def tell(locked: LockedConversation, transfer: Transfer, closing: Closure) -> None:
+    """Tell the customer, and let the conversation wait or become an e-mail.
+
+    Who waits is told once in the same closing, however often a human is asked for again. An e-mail ends its session, so
+    each one is told: the customer would else be left without a word.
+    """
+    if not transfer.is_pending:
+        return  # answered, or withdrawn, by the same verb
+    if closing.becomes_email:
+        _say(locked, transfer.session, closing)
+        _mail(locked, transfer, closing)
+    elif not _was_told(transfer):
+        _say(locked, transfer.session, closing)
+
+
+def is_promised(transfer: Transfer) -> bool:
+    """Whether the customer was told that a human will answer, and none has taken the session since.
+
+    The promise is the session's: what is asked for anew after a pause has it still, whatever the hours are by then.
+    """
+    moves = Transfer.objects.filter(session=transfer.session_id).order_by("-pk")
+    told_or_taken = moves.filter(Q(opens_at__isnull=False) | Q(accepted_by__isnull=False))
+    newest = told_or_taken.values_list("accepted_by", flat=True)[:1]
+    return list(newest) == [None]
+
+
+def _was_told(transfer: Transfer) -> bool:
+    before = Transfer.objects.filter(conversation=transfer.conversation, opens_at=transfer.opens_at)
+    return before.filter(pk__lt=transfer.pk).exists()
+
+
+def _say(locked: LockedConversation, session: ChatSession, closing: Closure) -> None:
+    message = thread.append(
+        locked.conversation,
+        NewMessage(content=text(closing)),
+        sender_type=Message.Sender.SYSTEM,
+        actor=system_actor(session.tenant_id, locked.tenant.name),
+        seq=locked.conversation.seq + 1,
+        now=locked.now,
+        session_id=session.pk,
+    )
+    locked.record(
+        "message.created",
+        session,
+        message=message.pk,
+        message_id=message.message_id,
+        sender_type=message.sender_type,
+        is_note=False,
+        digest=stream.content_digest(message.content),
+        proof=stream.message_proof(message),
+        answer={},
+    )
+    session.message_count += 1
+    session.first_message_at = session.first_message_at or message.sent_at
+    session.last_message_at = message.sent_at
+    session.save(update_fields=["message_count", "first_message_at", "last_message_at"])
+
+
+def text(closing: Closure) -> str:
+    """What the customer is told: the office's own words, or a sentence that says when it opens, if it does."""
+    office = closing.office
+    opens = moment(closing.opens_at, office.calendar.zone) if closing.opens_at and office.calendar else ""
+    if office.text:
+        return office.text.replace("{opens}", opens)
+    if closing.becomes_email:
+        said = _("We are closed now. Your message was passed on by e-mail, and we will come back to you.")
+        if not opens:
+            return said
+        again = _("We open again on %(when)s.") % {"when": opens}  # not inside the f-string: extraction would miss it
+        return f"{said} {again}"
+    return _(
+        "We are closed now and open again on %(when)s. Your conversation is kept; somebody will answer you then."
+    ) % {"when": opens}
+
+
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    """As the clock on the office's wall will show it: Monday 30 March, 09:00."""
+    return date_format(at.astimezone(zone), _("l j F, H:i"))
+
+
+def _mail(locked: LockedConversation, transfer: Transfer, closing: Closure) -> None:
+    """End the session: COMPLETED, or CANCELLED where it had not begun. The e-mail has what a human needs to know."""
+    session = transfer.session
+    oplog.queue_mail(locked, transfer, closing.office.email)
+    oplog.end_transfer(locked, transfer, TransferStatus.WITHDRAWN, reason="closed: it became an e-mail")
+    session.outcome = EMAIL
+    ends_as = Status.COMPLETED if session.is_live else Status.CANCELLED
+    oplog.transition(locked, session, ends_as, reason="closed: it became an e-mail", outcome=EMAIL)
+    locked.told |= {"after_hours": EMAIL} | ({"opens_at": closing.opens_at.isoformat()} if closing.opens_at else {})

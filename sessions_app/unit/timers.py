@@ -1,0 +1,192 @@
+"""What is due on a conversation, applied under its lock by whoever comes first: a verb or the sweeper.
+
+Deadlines are columns. Firing twice is nothing, because each effect ends what was due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from agents_app import presence
+from agents_app.actors import ActorKind
+from sessions_app import assignment
+from sessions_app.core import oplog
+from sessions_app.core.earlier_requests import asked_before
+from sessions_app.core.locked_conversation import LockedConversation
+from sessions_app.models import ChatSession, GuidedFlow, Transfer
+from sessions_app.promises import after_hours, sla
+from sessions_app.states import FLOW_OPEN, FlowStatus, Origin, Owner, Status, TransferKind, TransferStatus
+
+type _Effect = Callable[[LockedConversation, Any], None]
+
+
+def apply_due(locked: LockedConversation) -> bool:
+    """Apply every due timer of the conversation; True when there was one.
+
+    Each is looked at again just before it fires: an effect before it may have ended its row, or set its deadline anew. A
+    session whose transfer comes back to its bot has its whole time again, though nobody looked before both were over.
+    """
+    timers: tuple[tuple[_Effect, Sequence[Any], str], ...] = (
+        (_time_out_transfer, locked.transfers, "deadline"),
+        (_time_out_session, locked.sessions, "expires_at"),
+        (_fail_flow, locked.flows, "lease_until"),
+        (_expire_flow, [*locked.flows, *locked.previews], "expires_at"),
+        (_time_out_reply, locked.sessions, "reply_due_at"),
+        (_warn_of_end, locked.sessions, "warns_at"),
+        (sla.ring, locked.clocks, "wakes_at"),
+        (_next_offer, locked.transfers, "offer_expires_at"),
+        (_next_round, locked.transfers, "next_round_at"),
+    )
+    due = [(effect, row, name) for effect, rows, name in timers for row in rows if _is_over(locked, row, name)]
+    lapsed = [transfer for transfer in locked.transfers if assignment.is_lapsed(locked, transfer)]
+    for effect, row, name in due:
+        if _is_over(locked, row, name):
+            effect(locked, row)
+    for transfer in lapsed:
+        _withdraw_offer(locked, transfer)
+    return bool(due or lapsed)
+
+
+def _is_over(locked: LockedConversation, row: Any, name: str) -> bool:
+    deadline: datetime | None = getattr(row, name)
+    return deadline is not None and deadline <= locked.now
+
+
+def _time_out_transfer(locked: LockedConversation, transfer: Transfer) -> None:
+    unanswered(locked, transfer, TransferStatus.TIMED_OUT, reason="nobody accepted in time")
+
+
+def unanswered(
+    locked: LockedConversation,
+    transfer: Transfer,
+    status: TransferStatus,
+    *,
+    reason: str,
+    declined_by: int | None = None,
+) -> None:
+    """A transfer that nobody accepted goes back to its sender, where there is one to go back to; else it is asked again.
+
+    The conversation stays flagged as needing a human after an escalation. A waiting manual session and a reassignment
+    have no sender. What the tenant chose decides where there is one, unless the customer was told that a human will answer.
+    """
+    session = locked.session(transfer.session_id)
+    if session.owner_kind == Owner.AGENT:  # a handover: its sender has served all along
+        oplog.end_transfer(locked, transfer, status, reason=reason)
+    elif returns(locked, session, transfer):
+        give_back(locked, session, transfer, status, reason=reason)
+    else:
+        oplog.ask_again(locked, transfer, reason=reason, declined_by=declined_by)
+
+
+def returns(locked: LockedConversation, session: ChatSession, transfer: Transfer) -> bool:
+    """Whether what nobody accepts goes back to its sender."""
+    if session.owner_kind == Owner.AGENT:
+        return True
+    by_policy = locked.tenant.transfer_policy == locked.tenant.TransferPolicy.RETURN
+    return by_policy and can_go_back(locked, session, transfer) and not after_hours.is_promised(transfer)
+
+
+def can_go_back(locked: LockedConversation, session: ChatSession, transfer: Transfer) -> bool:
+    """Whether an escalation has a bot to go back to: one that is there, or that says so itself."""
+    bot = session.bot if session.is_robot and transfer.kind == TransferKind.ESCALATION else None
+    return bot is not None and (
+        (locked.actor.kind, locked.actor.id) == (ActorKind.BOT, bot.pk) or presence.is_alive(bot, locked.now)
+    )
+
+
+def give_back(
+    locked: LockedConversation, session: ChatSession, transfer: Transfer, status: TransferStatus, *, reason: str
+) -> None:
+    """To its bot, which speaks again; the conversation stays flagged until a human has looked at it."""
+    oplog.end_transfer(locked, transfer, status, reason=reason)
+    oplog.flag(locked, _nobody_came(transfer))
+    oplog.transition(locked, session, Status.ACTIVE, reason=reason, owner=Owner.BOT)
+
+
+def _nobody_came(transfer: Transfer) -> dict[str, str]:
+    by = transfer.context.get("reason_by", "")
+    return {"effect": "flag", "kind": "unanswered", "reason": transfer.reason, "by_kind": by}
+
+
+def _time_out_session(locked: LockedConversation, session: ChatSession) -> None:
+    """A request for a human that nobody answered does not end with its session: flagged, with its waiting clock, until
+    a human has looked. That is so whoever spoke last, and whatever the tenant does with words that nobody answered.
+    """
+    if session not in locked.sessions:
+        return  # ended by an effect before this one
+    grouped = session.origin == Origin.GROUPED
+    request = _request_of(locked, session)
+    oplog.transition(locked, session, Status.TIMEOUT, reason="silence" if grouped else "nothing happened in time")
+    if request:
+        oplog.flag(locked, _nobody_came(request), waiting_since=request.waiting_since)
+
+
+def _request_of(locked: LockedConversation, session: ChatSession) -> Transfer | None:
+    """By which a session waits for a human, though it is paused meanwhile. What is handed over is served all along."""
+    if session.owner_kind != Owner.NOBODY:
+        return None
+    last = locked.transfer_of(session) or session.transfers.order_by("-pk").first()
+    is_none = last is None or last.status == TransferStatus.ACCEPTED or last.kind == TransferKind.HANDOVER
+    return None if is_none else last
+
+
+def _warn_of_end(locked: LockedConversation, session: ChatSession) -> None:
+    if session in locked.sessions:  # not where its end came first, because nobody looked before
+        oplog.warn_of_end(locked, session)
+
+
+def _time_out_reply(locked: LockedConversation, session: ChatSession) -> None:
+    """Whoever has the turn has said nothing: a bot's session is escalated (C6), an agent's goes to somebody else (C5)."""
+    if session not in locked.sessions or session.reply_due_at is None:
+        return
+    if session.owner_kind == Owner.BOT:
+        locked.rule = "C6"
+        oplog.create_transfer(
+            locked, session, TransferKind.ESCALATION, reason="the bot did not answer in time", trigger="bot_silent"
+        )
+        oplog.transition(locked, session, Status.TRANSFERRED, reason="bot_silent", owner=Owner.NOBODY)
+    elif session.owner_kind == Owner.AGENT:
+        locked.rule = "C5"
+        before = asked_before(session)
+        if waits := locked.transfer_of(session):
+            oplog.end_transfer(locked, waits, TransferStatus.WITHDRAWN, reason="its sender did not reply in time")
+        transfer = oplog.create_transfer(
+            locked,
+            session,
+            TransferKind.REASSIGNMENT,
+            reason="no first reply in time",
+            trigger="no_reply",
+            needs=before.needs,
+            refused_by=[session.agent_id],
+            reasons=before.reasons,
+        )
+        oplog.change_owner(locked, session, Owner.NOBODY, transfer_id=transfer.pk)
+    session.reply_due_at = None
+    session.save(update_fields=["reply_due_at"])
+
+
+def _fail_flow(locked: LockedConversation, flow: GuidedFlow) -> None:
+    if flow.status == FlowStatus.RERUNNING:
+        oplog.move_flow(locked, flow, FlowStatus.FAILED, locked.now, failed_reason="the rerun's lease ran out")
+
+
+def _expire_flow(locked: LockedConversation, flow: GuidedFlow) -> None:
+    if flow.status in FLOW_OPEN:
+        oplog.move_flow(locked, flow, FlowStatus.EXPIRED, locked.now)
+
+
+def _next_offer(locked: LockedConversation, transfer: Transfer) -> None:
+    if transfer.is_pending and transfer.offered_to_id:
+        assignment.ignore(locked, transfer)
+
+
+def _next_round(locked: LockedConversation, transfer: Transfer) -> None:
+    if transfer.is_pending and not transfer.offered_to_id:
+        assignment.next_round(locked, transfer)
+
+
+def _withdraw_offer(locked: LockedConversation, transfer: Transfer) -> None:
+    if transfer.is_pending and transfer.offered_to_id:
+        assignment.withdraw_offer(locked, transfer, reason="the agent is not available any more, or full")

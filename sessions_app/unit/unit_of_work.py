@@ -1,0 +1,167 @@
+"""The one shape of every verb: lock, apply due timers, do the work, settle, write; all in one transaction, retried.
+
+@verb
+def pause_session(*, actor: Actor, session_id: int) -> Outcome:
+    with taking(actor, session_id=session_id) as turn:
+        ...check access, transition, record...
+    return turn.outcome(...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial, wraps
+
+from django.db import transaction
+
+from agents_app.actors import Actor, ActorKind
+from config.db import retried
+from config.free_json import checked_text
+from messaging_app import stream
+from messaging_app.models import Conversation
+from sessions_app import assignment
+from sessions_app.core import locked_conversation as turns
+from sessions_app.core import wake
+from sessions_app.core.locked_conversation import LockedConversation
+from sessions_app.errors import NotFound, StaleEpoch
+from sessions_app.models import ChatSession, Transfer
+from sessions_app.promises import reply_deadlines, sla
+from sessions_app.rights import access
+from sessions_app.rights.field_rights import by_role
+from sessions_app.unit.settle import settle
+from sessions_app.unit.timers import apply_due
+
+__all__ = ["locked_conversation", "verb"]
+
+
+def verb[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """Marks a public verb: it asks the table of `field_rights` who may call it and set what, takes no text that a database
+    cannot hold (`Malformed`), and is run again, from the start, when the database says that trying again may help.
+    """
+    return retried(by_role(_storable(function)))
+
+
+def _storable[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """What a door of the API refuses in a body, the facade and Python code are refused here."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        given: dict[str, object] = dict(kwargs)
+        for name, value in given.items():
+            if isinstance(value, str):
+                checked_text(value, name)
+        return function(*args, **kwargs)
+
+    return run
+
+
+FREES = frozenset(
+    {
+        "session.completed",
+        "session.cancelled",
+        "session.timed_out",
+        "session.paused",
+        "session.returned",
+        "ownership.changed",
+        "transfer.accepted",
+        "transfer.withdrawn",
+        "transfer.offer_refused",
+        "transfer.offer_withdrawn",
+    }
+)
+"""The operations after which an agent may have room for something else that waits."""
+
+MAX_TIMER_ROUNDS = 20
+"""How often due timers are applied before a verb goes on all the same. Each round sets its deadlines anew, in the future, so that
+two or three are usual; a deadline that is over as soon as it is set must not hold a request for ever."""
+
+_WRITTEN = [
+    "customer_name",
+    "is_vip",
+    "controller",
+    "holder",
+    "epoch",
+    "tier",
+    "desk_order",
+    "needs_human",
+    "need",
+    "waiting_since",
+    "unanswered_since",
+    "is_urgent",
+    "pinned_at",
+    "todo_at",
+    "seq",
+    "chain",
+    "last_text",
+    "last_sender",
+    "last_activity_at",
+]
+
+
+@contextmanager
+def locked_conversation(
+    actor: Actor,
+    conversation_id: int | None = None,
+    *,
+    session_id: int | None = None,
+    transfer_id: int | None = None,
+    by_key: Callable[[], Conversation] | None = None,
+    expected_epoch: int | None = None,
+    known_only: bool = True,
+) -> Iterator[LockedConversation]:
+    """Hold the conversation, named itself or by a session or transfer of it, for one verb.
+
+    Without any of them `by_key` finds it or makes it, in the verb's own transaction: what is refused makes none.
+    Due timers are applied first, in a transaction of their own, so that they stay applied when the verb is refused.
+    Raises `NotFound` for what does not exist, belongs to another tenant or is not the actor's to know of (`turn.lock`),
+    `StaleEpoch` when the conversation is not at `expected_epoch`.
+    """
+    if conversation_id is None and by_key is None:
+        conversation_id = _conversation_id(actor, session_id=session_id, transfer_id=transfer_id)
+    for left in range(MAX_TIMER_ROUNDS, -1, -1):
+        with transaction.atomic():
+            where = by_key().pk if conversation_id is None and by_key else conversation_id
+            locked = turns.lock(actor, where or 0, known_only=known_only)
+            before = _values(locked.conversation)
+            if left and apply_due(locked):
+                _finish(locked, before)
+                continue
+            if expected_epoch is not None and expected_epoch != locked.conversation.epoch:
+                raise StaleEpoch(
+                    epoch=locked.conversation.epoch,
+                    controller=locked.conversation.controller,
+                    owner_name=access.told_owner(actor, locked.live) if locked.live else "nobody",
+                )
+            yield locked
+            _finish(locked, before)
+            return
+
+
+def _finish(locked: LockedConversation, before: tuple[object, ...]) -> None:
+    settle(locked)
+    reply_deadlines.follow(locked)
+    is_left = assignment.offer(locked)
+    sla.follow(locked)
+    stream.seal(locked.conversation, locked.operations)
+    if _values(locked.conversation) != before:
+        locked.conversation.save(update_fields=_WRITTEN)
+    stream.write(locked.operations)
+    if is_left or any(operation.type in FREES for operation in locked.operations):
+        transaction.on_commit(partial(wake.wake, locked.conversation.tenant_id), robust=True)
+
+
+def _values(conversation: Conversation) -> tuple[object, ...]:
+    return tuple(getattr(conversation, name) for name in _WRITTEN)
+
+
+def _conversation_id(actor: Actor, *, session_id: int | None, transfer_id: int | None) -> int:
+    model: type[ChatSession | Transfer] = Transfer if session_id is None else ChatSession
+    found = model._default_manager.filter(pk=session_id or transfer_id or 0, tenant_id=actor.tenant_id)
+    if actor.conversation_id is not None:
+        found = found.filter(conversation_id=actor.conversation_id)
+    if actor.kind == ActorKind.BOT:
+        found = found.filter(**{"bot_id" if model is ChatSession else "session__bot_id": actor.pk})
+    for conversation_id in found.values_list("conversation_id", flat=True):
+        return int(conversation_id)
+    raise NotFound(f"There is no such {model._meta.verbose_name}.")

@@ -1,0 +1,177 @@
+"""The other people in a conversation, at the desk: who is in, who may be asked in, and what would be refused and why.
+
+A reading, not a permission: every verb asks again under the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from agents_app import directory
+from agents_app.actors import Actor
+from config import limits
+from sessions_app.actions import departments, participants
+from sessions_app.core.locked_conversation import Outcome
+from sessions_app.models import Participant
+from sessions_app.notices import link
+from sessions_app.queries import ThreadPage
+from sessions_app.states import HistoryMode, NoticeStatus, ParticipantStatus
+from sessions_app.workbench import wording
+
+
+class PeopleForm(forms.Form):
+    """What the side panel's forms may send. Whether it makes sense is the verb's to say."""
+
+    agent = forms.IntegerField(required=False)
+    participant = forms.IntegerField(required=False)
+    name = forms.CharField(max_length=limits.MAX_NAME, required=False)
+    role = forms.CharField(max_length=limits.MAX_WORD, required=False)
+    contact = forms.CharField(max_length=limits.MAX_CONTACT, required=False)
+    department = forms.CharField(max_length=limits.MAX_GROUP_NAME, required=False)
+    history = forms.CharField(max_length=limits.MAX_WORD, required=False)
+    history_count = forms.IntegerField(min_value=0, max_value=limits.MAX_HISTORY_COUNT, required=False)
+
+
+HISTORY: tuple[tuple[str, Any], ...] = (
+    (HistoryMode.NONE.value, gettext_lazy("from joining on")),
+    (HistoryMode.FROM_NOW.value, gettext_lazy("from now on")),
+    (HistoryMode.LAST.value, gettext_lazy("the last messages…")),
+    (HistoryMode.ALL.value, gettext_lazy("all of it")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantShown:
+    """Somebody in the panel. `is_problem` is a notice that did not go out."""
+
+    participant: Participant
+    role: str
+    status: str
+    notice: str
+    shared: str
+    is_problem: bool
+    may_send_again: bool
+
+
+def panel(page: ThreadPage, actor: Actor) -> dict[str, Any]:
+    """What the side panel and the header show of people."""
+    owns = may_own(page, actor)
+    return {
+        "people": [_shown(participant, may_own=owns) for participant in page.people],
+        "names": ", ".join(p.name for p in page.people if p.status == ParticipantStatus.JOINED),
+        "colleagues": page.colleagues,
+        "may_own": owns,
+        "why_not": "" if owns else why_not(page),
+        "may_leave": page.collaborates and not page.is_mine,
+        "has_departments": directory.is_set_up(),
+        "roles": [choice for choice in Participant.Role.choices if choice[0] != Participant.Role.COLLABORATOR],
+        "histories": HISTORY,
+    }
+
+
+def may_own(page: ThreadPage, actor: Actor) -> bool:
+    live = page.live
+    return bool(live and live.is_human_served) and (page.is_mine or actor.is_supervisor)
+
+
+def why_not(page: ThreadPage) -> str:
+    live = page.live
+    if live is None or not live.is_human_served:
+        return _("Whoever serves the conversation invites others to it.")
+    return _("%(name)s serves, and invites others.") % {"name": page.owner or _("The shop")}
+
+
+def _shown(participant: Participant, *, may_own: bool) -> ParticipantShown:
+    is_invited = participant.status == ParticipantStatus.INVITED
+    return ParticipantShown(
+        participant=participant,
+        role=participant.get_role_display(),
+        status=_("invited") if is_invited else _("in the conversation"),
+        notice=_notice(participant),
+        shared=_("all of it, notes too") if participant.agent_id else wording.shared(participant),
+        is_problem=participant.notice_status == NoticeStatus.FAILED,
+        may_send_again=may_own and is_invited and bool(participant.contact),
+    )
+
+
+def _notice(participant: Participant) -> str:
+    if participant.notice_status == NoticeStatus.FAILED:
+        return _("Notice not sent: %(why)s") % {"why": participant.notice_error}
+    return {NoticeStatus.WAITING: _("notice on its way"), NoticeStatus.SENT: _("notice sent")}.get(
+        NoticeStatus(participant.notice_status), ""
+    )
+
+
+# --- The verbs behind the forms ----------------------------------------------------------------------------------
+
+
+def _invite_colleague(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    return participants.invite_colleague(actor=actor, conversation_id=conversation_id, agent_id=form["agent"] or 0)
+
+
+def _invite(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    return participants.invite_participant(
+        actor=actor,
+        conversation_id=conversation_id,
+        name=form["name"],
+        role=form["role"],
+        contact=form["contact"],
+        **_history(form),
+    )
+
+
+def _invite_department(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    return departments.invite_department(
+        actor=actor, conversation_id=conversation_id, department_id=form["department"], **_history(form)
+    )
+
+
+def _history(form: dict[str, Any]) -> dict[str, Any]:
+    return {"history": form["history"] or HistoryMode.NONE, "history_count": form["history_count"] or 0}
+
+
+def _remove(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    return participants.remove_participant(
+        actor=actor, conversation_id=conversation_id, participant_id=form["participant"] or 0
+    )
+
+
+def _send_again(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    return participants.send_notice_again(
+        actor=actor, conversation_id=conversation_id, participant_id=form["participant"] or 0, contact=form["contact"]
+    )
+
+
+def _leave(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+    return participants.leave(actor=actor, conversation_id=conversation_id)
+
+
+VERBS: dict[str, Callable[..., Outcome]] = {
+    "invite-colleague": _invite_colleague,
+    "invite": _invite,
+    "invite-department": _invite_department,
+    "remove": _remove,
+    "send-again": _send_again,
+    "leave": _leave,
+}
+
+
+def shown_once(outcome: Outcome) -> dict[str, str]:
+    """What an invitation answers, for the one page that is told: the link is kept nowhere and shown only here."""
+    if outcome.token:
+        told = _("The invitation’s link, shown only now. It works once; pass it on where no notice was sent.")
+        return {"told": told, "link": link.join_url(outcome.token)}
+    if "invited" in outcome.detail:
+        invited, skipped = len(outcome.detail["invited"]), outcome.detail["skipped"]
+        told = ngettext("%(count)s person was invited.", "%(count)s people were invited.", invited) % {"count": invited}
+        if skipped:
+            names = ", ".join(one["name"] for one in skipped)
+            told += " " + _("In or invited already: %(names)s.") % {"names": names}
+        return {"told": told}
+    return {}

@@ -1,0 +1,287 @@
+"""What the templates are given: facts of the read side with the words for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
+
+from agents_app.actors import Actor
+from agents_app.sharing import Sharing
+from messaging_app.models import Conversation, Message
+from messaging_app.models.agent_tools import SavedView
+from sessions_app import queries
+from sessions_app.core.context_package import entries_of
+from sessions_app.models import Participant
+from sessions_app.queries import ConversationRow, Item, ListPage, Move, ThreadPage, View
+from sessions_app.queries.thread import name_people
+from sessions_app.states import FLOW_BLOCKING
+from sessions_app.workbench import attachments, participants, task_state, wording
+from sessions_app.workbench.buttons import buttons, more
+
+HUES = 8
+
+
+@dataclass(slots=True)
+class ThreadLine:
+    """A message or an event of a thread, the same for every viewer: the browser marks what is 'mine'."""
+
+    item: Item
+    text: str = ""  # of an event
+    since: datetime | None = None  # with which that text ends
+    run: str = ""  # of events that are one line: a newer one takes the place of an older
+    rule: str = ""  # what the rule that an event names says
+    name: str = ""  # of who speaks
+    is_helper: bool = False  # a colleague who was called in
+
+
+def lines(
+    items: Iterable[Item], conversation: Conversation | None, helpers: Iterable[Participant] = ()
+) -> list[ThreadLine]:
+    """Ready to be shown; `helpers` are the colleagues who are or were called in, beside whoever serves."""
+    shown = []
+    for item in items:
+        if item.message:
+            is_helper = any(_helped(helper, item.message) for helper in helpers)
+            shown.append(ThreadLine(item, name=_name(item.message, conversation), is_helper=is_helper))
+        elif item.operation:
+            rule = wording.rule(str(item.operation.data.get("rule") or ""))
+            line = ThreadLine(item, text=wording.event(item.operation), since=wording.since(item.operation), rule=rule)
+            line.run = queries.run_of(item.operation)
+            shown.append(line)
+    return shown
+
+
+def _helped(helper: Participant, message: Message) -> bool:
+    """Whether this was said by a colleague while called in."""
+    if message.sender_type != Message.Sender.AGENT or message.sender_id != str(helper.agent_id):
+        return False
+    until = helper.ended_at or message.sent_at
+    return helper.joined_at is not None and helper.joined_at <= message.sent_at <= until
+
+
+def _helpers(page: ThreadPage) -> list[Participant]:
+    """Whoever serves by now is no helper, however they came in."""
+    serves = page.live.agent_id if page.live else None
+    return [helper for helper in page.helpers if helper.agent_id != serves]
+
+
+def _name(message: Message, conversation: Conversation | None) -> str:
+    if message.sender_name:
+        return message.sender_name
+    if message.sender_type == Message.Sender.CUSTOMER and conversation:
+        return conversation.title
+    return wording.speaker(message.sender_type)
+
+
+def initial(name: str) -> str:
+    return (name.strip() or "?")[0].upper()
+
+
+@dataclass(slots=True)
+class RowShown:
+    row: ConversationRow
+    hue: int
+    initial: str
+    controller: str
+    last_speaker: str
+    badge: str = ""  # of the platform, where there is more than the usual one
+    work: str = ""
+    priority: str = ""
+    asked: str = ""  # why a human was asked for
+    urgency: str = ""
+    select: str = ""  # what its box and its buttons do
+    pin: str = ""
+    todo: str = ""
+
+
+def listed(page: ListPage, view: View, asked: dict[str, Any], open_id: int | None = None) -> dict[str, Any]:
+    """The list, for its fragment and for the page."""
+    is_narrowed = bool(asked["q"] or asked["controller"] or asked["saved"])
+    heading, hint = wording.empty(view, filtered=is_narrowed)
+    return {
+        "rows": [row_shown(row) for row in page.rows],
+        "after": page.after,
+        "asked": asked | {"query": query_of(asked)},
+        "open_id": open_id,
+        "empty_heading": heading,
+        "empty_hint": hint,
+        "is_first_use": view == View.ALL and not is_narrowed,
+    }
+
+
+def row_shown(row: ConversationRow) -> RowShown:
+    conversation, session = row.conversation, row.session
+    named = {"name": conversation.title}
+    priority = wording.priority(session.priority) if session else ""
+    return RowShown(
+        row=row,
+        hue=row.id % HUES,
+        initial=initial(conversation.title),
+        controller=wording.controller(conversation.controller),
+        last_speaker=_last_speaker(conversation),
+        badge="" if conversation.platform == "default" else initial(conversation.platform),
+        work=wording.work(session.kind) if session else "",
+        priority=priority,
+        asked=why_asked(row.asked) if row.asked else "",
+        urgency=_("Priority: %(name)s") % {"name": priority},
+        select=_("Select %(name)s") % named,
+        pin=(_("Unpin %(name)s") if conversation.pinned_at else _("Pin %(name)s")) % named,
+        todo=(_("Done: nothing left to do for %(name)s") if conversation.todo_at else _("Mark %(name)s as to do"))
+        % named,
+    )
+
+
+def why_asked(move: Move) -> str:
+    """In the words of whoever asked; without any, what made them ask."""
+    why = wording.trigger(move.trigger)
+    if move.reason and move.trigger == "customer":
+        return _("The customer says: %(reason)s") % {"reason": move.reason}
+    return move.reason or why[:1].upper() + why[1:]
+
+
+def query_of(asked: dict[str, Any]) -> str:
+    """The part of the list that is asked for, as an address says it."""
+    return urlencode({"saved": asked["saved"]} if asked["saved"] else {"view": asked["view"].value})
+
+
+def _last_speaker(conversation: Conversation) -> str:
+    """Before the preview, unless it is the customer's own words."""
+    last = conversation.last_sender
+    return "" if last in ("", Message.Sender.CUSTOMER) else wording.speaker(last)
+
+
+def tabs(view: View, counted: dict[View, int], most: int, *, is_saved: bool) -> list[dict[str, Any]]:
+    """The views with how many are in each. The queue as a whole is no view of its own here, but stays an address."""
+    open_view = None if is_saved else view
+    return [
+        {
+            "view": one.value,
+            "label": label,
+            "count": _count(counted.get(one), most),
+            "is_open": one == open_view,
+        }
+        for one, label in wording.VIEWS.items()
+        if one != View.QUEUE or one == open_view
+    ]
+
+
+def here(tabs: list[dict[str, Any]], saved: list[dict[str, Any]]) -> str:
+    """The name of what the list shows."""
+    named = [tab["label"] for tab in tabs if tab["is_open"]] + [view["name"] for view in saved if view["is_open"]]
+    return str(named[0]) if named else ""
+
+
+def _count(number: int | None, most: int) -> str:
+    return f"{most - 1}+" if (number or 0) >= most else str(number or "")
+
+
+def saved(
+    counted: Iterable[tuple[SavedView, int | None]], open_id: int | None, actor: Actor, most: int
+) -> list[dict[str, Any]]:
+    """The agent's saved views; the open one may be deleted by whoever keeps it."""
+    return [
+        {
+            "id": view.pk,
+            "name": view.name,
+            "scope": view.scope.label,
+            "count": _count(number, most),
+            "is_open": view.pk == open_id,
+            "is_kept": view.scope == Sharing.PERSONAL or actor.is_supervisor,
+        }
+        for view, number in counted
+    ]
+
+
+def scopes(actor: Actor) -> list[tuple[str, Any]]:
+    """For whom an agent may save something at the desk; a team's are kept in the admin."""
+    return [(one.value, wording.SCOPES[one]) for one in wording.SCOPES] if actor.is_supervisor else []
+
+
+def opened(
+    page: ThreadPage, actor: Actor, request: HttpRequest, *, problem: str = "", mode: str = "", typed: str = ""
+) -> dict[str, Any]:
+    """An open conversation, for the pane, its news and the whole page. `typed` gives back words that were refused."""
+    conversation = page.conversation
+    session = page.session
+    transfer = page.transfer
+    waits = page.waits
+    return {
+        "page": page,
+        "conversation": conversation,
+        "hue": conversation.pk % HUES,
+        "initial": initial(conversation.title),
+        "state": wording.state(page),
+        "controller": wording.controller(conversation.controller),
+        "buttons": buttons(page, actor),
+        "more": more(page, actor),
+        "lines": lines(page.items, conversation, _helpers(page)),
+        "lock": _lock(page),
+        "session": session,
+        "session_type": wording.session_type(session.kind) if session else "",
+        "transfer": transfer,
+        "transfer_trigger": wording.trigger(transfer.trigger) if transfer else "",
+        "carried": page.carried,
+        "carried_said": task_state.parts(page.carried.context) if page.carried else [],
+        "transfer_said": task_state.parts(transfer.context) if transfer else [],
+        "task_state": task_state.state(entries_of(session)) if session else [],
+        "need": conversation.need if conversation.needs_human else None,
+        "need_trigger": wording.trigger(str(conversation.need.get("kind", ""))),
+        "waiting": [(wording.session_type(s.kind), s) for s in page.waiting],
+        "admin_links": _admin_links(page, request),
+        "place": wording.place(waits) if waits else "",
+        **participants.panel(page, actor),
+        **_flow(page),
+        "problem": problem,
+        "mode": mode or ("reply" if page.may_speak else "note" if typed else "reply"),
+        "typed": typed,
+        "message_id": uuid4(),
+        **attachments.at_desk(conversation.pk),
+    }
+
+
+def earlier(page: ThreadPage) -> dict[str, Any]:
+    """The lines before a place, for a page that has the rest."""
+    name_people(page)
+    shown = lines(page.items, page.conversation, _helpers(page))
+    return {"page": page, "conversation": page.conversation, "lines": shown}
+
+
+def _flow(page: ThreadPage) -> dict[str, Any]:
+    flow = page.flow
+    if flow is None:
+        return {"flow": None}
+    return {
+        "flow": flow,
+        "flow_status": wording.flow(flow.status),
+        "flow_blocks": flow.status in FLOW_BLOCKING,
+        "flow_until": flow.lease_until or flow.expires_at,
+    }
+
+
+def _lock(page: ThreadPage) -> str:
+    """Why a reply is not possible now; empty when it is."""
+    return "" if page.may_speak else page.conversation.controller
+
+
+def _admin_links(page: ThreadPage, request: HttpRequest) -> list[tuple[str, str]]:
+    """The admin's pages of the conversation and its session, for those who may see them."""
+    if not getattr(request.user, "is_staff", False):
+        return []
+    wanted = [("conversation", "admin:messaging_app_conversation_change", page.conversation.pk)]
+    if page.session:
+        wanted.append(("session", "admin:sessions_app_chatsession_change", page.session.pk))
+    links = []
+    for noun, name, pk in wanted:
+        try:
+            links.append((noun, reverse(name, args=[pk])))
+        except NoReverseMatch:
+            continue  # the admin does not show these rows
+    return links
