@@ -24,7 +24,10 @@ def of(tenant: Tenant) -> Policies:
 
 def beside[M: Any](rows: QuerySet[M], tenant: str = "tenant_id") -> QuerySet[M]:
     """The rows with what their tenant has set (`on`), without a query more; a lock on the rows is none on the tenant."""
-    return rows.annotate(**{COLUMN: Subquery(Tenant.objects.filter(pk=OuterRef(tenant)).values("policies"))})
+    with_them: QuerySet[M] = rows.annotate(
+        **{COLUMN: Subquery(Tenant.objects.filter(pk=OuterRef(tenant)).values("policies"))}
+    )
+    return with_them
 
 
 def on(row: Any) -> Policies:

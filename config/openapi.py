@@ -96,7 +96,7 @@ class Described(AutoSchema):
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
         """A request refuses other fields."""
-        schema = super()._map_basic_serializer(serializer, direction)
+        schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
         if isinstance(force_instance(serializer), RequestSerializer):
             _close(schema)
         return schema

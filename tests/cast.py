@@ -415,8 +415,8 @@ def _broken_in(conversation: Conversation) -> Iterable[str]:
         if session.ended_at is not None:
             yield f"8: session {session.pk} has ended and is {session.status}"
     for name, value in _replayed(operations).items():
-        session = sessions.get(name) or ChatSession.objects.filter(pk=name).first()
-        if session is not None and (stored := (session.status, session.owner_kind)) != value:
+        its = sessions.get(name) or ChatSession.objects.filter(pk=name).first()
+        if its is not None and (stored := (its.status, its.owner_kind)) != value:
             yield f"9: session {name} is {stored}; its operations say {value}"
 
 

@@ -38,7 +38,7 @@ def is_there(name: str) -> bool:
         except ModuleNotFoundError:  # what would hold it is no package
             found = False
         if found:
-            thing = import_module(module)
+            thing: object = import_module(module)
             for part in within:
                 thing = getattr(thing, part, None)
             return thing is not None

@@ -38,7 +38,7 @@ def _field(policy: Policy[Any]) -> forms.IntegerField:
 POLICY_FIELDS = tuple(map(_field_name, policies.ALL))
 
 
-class TenantForm(forms.ModelForm):
+class TenantForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """An empty field is a policy that the tenant does not set."""
 
     class Meta:

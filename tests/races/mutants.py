@@ -87,24 +87,24 @@ def _no_epoch_check() -> None:
     as_bot = messages._as_bot
 
     def unfenced(
-        turn: LockedConversation, words: thread.NewMessage, epoch: int | None, detector: Detector
+        locked: LockedConversation, words: thread.NewMessage, epoch: int | None, detector: Detector
     ) -> tuple[Message, Operation]:
-        return as_bot(turn, words, turn.conversation.epoch, detector)
+        return as_bot(locked, words, locked.conversation.epoch, detector)
 
     messages._as_bot = unfenced
 
 
 def _no_fence() -> None:
     def unfenced(
-        turn: LockedConversation, words: thread.NewMessage, epoch: int | None, detector: Detector
+        locked: LockedConversation, words: thread.NewMessage, epoch: int | None, detector: Detector
     ) -> tuple[Message, Operation]:
-        return messages.append_message(turn, words, Message.Sender.BOT, session=turn.live, epoch=epoch)
+        return messages.append_message(locked, words, Message.Sender.BOT, session=locked.live, epoch=epoch)
 
     messages._as_bot = unfenced
 
 
 def _verbs_leave_timers_to_the_sweeper() -> None:
-    unit_of_work.apply_due = lambda turn: False  # type: ignore[attr-defined]
+    unit_of_work.apply_due = lambda locked: False  # type: ignore[attr-defined]
 
 
 def _sweeper_does_not_look_again() -> None:
@@ -117,17 +117,17 @@ def _sweeper_does_not_look_again() -> None:
             time.sleep(0.02)
         return set(looked)
 
-    def blind(turn: LockedConversation) -> bool:
-        for transfer in list(turn.transfers):
-            timers._time_out_transfer(turn, transfer)
-        apply_due(turn)
+    def blind(locked: LockedConversation) -> bool:
+        for transfer in list(locked.transfers):
+            timers._time_out_transfer(locked, transfer)
+        apply_due(locked)
         return False
 
     sweep.due, unit_of_work.apply_due = slow, blind  # type: ignore[assignment,attr-defined]
 
 
 def _no_resume() -> None:
-    settle._give_the_turn = lambda turn: None
+    settle._give_the_turn = lambda locked: None
 
 
 def _no_repeats() -> None:
@@ -139,7 +139,7 @@ def _no_look_for_a_waiting_transfer() -> None:
 
 
 def _nobody_minds_who_waits() -> None:
-    unanswered.mind = lambda turn, *, had_turn: None
+    unanswered.mind = lambda locked, *, had_turn: None
 
 
 CONTROL = Mutant("nothing", lambda: None)

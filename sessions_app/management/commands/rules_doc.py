@@ -15,14 +15,13 @@ from django.core.management.base import CommandError
 
 from agents_app import directory, skills
 from agents_app.models import MAX_LOAD
-from config import free_json
+from config import free_json, limits
 from config.generated_pages import GeneratedPages
 from messaging_app import incoming
 from messaging_app.attachments import rows as attachments
 from sessions_app.actions import bulk, echo_detection
 from sessions_app.actions.lifecycle import ConflictDecision, resolve_conflict
 from sessions_app.core.context_package import MOST_REASONS
-from sessions_app.core.locked_conversation import LONGEST_PAUSE
 from sessions_app.models import ChatSession
 from sessions_app.promises.clocks import CLOCKS
 from sessions_app.promises.unanswered import LOOKED_AT
@@ -173,11 +172,11 @@ def _bounds() -> str:
     return _table(
         ("bound", "is"),
         (f"{incoming.EARLIEST:%Y-%m-%d}", "the earliest time that a sender may claim"),
-        (f"{incoming.MAX_CONTENT:,} characters", "of a message's text"),
-        (f"{incoming.MAX_ID} characters", f"of an id; {incoming.MAX_PLATFORM} of a platform's"),
-        (f"{incoming.MAX_NAME} characters", "of a name"),
+        (f"{limits.MAX_CONTENT:,} characters", "of a message's text"),
+        (f"{limits.MAX_ID} characters", f"of an id; {limits.MAX_PLATFORM} of a platform's"),
+        (f"{limits.MAX_NAME} characters", "of a name"),
         (f"{attachments.MOST} files", "with a message"),
-        (f"{LONGEST_PAUSE.total_seconds():,.0f} s", "the longest pause before the same transfer is asked again"),
+        (f"{limits.LONGEST_PAUSE.total_seconds():,.0f} s", "the longest pause before the same transfer is asked again"),
         (f"{MAX_LOAD:,} sessions", "the most that an agent's `max_load` may say"),
         (f"{skills.MOST} skills", "that a request needs, or an agent has"),
         (f"{directory.MOST_MEMBERS} people", "of a department that is invited"),
