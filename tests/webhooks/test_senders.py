@@ -241,7 +241,11 @@ def test_the_clock_is_not_held_up(
 
 
 def test_a_fault_of_ours_ends_no_thread(
-    desk: Cast, process: Callable[..., Senders], start_receiver: Callable[[], Receiver], monkeypatch: pytest.MonkeyPatch
+    desk: Cast,
+    process: Callable[..., Senders],
+    start_receiver: Callable[[], Receiver],
+    monkeypatch: pytest.MonkeyPatch,
+    later: Later,
 ) -> None:
     hook = hooked(desk.channel, start_receiver())
     desk.chat().robot()
@@ -259,6 +263,7 @@ def test_a_fault_of_ours_ends_no_thread(
         assert failed.wait(PATIENCE)
 
     def is_sent() -> bool:
+        later(1)  # what failed is put off
         ours.wake()
         return hook.statuses == ["delivered"]
 
