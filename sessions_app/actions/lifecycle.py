@@ -486,7 +486,7 @@ def conversation_for(
 ) -> Conversation:
     """Find or make the conversation between an account and a shop. Raises `Malformed` for a key that cannot be.
 
-    A verb calls it under `taking`, so that what is refused makes none. Who is bound to one conversation makes none, and
+    A verb calls it under `locked_conversation`, so that what is refused makes none. Who is bound to one conversation makes none, and
     finds no other.
     """
     platform, shop_id, account_id = incoming.conversation_key(platform, shop_id, account_id)

@@ -37,7 +37,7 @@ from sessions_app.states import (
 
 
 def seconds(name: str) -> timedelta:
-    """A time span that is the whole installation's, by its name in settings.TANDEM; a tenant's are `Turn.policies`."""
+    """A time span that is the whole installation's, by its name in settings.TANDEM; a tenant's are `LockedConversation.policies`."""
     return timedelta(seconds=settings.TANDEM[name])
 
 
@@ -176,7 +176,7 @@ class LockedConversation:
         )
 
 
-def lock(actor: Actor, conversation_id: int, *, known_only: bool = True) -> LockedConversation:
+def lock_conversation(actor: Actor, conversation_id: int, *, known_only: bool = True) -> LockedConversation:
     """Lock the conversation and read what is open on it. Raises `NotFound`, also for another tenant's.
 
     So it does for what is not the actor's to know of: a conversation that a token is not bound to, and one in which a

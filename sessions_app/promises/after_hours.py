@@ -1,6 +1,6 @@
 """What becomes of a customer who asks for a human while nobody is there.
 
-`oplog.ask` is the one way to ask, so it is where the hours are looked at, whichever verb or timer asks. What is done
+`oplog.create_transfer` is the one way to ask, so it is where the hours are looked at, whichever verb or timer asks. What is done
 about them is done here, as the verb settles. A handover between agents is no such asking.
 """
 

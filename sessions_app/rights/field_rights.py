@@ -4,7 +4,7 @@ Every `@verb` asks it before anything is read or locked, so the API, the desk, t
 it, and a refusal says nothing of what exists. Whose conversation it is, the verbs ask behind it (`access`). The API
 document shows the table (`x-roles`), and tests/cases/test_t14_fields_by_role.py holds every endpoint to it.
 
-A field counts as set when it differs from the verb's default and is not empty. The fields of `Words` (`content`,
+A field counts as set when it differs from the verb's default and is not empty. The fields of `NewMessage` (`content`,
 `sender_name`, …) stand beside the verb's own. The system, which no credential is for, may set all.
 """
 

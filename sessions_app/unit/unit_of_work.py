@@ -1,10 +1,10 @@
-"""The one shape of every verb: lock, apply due timers, do the work, settle, write; all in one transaction, retried.
+"""The unit of work of every verb: lock, apply due timers, do the work, settle, write; all in one transaction, retried.
 
 @verb
 def pause_session(*, actor: Actor, session_id: int) -> Outcome:
-    with taking(actor, session_id=session_id) as turn:
+    with locked_conversation(actor, session_id=session_id) as locked:
         ...check access, transition, record...
-    return turn.outcome(...)
+    return locked.outcome(...)
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from config.free_json import checked_text
 from messaging_app import stream
 from messaging_app.models import Conversation
 from sessions_app import assignment
-from sessions_app.core import locked_conversation as turns
 from sessions_app.core import wake
-from sessions_app.core.locked_conversation import LockedConversation
+from sessions_app.core.locked_conversation import LockedConversation, lock_conversation
 from sessions_app.errors import NotFound, StaleEpoch
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.promises import reply_deadlines, sla
@@ -114,7 +113,7 @@ def locked_conversation(
 
     Without any of them `by_key` finds it or makes it, in the verb's own transaction: what is refused makes none.
     Due timers are applied first, in a transaction of their own, so that they stay applied when the verb is refused.
-    Raises `NotFound` for what does not exist, belongs to another tenant or is not the actor's to know of (`turn.lock`),
+    Raises `NotFound` for what does not exist, belongs to another tenant or is not the actor's to know of (`lock_conversation`),
     `StaleEpoch` when the conversation is not at `expected_epoch`.
     """
     if conversation_id is None and by_key is None:
@@ -122,7 +121,7 @@ def locked_conversation(
     for left in range(MAX_TIMER_ROUNDS, -1, -1):
         with transaction.atomic():
             where = by_key().pk if conversation_id is None and by_key else conversation_id
-            locked = turns.lock(actor, where or 0, known_only=known_only)
+            locked = lock_conversation(actor, where or 0, known_only=known_only)
             before = _values(locked.conversation)
             if left and apply_due(locked):
                 _finish(locked, before)

@@ -575,7 +575,7 @@ def test_every_verb_that_takes_an_expected_epoch_refuses_a_stale_one(chat: Chat)
 
 
 def test_an_unknown_rule_is_never_answered(chat: Chat) -> None:
-    """`decide` answers for every pair of kinds: no hole in the table."""
+    """`resolve_conflict` answers for every pair of kinds: no hole in the table."""
     cast = chat.cast
     for live in (None, *Kind):
         for asked in Kind:

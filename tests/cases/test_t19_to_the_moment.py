@@ -14,9 +14,9 @@ import pytest
 
 from config import clock
 from sessions_app.actions import flows, sweep
-from sessions_app.core import locked_conversation
 from sessions_app.models import ChatSession, GuidedFlow, SlaClock, Transfer
 from sessions_app.states import FlowStatus
+from sessions_app.unit import unit_of_work
 from tests.cast import Chat
 from tests.office import HOUR, levels
 
@@ -73,16 +73,16 @@ DEADLINES: tuple[tuple[Callable[[Chat], None], Any, str], ...] = (
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     """Let it be exactly this moment, for whoever looks and for whoever has locked the conversation."""
-    locked = locked_conversation.lock
+    lock_conversation = unit_of_work.lock_conversation  # type: ignore[attr-defined]
 
     def stand_at(moment: datetime) -> None:
         def lock(*args: Any, **kwargs: Any) -> Any:
-            taken = locked(*args, **kwargs)
+            taken = lock_conversation(*args, **kwargs)
             taken.now = moment
             return taken
 
         monkeypatch.setattr(clock, "now", lambda: moment)
-        monkeypatch.setattr(locked_conversation, "lock", lock)
+        monkeypatch.setattr(unit_of_work, "lock_conversation", lock)
 
     return stand_at
 

@@ -31,7 +31,6 @@ from config.errors import DomainError
 from messaging_app.models import Conversation, Message
 from messaging_app.thread import NewMessage
 from sessions_app.actions import departure, inbound, lifecycle, messages, transfers
-from sessions_app.core import locked_conversation as turns
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import Kind, Priority
 from sessions_app.unit import unit_of_work
@@ -386,13 +385,13 @@ def timed(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Spans that no sum of steps can hit, and two verbs never at the same moment: SQLite's clock counts milliseconds."""
     for name, value in CLOCKS.items():
         monkeypatch.setitem(django_settings.TANDEM, name, value)
-    lock = turns.lock
+    lock = unit_of_work.lock_conversation  # type: ignore[attr-defined]
 
     def later(*arguments: Any, **options: Any) -> Any:
         clock.offset += timedelta(milliseconds=2)
         return lock(*arguments, **options)
 
-    monkeypatch.setattr(unit_of_work.turns, "lock", later)  # type: ignore[attr-defined]
+    monkeypatch.setattr(unit_of_work, "lock_conversation", later)
     yield
     clock.offset = timedelta(0)
 

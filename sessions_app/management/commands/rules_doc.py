@@ -62,7 +62,7 @@ def _session(kind: Kind, owner: Owner, origin: Origin = Origin.OPENED) -> ChatSe
 
 
 def _conflicts() -> str:
-    """What `decide` says of each live session and each one that is asked for; of robots, those about one in the middle."""
+    """What `resolve_conflict` says of each live session and each one that is asked for; of robots, those about one in the middle."""
     robot, human = Kind.AUTO_ASSISTANT, Kind.MANUAL_CUSTOMER_SERVICE
     found = "only found in messages"
     live: dict[str, tuple[ChatSession | None, list[ChatSession]]] = {
