@@ -23,7 +23,7 @@ from agents_app.actors import agent_actor, client_actor, customer_actor, system_
 from agents_app.models import Agent, ApiClient, Tenant  # noqa: E402
 from config import clock  # noqa: E402
 from messaging_app import live, relay  # noqa: E402
-from messaging_app.agent_tools import canned_replies, labels
+from messaging_app.agent_tools import canned_replies, labels  # noqa: E402
 from messaging_app.models import Message, NeedRule  # noqa: E402
 from messaging_app.models.agent_tools import Label  # noqa: E402
 from messaging_app.thread import NewMessage  # noqa: E402
