@@ -22,7 +22,7 @@ from agents_app.admin.base import OwnRelatedFilter, ReadOnly, TandemAdmin, json_
 from agents_app.models import Team, Tenant
 from sessions_app.models import AssignmentDecision
 from sessions_app.whatif import Comparison, compare
-from sessions_app.whatif.rules import MOST_ADDED, BadChange
+from sessions_app.whatif.changes import MOST_ADDED, BadChange
 from sessions_app.whatif.statistics import NAMES
 
 _AT = "%Y-%m-%dT%H:%M"
@@ -139,7 +139,7 @@ class WhatIfForm(forms.Form):
 
     @property
     def changes(self) -> dict[str, Any]:
-        """As `whatif.rules.changed` takes them."""
+        """As `whatif.changes.changed` takes them."""
         given, team = self.cleaned_data, self.cleaned_data["team"]
         wanted = ("strategy", "assignment", "offer_timeout", "overflow_after")
         rules = {name: given[name] for name in wanted if given[name] not in (None, "")}

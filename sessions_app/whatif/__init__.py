@@ -10,9 +10,9 @@ from typing import Any
 from agents_app.models import Tenant
 from config import clock
 from messaging_app.incoming import EARLIEST
+from sessions_app.whatif.changes import Rules, changed
 from sessions_app.whatif.load_past import read
 from sessions_app.whatif.past import Happened, Past, between
-from sessions_app.whatif.rules import Rules, changed
 from sessions_app.whatif.statistics import Statistics, statistics
 from sessions_app.whatif.world import World
 

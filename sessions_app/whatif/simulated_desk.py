@@ -12,9 +12,9 @@ from typing import Any
 from agents_app.models import Agent
 from sessions_app.assignment.strategies import Candidate
 from sessions_app.assignment.teams import Teams
+from sessions_app.whatif.changes import Rules
 from sessions_app.whatif.habits import Habits
 from sessions_app.whatif.past import ZERO, Happened, Past, PastAgent, Wait, What
-from sessions_app.whatif.rules import Rules
 from sessions_app.whatif.simulated_work import QueuePlace, Run, Seat
 
 UNRECORDED = 10**18

@@ -16,7 +16,7 @@ from config import clock
 from messaging_app import relay
 from sessions_app.actions import presence, sweep
 from sessions_app.whatif import Comparison, compare
-from sessions_app.whatif.rules import BadChange
+from sessions_app.whatif.changes import BadChange
 from tests.cast import Cast, Chat, Later
 
 

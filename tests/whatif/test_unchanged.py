@@ -8,9 +8,9 @@ import pytest
 
 from agents_app.models import Team
 from sessions_app.whatif import played
+from sessions_app.whatif.changes import Rules
 from sessions_app.whatif.load_past import read
 from sessions_app.whatif.past import Happened, What, between
-from sessions_app.whatif.rules import Rules
 from tests.cast import Cast, Later
 from tests.whatif.day import Day
 

@@ -15,7 +15,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from sessions_app.management.commands.ingest import find_tenant
 from sessions_app.whatif import Comparison, compare
-from sessions_app.whatif.rules import BadChange
+from sessions_app.whatif.changes import BadChange
 from sessions_app.whatif.statistics import NAMES
 
 
