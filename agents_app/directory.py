@@ -37,7 +37,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class DirectoryResult:
+class Found:
     """A department that a search found. `id` is the directory's own."""
 
     id: str
@@ -50,7 +50,7 @@ class Directory(Protocol):
     Called outside of every transaction, so it may ask another server.
     """
 
-    def search(self, tenant: str, text: str) -> list[DirectoryResult]:
+    def search(self, tenant: str, text: str) -> list[Found]:
         """Departments whose name holds the text; with no text, any."""
 
     def members(self, tenant: str, department_id: str) -> list[Person]:
@@ -76,10 +76,10 @@ class DepartmentTooLarge(Unprocessable):
 class Rows:
     """The tenant's departments as its supervisors enter them in the admin. Found by number or by whole name."""
 
-    def search(self, tenant: str, text: str) -> list[DirectoryResult]:
+    def search(self, tenant: str, text: str) -> list[Found]:
         named = Department.objects.annotate(lower=Lower("name")).filter(lower__contains=text.lower())
         rows = named.filter(tenant__slug=tenant)  # the column itself minds capital letters on MariaDB
-        return [DirectoryResult(str(row.pk), row.name) for row in rows[:MOST_FOUND]]
+        return [Found(str(row.pk), row.name) for row in rows[:MOST_FOUND]]
 
     def members(self, tenant: str, department_id: str) -> list[Person]:
         wanted = Q(name=department_id)
@@ -96,7 +96,7 @@ def is_set_up() -> bool:
     return bool(settings.DIRECTORY)
 
 
-def search(tenant: str, text: str) -> list[DirectoryResult]:
+def search(tenant: str, text: str) -> list[Found]:
     """Departments to choose from, a few. Raises `NoDirectory`, `DirectoryFailed`. Not for inside a transaction."""
     return _answered(lambda directory: list(directory.search(tenant, text))[:MOST_FOUND])
 

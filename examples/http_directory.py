@@ -2,7 +2,7 @@
 
 import os
 
-from agents_app.directory import DirectoryResult, Person
+from agents_app.directory import Found, Person
 from config.errors import NotFound
 from config.http import Unanswered, ask
 
@@ -10,9 +10,9 @@ from config.http import Unanswered, ask
 class HttpDirectory:
     """Asks `GET {url}/departments?tenant=…&q=…` and `GET {url}/departments/{id}/members?tenant=…`."""
 
-    def search(self, tenant: str, text: str) -> list[DirectoryResult]:
+    def search(self, tenant: str, text: str) -> list[Found]:
         found = self._get("/departments", tenant=tenant, q=text)
-        return [DirectoryResult(id=str(one["id"]), name=one["name"]) for one in found]
+        return [Found(id=str(one["id"]), name=one["name"]) for one in found]
 
     def members(self, tenant: str, department_id: str) -> list[Person]:
         # An id is put into an address: only what cannot lead anywhere else.

@@ -27,24 +27,24 @@ ROOT = Path(settings.BASE_DIR)
 LEAST = 10
 """Below it a number is the width of a few fixed words, or a place in a text."""
 ONCE = {
-    ("agents_app/models.py", "1000"): "what customers are told after hours",
-    ("agents_app/models.py", "64"): "a time zone",
-    ("agents_app/models.py", "96"): "who calls, by kind and number",
-    ("agents_app/models.py", "200"): "the route of a kept answer",
+    ("agents_app/models/service_hours.py", "1000"): "what customers are told after hours",
+    ("agents_app/models/hours.py", "64"): "a time zone",
+    ("agents_app/models/clients.py", "96"): "who calls, by kind and number",
+    ("agents_app/models/clients.py", "200"): "the route of a kept answer",
     ("messaging_app/webhooks/api.py", "7 * 24 * 3600"): "how long the secret before counts",
-    ("messaging_app/models.py", "96"): "where the unsigned record ends",
-    ("messaging_app/models.py", "80"): "a signature",
+    ("messaging_app/models/stream.py", "96"): "where the unsigned record ends",
+    ("messaging_app/models/stream.py", "80"): "a signature",
     ("sessions_app/api/requests.py", "200"): "the token of a link",
     ("sessions_app/api/requests.py", "2 ** 31 - 1"): "the version of a flow, in 32 bits",
-    ("sessions_app/models.py", "24"): "the status of a flow",
-    ("sessions_app/models.py", "200"): "the name of a kept file",
+    ("sessions_app/models/flows.py", "24"): "the status of a flow",
+    ("sessions_app/models/batches.py", "200"): "the name of a kept file",
     ("sessions_app/workbench/forms.py", "64"): "a place in the list",
     ("sessions_app/workbench/forms.py", "32"): "whom a move goes to",
 }
 """Bounds that stand where they belong, each in one place."""
 TWICE = {
     ("messaging_app/models/attachments.py", "100"): 2,  # a media type; a place in the store
-    ("sessions_app/models.py", "32"): 2,  # the kind of a session; its outcome
+    ("sessions_app/models/sessions.py", "32"): 2,  # the kind of a session; its outcome
 }
 EXCERPTS = {"config/consistency.py", "sessions_app/core/record/material.py"}
 """Where the message of somebody else's exception is cut, which no column holds."""
@@ -55,6 +55,7 @@ PLACES_OF_SETTINGS = {
     "config/consistency.py",
     "agents_app/policies.py",
     "sessions_app/promises/clocks.py",
+    "sessions_app/management/commands/rules_doc.py",
 }
 """Where a policy's setting may be named. The record's replay is told the clocks, by name."""
 
@@ -119,7 +120,7 @@ def test_a_policys_setting_is_read_by_the_policies_alone() -> None:
 
 
 def test_pages_and_scripts_read_what_may_be_typed() -> None:
-    files = [*(ROOT / "templates").rglob("*.html"), *(ROOT / "static" / "js").glob("*.js")]
+    files = [*(ROOT / "templates").rglob("*.html"), *(ROOT / "static" / "js").rglob("*.js")]
     assert len(files) > 100
     assert [(file.name, text) for file in files for text in typed(file.read_text(encoding="utf-8"))] == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agents_app import directory
 from agents_app.actors import Actor
-from agents_app.directory import DirectoryResult, Person
+from agents_app.directory import Found, Person
 from agents_app.models import Tenant
 from sessions_app.actions import participants
 from sessions_app.core.locked_conversation import Outcome
@@ -16,7 +16,7 @@ from sessions_app.states import HistoryMode, ParticipantStatus
 from sessions_app.unit.unit_of_work import locked_conversation, verb
 
 
-def search(*, actor: Actor, text: str = "") -> list[DirectoryResult]:
+def search(*, actor: Actor, text: str = "") -> list[Found]:
     """Departments to invite, by name. Raises `Forbidden`, `NoDirectory`, `DirectoryFailed`."""
     if not actor.is_agent:
         raise Forbidden("Only agents look departments up.")

@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from agents_app.actors import Actor, ActorKind
-from agents_app.directory import DirectoryResult
+from agents_app.directory import Found
 from agents_app.models import Agent, Team, Tenant
 from agents_app.scopes import Scope
 from config import wire_format
@@ -563,7 +563,7 @@ class InvitedResponse(serializers.Serializer[Outcome]):
     skipped = SkippedMember(many=True, source="detail.skipped")
 
 
-class DepartmentResponse(serializers.Serializer[DirectoryResult]):
+class DepartmentResponse(serializers.Serializer[Found]):
     id = serializers.CharField(help_text="The directory's own.")
     name = serializers.CharField()
 

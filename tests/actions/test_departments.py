@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agents_app.directory import MOST_MEMBERS, DirectoryResult, Person
+from agents_app.directory import MOST_MEMBERS, Found, Person
 from agents_app.models import Department
 from sessions_app.actions import departments, participants
 from sessions_app.models import Participant
@@ -146,6 +146,6 @@ def test_departments_are_looked_up_by_agents_in_their_own_tenant(cast: Cast, oth
     made = department(cast)
     department(cast, "Returns")
     department(others, "Warehouse")
-    assert departments.search(actor=cast.ann, text="ware") == [DirectoryResult(str(made.pk), "Warehouse")]
+    assert departments.search(actor=cast.ann, text="ware") == [Found(str(made.pk), "Warehouse")]
     assert [found.name for found in departments.search(actor=cast.ann)] == ["Returns", "Warehouse"]
     refused("forbidden", departments.search, actor=cast.channel)

@@ -43,7 +43,7 @@ from messaging_app.models.attachments import Attachment
 from messaging_app.webhooks import delivery, outbox
 from messaging_app.webhooks.post import ReceiverResponse
 from messaging_app.webhooks.senders import Senders
-from sessions_app.actions import batches, import_queue, mails, notices, participants, presence, recovery, silence, sweep
+from sessions_app.actions import batches, import_queue, mails, notices, participants, presence, silence, sweep
 from sessions_app.models import Batch, Mail, Participant, Transfer
 from sessions_app.states import MailStatus, NoticeStatus
 from tests.cast import Cast, Chat, Later
@@ -165,7 +165,7 @@ def silent_agents(world: World) -> Clock:
     world.later(GONE)
     return Clock(
         loop="silent-agents", items=items, run=silence.move_on_from_silent_agents,
-        part=(recovery, "reassign"), key_of=_of_conversation, is_done=_controller("queue"),
+        part=(silence, "reassign"), key_of=_of_conversation, is_done=_controller("queue"),
     )  # fmt: skip
 
 
@@ -179,7 +179,7 @@ def dead_bots(world: World) -> Clock:
     items = world.chats(waits)
     world.later(31)
     return Clock(
-        loop="dead-bots", items=items, run=silence.escalate_from_dead_bots, part=(recovery, "raise_need"),
+        loop="dead-bots", items=items, run=silence.escalate_from_dead_bots, part=(silence, "raise_need"),
         key_of=lambda turn, **_: turn.conversation.pk, is_done=_controller("queue"),
     )  # fmt: skip
 
@@ -364,9 +364,9 @@ def forgotten_logins(world: World) -> Clock:
     AccessAttempt.objects.create(username="ann", failures_since_start=1)
     AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(days=400))
     ran: list[int] = []
-    world.monkeypatch.setattr(tasks.login_sessions, "forget", lambda: len(ran.append(1) or ""))  # type: ignore[attr-defined]
+    world.monkeypatch.setattr(tasks.lifetime, "forget", lambda: len(ran.append(1) or ""))  # type: ignore[attr-defined]
     return Clock(
-        loop="forget-logins", items=[1, 2], run=tasks.forget_logins, part=(tasks.login_sessions, "forget"),  # type: ignore[attr-defined]
+        loop="forget-logins", items=[1, 2], run=tasks.forget_logins, part=(tasks.lifetime, "forget"),  # type: ignore[attr-defined]
         key_of=lambda: 1, is_done=lambda key: key in ran if key == 1 else not AccessAttempt.objects.exists(),
     )  # fmt: skip
 

@@ -41,7 +41,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that waits a second for headers, and for a body a second and what 1,000 bytes a second take."""
     patience = {"REQUEST_HEADER_TIMEOUT": "1", "REQUEST_MIN_RATE": "1000"}
-    served = Served(tmp_path_factory.mktemp("impatient"), **patience)
+    served = Served(tmp_path_factory.mktemp("impatient"), before=_allow_the_shops_page, **patience)
     yield served
     served.stop()
 
@@ -212,8 +212,9 @@ REFUSED: dict[str, tuple[int, str, tuple[str, ...]]] = {
 @pytest.mark.parametrize("way", REFUSED)
 @pytest.mark.parametrize(("origin", "may_read"), [(SHOP, True), ("https://elsewhere.example", False)])
 def test_a9_a_page_can_read_why_it_was_refused_before_anybody_asked_who_it_is(
-    wire: Wire, way: str, origin: str, may_read: bool
+    request: pytest.FixtureRequest, way: str, origin: str, may_read: bool
 ) -> None:
+    wire: Wire = request.getfixturevalue("slow_wire" if way == "a slow body" else "wire")
     expected, path, more = REFUSED[way]
     wire.head(path, f"Origin: {origin}", "Authorization: Bearer tdm_0_0", *more)
     status, head, _ = wire.answer()

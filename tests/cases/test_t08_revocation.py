@@ -212,7 +212,7 @@ class Shop:
 def shop(cast: Cast, chat: Chat, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     settings.STATIC_ROOT, settings.TRY_IT = tmp_path, True
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    monkeypatch.setattr("agents_app.connections.CHECK_SECONDS", 3600)  # the tests check
+    monkeypatch.setattr("agents_app.connections.registry.CHECK_SECONDS", 3600)  # the tests check
     return Shop(cast, chat)
 
 
@@ -313,7 +313,7 @@ async def test_t8_the_tick_ends_it_when_nobody_told(
     hub: live.Hub, shop: Shop, revoke: Callable[[str], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert CHECK_SECONDS <= 0.5  # so that a second is enough for the check and the closing too
-    monkeypatch.setattr("agents_app.connections.CHECK_SECONDS", CHECK_SECONDS)
+    monkeypatch.setattr("agents_app.connections.registry.CHECK_SECONDS", CHECK_SECONDS)
     async with AsyncExitStack() as stack:
         lines = [await shop.open(kind, stack) for kind in ("desk", "sue_stream")]
         await revoke("logged_out")
@@ -332,7 +332,7 @@ async def test_t8_a_database_that_is_away_ends_nobody_and_hides_no_revocation(
             raise OperationalError("gone away")
         return credential.which_are_revoked(held)
 
-    monkeypatch.setattr("agents_app.connections.CHECK_SECONDS", 0.01)
+    monkeypatch.setattr("agents_app.connections.registry.CHECK_SECONDS", 0.01)
     async with AsyncExitStack() as stack:
         line = await shop.open("desk", stack)
         monkeypatch.setattr("agents_app.connections.lapsed", sometimes)

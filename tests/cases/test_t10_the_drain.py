@@ -297,7 +297,7 @@ FORKED = """
 import os, threading
 import django
 django.setup()
-from sessions_app import wake
+from sessions_app.core import wake
 looked = threading.Semaphore(0)
 def look(tenant):
     os.write(1, b"parent " if os.getpid() == parent else b"child ")

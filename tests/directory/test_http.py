@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agents_app import directory
-from agents_app.directory import DirectoryFailed, DirectoryResult, Person
+from agents_app.directory import DirectoryFailed, Found, Person
 from config.errors import NotFound
 from sessions_app.models import Participant
 from tests.api.world import agent
@@ -47,7 +47,7 @@ def test_the_page_prints_the_example() -> None:
 
 
 def test_it_is_asked_with_its_token_and_for_the_tenant(server: HttpStandIn) -> None:
-    assert directory.search("shop", "ware") == [DirectoryResult("7", "Warehouse")]
+    assert directory.search("shop", "ware") == [Found("7", "Warehouse")]
     assert directory.members_of("shop", "7") == [Person("Wes", "wes@example.org"), Person("Wanda", "wanda@example.org")]
     assert [(asked.path, asked.query) for asked in server.asked] == [
         ("/departments", {"tenant": "shop", "q": "ware"}),
