@@ -335,7 +335,7 @@ async def test_t8_a_database_that_is_away_ends_nobody_and_hides_no_revocation(
     monkeypatch.setattr("agents_app.connections.registry.CHECK_SECONDS", 0.01)
     async with AsyncExitStack() as stack:
         line = await shop.open("desk", stack)
-        monkeypatch.setattr("agents_app.connections.lapsed", sometimes)
+        monkeypatch.setattr("agents_app.connections.registry.which_are_revoked", sometimes)
         assert await is_open(line)
         assert not failures
         failures = 1
