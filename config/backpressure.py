@@ -1,4 +1,4 @@
-"""How an application learns that its client does not read.
+"""Backpressure: an application that sends waits while its client does not read.
 
 ASGI says that `send` may wait; uvicorn's does while the connection's buffer is full. daphne's returns at once and Twisted
 keeps whatever is sent, so one client that stands still could fill the memory. Twisted does tell a producer when to

@@ -485,14 +485,14 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
-    "filters": {"discreet": {"()": "config.logs.RedactingFilter"}, "brief": {"()": "config.logs.OneLineFilter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["discreet"]}},
+    "filters": {"redacting": {"()": "config.logs.RedactingFilter"}, "one_line": {"()": "config.logs.OneLineFilter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redacting"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "axes": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
-        "django.security.DisallowedHost": {"filters": ["brief"]},
+        "django.security.DisallowedHost": {"filters": ["one_line"]},
         "httpx": {"level": "WARNING"},  # it would log whole addresses, and WeCom's hold secrets
         "httpcore": {"level": "WARNING"},
         "psycopg.pool": {"level": "ERROR"},  # each try to reach a database that is away; who asked for it tells it

@@ -1,4 +1,4 @@
-"""How somebody got in who then stays: what let a socket or stream in, and whether it still does.
+"""The credential of a connection: what let a socket or stream in, and whether it still would.
 
 A request is over before its credential can be revoked; a stream is not. So what lets a caller in is kept as a pass, and
 `lapsed` says of many passes at once which do not count any more. `agents_app.connections` asks that for every

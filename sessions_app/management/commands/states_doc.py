@@ -18,7 +18,7 @@ INTRODUCTION = """\
 
 Made from `sessions_app/states.py` by `python manage.py states_doc`; do not edit. A test fails when it is stale.
 
-Only `sessions_app/core/oplog.py` writes a status, and the database refuses any it does not know.
+Only `sessions_app/core/oplog/` writes a status, and the database refuses any it does not know.
 """
 
 TRANSFERS = {
