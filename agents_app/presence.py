@@ -30,12 +30,12 @@ def record_heartbeat(*, actor: Actor) -> bool:
     return not mine.filter(is_heard=True).update(last_seen_at=now) and mine.exists()
 
 
-# --- The time sheet ----------------------------------------------------------------------------------------------
+# --- The presence log ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A new line of an agent's time sheet, and the one before it, None for the first."""
+    """A new line of an agent's presence log, and the one before it, None for the first."""
 
     line: PresenceChange
     before: PresenceChange | None
@@ -72,7 +72,7 @@ def _facts(row: Agent | PresenceChange) -> tuple[str, str, bool, int, bool]:
 
 
 def unnoted(now: datetime) -> QuerySet[Agent]:
-    """Who has fallen silent, and whose facts were changed past the verbs: those whose time sheet lacks a line."""
+    """Who has fallen silent, and whose facts were changed past the verbs: those whose presence log lacks a line."""
     newest = PresenceChange.objects.filter(agent=OuterRef("pk")).order_by("-at", "-pk")
     known = {
         name: Subquery(newest.values(name)[:1])

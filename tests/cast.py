@@ -371,7 +371,7 @@ def wrong_in_the_record() -> Iterable[str]:
 
 
 def _untold_presence() -> Iterable[str]:
-    """Each line of a time sheet has its event and each event its line, with the same facts in the same order."""
+    """Each line of a presence log has its event and each event its line, with the same facts in the same order."""
     facts = ("availability", "reason", "is_heard", "max_load", "is_drained")
     sheets, told = defaultdict(list), defaultdict(list)
     for agent_id, *line in PresenceChange.objects.order_by("at", "pk").values_list("agent_id", "at", *facts):
@@ -380,7 +380,7 @@ def _untold_presence() -> Iterable[str]:
         told[operation.data["agent_id"]].append([operation.at, *(operation.data[name] for name in facts)])
     for pk in Agent.objects.values_list("pk", flat=True):
         if sheets[pk] != told[pk]:
-            yield f"6: the time sheet of agent {pk} says {sheets[pk]}; the events say {told[pk]}"
+            yield f"6: the presence log of agent {pk} says {sheets[pk]}; the events say {told[pk]}"
 
 
 def _several_live() -> Iterable[int]:

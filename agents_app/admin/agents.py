@@ -118,7 +118,7 @@ class AgentAdmin(TandemAdmin):
 
 @admin.register(PresenceChange)
 class PresenceChangeAdmin(ReadOnly, TandemAdmin):
-    """The agents' time sheets."""
+    """The agents' presence logs."""
 
     tenant_path = "tenant"
     changed = moment("at", _("from"))

@@ -113,7 +113,7 @@ DECLARABLE = tuple(choice for choice in Agent.Availability.choices if choice[0] 
 
 
 class PresenceChange(models.Model):
-    """A line of an agent's time sheet: from `at` on, this was declared, the agent was heard of or not, took on so much.
+    """A line of an agent's presence log: from `at` on, this was declared, the agent was heard of or not, took on so much.
 
     Written whenever one of the facts changes; what happened before can be told and replayed by it.
     """

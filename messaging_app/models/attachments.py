@@ -1,3 +1,5 @@
+"""Attachments: files with messages."""
+
 from __future__ import annotations
 
 from typing import ClassVar

@@ -1,6 +1,6 @@
 """Presence: what an agent declares, that an agent or program is heard of, how much an agent takes on.
 
-Three facts that are never mixed (`agents_app.presence`). Each change is a line in the agent's time sheet and an event of
+Three facts that are never mixed (`agents_app.presence`). Each change is a line in the agent's presence log and an event of
 the tenant's stream, both in the transaction of the change, under the agent's lock. After it the queue is looked at anew:
 somebody may be free now, or an offer may be to somebody who has gone.
 """
@@ -21,7 +21,7 @@ from sessions_app.unit.unit_of_work import verb
 
 LOOP = "presence"
 AT_ONCE = 1000
-"""Agents whose time sheets one round of the clock looks at."""
+"""Agents whose presence logs one round of the clock looks at."""
 
 
 @verb

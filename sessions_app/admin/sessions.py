@@ -16,8 +16,8 @@ from messaging_app.admin.conversations import ConversationAdmin, MessageInline, 
 from messaging_app.models import Conversation
 from sessions_app.actions import lifecycle, transfers
 from sessions_app.admin import agents, assignment, saved_views, service_levels  # noqa: F401 – register their models
-from sessions_app.admin.labels import StatusLabel
 from sessions_app.admin.reasons import BySupervisors, WithReason
+from sessions_app.admin.status_labels import StatusLabel
 from sessions_app.admin.transfers import TransferInline
 from sessions_app.errors import NotServing
 from sessions_app.models import (

@@ -9,7 +9,7 @@ from unfold.decorators import display
 from agents_app.admin.base import OwnRelatedFilter, ReadOnly, TandemAdmin, json_field, moment
 from messaging_app.admin.conversations import NewestInline
 from sessions_app.admin import agents, assignment, saved_views, service_levels  # noqa: F401 – register their models
-from sessions_app.admin.labels import StatusLabel
+from sessions_app.admin.status_labels import StatusLabel
 from sessions_app.models import (
     Transfer,
 )

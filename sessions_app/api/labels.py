@@ -1,4 +1,4 @@
-"""What agents find conversations by: labels, saved views, and the notes that mention them."""
+"""Labels: the words that a tenant has for its conversations, made, changed and taken out of use."""
 
 from __future__ import annotations
 

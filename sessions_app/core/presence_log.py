@@ -1,4 +1,4 @@
-"""The time sheet and its event: each change of an agent's presence is told once, by whoever makes it."""
+"""The presence log and its event: each change of an agent's presence is told once, by whoever makes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sessions_app.core import wake
 
 
 def note(agent: Agent, now: datetime, actor: Actor, *, by: str = "") -> bool:
-    """A line of the time sheet and its event, or neither where nothing has changed. The agent's row is locked."""
+    """A line of the presence log and its event, or neither where nothing has changed. The agent's row is locked."""
     change = presence.note(agent, now, by=by or actor.name)
     if change is None:
         return False

@@ -152,7 +152,7 @@ class HandoverOffer:
 
 @dataclass(slots=True)
 class QueueLine:
-    """A line of an agent's time sheet."""
+    """A line of an agent's presence log."""
 
     at: datetime
     availability: str

@@ -1,4 +1,4 @@
-"""Presence: three facts, each on the time sheet when it changes, and what follows from them."""
+"""Presence: three facts, each on the presence log when it changes, and what follows from them."""
 
 from __future__ import annotations
 

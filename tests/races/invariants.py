@@ -22,7 +22,7 @@ from messaging_app import stream
 from messaging_app.models import Conversation, Message, Operation, StreamHead
 from sessions_app.actions import departure
 from sessions_app.core import capacity
-from sessions_app.core.locked_conversation import lock
+from sessions_app.core.locked_conversation import lock_conversation
 from sessions_app.core.record.replay import PRESENCE, Fault, LoadChange, Replay, Roster, differences
 from sessions_app.models import ChatSession, GuidedFlow, Participant, Transfer
 from sessions_app.states import LIVE, OPEN, Owner, TransferStatus
@@ -151,7 +151,7 @@ def _snapshots(conversation_id: int, operations: Sequence[Operation], taken: lis
 def _derived(tenant_id: int, conversation_id: int) -> list[Fault]:
     """14: who gets the next message, and the place in the list, follow from the rows."""
     with transaction.atomic():
-        turn = lock(system_actor(tenant_id), conversation_id)
+        turn = lock_conversation(system_actor(tenant_id), conversation_id)
         stored = turn.conversation
         controller = settle.controller_of(turn)
         faults = []
@@ -168,14 +168,14 @@ def _derived(tenant_id: int, conversation_id: int) -> list[Fault]:
 
 
 def _presence(tenant_id: int, roster: Roster) -> list[Fault]:
-    """6, 9: each change of presence has one event and one line of the time sheet, and the events give the rows."""
+    """6, 9: each change of presence has one event and one line of the presence log, and the events give the rows."""
     faults = [*roster.faults]
     for agent in Agent.objects.filter(tenant_id=tenant_id).order_by("pk"):
         lines = PresenceChange.objects.filter(agent=agent).order_by("at", "pk")
         sheet, told = list(lines.values_list("at", *PRESENCE)), roster.sheets.get(agent.pk, [])
         if sheet != told:
             faults.append(
-                Fault(6, f"the time sheet of agent {agent.pk} has {len(sheet)} lines, not those of the events")
+                Fault(6, f"the presence log of agent {agent.pk} has {len(sheet)} lines, not those of the events")
             )
         facts = (
             agent.availability,

@@ -22,7 +22,7 @@ from messaging_app import relay
 from messaging_app.models import Conversation, Message, Operation
 from messaging_app.thread import NewMessage
 from sessions_app.actions import inbound, lifecycle, sweep, transfers
-from sessions_app.core.locked_conversation import lock
+from sessions_app.core.locked_conversation import lock_conversation
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import TransferStatus
 from tests.patience import PATIENCE
@@ -233,7 +233,7 @@ def test_who_waited_for_the_lock_reads_the_clock_after_the_wait(cast: Cast) -> N
     def waiter() -> Any:
         assert holds.wait(PATIENCE)
         with transaction.atomic():
-            return lock(cast.system, where).now
+            return lock_conversation(cast.system, where).now
 
     released, now = at_once([holder, waiter])
     assert now >= released - timedelta(milliseconds=5)
