@@ -10,7 +10,7 @@ from agents_app.models import Agent, Team
 from agents_app.scopes import Scope
 from messaging_app.models import Operation
 from sessions_app import assignment
-from sessions_app.actions import lifecycle, repeated_request
+from sessions_app.actions import conflicts, lifecycle, repeated_request
 from sessions_app.core import oplog
 from sessions_app.core.context_package import checked_extra, inherit
 from sessions_app.core.earlier_requests import asked_before
@@ -125,9 +125,9 @@ def raise_need(
         if urgent and live.priority != Priority.EMERGENCY:
             live.set_priority(Priority.EMERGENCY)
             locked.record("session.priority_set", live, priority=live.priority, rank=live.rank)
-        return live, lifecycle.escalate(locked, live, reason=reason, trigger=trigger, **more)
+        return live, conflicts.escalate(locked, live, reason=reason, trigger=trigger, **more)
     if live:
-        lifecycle.supersede(locked, live)
+        conflicts.supersede(locked, live)
     session = oplog.create_session(
         locked,
         kind=human_kind(TaskType.CONSULTATION, urgent=urgent),
@@ -241,10 +241,10 @@ def accept_transfer(
                 raise HumanServes(owner_name=access.owner_name(live))
             if live.owner_kind == Owner.BOT:
                 locked.rule = "C1"
-                lifecycle.preempt(locked, live, reason="a human session begins")
+                conflicts.preempt(locked, live, reason="a human session begins")
                 inherit(session, live, transfer)
             elif is_unclaimed(live):
-                lifecycle.supersede(locked, live)
+                conflicts.supersede(locked, live)
             else:
                 raise Conflict("Another session of this conversation waits for a human; accept that one first.")
         oplog.end_transfer(locked, transfer, TransferStatus.ACCEPTED, agent=agent, override=needed)

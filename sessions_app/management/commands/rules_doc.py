@@ -20,7 +20,7 @@ from config.generated_pages import GeneratedPages
 from messaging_app import incoming
 from messaging_app.attachments import rows as attachments
 from sessions_app.actions import bulk, echo_detection
-from sessions_app.actions.lifecycle import ConflictDecision, resolve_conflict
+from sessions_app.actions.conflicts import ConflictDecision, resolve_conflict
 from sessions_app.core.context_package import MOST_REASONS
 from sessions_app.models import ChatSession
 from sessions_app.promises.clocks import CLOCKS
