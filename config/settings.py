@@ -228,7 +228,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "config.api.Pages",
+    "DEFAULT_PAGINATION_CLASS": "config.pages.Pages",
     "DEFAULT_SCHEMA_CLASS": "config.openapi.Described",
     "DEFAULT_THROTTLE_CLASSES": ["agents_app.api.throttles.PerCaller"],
     "DEFAULT_THROTTLE_RATES": {

@@ -17,7 +17,8 @@ from agents_app.actors import Actor
 from agents_app.api.endpoints import Endpoints, command, describes, number, read_endpoint
 from agents_app.scopes import Scope
 from config import limits
-from config.api import FlagFilter, IdFilter, KeysetPages, Multipart, Pages
+from config.api import FlagFilter, IdFilter, Multipart
+from config.pages import KeysetPages, Pages
 from messaging_app.agent_tools import labels
 from messaging_app.models import Controller, Conversation, Tier
 from sessions_app import queries
