@@ -139,7 +139,7 @@ def bustle(tenant: Any) -> None:
     from messaging_app.models.agent_tools import Label
     from messaging_app.thread import NewMessage
     from sessions_app.actions import conversations as desk
-    from sessions_app.actions import inbound, labels, lifecycle, participants, saved_views, transfers
+    from sessions_app.actions import inbound, labels, lifecycle, participants, saved_views, takeovers, transfers
     from sessions_app.actions import messages as talk
 
     viewer, *others = [agent_actor(agent) for agent in Agent.objects.filter(tenant=tenant).order_by("pk")]
@@ -162,7 +162,7 @@ def bustle(tenant: Any) -> None:
             inbound.receive_message(actor=customer, words=NewMessage(content="Is somebody there?"), **its)
             transfers.request_transfer(actor=bot, reason="asks for a refund", **its)
         elif number % 10 == 1:
-            transfers.take_over(actor=server, **its)
+            takeovers.take_over(actor=server, **its)
             participants.invite_colleague(actor=server, agent_id=others[3].pk, **its)
         elif number % 10 == 2:
             desk.raise_flag(actor=server, **its)
@@ -179,7 +179,7 @@ def talk(tenant: Any, account: str, size: int) -> int:
     from agents_app.actors import agent_actor, client_actor, customer_actor
     from agents_app.models import Agent, ApiClient
     from messaging_app.thread import NewMessage
-    from sessions_app.actions import inbound, lifecycle, transfers
+    from sessions_app.actions import inbound, lifecycle, takeovers
     from sessions_app.actions import messages as talk
 
     chance = random.Random(2)
@@ -188,7 +188,7 @@ def talk(tenant: Any, account: str, size: int) -> int:
     pk = lifecycle.conversation_for(actor=bot, shop_id="shop", account_id=account).pk
     its: dict[str, Any] = {"conversation_id": pk}
     lifecycle.open_session(actor=bot, robot=True, **its)
-    transfers.take_over(actor=viewer, **its)
+    takeovers.take_over(actor=viewer, **its)
     for number in range(size):
         words = NewMessage(content=sentence(chance))
         if number % 2:
@@ -196,8 +196,8 @@ def talk(tenant: Any, account: str, size: int) -> int:
         else:
             inbound.receive_message(actor=customer, words=words, **its)
         if number % 10 == 5:
-            transfers.release_to_bot(actor=viewer, **its)
-            transfers.take_over(actor=viewer, **its)
+            takeovers.release_to_bot(actor=viewer, **its)
+            takeovers.take_over(actor=viewer, **its)
     return pk
 
 

@@ -46,7 +46,8 @@ def run(url: str, options: argparse.Namespace) -> None:
     from agents_app.models import Tenant
     from messaging_app.batch import BatchRow, read_line
     from messaging_app.models import Message, Operation
-    from sessions_app.actions.batches import Report, ingest_batch
+    from sessions_app.actions.batch_rows import Report
+    from sessions_app.actions.batches import ingest_batch
     from sessions_app.models import ChatSession
 
     tenant = Tenant.objects.create(slug="bench", name="Bench")

@@ -1,9 +1,10 @@
-"""What a log must not hold: an invitation's token stands in the address that was asked for, and strangers must not fill it."""
+"""What is logged where, and what a log must not hold: an invitation's token stands in the address that was asked for, and strangers must not fill it."""
 
 from __future__ import annotations
 
 import logging
 import re
+from typing import Any
 
 _LINK = re.compile(r"/join/[^/?#\s'\"]+")
 
@@ -24,3 +25,27 @@ class OneLineFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.exc_info = record.exc_text = None
         return True
+
+
+def logging_of(level: str) -> dict[str, Any]:
+    """Django's LOGGING: everything to the console, a line each, without secrets."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
+        "filters": {
+            "redacting": {"()": "config.logs.RedactingFilter"},
+            "one_line": {"()": "config.logs.OneLineFilter"},
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redacting"]}},
+        "root": {"handlers": ["console"], "level": level},
+        "loggers": {
+            "axes": {"level": "WARNING"},
+            "daphne": {"level": "WARNING"},
+            "django.channels.server": {"level": "WARNING"},
+            "django.security.DisallowedHost": {"filters": ["one_line"]},
+            "httpx": {"level": "WARNING"},  # it would log whole addresses, and WeCom's hold secrets
+            "httpcore": {"level": "WARNING"},
+            "psycopg.pool": {"level": "ERROR"},  # each try to reach a database that is away; who asked for it tells it
+        },
+    }

@@ -12,11 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from django.templatetags.static import static
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
-from config import build, consistency
+from config import admin_theme, attachment_types, consistency, logs, openapi_settings
 from config.environment import DAY, HOUR, MINUTE, YEAR, environment
 from config.private import private_database
 
@@ -198,9 +197,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis: carries hints between processes and Celery's work. Without it, one process follows the stream itself --
 REDIS_URL = env.str("REDIS_URL", "")
-REDIS_TIMEOUT = env.number(
-    "REDIS_TIMEOUT", 0.25, 0.01, 10, "seconds"
-)  # seconds; what does not answer so soon counts as away
+# What does not answer so soon counts as away
+REDIS_TIMEOUT = env.number("REDIS_TIMEOUT", 0.25, 0.01, 10, "seconds")
 REDIS_PREFIX = env.str("REDIS_PREFIX", "tandem")  # of all names there: installations that share a server differ in it
 CHANNEL_LAYERS: dict[str, Any] = {}  # messaging_app/live.py has one for the process; a socket needs none
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL or "memory://")
@@ -228,7 +226,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "config.api.Pages",
+    "DEFAULT_PAGINATION_CLASS": "config.pages.Pages",
     "DEFAULT_SCHEMA_CLASS": "config.openapi.Described",
     "DEFAULT_THROTTLE_CLASSES": ["agents_app.api.throttles.PerCaller"],
     "DEFAULT_THROTTLE_RATES": {
@@ -250,21 +248,7 @@ REQUEST_MIN_RATE = env.whole("REQUEST_MIN_RATE", 1_000, 1, 10_000_000, "bytes a 
 REQUEST_BODY_TIMEOUT = env.number("REQUEST_BODY_TIMEOUT", 600, 0.1, DAY, "seconds")
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # without it, only this machine may read the metrics
 TOKEN_LIFETIME = env.whole("TOKEN_LIFETIME", DAY, MINUTE, 90 * DAY, "seconds")  # of a customer's or participant's token
-SPECTACULAR_SETTINGS = {
-    "OAS_VERSION": "3.1.1",
-    "TITLE": "Tandem",
-    "VERSION": build.VERSION,  # of the release; that of the API stands in its addresses
-    # Relative to the document's own address: right under whatever name an installation is reached.
-    "SERVERS": [{"url": "/", "description": "The installation that this document comes from."}],
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    "COMPONENT_SPLIT_REQUEST": True,
-    "COMPONENT_SPLIT_PATCH": False,  # a body that changes something says itself that its fields may be left out
-    "POSTPROCESSING_HOOKS": ["config.openapi.polished", "sessions_app.api.document.completed"],
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-}
+SPECTACULAR_SETTINGS = openapi_settings.SPECTACULAR_SETTINGS
 CACHES = {
     "default": {"BACKEND": "config.cache.SharedCache", "LOCATION": REDIS_URL, "KEY_PREFIX": REDIS_PREFIX}
     if REDIS_URL
@@ -398,31 +382,7 @@ ATTACHMENT_MAX_PIXELS = env.whole("ATTACHMENT_MAX_PIXELS", 40_000_000, 10_000, 1
 ATTACHMENT_CONVERSATION_FILES = env.whole("ATTACHMENT_CONVERSATION_FILES", 2_000, 1, 1_000_000, "files")
 ATTACHMENT_CONVERSATION_BYTES = env.whole("ATTACHMENT_CONVERSATION_BYTES", 2 * 10**9, 10**6, 10**13, "bytes")
 ATTACHMENT_TENANT_BYTES = env.whole("ATTACHMENT_TENANT_BYTES", 10**11, 10**6, 10**16, "bytes")
-ATTACHMENT_TYPES = [
-    name.strip()
-    for name in env.list(
-        "ATTACHMENT_TYPES",
-        [
-            "image/png",
-            "image/jpeg",
-            "image/gif",
-            "image/webp",
-            "application/pdf",
-            "text/plain",
-            "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-            "audio/mpeg",
-            "video/mp4",
-            # As telephones and browsers record them: to be saved, never shown by us
-            "image/heic",
-            "audio/ogg",
-            "audio/mp4",
-            "audio/wav",
-            "video/quicktime",
-            "video/webm",
-        ],
-    )
-]
+ATTACHMENT_TYPES = [name.strip() for name in env.list("ATTACHMENT_TYPES", attachment_types.USUAL)]
 ATTACHMENT_S3_BUCKET = env.str("ATTACHMENT_S3_BUCKET", "")
 _addressing = env.one_of("ATTACHMENT_S3_ADDRESSING", "auto", ("auto", "path", "virtual"))  # as botocore knows them
 if ATTACHMENT_S3_BUCKET and not find_spec("storages"):
@@ -481,52 +441,9 @@ if HTTPS:
     CSRF_COOKIE_SECURE = True
 
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO").upper()
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
-    "filters": {"redacting": {"()": "config.logs.RedactingFilter"}, "one_line": {"()": "config.logs.OneLineFilter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redacting"]}},
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {
-        "axes": {"level": "WARNING"},
-        "daphne": {"level": "WARNING"},
-        "django.channels.server": {"level": "WARNING"},
-        "django.security.DisallowedHost": {"filters": ["one_line"]},
-        "httpx": {"level": "WARNING"},  # it would log whole addresses, and WeCom's hold secrets
-        "httpcore": {"level": "WARNING"},
-        "psycopg.pool": {"level": "ERROR"},  # each try to reach a database that is away; who asked for it tells it
-    },
-}
+LOGGING = logs.logging_of(LOG_LEVEL)
 
-# --- The admin's theme; the sidebar is a list in config/admin.py -------------------------------------------------
-UNFOLD = {
-    "SITE_TITLE": "Tandem",
-    "SITE_HEADER": "Tandem",
-    "SITE_SUBHEADER": _("Supervision"),
-    "SITE_ICON": lambda _request: static("images/tandem.svg"),
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("images/tandem.svg")}],
-    "SITE_URL": "/desk/",
-    "STYLES": [lambda _request: static("css/pages/admin.css")],
-    "SHOW_BACK_BUTTON": True,
-    "SHOW_VIEW_ON_SITE": False,
-    "SIDEBAR": {"navigation": "config.admin.navigation"},
-    "COLORS": {
-        "primary": {  # the desk's blue
-            "50": "#edf2ff",
-            "100": "#dbe4ff",
-            "200": "#bac8ff",
-            "300": "#91a7ff",
-            "400": "#748ffc",
-            "500": "#5c7cfa",
-            "600": "#3b5bdb",
-            "700": "#364fc7",
-            "800": "#2f44ad",
-            "900": "#283a91",
-            "950": "#1b2660",
-        }
-    },
-}
+UNFOLD = admin_theme.UNFOLD
 
 FIGURES = env.figures
 env.refuse_if_wrong()

@@ -34,6 +34,7 @@ from sessions_app.actions import (
     messages,
     participants,
     shop_messages,
+    takeovers,
     transfers,
 )
 from sessions_app.core.locked_conversation import Outcome
@@ -243,19 +244,19 @@ class Chat:
         return transfers.withdraw_transfer(actor=actor, transfer_id=self.asked.pk, **more)
 
     def take(self, actor: Actor | None = None, **more: Any) -> Outcome:
-        return transfers.take_over(actor=actor or self.cast.ann, conversation_id=self.id, **more)
+        return takeovers.take_over(actor=actor or self.cast.ann, conversation_id=self.id, **more)
 
     def grab(self, actor: Actor, reason: str = "I know this customer.", **more: Any) -> Outcome:
-        return transfers.grab(actor=actor, conversation_id=self.id, reason=reason, **more)
+        return takeovers.grab(actor=actor, conversation_id=self.id, reason=reason, **more)
 
     def hand_over(self, actor: Actor | None = None, **more: Any) -> Outcome:
         return transfers.hand_over(actor=actor or self.cast.ann, conversation_id=self.id, **more)
 
     def release(self, actor: Actor | None = None, **more: Any) -> Outcome:
-        return transfers.release_to_bot(actor=actor or self.cast.ann, conversation_id=self.id, **more)
+        return takeovers.release_to_bot(actor=actor or self.cast.ann, conversation_id=self.id, **more)
 
     def reassign(self, actor: Actor | None = None, reason: str = "Ill.", **more: Any) -> Outcome:
-        return transfers.reassign(actor=actor or self.cast.sue, conversation_id=self.id, reason=reason, **more)
+        return takeovers.reassign(actor=actor or self.cast.sue, conversation_id=self.id, reason=reason, **more)
 
     def resolve(self, actor: Actor | None = None, **more: Any) -> Outcome:
         return conversations.resolve(actor=actor or self.cast.ann, conversation_id=self.id, **more)

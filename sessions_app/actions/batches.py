@@ -3,54 +3,40 @@
 prepare → group → associate → store → judge, per transaction of some rows. The result does not depend on how the rows
 were cut or in which order they came, and doing it again changes nothing. History is stored in bulk; a conversation in
 which something is open, or was said within the last gap, goes one by one through the shape of every verb.
+
+What becomes of rows stands in `batch_rows`, what they do to sessions in `batch_plan`; `batch_history` and `batch_living` store.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
-from hashlib import sha256
+from datetime import datetime
 from itertools import batched
-from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, connection, transaction
-from django.db.models import Max, Q
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, transaction
+from django.db.models import Max
 
 from agents_app import loops, row_policies
 from agents_app.actors import Actor, ActorKind, system_actor
 from agents_app.models import Tenant
-from agents_app.policies import Policies
-from config import clock, limits
-from config.db import TryAgain, lock_rows, retried
+from config import clock
+from config.db import TryAgain, retried
 from config.errors import Busy, DomainError
-from messaging_app import stream
-from messaging_app.batch import (
-    BatchRow,
-    Rejected,
-    Span,
-    Stretch,
-    by_conversation,
-    distinct,
-    group,
-    id_taken,
-    is_repeat,
-    not_stored,
-)
-from messaging_app.detection import Detector, detector_for
-from messaging_app.incoming import EARLIEST, not_later
-from messaging_app.models import Controller, Conversation, Message, Operation
-from sessions_app.actions.messages import act_on, speaks
-from sessions_app.core import oplog
+from messaging_app.batch import BatchRow, Rejected, by_conversation, distinct, not_stored
+from messaging_app.detection import detector_for
+from messaging_app.incoming import EARLIEST
+from messaging_app.models import Controller, Message, Operation
+from sessions_app.actions.batch_history import store_history
+from sessions_app.actions.batch_living import in_turn, store_living
+from sessions_app.actions.batch_rows import Report, not_known, on_time, row_of
 from sessions_app.core.locked_conversation import LockedConversation
-from sessions_app.errors import Forbidden, StaleEpoch
+from sessions_app.errors import Forbidden
 from sessions_app.models import ChatSession
 from sessions_app.rights import access
-from sessions_app.states import LIVE, OPEN, TERMINAL, Kind, Origin, Owner, Status
-from sessions_app.unit.settle import controller_of, desk_order, settle
+from sessions_app.states import LIVE, Owner
 from sessions_app.unit.unit_of_work import locked_conversation
 
 log = logging.getLogger(__name__)
@@ -59,45 +45,6 @@ GROUPING = "grouping"
 HELD = 1_000
 """Rows of living conversations that are kept back at most while a batch or file is read: as many as a batch has that is
 answered at once, and as are stored in one transaction without making others wait."""
-
-
-@dataclass(slots=True)
-class Report:
-    """What a batch did. Counts of rows, except the sessions and transfers.
-
-    A session that one part of the batch made and another joined to its neighbour was not created: the counts do not
-    depend on the cut either. `since` is the newest session before the batch.
-    """
-
-    since: int = 0
-
-    lines: int = 0
-    accepted: int = 0
-    duplicate: int = 0
-    rejected: int = 0
-    sessions_created: int = 0
-    sessions_extended: int = 0
-    sessions_joined: int = 0
-    transfers_raised: int = 0
-    rejections: list[Rejected] = field(default_factory=list)
-
-    def add(self, other: Report) -> None:
-        for name, value in other.counts().items():
-            setattr(self, name, getattr(self, name) + value)
-
-    def include(self, part: Report) -> None:
-        """What a part of this batch did, with what it did not store."""
-        self.add(part)
-        self.rejections += part.rejections
-
-    def refuse(self, rows: Iterable[Rejected]) -> None:
-        """Count and tell rows that are not stored."""
-        before = len(self.rejections)
-        self.rejections += rows
-        self.rejected += len(self.rejections) - before
-
-    def counts(self) -> dict[str, int]:
-        return {name: value for name, value in asdict(self).items() if name not in ("rejections", "since")}
 
 
 def ingest_batch(
@@ -260,7 +207,7 @@ def _once_more[**P, R](store: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
 def _store_history_rows(actor: Actor, rows: list[BatchRow], since: int) -> tuple[Report, dict[int, list[BatchRow]]]:
     report = Report(since=since)
     with transaction.atomic():
-        later = _history(actor, rows, report)
+        later = store_history(actor, rows, report)
     return report, later
 
 
@@ -272,406 +219,11 @@ def _store_living_rows(actor: Actor, conversation_id: int, rows: list[BatchRow],
     with locked_conversation(
         actor, conversation_id, known_only=False
     ) as locked:  # a bot brings its history wherever it was said
-        new = _on_time(_unknown(actor.tenant_id, rows, report), locked.now)
-        new = _in_turn(locked, new, report)
+        new = on_time(not_known(actor.tenant_id, rows, report), locked.now)
+        new = in_turn(locked, new, report)
         if new:
-            _store_living(locked, new, report, detector)
+            store_living(locked, new, report, detector)
     return report
-
-
-def _in_turn(locked: LockedConversation, rows: list[BatchRow], report: Report) -> list[BatchRow]:
-    """A bot's answers of now are under the rules of a bot that speaks now: its turn, and the epoch it was given."""
-    if locked.actor.kind != ActorKind.BOT:
-        return rows
-    fresh_since, good = locked.now - locked.policies.history_gap, []
-    for row in rows:
-        if row.sender_type != Message.Sender.BOT or row.sent_at <= fresh_since or speaks(locked, row.epoch):
-            good.append(row)
-        else:
-            told = "stale_epoch: it is not this bot's turn, or not in this epoch; an answer of now needs both"
-            report.refuse([not_stored(row, told, StaleEpoch.code)])
-    return good
-
-
-def _on_time(rows: list[BatchRow], now: datetime) -> list[BatchRow]:
-    """The rows in the order they were said, none of them later than now."""
-    for row in rows:
-        row.sent_at = not_later(row.sent_at, now)
-    return sorted(rows, key=lambda row: row.sent_at)
-
-
-def _history(actor: Actor, rows: list[BatchRow], report: Report) -> dict[int, list[BatchRow]]:
-    """Store what is history in bulk; returns the rows of conversations that are alive, to be stored one by one."""
-    now = clock.now()
-    rows = _unknown(actor.tenant_id, _on_time(rows, now), report)  # what is known makes no conversation
-    conversations = _lock_conversations(actor.tenant_id, by_conversation(rows))
-    unknown = by_conversation(_unknown(actor.tenant_id, rows, report))
-    ids = [c.pk for c in conversations.values()]
-    alive = set(
-        ChatSession.objects.filter(conversation_id__in=ids, status__in=sorted(OPEN)).values_list(
-            "conversation_id", flat=True
-        )
-    )
-    own = next((row_policies.on(conversation) for conversation in conversations.values()), Policies())
-    later: dict[int, list[BatchRow]] = {}
-    work: list[tuple[Conversation, list[BatchRow]]] = []
-    for key, new in unknown.items():
-        conversation = conversations[key]
-        if conversation.pk in alive or conversation.unanswered_since or new[-1].sent_at + own.history_gap > now:
-            later[conversation.pk] = new
-        else:
-            work.append((conversation, new))
-    if work:
-        _store_history(actor, work, own, now, report)
-    return later
-
-
-def _lock_conversations(
-    tenant_id: int, keys: Iterable[tuple[str, str, str]]
-) -> dict[tuple[str, str, str], Conversation]:
-    """Find or make the conversations, and lock them in the order of their ids; each has its tenant's policies."""
-    wanted = set(keys)
-    if not wanted:
-        return {}
-    rows = Conversation.objects.filter(
-        tenant_id=tenant_id,
-        platform__in={k[0] for k in wanted},
-        shop_id__in={k[1] for k in wanted},
-        account_id__in={k[2] for k in wanted},
-    )
-
-    def found() -> dict[tuple[str, str, str], int]:
-        values = rows.values_list("platform", "shop_id", "account_id", "pk")
-        return {(p, s, a): pk for p, s, a, pk in values if (p, s, a) in wanted}
-
-    known = found()
-    if missing := sorted(wanted - known.keys()):
-        made = (Conversation(tenant_id=tenant_id, platform=p, shop_id=s, account_id=a) for p, s, a in missing)
-        Conversation.objects.bulk_create(made, ignore_conflicts=True, batch_size=1000)
-        known = found()
-    held = lock_rows(row_policies.beside(Conversation.objects.filter(pk__in=known.values())))
-    return {(c.platform, c.shop_id, c.account_id): c for c in held}
-
-
-def _unknown(tenant_id: int, rows: list[BatchRow], report: Report) -> list[BatchRow]:
-    """The rows that are not stored yet. A repeat is counted; where an id names something else, that is told too."""
-    stored = Message.objects.filter(tenant_id=tenant_id)
-    known: dict[tuple[str, str], tuple[tuple[str, str, str], str, str]] = {}
-    for platform in {row.platform for row in rows}:
-        ids = [row.message_id for row in rows if row.platform == platform]
-        same = stored.filter(platform=platform, message_id__in=ids)
-        for message_id, shop_id, account_id, sender, content in same.values_list(
-            "message_id", "conversation__shop_id", "conversation__account_id", "sender_type", "content"
-        ):
-            known[platform, message_id] = ((platform, shop_id, account_id), sender, content)
-    new = []
-    for row in rows:
-        first = known.get((row.platform, row.message_id))
-        if first is None:
-            new.append(row)
-            continue
-        report.duplicate += 1
-        if not is_repeat(row, *first):
-            report.rejections.append(id_taken(row))
-    return new
-
-
-def _sessions_near(
-    conversation_ids: list[int], first: datetime, last: datetime, gap: timedelta
-) -> dict[int, list[ChatSession]]:
-    """The sessions that rows between `first` and `last` may fall into, by conversation."""
-    near = ChatSession.objects.filter(
-        Q(ended_at__isnull=True) | Q(ended_at__gte=first - gap),
-        conversation_id__in=conversation_ids,
-        opened_at__lte=last + gap,
-    )
-    found: dict[int, list[ChatSession]] = {}
-    for session in near.order_by("opened_at", "pk"):
-        found.setdefault(session.conversation_id, []).append(session)
-    return found
-
-
-def _is_found(session: ChatSession) -> bool:
-    """Nothing but grouping has made of it what it is: it may grow, and be joined. One of these at most is alive.
-
-    What somebody opened, moved or paused is theirs, as it is.
-    """
-    return session.origin == Origin.GROUPED and session.status in (Status.ACTIVE, *TERMINAL)
-
-
-def _span(session: ChatSession) -> Span:
-    if not _is_found(session):
-        return Span(session, session.opened_at, session.ended_at, fixed=True)
-    return Span(session, session.first_message_at or session.opened_at, session.last_message_at or session.opened_at)
-
-
-@dataclass(slots=True)
-class _Plan:
-    """What one conversation's rows do to its sessions."""
-
-    created: list[tuple[ChatSession, list[BatchRow]]] = field(default_factory=list)
-    extended: list[tuple[ChatSession, list[BatchRow]]] = field(default_factory=list)
-    joined: list[tuple[ChatSession, ChatSession]] = field(default_factory=list)  # what went into what
-    fixed: list[tuple[ChatSession, list[BatchRow]]] = field(default_factory=list)
-
-    def add_to(self, report: Report) -> None:
-        report.sessions_created += len(self.created) - sum(gone.pk > report.since for gone, _ in self.joined)
-        report.sessions_extended += len(self.extended)
-        report.sessions_joined += sum(gone.pk <= report.since for gone, _ in self.joined)
-
-    def rows(self) -> list[tuple[ChatSession, BatchRow]]:
-        """In the order of their times, in which they are stored: one operation records them all, and whoever sees the last
-        n messages sees the last n rows of it.
-        """
-        kept = (*self.created, *self.extended, *self.fixed)
-        return sorted(((session, row) for session, rows in kept for row in rows), key=lambda pair: pair[1].sent_at)
-
-
-def _plan(
-    conversation: Conversation,
-    near: list[ChatSession],
-    rows: list[BatchRow],
-    own: Policies,
-    *,
-    alive_since: datetime | None,
-) -> _Plan:
-    """Decide; nothing is stored. A new session is alive if its stretch goes on until `alive_since`; None: none may be.
-
-    An ended session never lives again: a stretch that is alive and to which an ended one belongs is a new session that
-    takes it in. What is alive already takes in what it is bridged to, so that no plan has two of them.
-    """
-    covered, stretches = group([_span(s) for s in near], rows, own.history_gap)
-    plan = _Plan(fixed=covered)
-    for stretch in stretches:
-        living = next((s for s in stretch.keys if s.status not in TERMINAL), None)
-        is_alive = alive_since is not None and stretch.end > alive_since
-        session = living or (None if is_alive else next(iter(stretch.keys), None))
-        if session is not None:
-            plan.extended.append((session, stretch.rows))
-        else:
-            status = Status.ACTIVE if is_alive else Status.COMPLETED
-            session = oplog.create_grouped_session(
-                conversation,
-                status=status,
-                is_robot=False,
-                owner=Owner.NOBODY,
-                first=stretch.start,
-                last=stretch.end,
-                policies=own,
-            )
-            plan.created.append((session, stretch.rows))
-        joined = [s for s in stretch.keys if s is not session]
-        plan.joined += [(s, session) for s in joined]
-        _figures(session, stretch, joined, own)
-    for session, said in covered:
-        session.message_count += len(said)
-        session.first_message_at = min(session.first_message_at or said[0].sent_at, said[0].sent_at)
-        session.last_message_at = max(session.last_message_at or said[-1].sent_at, said[-1].sent_at)
-    return plan
-
-
-def _figures(session: ChatSession, stretch: Stretch, joined: list[ChatSession], own: Policies) -> None:
-    """Bring a grouped session's figures up to date. The robot marker decides its kind; a person of the shop who steps
-    into a robot's stretch is a takeover inside it, kept as the moment of the first such word.
-
-    Whoever owns it only rises, from nobody by a bot to the shop's people: so the order of the rows does not matter, and
-    a person who answers from the shop's app does not lose it to a row.
-    """
-    rows = stretch.rows
-    session.message_count += len(rows) + sum(s.message_count for s in joined)
-    session.first_message_at = session.opened_at = session.activated_at = stretch.start
-    session.last_message_at = session.last_activity_at = stretch.end
-    if session.is_robot or any(s.is_robot for s in joined) or any(row.is_robot for row in rows):
-        session.kind = Kind.AUTO_ASSISTANT
-        session.set_priority()
-    human = [row.sent_at for row in rows if row.is_human_side]
-    human += [
-        datetime.fromisoformat(s.context["human_since"]) for s in (session, *joined) if "human_since" in s.context
-    ]
-    if human:
-        session.context = {"human_since": clock.utc(min(human))}
-    if session.status in TERMINAL:
-        session.ended_at = stretch.end
-        return
-    if human or session.owner_kind == Owner.SHOP:
-        session.owner_kind = Owner.SHOP
-    elif session.is_robot:
-        session.owner_kind = Owner.BOT
-    session.expires_at = oplog.deadline(session, stretch.end, own)
-
-
-def _store_history(
-    actor: Actor, work: list[tuple[Conversation, list[BatchRow]]], own: Policies, now: datetime, report: Report
-) -> None:
-    first = min(rows[0].sent_at for _, rows in work)
-    last = max(rows[-1].sent_at for _, rows in work)
-    near = _sessions_near([c.pk for c, _ in work], first, last, own.history_gap)
-    plans = [(c, rows, _plan(c, near.get(c.pk, []), rows, own, alive_since=None)) for c, rows in work]
-    ChatSession.objects.bulk_create([s for _, _, p in plans for s, _ in p.created], batch_size=1000)
-    messages: list[Message] = []
-    operations: list[Operation] = []
-    for conversation, rows, plan in plans:
-        operation = _record(conversation, actor, plan, now)
-        messages += (_message(conversation, row, session.pk, operation.seq) for session, row in plan.rows())
-        operations.append(operation)
-        _remember(conversation, rows)
-        plan.add_to(report)
-    Message.objects.bulk_create(messages, batch_size=5000)
-    _join([pair for _, _, p in plans for pair in p.joined])
-    _save_all(ChatSession, [s for _, _, p in plans for s, _ in (*p.extended, *p.fixed)], _SESSION_FIGURES)
-    _save_all(
-        Conversation,
-        [c for c, _, _ in plans],
-        ("seq", "chain", "last_text", "last_sender", "last_activity_at", "desk_order"),
-    )
-    stream.write(operations)
-    report.accepted += len(messages)
-
-
-_SESSION_FIGURES = [
-    "kind",
-    "priority",
-    "rank",
-    "owner_kind",
-    "opened_at",
-    "activated_at",
-    "last_activity_at",
-    "ended_at",
-    "expires_at",
-    "first_message_at",
-    "last_message_at",
-    "message_count",
-    "context",
-]
-
-
-def _save_all(model: Any, rows: list[Any], fields: Sequence[str]) -> None:
-    """Update many rows at once: an insert that always conflicts with itself is several times faster than bulk_update."""
-    unique = list({row.pk: row for row in rows}.values())
-    if unique:
-        model.objects.bulk_create(
-            unique, update_conflicts=True, unique_fields=_conflict_target(), update_fields=list(fields), batch_size=1000
-        )
-
-
-def _conflict_target() -> list[str] | None:
-    """MariaDB and MySQL take no conflict target."""
-    return ["id"] if connection.features.supports_update_conflicts_with_target else None
-
-
-def _message(conversation: Conversation, row: BatchRow, session_id: int | None, seq: int) -> Message:
-    return Message(
-        tenant_id=conversation.tenant_id,
-        conversation_id=conversation.pk,
-        session_id=session_id,
-        platform=row.platform,
-        message_id=row.message_id,
-        sender_type=row.sender_type,
-        sender_id=row.sender_id,
-        sender_name=row.sender_name,
-        content=row.content,
-        sent_at=row.sent_at,
-        seq=seq,
-    )
-
-
-def _told(plan: _Plan) -> dict[str, Any]:
-    """What the operation says of a batch: how many messages, a digest of which, and what became of which session."""
-    ids = sorted(row.message_id for _, row in plan.rows())
-    stored = [row for _, row in plan.rows() if row.pk is None]
-    return {
-        "stored": len(stored),
-        "proof": stream.proof_of_all(stored),
-        "messages": len(ids),
-        "digest": sha256("\n".join(ids).encode()).hexdigest()[:32],
-        "created": [_figure(s) for s, _ in plan.created],
-        "extended": [_figure(s) for s, _ in (*plan.extended, *plan.fixed)],
-        "joined": [[gone.pk, into.pk] for gone, into in plan.joined],
-    }
-
-
-def _figure(session: ChatSession) -> dict[str, Any]:
-    return {
-        "session_id": session.pk,
-        "kind": session.kind,
-        "status": session.status,
-        "owner_kind": session.owner_kind,
-        "messages": session.message_count,
-    }
-
-
-def _record(conversation: Conversation, actor: Actor, plan: _Plan, now: datetime) -> Operation:
-    operation = stream.entry(conversation, actor=actor, type="messages.grouped", at=now, data=_told(plan))
-    stream.seal(conversation, [operation])
-    return operation
-
-
-def _remember(conversation: Conversation, rows: list[BatchRow]) -> None:
-    """The list shows the latest words, whichever batch brought them. What was stored before has been shown already."""
-    newest = next((row for row in reversed(rows) if row.pk is None), None)
-    if newest is None:
-        return
-    if conversation.last_activity_at is None or newest.sent_at >= conversation.last_activity_at:
-        conversation.last_text = newest.content[: limits.MAX_PREVIEW]
-        conversation.last_sender = newest.sender_type
-        conversation.last_activity_at = newest.sent_at
-        conversation.desk_order = desk_order(conversation.waiting_since, newest.sent_at)
-
-
-def _join(pairs: list[tuple[ChatSession, ChatSession]]) -> None:
-    """A late message bridged two stretches: the messages of one become the other's, and its row goes, on record."""
-    for gone, into in pairs:
-        Message.objects.filter(session_id=gone.pk).update(session_id=into.pk)
-        ChatSession.objects.filter(previous=gone).update(previous=into)
-        gone.delete()
-
-
-def _store_living(
-    locked: LockedConversation, rows: list[BatchRow], report: Report, detector: Detector | None = None
-) -> None:
-    """Put rows of one conversation into sessions, under its lock. What is alive is known whole: `turn.sessions`.
-
-    Without a detector nothing is judged.
-    """
-    conversation, gap = locked.conversation, locked.policies.history_gap
-    near = _sessions_near([conversation.pk], rows[0].sent_at, rows[-1].sent_at, gap).get(conversation.pk, [])
-    held = {s.pk: s for s in locked.sessions}
-    near = [held.get(s.pk, s) for s in near]
-    # A plan must be what `one_live_session` can hold: nothing new is alive beside what is open.
-    plan = _plan(conversation, near, rows, locked.policies, alive_since=None if locked.sessions else locked.now - gap)
-    for session, _ in plan.created:
-        session.save(force_insert=True)
-        if session.status in OPEN:
-            locked.sessions.append(session)
-    operation = locked.record("messages.grouped", **_told(plan))
-    stored = [(session, row) for session, row in plan.rows() if row.pk is None]
-    Message.objects.bulk_create(
-        [_message(conversation, row, s.pk, operation.seq) for s, row in stored], batch_size=5000
-    )
-    for session, row in plan.rows():
-        if row.pk is not None:
-            Message.objects.filter(pk=row.pk).update(session_id=session.pk)
-    plan.add_to(report)  # before the rows that are joined lose their ids
-    _join(plan.joined)
-    for session, _ in (*plan.extended, *plan.fixed):
-        session.save(update_fields=_SESSION_FIGURES)
-    _remember(conversation, rows)
-    report.accepted += len(stored)
-    report.transfers_raised += _judge(locked, rows, locked.now - gap, detector)
-
-
-def _judge(locked: LockedConversation, rows: list[BatchRow], fresh_since: datetime, detector: Detector | None) -> int:
-    """Examine what customers said just now; never history. Returns the transfers raised (0 or 1)."""
-    asked_before = len(locked.transfers)
-    for row in rows:
-        if detector is None or row.sender_type != "customer" or row.sent_at <= fresh_since or row.pk is not None:
-            continue
-        if controller_of(locked) in (Controller.HUMAN, Controller.QUEUE):
-            break
-        if need := detector.customer_said(row.content, is_vip=locked.conversation.is_vip):
-            act_on(locked, need.as_dict())
-    settle(locked)
-    return max(0, len(locked.transfers) - asked_before)
 
 
 def group_unsessioned(*, limit: int = 1000) -> Report:
@@ -698,7 +250,7 @@ def _group_conversation(tenant_id: int, conversation_id: int) -> Report:
         lost = Message.objects.filter(conversation_id=conversation_id, session_id__isnull=True, is_note=False)
         messages = list(lost.order_by("sent_at", "pk"))
         if messages and _arrived(messages) <= locked.now - locked.policies.group_after:
-            _store_living(locked, [_row_of(message, locked.now) for message in messages], report)
+            store_living(locked, [row_of(message, locked.now) for message in messages], report)
     return report
 
 
@@ -711,20 +263,4 @@ def _arrived(messages: list[Message]) -> datetime:
 
 def group_late(locked: LockedConversation, message: Message) -> None:
     """Put what reached a live door as history into its place among the sessions: like a row, and judged never."""
-    _store_living(locked, [_row_of(message, locked.now)], Report(since=newest_session()))
-
-
-def _row_of(message: Message, now: datetime) -> BatchRow:
-    """Its time is bounded here too: older versions stored what senders claimed."""
-    return BatchRow(
-        line=0,
-        platform=message.platform,
-        shop_id="",
-        account_id="",
-        message_id=message.message_id,
-        sender_type=message.sender_type,
-        content=message.content,
-        sent_at=max(EARLIEST, not_later(message.sent_at, now)),
-        is_robot=message.sender_type == Message.Sender.BOT,
-        pk=message.pk,
-    )
+    store_living(locked, [row_of(message, locked.now)], Report(since=newest_session()))

@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from agents_app.actors import Actor, ActorKind
 from config.errors import DomainError, InternalError
-from sessions_app.actions import conversations, labels, transfers
+from sessions_app.actions import conversations, labels, takeovers, transfers
 from sessions_app.core.locked_conversation import Outcome
 from sessions_app.errors import Malformed, NotQueued
 from sessions_app.models import Transfer
@@ -114,8 +114,8 @@ def _accept(*, actor: Actor, conversation_id: int) -> Outcome:
 
 _VERBS: dict[BulkAction, Callable[..., Outcome]] = {
     BulkAction.ACCEPT: _accept,
-    BulkAction.TAKE_OVER: transfers.take_over,
-    BulkAction.RELEASE: transfers.release_to_bot,
+    BulkAction.TAKE_OVER: takeovers.take_over,
+    BulkAction.RELEASE: takeovers.release_to_bot,
     BulkAction.RESOLVE: conversations.resolve,
     BulkAction.ACKNOWLEDGE: conversations.acknowledge,
     BulkAction.LABEL: labels.label,

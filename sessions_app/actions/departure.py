@@ -24,7 +24,7 @@ from config.errors import Conflict, Forbidden, NotFound
 from messaging_app import stream
 from sessions_app import assignment
 from sessions_app.actions import lifecycle
-from sessions_app.actions.transfers import move_on
+from sessions_app.actions.takeovers import move_on
 from sessions_app.core import oplog, presence_log
 from sessions_app.core.locked_conversation import LockedConversation
 from sessions_app.models import ChatSession, Participant, Transfer

@@ -30,7 +30,8 @@ from config.db import retried
 from config.errors import Busy, Forbidden
 from config.threads import Threads
 from messaging_app.batch import BatchRow, Rejected, read_line
-from sessions_app.actions.batches import Report, fresh_since, ingest_batch, must_be_allowed, newest_session
+from sessions_app.actions.batch_rows import Report
+from sessions_app.actions.batches import fresh_since, ingest_batch, must_be_allowed, newest_session
 from sessions_app.models import Batch
 
 log = logging.getLogger(__name__)

@@ -1,8 +1,7 @@
-"""Opening, pausing, resuming and ending sessions; the rules C0 to C7 of who yields."""
+"""Opening, pausing, resuming and ending sessions. Who yields when one opens or resumes is decided in `conflicts`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -12,7 +11,8 @@ from config.errors import Malformed
 from config.free_json import checked_object
 from messaging_app import incoming
 from messaging_app.models import Conversation
-from sessions_app.actions import repeated_request
+from sessions_app.actions import conflicts, repeated_request
+from sessions_app.actions.conflicts import ConflictDecision, resolve_conflict
 from sessions_app.core import oplog
 from sessions_app.core.context_package import inherit
 from sessions_app.core.locked_conversation import LockedConversation, Outcome
@@ -25,7 +25,6 @@ from sessions_app.states import (
     PRIORITY,
     TERMINAL,
     Kind,
-    Origin,
     Override,
     Owner,
     Priority,
@@ -40,46 +39,6 @@ from sessions_app.unit.settle import resume, settle
 from sessions_app.unit.unit_of_work import locked_conversation, verb
 
 OnConflict = Literal["wait", "fail"]
-
-
-@dataclass(frozen=True, slots=True)
-class ConflictDecision:
-    """What the conflict rules say: the status to open in, or an escalation, and whether the live session yields."""
-
-    rule: str
-    status: Status | None = None
-    preempt: bool = False
-    escalate: bool = False
-    refuse: bool = False
-
-
-def resolve_conflict(
-    live: ChatSession | None, waiting: list[ChatSession], kind: Kind, wanted_rank: int, *, by_agent: bool
-) -> ConflictDecision:
-    """Who yields (docs/rules.md, Conflicts), as a pure function of the locked rows.
-
-    A live session that was only found in the messages is nobody's announced work: it counts as nothing live, unless
-    somebody of the shop is speaking in it.
-    """
-    robot = kind.is_robot
-    manual = Status.ACTIVE if by_agent else Status.PENDING
-    if live is None or (live.origin == Origin.GROUPED and live.owner_kind != Owner.SHOP):
-        better_waits = any(s.rank <= wanted_rank for s in waiting)
-        if not robot:
-            return ConflictDecision("C0", manual)
-        return ConflictDecision("C0", Status.PENDING if better_waits else Status.ACTIVE)
-    if kind == Kind.MANUAL_URGENT:
-        return ConflictDecision("C4", Status.ACTIVE, preempt=True)
-    human_side = live.owner_kind != Owner.BOT  # an agent, the shop's own people, or the queue
-    if human_side:
-        return ConflictDecision("C2", Status.PENDING) if robot else ConflictDecision("C7", refuse=True)
-    if not robot:
-        return (
-            ConflictDecision("C1", Status.ACTIVE, preempt=True) if by_agent else ConflictDecision("C6", escalate=True)
-        )
-    if wanted_rank < live.rank:
-        return ConflictDecision("C3", Status.ACTIVE, preempt=True)
-    return ConflictDecision("C3", Status.PENDING)
 
 
 @verb
@@ -135,14 +94,14 @@ def open_session(
         verdict = resolve_conflict(locked.live, locked.waiting, wanted, its_rank, by_agent=actor.is_agent)
         locked.rule = verdict.rule
         if verdict.refuse:
-            raise _refusal(locked, HumanServes)
+            raise conflicts.refusal(locked, HumanServes)
         if robot and verdict.status == Status.PENDING and on_conflict == "fail":
-            raise _refusal(locked, LiveSessionExists)
+            raise conflicts.refusal(locked, LiveSessionExists)
         if verdict.escalate and locked.live:
             if on_conflict == "fail":
-                raise _refusal(locked, LiveSessionExists)
+                raise conflicts.refusal(locked, LiveSessionExists)
             session = locked.live
-            escalate(locked, session, reason=reason, reason_by=actor.kind, trigger=_trigger(actor))
+            conflicts.escalate(locked, session, reason=reason, reason_by=actor.kind, trigger=_trigger(actor))
         else:
             session = _open(
                 locked,
@@ -178,9 +137,9 @@ def _open(
         override = access.room(locked, agent, override=kind == Kind.MANUAL_URGENT)
     live = locked.live
     if live and verdict.preempt:
-        preempt(locked, live, reason=reason or f"yields to {kind}")
+        conflicts.preempt(locked, live, reason=reason or f"yields to {kind}")
     elif live and verdict.rule == "C0":
-        supersede(locked, live)
+        conflicts.supersede(locked, live)
     assert verdict.status is not None
     session = oplog.create_session(
         locked,
@@ -208,24 +167,6 @@ def _open(
     return session
 
 
-def preempt(locked: LockedConversation, live: ChatSession, *, reason: str) -> None:
-    """Pause the live session for a better one; it resumes by itself. Its bot is told by the operation."""
-    oplog.transition(locked, live, Status.PAUSED, reason=reason, preempted=True)
-
-
-def supersede(locked: LockedConversation, live: ChatSession) -> None:
-    """An announced session takes the place of one that was only found in the messages."""
-    oplog.transition(locked, live, Status.COMPLETED, reason="an announced session took its place")
-
-
-def escalate(locked: LockedConversation, session: ChatSession, *, reason: str, trigger: str, **to: Any) -> Any:
-    """C6: the robot's session waits for a human, and the bot is fenced out by the new epoch."""
-    locked.rule = locked.rule or "C6"
-    transfer = oplog.create_transfer(locked, session, TransferKind.ESCALATION, reason=reason, trigger=trigger, **to)
-    oplog.transition(locked, session, Status.TRANSFERRED, reason=reason, owner=Owner.NOBODY)
-    return transfer
-
-
 def _trigger(actor: Actor) -> str:
     return "customer" if actor.kind == ActorKind.CUSTOMER else "session asked for"
 
@@ -235,20 +176,6 @@ def asked_already(locked: LockedConversation) -> ChatSession | None:
     if locked.live and locked.live.is_human_served:
         return locked.live
     return next((s for s in (locked.live, *locked.waiting) if s and locked.transfer_of(s)), None)
-
-
-def _refusal(locked: LockedConversation, error: type[Conflict]) -> Conflict:
-    live = locked.waiting[0] if locked.rule == "C0" else locked.live  # nothing live: the head of the line is in the way
-    assert live is not None
-    return error(
-        rule=locked.rule,
-        live_session_id=live.pk,
-        owner_kind=live.owner_kind or "queue",
-        owner_name=""
-        if locked.actor.kind == ActorKind.BOT
-        else access.told_owner(locked.actor, live),  # whose it is may be no bot's
-        may_end_at=live.expires_at.isoformat() if live.expires_at else None,
-    )
 
 
 def _checked(
@@ -368,7 +295,7 @@ def resume_session(*, actor: Actor, session_id: int) -> Outcome:
         live = locked.live
         if live and live.owner_kind == Owner.BOT and (not session.is_robot or session.rank < live.rank):
             locked.rule = "C3" if session.is_robot else "C1"
-            preempt(locked, live, reason="yields to a session that resumes")
+            conflicts.preempt(locked, live, reason="yields to a session that resumes")
             if not session.is_robot:
                 inherit(session, live)
         if locked.live is None and (not session.is_robot or locked.waiting[0] is session):
@@ -418,7 +345,7 @@ def complete_session(
         if outcome == "needs_human":
             if session.owner_kind != Owner.BOT or session.status != Status.ACTIVE:
                 raise IllegalTransition(_NOT_ITS_TURN, status=session.status, owner_kind=session.owner_kind)
-            escalate(locked, session, reason=reason, reason_by=actor.kind, trigger="bot")
+            conflicts.escalate(locked, session, reason=reason, reason_by=actor.kind, trigger="bot")
         else:
             _must_not_wait_for_a_human(locked, session)
             read = session.is_human_served and unanswered.is_read(locked)

@@ -10,7 +10,8 @@ from agents_app.actors import system_actor
 from agents_app.models import Agent, ApiClient
 from config import clock
 from config.db import retried
-from sessions_app.actions.transfers import raise_need, reassign
+from sessions_app.actions.takeovers import reassign
+from sessions_app.actions.transfers import raise_need
 from sessions_app.errors import Conflict
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import LIVE, Owner, Status

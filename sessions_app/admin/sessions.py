@@ -14,7 +14,7 @@ from agents_app.actors import Actor
 from agents_app.admin.base import OwnRelatedFilter, ReadOnly, TandemAdmin, json_field, moment
 from messaging_app.admin.conversations import ConversationAdmin, MessageInline, NewestInline, OperationInline
 from messaging_app.models import Conversation
-from sessions_app.actions import lifecycle, transfers
+from sessions_app.actions import lifecycle, takeovers
 from sessions_app.admin import agents, assignment, saved_views, service_levels  # noqa: F401 – register their models
 from sessions_app.admin.reasons import BySupervisors, WithReason
 from sessions_app.admin.status_labels import StatusLabel
@@ -122,7 +122,7 @@ class ChatSessionAdmin(StatusLabel, WithReason, BySupervisors, ReadOnly, TandemA
             if not session.is_live:
                 raise NotServing
             # The agent of the page looked at: if another serves it by now, it stays where it is.
-            transfers.reassign(
+            takeovers.reassign(
                 actor=actor,
                 conversation_id=session.conversation_id,
                 reason=reason,

@@ -14,8 +14,9 @@ from agents_app.actors import Actor
 from agents_app.api.endpoints import Endpoints, command, number, read_endpoint
 from agents_app.models import Agent, Team
 from agents_app.scopes import Scope
-from config.api import ByName, IdFilter
+from config.api import IdFilter
 from config.errors import Forbidden, NotFound
+from config.pages import ByName
 from sessions_app import queries
 from sessions_app.actions import departments, departure, presence
 from sessions_app.api import requests

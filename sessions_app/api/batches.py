@@ -26,7 +26,7 @@ from config import limits
 from config.api import Id, RequestSerializer, TooLarge
 from messaging_app import incoming
 from sessions_app.actions import import_queue
-from sessions_app.actions.batches import Report
+from sessions_app.actions.batch_rows import Report
 from sessions_app.api.requests import BatchRow
 from sessions_app.errors import NotFound
 from sessions_app.models import Batch

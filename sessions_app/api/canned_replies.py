@@ -16,7 +16,8 @@ from agents_app.api.endpoints import Endpoints, command, number, read_endpoint
 from agents_app.scopes import Scope
 from agents_app.sharing import Sharing
 from config import limits
-from config.api import Id, IdFilter, Pages, RequestSerializer
+from config.api import Id, IdFilter, RequestSerializer
+from config.pages import Pages
 from messaging_app.agent_tools import canned_replies
 from messaging_app.models.agent_tools import CannedReply
 from sessions_app.api.filtering import FilterByRole

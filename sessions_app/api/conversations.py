@@ -17,11 +17,12 @@ from agents_app.actors import Actor
 from agents_app.api.endpoints import Endpoints, command, describes, number, read_endpoint
 from agents_app.scopes import Scope
 from config import limits
-from config.api import FlagFilter, IdFilter, KeysetPages, Multipart, Pages
+from config.api import FlagFilter, IdFilter, Multipart
+from config.pages import KeysetPages, Pages
 from messaging_app.agent_tools import labels
 from messaging_app.models import Controller, Conversation, Tier
 from sessions_app import queries
-from sessions_app.actions import bulk, conversations, departments, transfers
+from sessions_app.actions import bulk, conversations, departments, takeovers, transfers
 from sessions_app.actions import labels as labelling
 from sessions_app.actions import messages as talk
 from sessions_app.actions import participants as people
@@ -237,12 +238,12 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
     @command(body=requests.TakeRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def take_over(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Take a conversation from its bot, at once."""
-        return transfers.take_over(actor=actor, conversation_id=pk, **body)
+        return takeovers.take_over(actor=actor, conversation_id=pk, **body)
 
     @command(body=requests.GrabRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def grab(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Take a conversation from the colleague who serves it, with a reason."""
-        return transfers.grab(actor=actor, conversation_id=pk, **body)
+        return takeovers.grab(actor=actor, conversation_id=pk, **body)
 
     @command(body=requests.HandOverRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def transfer(self, actor: Actor, pk: int, **body: Any) -> Outcome:
@@ -252,12 +253,12 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
     @command(body=requests.ReleaseRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def release(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Give the conversation back to its bot."""
-        return transfers.release_to_bot(actor=actor, conversation_id=pk, **body)
+        return takeovers.release_to_bot(actor=actor, conversation_id=pk, **body)
 
     @command(body=requests.ReassignRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def reassign(self, actor: Actor, pk: int, **body: Any) -> Outcome:
         """Put what an absent agent serves back in the queue. Supervisors only."""
-        return transfers.reassign(actor=actor, conversation_id=pk, **body)
+        return takeovers.reassign(actor=actor, conversation_id=pk, **body)
 
     @command(body=requests.GuardedRequest, answer=OutcomeResponse, scope=Scope.TRANSFERS)
     def resolve(self, actor: Actor, pk: int, **body: Any) -> Outcome:

@@ -13,7 +13,8 @@ from agents_app.actors import Actor
 from agents_app.api.endpoints import Endpoints, command, number, read_endpoint
 from agents_app.scopes import Scope
 from config import limits
-from config.api import ByName, RequestSerializer
+from config.api import RequestSerializer
+from config.pages import ByName
 from messaging_app.agent_tools import labels
 from messaging_app.models.agent_tools import Label
 from sessions_app.api.responses import LabelResponse

@@ -14,7 +14,8 @@ from agents_app.api.endpoints import Endpoints, command, number, read_endpoint
 from agents_app.scopes import Scope
 from agents_app.sharing import Sharing
 from config import limits
-from config.api import ByName, Id, RequestSerializer
+from config.api import Id, RequestSerializer
+from config.pages import ByName
 from messaging_app.models import Controller, Tier
 from messaging_app.models.agent_tools import SavedView
 from sessions_app.actions import saved_views

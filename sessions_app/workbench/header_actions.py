@@ -18,7 +18,7 @@ from config import limits
 from config.errors import Malformed
 from sessions_app import queries
 from sessions_app.actions import conversations as marks
-from sessions_app.actions import lifecycle, transfers
+from sessions_app.actions import lifecycle, takeovers, transfers
 from sessions_app.core.locked_conversation import Outcome
 from sessions_app.models import ChatSession
 from sessions_app.states import Owner
@@ -41,7 +41,7 @@ def _transfer(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Ou
     """From the human who serves: to a colleague or team, who must accept it; or, by a supervisor, back to the queue."""
     to = _to(form)
     if form["to"] == "queue":
-        return transfers.reassign(actor=actor, conversation_id=conversation_id, reason=form["reason"])
+        return takeovers.reassign(actor=actor, conversation_id=conversation_id, reason=form["reason"])
     return transfers.hand_over(
         actor=actor, conversation_id=conversation_id, reason=form["reason"], expected_epoch=form["epoch"], **to
     )

@@ -19,7 +19,7 @@ from messaging_app.models import Controller
 from messaging_app.thread import NewMessage
 from sessions_app import queries
 from sessions_app.actions import conversations as marks
-from sessions_app.actions import labels, lifecycle, messages, presence, transfers
+from sessions_app.actions import labels, lifecycle, messages, presence, takeovers, transfers
 from sessions_app.core.locked_conversation import Outcome
 from sessions_app.queries import COUNT_MOST, Cursor, ThreadPage, next_conversation
 from sessions_app.queries.desk_page import DeskQuery, look, look_at
@@ -165,7 +165,7 @@ def _decline(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Out
 
 
 def _take_over(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
-    return transfers.take_over(
+    return takeovers.take_over(
         actor=actor,
         conversation_id=conversation_id,
         reason=form["reason"],
@@ -181,7 +181,7 @@ def _take(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcom
 
 
 def _grab(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
-    return transfers.grab(
+    return takeovers.grab(
         actor=actor,
         conversation_id=conversation_id,
         reason=form["reason"],
@@ -191,7 +191,7 @@ def _grab(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcom
 
 
 def _release(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
-    return transfers.release_to_bot(
+    return takeovers.release_to_bot(
         actor=actor, conversation_id=conversation_id, summary=form["reason"], expected_epoch=form["epoch"]
     )
 

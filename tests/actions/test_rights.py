@@ -21,6 +21,7 @@ from sessions_app.actions import (
     participants,
     recovery,
     shop_messages,
+    takeovers,
     transfers,
 )
 from sessions_app.states import Kind
@@ -132,10 +133,10 @@ VERBS: dict[str, Verb] = {
     "accept": lambda a, i: transfers.accept_transfer(actor=a, transfer_id=i.transfer),
     "decline": lambda a, i: transfers.decline_transfer(actor=a, transfer_id=i.transfer),
     "withdraw": lambda a, i: transfers.withdraw_transfer(actor=a, transfer_id=i.transfer),
-    "take over": lambda a, i: transfers.take_over(actor=a, conversation_id=i.conversation),
-    "grab": lambda a, i: transfers.grab(actor=a, conversation_id=i.conversation, reason="Mine."),
-    "release": lambda a, i: transfers.release_to_bot(actor=a, conversation_id=i.conversation),
-    "reassign": lambda a, i: transfers.reassign(actor=a, conversation_id=i.conversation, reason="Ill."),
+    "take over": lambda a, i: takeovers.take_over(actor=a, conversation_id=i.conversation),
+    "grab": lambda a, i: takeovers.grab(actor=a, conversation_id=i.conversation, reason="Mine."),
+    "release": lambda a, i: takeovers.release_to_bot(actor=a, conversation_id=i.conversation),
+    "reassign": lambda a, i: takeovers.reassign(actor=a, conversation_id=i.conversation, reason="Ill."),
     "resolve": lambda a, i: conversations.resolve(actor=a, conversation_id=i.conversation),
     "pin": lambda a, i: conversations.pin(actor=a, conversation_id=i.conversation),
     "unpin": lambda a, i: conversations.unpin(actor=a, conversation_id=i.conversation),

@@ -24,6 +24,7 @@ from messaging_app.detection.defaults import install
 from messaging_app.models import Conversation, Message, Operation
 from messaging_app.thread import NewMessage
 from sessions_app.actions import batches, inbound, lifecycle, messages
+from sessions_app.actions.batch_rows import Report
 from sessions_app.management.sample import __file__ as _sample
 from sessions_app.models import ChatSession, Transfer
 
@@ -41,7 +42,7 @@ def tenant() -> Tenant:
     return made
 
 
-def ingest(tenant: Tenant, lines: Iterable[bytes], size: int) -> batches.Report:
+def ingest(tenant: Tenant, lines: Iterable[bytes], size: int) -> Report:
     rows = (read_line(number, line) for number, line in enumerate(lines, 1))
     return batches.ingest_batch(actor=system_actor(tenant.pk), rows=rows, size=size)
 

@@ -27,7 +27,7 @@ from messaging_app.agent_tools import canned_replies, labels  # noqa: E402
 from messaging_app.models import Message, NeedRule  # noqa: E402
 from messaging_app.models.agent_tools import Label  # noqa: E402
 from messaging_app.thread import NewMessage  # noqa: E402
-from sessions_app.actions import conversations, inbound, lifecycle, messages, transfers  # noqa: E402
+from sessions_app.actions import conversations, inbound, lifecycle, messages, takeovers, transfers  # noqa: E402
 from sessions_app.actions import labels as labelling  # noqa: E402
 from sessions_app.models import Transfer  # noqa: E402
 from sessions_app.unit.unit_of_work import locked_conversation  # noqa: E402
@@ -94,7 +94,7 @@ def nasty(path: str) -> int:
     conversation_id = hears("nasty", *payloads, name=payloads[0])
     maya = agent_actor(Agent.objects.get(name="Maya"))
     conversations.raise_flag(actor=maya, conversation_id=conversation_id, reason=payloads[2])
-    transfers.take_over(actor=maya, conversation_id=conversation_id, reason=payloads[0])
+    takeovers.take_over(actor=maya, conversation_id=conversation_id, reason=payloads[0])
     for payload in payloads:
         messages.post_note(actor=maya, conversation_id=conversation_id, words=NewMessage(content=payload))
     return conversation_id
@@ -167,9 +167,9 @@ def moved(account: str, kind: str) -> int:
     if kind == "handover":
         transfers.hand_over(actor=jun, **its, to_agent_id=maya.pk, reason="My shift ends.")
     elif kind == "reassignment":
-        transfers.reassign(actor=sam, **its, reason="Jun is ill.")
+        takeovers.reassign(actor=sam, **its, reason="Jun is ill.")
     elif kind == "return":
-        transfers.release_to_bot(actor=jun, **its, summary="Calmed down.", force=True)
+        takeovers.release_to_bot(actor=jun, **its, summary="Calmed down.", force=True)
         transfers.request_transfer(actor=bot, **its, reason="Angry again.", trigger="bot")
     return number
 

@@ -155,8 +155,8 @@ def test_what_becomes_somebodys_own_by_another_way_sounds_for_that_one_alone(win
         "shell",
         "-c",
         "from agents_app.actors import agent_actor; from agents_app.models import Agent;"
-        "from sessions_app.actions import transfers;"
-        f"transfers.take_over(actor=agent_actor(Agent.objects.get(name='Maya')), conversation_id={number})",
+        "from sessions_app.actions import takeovers;"
+        f"takeovers.take_over(actor=agent_actor(Agent.objects.get(name='Maya')), conversation_id={number})",
     )
     until_heard(maya, MINE)
     assert jun.evaluate(HEARD) == []

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from config import clock
 from messaging_app.batch import read_object
 from messaging_app.models import Conversation, Message, Operation
-from sessions_app.actions import batches, sweep
+from sessions_app.actions import batch_plan, batches, sweep
+from sessions_app.actions.batch_rows import Report
 from sessions_app.manager import AutoSessionManager
 from sessions_app.models import ChatSession
 from tests.api.world import Caller, agent, program
@@ -329,14 +330,14 @@ def test_t1_somebody_may_still_open_a_session_for_a_lagging_message(channel: Cal
 def test_t1_what_breaks_in_one_conversation_is_told_by_line_and_the_others_are_stored(
     channel: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = batches._plan
+    plan = batch_plan.plan
 
     def breaks(conversation: Conversation, *args: Any, **kwargs: Any) -> Any:
         if conversation.account_id in ("ben", "cat"):
             raise RuntimeError("no such thing was foreseen")
         return plan(conversation, *args, **kwargs)
 
-    monkeypatch.setattr(batches, "_plan", breaks)
+    monkeypatch.setattr(batch_plan, "plan", breaks)
     told = brings(
         channel,
         row("a", minutes(-5)),
@@ -352,7 +353,7 @@ def test_t1_what_breaks_in_one_conversation_is_told_by_line_and_the_others_are_s
 # --- Whatever the times, the cut and the order -----------------------------------------------------------------------
 
 
-def ingest(cast: Cast, rows: Iterable[dict[str, Any]], size: int = 100) -> batches.Report:
+def ingest(cast: Cast, rows: Iterable[dict[str, Any]], size: int = 100) -> Report:
     read = [read_object(number, one) for number, one in enumerate(rows, 1)]
     assert all(not isinstance(one, str) for one in read)
     return batches.ingest_batch(actor=cast.system, rows=read, size=size)  # type: ignore[arg-type]

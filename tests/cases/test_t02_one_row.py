@@ -198,7 +198,7 @@ def grouping(world: World) -> Clock:
     items = world.chats(Chat.says)
     world.later(AWAY)
     return Clock(
-        loop="grouping", items=items, run=batches.group_unsessioned, part=(batches, "_store_living"),
+        loop="grouping", items=items, run=batches.group_unsessioned, part=(batches, "store_living"),
         key_of=lambda turn, *_: turn.conversation.pk,
         is_done=lambda key: not Message.objects.filter(conversation_id=key, session_id=None).exists(),
     )  # fmt: skip

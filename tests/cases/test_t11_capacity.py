@@ -10,7 +10,7 @@ import pytest
 from agents_app.actors import Actor
 from agents_app.models import PresenceChange
 from messaging_app.models import Operation
-from sessions_app.actions import departure, lifecycle, presence, silence, transfers
+from sessions_app.actions import departure, lifecycle, presence, silence, takeovers
 from sessions_app.core.capacity import load
 from sessions_app.states import Kind, Owner
 from sessions_app.workbench import wording
@@ -145,7 +145,7 @@ def after_an_urgent_one_was_released(chat: Chat) -> None:
     chat.take()
     chat.opens(chat.cast.ben, Kind.MANUAL_URGENT)
     full(chat.cast, "ann")
-    transfers.release_to_bot(actor=chat.cast.ben, conversation_id=chat.id, force=True)
+    takeovers.release_to_bot(actor=chat.cast.ben, conversation_id=chat.id, force=True)
 
 
 def after_an_urgent_one_was_cancelled(chat: Chat) -> None:

@@ -33,6 +33,7 @@ from sessions_app.actions import (
     recovery,
     shop_messages,
     sweep,
+    takeovers,
     transfers,
 )
 from sessions_app.core.locked_conversation import Outcome
@@ -348,14 +349,14 @@ class Player:
         if view.controller != "bot" and self.random.random() < 0.8:
             return None
         return self._verb(
-            transfers.take_over, actor=self._agent(), conversation_id=view.id, override=self.random.random() < 0.2
+            takeovers.take_over, actor=self._agent(), conversation_id=view.id, override=self.random.random() < 0.2
         )
 
     def _grab(self, view: View) -> Call | None:
         if view.controller != "human" and self.random.random() < 0.8:
             return None
         return self._verb(
-            transfers.grab,
+            takeovers.grab,
             actor=self._agent(),
             conversation_id=view.id,
             reason="mine",
@@ -367,7 +368,7 @@ class Player:
         if view.controller != "human":
             return None
         return self._verb(
-            transfers.release_to_bot,
+            takeovers.release_to_bot,
             actor=self._owner(view.live),
             conversation_id=view.id,
             force=self.random.random() < 0.3,
@@ -377,7 +378,7 @@ class Player:
     def _reassign(self, view: View) -> Call | None:
         if view.controller != "human":
             return None
-        return self._verb(transfers.reassign, actor=self.cast.agents[-1], conversation_id=view.id, reason="away")
+        return self._verb(takeovers.reassign, actor=self.cast.agents[-1], conversation_id=view.id, reason="away")
 
     def _resolve(self, view: View) -> Call | None:
         if view.controller != "human":

@@ -21,7 +21,7 @@ from config.errors import DomainError
 from messaging_app import relay
 from messaging_app.models import Conversation, Message, Operation
 from messaging_app.thread import NewMessage
-from sessions_app.actions import inbound, lifecycle, sweep, transfers
+from sessions_app.actions import inbound, lifecycle, sweep, takeovers, transfers
 from sessions_app.core.locked_conversation import lock_conversation
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import TransferStatus
@@ -141,7 +141,7 @@ def test_agents_who_grab_from_each_other_do_not_stand_still(cast: Cast) -> None:
         count = 0
         for _ in range(15):
             try:
-                transfers.grab(actor=who, conversation_id=where, reason="mine")
+                takeovers.grab(actor=who, conversation_id=where, reason="mine")
                 count += 1
             except DomainError as refusal:
                 assert refusal.code in ("conflict", "no_capacity"), refusal  # noqa: PT017

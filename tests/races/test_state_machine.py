@@ -30,7 +30,7 @@ from config import clock
 from config.errors import DomainError
 from messaging_app.models import Conversation, Message
 from messaging_app.thread import NewMessage
-from sessions_app.actions import departure, inbound, lifecycle, messages, transfers
+from sessions_app.actions import departure, inbound, lifecycle, messages, takeovers, transfers
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import Kind, Priority
 from sessions_app.unit import unit_of_work
@@ -204,7 +204,7 @@ class Verbs(RuleBasedStateMachine):
         self._both(
             who,
             lambda: self.model.take_over(who, override=override),
-            lambda actor: transfers.take_over(actor=actor, conversation_id=self.conversation.pk, override=override),
+            lambda actor: takeovers.take_over(actor=actor, conversation_id=self.conversation.pk, override=override),
         )
 
     @rule(who=agents, override=st.booleans())
@@ -212,7 +212,7 @@ class Verbs(RuleBasedStateMachine):
         self._both(
             who,
             lambda: self.model.grab(who, override=override),
-            lambda actor: transfers.grab(
+            lambda actor: takeovers.grab(
                 actor=actor, conversation_id=self.conversation.pk, reason="mine", override=override
             ),
         )
@@ -223,7 +223,7 @@ class Verbs(RuleBasedStateMachine):
         self._both(
             who,
             lambda: self.model.release(who, force=force),
-            lambda actor: transfers.release_to_bot(actor=actor, conversation_id=self.conversation.pk, force=force),
+            lambda actor: takeovers.release_to_bot(actor=actor, conversation_id=self.conversation.pk, force=force),
         )
 
     # --- Leaving ---

@@ -13,7 +13,7 @@ from config import clock
 from config.errors import DomainError
 from messaging_app import relay
 from sessions_app import tasks
-from sessions_app.actions import conversations, lifecycle, presence, transfers
+from sessions_app.actions import conversations, lifecycle, presence, takeovers, transfers
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import LIVE, Owner, TransferStatus
 from tests.cast import Cast, Chat, Later
@@ -134,7 +134,7 @@ class Day:
     def _work_ends(self) -> None:
         session, actor = self._some_work()
         if self.random.random() < 0.4:
-            transfers.release_to_bot(actor=actor, conversation_id=session.conversation_id, force=True)
+            takeovers.release_to_bot(actor=actor, conversation_id=session.conversation_id, force=True)
         else:
             conversations.resolve(actor=actor, conversation_id=session.conversation_id)
 
@@ -158,7 +158,7 @@ class Day:
 
     def _agent_grabs(self) -> None:
         session, _ = self._some_work()
-        transfers.grab(actor=self.random.choice(self.agents), conversation_id=session.conversation_id, reason="mine")
+        takeovers.grab(actor=self.random.choice(self.agents), conversation_id=session.conversation_id, reason="mine")
 
     def _agent_hands_over(self) -> None:
         session, actor = self._some_work()
@@ -192,4 +192,4 @@ class Day:
 
     def _supervisor_reassigns(self) -> None:
         session, _ = self._some_work()
-        transfers.reassign(actor=self.cast.sue, conversation_id=session.conversation_id, reason="ill")
+        takeovers.reassign(actor=self.cast.sue, conversation_id=session.conversation_id, reason="ill")

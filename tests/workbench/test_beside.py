@@ -14,7 +14,7 @@ from config import clock
 from messaging_app.models import Conversation, ReadCursor
 from messaging_app.thread import NewMessage
 from sessions_app.actions import conversations as marks
-from sessions_app.actions import lifecycle, messages, participants, transfers
+from sessions_app.actions import lifecycle, messages, participants, takeovers, transfers
 from sessions_app.models import ChatSession, Transfer
 from tests.cast import Later
 from tests.workbench.conftest import Desk
@@ -90,7 +90,7 @@ def test_what_the_customer_said_is_shown_as_evidence(desk: Desk, maya: Client) -
 def test_a_colleague_who_was_called_in_is_told_apart(desk: Desk, maya: Client, jun: Client, act: Any) -> None:
     me, other = (agent_actor(desk.agents[name]) for name in ("maya", "jun"))
     conversation = desk.with_bot()
-    transfers.take_over(actor=me, conversation_id=conversation.pk)
+    takeovers.take_over(actor=me, conversation_id=conversation.pk)
     Agent.objects.update(availability="available", last_seen_at=clock.now())
     participants.invite_colleague(actor=me, conversation_id=conversation.pk, agent_id=other.pk)
     for actor, words in ((me, "I ask Jun"), (other, "Jun here")):

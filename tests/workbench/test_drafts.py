@@ -16,7 +16,7 @@ from config.limits import MAX_CONTENT
 from messaging_app.agent_tools import drafts
 from messaging_app.models import Conversation, Operation
 from messaging_app.models.agent_tools import Draft
-from sessions_app.actions import transfers
+from sessions_app.actions import takeovers
 from tests.workbench.conftest import Desk
 from tests.workbench.test_query_budget import MOST, Full
 
@@ -31,7 +31,7 @@ def actor(desk: Desk) -> Actor:
 @pytest.fixture
 def served(desk: Desk, actor: Actor) -> Conversation:
     conversation = desk.with_bot()
-    transfers.take_over(actor=actor, conversation_id=conversation.pk)
+    takeovers.take_over(actor=actor, conversation_id=conversation.pk)
     return conversation
 
 

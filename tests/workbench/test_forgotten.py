@@ -10,7 +10,7 @@ from django.test import Client
 from agents_app.actors import Actor, agent_actor
 from sessions_app import queries
 from sessions_app.actions import conversations as marks
-from sessions_app.actions import participants, presence, sweep, transfers
+from sessions_app.actions import participants, presence, sweep, takeovers
 from sessions_app.queries import View
 from tests.cast import Later
 from tests.workbench.conftest import Desk
@@ -36,7 +36,7 @@ def test_who_was_forgotten_is_unread_and_unassigned_until_the_agent_opens_it(
     desk: Desk, maya: Client, actor: Actor, colleague: Actor
 ) -> None:
     conversation = desk.with_bot()
-    transfers.take_over(actor=colleague, conversation_id=conversation.pk)
+    takeovers.take_over(actor=colleague, conversation_id=conversation.pk)
     desk.hears("hello??", conversation.account_id)
     marks.resolve(actor=colleague, conversation_id=conversation.pk)
     row = row_of(maya, conversation.pk, "unassigned")
@@ -57,7 +57,7 @@ def test_resolving_at_the_desk_what_stands_before_ones_eyes_sets_it_aside(
     desk: Desk, maya: Client, actor: Actor
 ) -> None:
     conversation = desk.with_bot()
-    transfers.take_over(actor=actor, conversation_id=conversation.pk)
+    takeovers.take_over(actor=actor, conversation_id=conversation.pk)
     desk.hears("thanks, bye!", conversation.account_id)
     conversation.refresh_from_db()
     maya.post(f"/desk/c/{conversation.pk}/read/", {"seq": conversation.seq})
@@ -70,7 +70,7 @@ def test_the_owner_sees_that_the_session_ends_soon(
     desk: Desk, maya: Client, jun: Client, actor: Actor, later: Later
 ) -> None:
     conversation = desk.with_bot()
-    transfers.take_over(actor=actor, conversation_id=conversation.pk)
+    takeovers.take_over(actor=actor, conversation_id=conversation.pk)
     presence.heartbeat(actor=actor)
     assert "Ends in" not in row_of(maya, conversation.pk)
     later(8 * 3600 - 900)
@@ -86,8 +86,8 @@ def test_the_owner_sees_that_the_session_ends_soon(
 def test_rows_tell_who_helps_and_who_can_grab(desk: Desk, maya: Client, actor: Actor, colleague: Actor) -> None:
     helped, other, own, bots, waits = (desk.with_bot(name) for name in ("helped", "other", "own", "bots", "waits"))
     for conversation in (helped, other):
-        transfers.take_over(actor=colleague, conversation_id=conversation.pk)
-    transfers.take_over(actor=actor, conversation_id=own.pk)
+        takeovers.take_over(actor=colleague, conversation_id=conversation.pk)
+    takeovers.take_over(actor=actor, conversation_id=own.pk)
     desk.hears("human please", waits.account_id)
     presence.declare_availability(actor=actor, availability="available")
     participants.invite_colleague(actor=colleague, agent_id=actor.pk, conversation_id=helped.pk)
@@ -115,5 +115,5 @@ def test_rows_tell_who_helps_and_who_can_grab(desk: Desk, maya: Client, actor: A
 
 def test_a_program_has_no_standing_even_with_an_agents_number(desk: Desk, actor: Actor, colleague: Actor) -> None:
     conversation = desk.with_bot()
-    transfers.take_over(actor=colleague, conversation_id=conversation.pk)
+    takeovers.take_over(actor=colleague, conversation_id=conversation.pk)
     assert queries.standing(desk.bot, [conversation.pk]) == {}

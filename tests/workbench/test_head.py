@@ -13,7 +13,7 @@ from config import clock
 from messaging_app.agent_tools import labels
 from messaging_app.models import Conversation
 from sessions_app.actions import labels as labelling
-from sessions_app.actions import lifecycle, participants, presence, saved_views, transfers
+from sessions_app.actions import lifecycle, participants, presence, saved_views, takeovers
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.workbench.buttons import Button
 from tests.cast import Later
@@ -54,7 +54,7 @@ def serves(desk: Desk, name: str, *, after_a_bot: bool = False) -> Conversation:
     actor = agent_actor(desk.agents[name])
     if after_a_bot:
         conversation = desk.with_bot()
-        transfers.take_over(actor=actor, conversation_id=conversation.pk)
+        takeovers.take_over(actor=actor, conversation_id=conversation.pk)
     else:
         conversation = Conversation.objects.get(pk=desk.hears("hello").conversation_id)
         lifecycle.open_session(actor=actor, conversation_id=conversation.pk, robot=False)

@@ -17,7 +17,7 @@ from messaging_app.models import Conversation
 from messaging_app.models.agent_tools import CannedReply, Label, Mention, SavedView
 from messaging_app.thread import NewMessage
 from sessions_app.actions import labels as labelling
-from sessions_app.actions import messages, saved_views, transfers
+from sessions_app.actions import messages, saved_views, takeovers
 from tests.workbench.conftest import Desk
 
 SCRIPT = {"HX-Request": "true"}
@@ -219,7 +219,7 @@ def test_a_supervisor_who_looks_reads_the_mention_and_nothing_else(desk: Desk, m
 @pytest.mark.parametrize("as_script", [True, False])
 def test_many_rows_are_acted_on_and_what_could_not_be_done_is_told(desk: Desk, maya: Client, as_script: bool) -> None:
     waits, served = desk.queued("waits"), desk.with_bot("served", name="Li <b>Wei</b>")
-    transfers.take_over(actor=agent_actor(desk.agents["jun"]), conversation_id=served.pk)
+    takeovers.take_over(actor=agent_actor(desk.agents["jun"]), conversation_id=served.pk)
     form = {"id": [waits.pk, served.pk], "action": "accept"}
     answer = maya.post("/desk/bulk/", form, headers=SCRIPT if as_script else {})
     assert answer.status_code == 200

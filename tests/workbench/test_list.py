@@ -11,7 +11,7 @@ from django.test import Client
 from agents_app.actors import agent_actor
 from sessions_app import queries
 from sessions_app.actions import conversations as marks
-from sessions_app.actions import transfers
+from sessions_app.actions import takeovers
 from sessions_app.queries import Cursor, View
 from tests.workbench.conftest import Desk
 
@@ -23,7 +23,7 @@ def shown(response: Any) -> list[int]:
 def test_order_is_that_of_the_domain(desk: Desk, maya: Client) -> None:
     sam = agent_actor(desk.agents["sam"])
     resolved, active, flagged, queued, urgent = (desk.with_bot(name) for name in "abcde")
-    transfers.take_over(actor=sam, conversation_id=resolved.pk)
+    takeovers.take_over(actor=sam, conversation_id=resolved.pk)
     marks.resolve(actor=sam, conversation_id=resolved.pk)
     marks.raise_flag(actor=sam, conversation_id=flagged.pk)
     desk.hears("human please", queued.account_id)
@@ -113,7 +113,7 @@ def test_the_list_costs_the_same_however_long_it_is(
     for place in range(number):
         conversation = desk.queued() if place % 2 else desk.with_bot()
         if place % 4 == 0:
-            transfers.take_over(actor=agent_actor(desk.agents["jun"]), conversation_id=conversation.pk)
+            takeovers.take_over(actor=agent_actor(desk.agents["jun"]), conversation_id=conversation.pk)
     maya.get("/desk/")
     with django_assert_max_num_queries(7):
         assert len(shown(maya.get("/desk/"))) == number

@@ -15,7 +15,7 @@ from agents_app.actors import agent_actor
 from messaging_app import live, presence_signals
 from messaging_app.models import Conversation, Operation
 from messaging_app.presence_signals import GONE, LOOKS, NOTES, REPLIES, PresenceSignal, PresenceSignals
-from sessions_app.actions import participants, transfers
+from sessions_app.actions import participants, takeovers
 from sessions_app.queries import TRY_IT
 from tests.events.conftest import Socket, hub, socket
 from tests.joined.conftest import Guest
@@ -141,7 +141,7 @@ async def test_a_participant_is_seen_typing_and_sees_who_replies(
 ) -> None:
     def invite(conversation: Conversation) -> Guest:
         actor = agent_actor(desk.agents["maya"])
-        transfers.take_over(actor=actor, conversation_id=conversation.pk, reason="asked for")
+        takeovers.take_over(actor=actor, conversation_id=conversation.pk, reason="asked for")
         return Guest(participants.invite_participant(actor=actor, conversation_id=conversation.pk, name="Gus"))
 
     conversation = await sync_to_async(desk.with_bot)()

@@ -11,7 +11,7 @@ from django.test import Client
 from agents_app.actors import agent_actor, system_actor
 from agents_app.models import Department
 from messaging_app.models import Conversation
-from sessions_app.actions import flows, notices, presence, transfers
+from sessions_app.actions import flows, notices, presence, takeovers
 from sessions_app.models import Participant
 from tests.workbench.conftest import Desk
 
@@ -22,7 +22,7 @@ SCRIPT = {"HX-Request": "true"}
 def served(desk: Desk) -> Conversation:
     """Maya serves; Jun is available."""
     conversation = desk.with_bot(name="Carla")
-    transfers.take_over(actor=agent_actor(desk.agents["maya"]), conversation_id=conversation.pk)
+    takeovers.take_over(actor=agent_actor(desk.agents["maya"]), conversation_id=conversation.pk)
     presence.declare_availability(actor=agent_actor(desk.agents["jun"]), availability="available")
     return conversation
 

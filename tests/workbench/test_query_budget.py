@@ -18,7 +18,7 @@ from messaging_app.agent_tools.canned_replies import create_reply
 from messaging_app.models import Conversation
 from messaging_app.thread import NewMessage
 from sessions_app.actions import conversations as marks
-from sessions_app.actions import flows, lifecycle, messages, participants, saved_views, transfers
+from sessions_app.actions import flows, lifecycle, messages, participants, saved_views, takeovers, transfers
 from sessions_app.actions import labels as labelling
 from sessions_app.models import Participant, Transfer
 from sessions_app.queries import view_counts
@@ -85,7 +85,7 @@ class Full:
             asked.update(offered_to=self.maya.pk, offer_expires_at=clock.now())
             messages.post_note(actor=self.jun, words=NewMessage(content="@Maya look"), **its)
         elif number % 4 == 0:
-            transfers.take_over(actor=self.maya if number % 8 else self.jun, **its)
+            takeovers.take_over(actor=self.maya if number % 8 else self.jun, **its)
             participants.invite_colleague(actor=self.maya if number % 8 else self.jun, agent_id=self.sam.pk, **its)
             marks.pin(actor=self.sam, **its)
         elif number % 4 == 2:

@@ -10,7 +10,7 @@ from django.test import Client
 from agents_app.actors import agent_actor
 from messaging_app.models import Conversation, Message
 from messaging_app.thread import NewMessage
-from sessions_app.actions import departure, messages, transfers
+from sessions_app.actions import departure, messages, takeovers, transfers
 from sessions_app.models import Transfer
 from tests.workbench.conftest import Desk
 
@@ -97,7 +97,7 @@ def test_a_full_agent_is_told_and_a_supervisor_may(desk: Desk, maya: Client, sam
     for name in ("maya", "sam"):
         desk.agents[name].max_load = 1
         desk.agents[name].save()
-        transfers.take_over(actor=agent_actor(desk.agents[name]), conversation_id=desk.with_bot().pk)
+        takeovers.take_over(actor=agent_actor(desk.agents[name]), conversation_id=desk.with_bot().pk)
     conversation = desk.queued()
     assert "You serve 1 of at most 1" in text(maya.get(f"/desk/c/{conversation.pk}/"))
     refused = act(maya, conversation.pk, "accept")

@@ -19,7 +19,7 @@ from messaging_app.models import Conversation
 from messaging_app.thread import NewMessage
 from sessions_app import queries
 from sessions_app.actions import conversations as marks
-from sessions_app.actions import lifecycle, messages, participants, presence, saved_views, transfers
+from sessions_app.actions import lifecycle, messages, participants, presence, saved_views, takeovers, transfers
 from sessions_app.models import Transfer
 from sessions_app.queries import COUNT_MOST, Cursor, View, view_counts, view_filters
 from sessions_app.queries.listing import BY_WAIT, placed
@@ -66,14 +66,14 @@ def test_every_view_shows_what_it_says_and_counts_as_many(
     everything |= {name: desk.queued(name).pk for name in ("waits", "offered")}
     everything["paused"] = desk.with_bot("paused").pk
     its = {name: {"conversation_id": pk} for name, pk in everything.items()}
-    transfers.take_over(actor=actor, **its["mine"])
-    transfers.take_over(actor=colleague, **its["helped"])
+    takeovers.take_over(actor=actor, **its["mine"])
+    takeovers.take_over(actor=colleague, **its["helped"])
     presence.declare_availability(actor=actor, availability="available")
     participants.invite_colleague(actor=colleague, agent_id=actor.pk, **its["helped"])
     messages.post_note(actor=colleague, words=NewMessage(content="@Maya look"), **its["named"])
     marks.todo(actor=colleague, **its["todo"])
     marks.raise_flag(actor=colleague, **its["flagged"])
-    transfers.take_over(actor=colleague, **its["done"])
+    takeovers.take_over(actor=colleague, **its["done"])
     marks.resolve(actor=colleague, **its["done"])
     lifecycle.open_session(actor=colleague, robot=False, urgent=True, **its["paused"])
     asked = Transfer.objects.get(conversation_id=everything["offered"])

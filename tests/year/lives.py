@@ -14,7 +14,17 @@ from agents_app.models import Agent, ApiClient
 from config import clock
 from messaging_app.models import Controller, Conversation
 from messaging_app.thread import NewMessage
-from sessions_app.actions import conversations, flows, inbound, lifecycle, messages, participants, presence, transfers
+from sessions_app.actions import (
+    conversations,
+    flows,
+    inbound,
+    lifecycle,
+    messages,
+    participants,
+    presence,
+    takeovers,
+    transfers,
+)
 from sessions_app.models import ChatSession, GuidedFlow, Transfer
 from sessions_app.states import FLOW_BLOCKING, LIVE, OPEN, Kind, Owner, Status, TransferStatus
 from tests.cast import Chat
@@ -243,7 +253,7 @@ def _take_something(year: Year, shop: Shop, actor: Actor) -> None:
     flagged = Conversation.objects.filter(tenant_id=actor.tenant_id, needs_human=True).order_by("waiting_since")
     for row in flagged.exclude(controller=Controller.HUMAN)[:3]:
         if row.controller == Controller.BOT:
-            year.try_(lambda c=row.pk: transfers.take_over(actor=actor, conversation_id=c))
+            year.try_(lambda c=row.pk: takeovers.take_over(actor=actor, conversation_id=c))
         elif row.controller == Controller.NONE and dice.random() < 0.8:
             year.try_(lambda c=row.pk: lifecycle.open_session(actor=actor, conversation_id=c, robot=False))
         elif row.controller == Controller.NONE:
@@ -267,7 +277,7 @@ def _serve(year: Year, shop: Shop, actor: Actor, conversation_id: int) -> None:
             actor=actor, conversation_id=conversation_id, to_agent_id=to, to_team_id=None if to else shop.teams[0].pk
         )
     elif what < 0.8:
-        transfers.release_to_bot(actor=actor, conversation_id=conversation_id, force=dice.random() < 0.3)
+        takeovers.release_to_bot(actor=actor, conversation_id=conversation_id, force=dice.random() < 0.3)
     elif what < 0.82:
         session = ChatSession.objects.get(conversation_id=conversation_id, status__in=sorted(LIVE))
         lifecycle.pause_session(actor=actor, session_id=session.pk)
@@ -293,7 +303,7 @@ def supervise(year: Year, shop: Shop) -> None:
     session = dice.choice([*served.order_by("pk"), None]) if dice.random() < 0.4 else None
     if session:
         year.touch_id(session.conversation_id)
-        transfers.reassign(actor=sue, conversation_id=session.conversation_id, reason="ill")
+        takeovers.reassign(actor=sue, conversation_id=session.conversation_id, reason="ill")
     some = ChatSession.objects.filter(tenant=shop.cast.tenant, status__in=sorted(OPEN)).order_by("-pk").first()
     if some and dice.random() < 0.1:
         year.touch_id(some.conversation_id)

@@ -20,7 +20,8 @@ from agents_app.actors import system_actor
 from agents_app.models import Tenant
 from messaging_app.batch import BatchRow, Rejected, read_line
 from messaging_app.detection.defaults import install
-from sessions_app.actions.batches import Report, ingest
+from sessions_app.actions.batch_rows import Report
+from sessions_app.actions.batches import ingest
 
 
 class Command(BaseCommand):

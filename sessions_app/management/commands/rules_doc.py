@@ -20,7 +20,7 @@ from config.generated_pages import GeneratedPages
 from messaging_app import incoming
 from messaging_app.attachments import rows as attachments
 from sessions_app.actions import bulk, echo_detection
-from sessions_app.actions.lifecycle import ConflictDecision, resolve_conflict
+from sessions_app.actions.conflicts import ConflictDecision, resolve_conflict
 from sessions_app.core.context_package import MOST_REASONS
 from sessions_app.models import ChatSession
 from sessions_app.promises.clocks import CLOCKS
@@ -196,7 +196,14 @@ def _bounds() -> str:
 
 # --- Invariants --------------------------------------------------------------------------------------------------
 
-CHECKS = ("tests/races/invariants.py", "tests/cast.py", "sessions_app/core/record/replay.py")
+CHECKS = (
+    "tests/races/invariants.py",
+    "tests/cast.py",
+    *(
+        path.relative_to(settings.BASE_DIR).as_posix()
+        for path in sorted((settings.BASE_DIR / "sessions_app/core/record/replay").glob("*.py"))
+    ),
+)
 """What looks for broken invariants in all that tests leave; a fault names the number of the invariant."""
 TESTS = {
     12: (
@@ -234,7 +241,7 @@ def checks_of_invariants() -> dict[int, list[tuple[str, str]]]:
 
 
 def _faults_in(tree: ast.AST, inside: tuple[str, ...] = ()) -> Iterator[tuple[int, str]]:
-    """Of each fault that is told its number, and where: `Fault(7, …)`, `self._fault(7, …)`, `yield "7: …"`."""
+    """Of each fault that is told its number, and where: `Fault(7, …)`, `replay.fault(7, …)`, `yield "7: …"`."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield from _faults_in(node, (*inside, node.name))
@@ -248,7 +255,7 @@ def _number_of(node: ast.AST) -> int | None:
     if isinstance(node, ast.Call) and node.args:
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
         first = node.args[0]
-        is_one = name in {"Fault", "_fault"} and isinstance(first, ast.Constant)
+        is_one = name in {"Fault", "fault"} and isinstance(first, ast.Constant)
         return first.value if is_one and isinstance(first.value, int) else None  # type: ignore[attr-defined]
     if isinstance(node, ast.Yield) and isinstance(node.value, ast.JoinedStr) and node.value.values:
         begins = node.value.values[0]

@@ -1,0 +1,126 @@
+"""The rows of a batch and what each becomes, and the report that tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+from config import limits
+from messaging_app.batch import BatchRow, Rejected, id_taken, is_repeat
+from messaging_app.incoming import EARLIEST, not_later
+from messaging_app.models import Conversation, Message
+from sessions_app.unit.settle import desk_order
+
+
+@dataclass(slots=True)
+class Report:
+    """What a batch did. Counts of rows, except the sessions and transfers.
+
+    A session that one part of the batch made and another joined to its neighbour was not created: the counts do not
+    depend on the cut either. `since` is the newest session before the batch.
+    """
+
+    since: int = 0
+
+    lines: int = 0
+    accepted: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    sessions_created: int = 0
+    sessions_extended: int = 0
+    sessions_joined: int = 0
+    transfers_raised: int = 0
+    rejections: list[Rejected] = field(default_factory=list)
+
+    def add(self, other: Report) -> None:
+        for name, value in other.counts().items():
+            setattr(self, name, getattr(self, name) + value)
+
+    def include(self, part: Report) -> None:
+        """What a part of this batch did, with what it did not store."""
+        self.add(part)
+        self.rejections += part.rejections
+
+    def refuse(self, rows: Iterable[Rejected]) -> None:
+        """Count and tell rows that are not stored."""
+        before = len(self.rejections)
+        self.rejections += rows
+        self.rejected += len(self.rejections) - before
+
+    def counts(self) -> dict[str, int]:
+        return {name: value for name, value in asdict(self).items() if name not in ("rejections", "since")}
+
+
+def not_known(tenant_id: int, rows: list[BatchRow], report: Report) -> list[BatchRow]:
+    """The rows that are not stored yet. A repeat is counted; where an id names something else, that is told too."""
+    stored = Message.objects.filter(tenant_id=tenant_id)
+    known: dict[tuple[str, str], tuple[tuple[str, str, str], str, str]] = {}
+    for platform in {row.platform for row in rows}:
+        ids = [row.message_id for row in rows if row.platform == platform]
+        same = stored.filter(platform=platform, message_id__in=ids)
+        for message_id, shop_id, account_id, sender, content in same.values_list(
+            "message_id", "conversation__shop_id", "conversation__account_id", "sender_type", "content"
+        ):
+            known[platform, message_id] = ((platform, shop_id, account_id), sender, content)
+    new = []
+    for row in rows:
+        first = known.get((row.platform, row.message_id))
+        if first is None:
+            new.append(row)
+            continue
+        report.duplicate += 1
+        if not is_repeat(row, *first):
+            report.rejections.append(id_taken(row))
+    return new
+
+
+def on_time(rows: list[BatchRow], now: datetime) -> list[BatchRow]:
+    """The rows in the order they were said, none of them later than now."""
+    for row in rows:
+        row.sent_at = not_later(row.sent_at, now)
+    return sorted(rows, key=lambda row: row.sent_at)
+
+
+def message_of(conversation: Conversation, row: BatchRow, session_id: int | None, seq: int) -> Message:
+    return Message(
+        tenant_id=conversation.tenant_id,
+        conversation_id=conversation.pk,
+        session_id=session_id,
+        platform=row.platform,
+        message_id=row.message_id,
+        sender_type=row.sender_type,
+        sender_id=row.sender_id,
+        sender_name=row.sender_name,
+        content=row.content,
+        sent_at=row.sent_at,
+        seq=seq,
+    )
+
+
+def remember(conversation: Conversation, rows: list[BatchRow]) -> None:
+    """The list shows the latest words, whichever batch brought them. What was stored before has been shown already."""
+    newest = next((row for row in reversed(rows) if row.pk is None), None)
+    if newest is None:
+        return
+    if conversation.last_activity_at is None or newest.sent_at >= conversation.last_activity_at:
+        conversation.last_text = newest.content[: limits.MAX_PREVIEW]
+        conversation.last_sender = newest.sender_type
+        conversation.last_activity_at = newest.sent_at
+        conversation.desk_order = desk_order(conversation.waiting_since, newest.sent_at)
+
+
+def row_of(message: Message, now: datetime) -> BatchRow:
+    """Its time is bounded here too: older versions stored what senders claimed."""
+    return BatchRow(
+        line=0,
+        platform=message.platform,
+        shop_id="",
+        account_id="",
+        message_id=message.message_id,
+        sender_type=message.sender_type,
+        content=message.content,
+        sent_at=max(EARLIEST, not_later(message.sent_at, now)),
+        is_robot=message.sender_type == Message.Sender.BOT,
+        pk=message.pk,
+    )
