@@ -19,14 +19,6 @@ from tests.test_architecture import PACKAGES, TREES
 ROOT = Path(settings.BASE_DIR)
 MOST_AT_THE_TOP = 22
 MOST_LINES = 450
-STILL_TOO_LONG = {
-    "sessions_app/api/examples.py",
-    "sessions_app/api/responses.py",
-    "sessions_app/events/catalogue.py",
-    "sessions_app/workbench/design/component_states.py",
-    "sessions_app/workbench/wording.py",
-}
-"""What has yet to be split. Nothing is added here."""
 MAY_BE_LONG: dict[str, str] = {}
 """A file of data or a generated one, and why it cannot be two."""
 
@@ -177,13 +169,13 @@ def test_a_circle_is_seen_however_long() -> None:
     assert circles(between_folders({"x.a.one": {"x.b"}, "x.b": {"x.a.two"}, "x.a.two": set()})) == [{"x.a", "x.b"}]
 
 
-@pytest.mark.parametrize("path", [path for path in TREES if path not in STILL_TOO_LONG | MAY_BE_LONG.keys()])
+@pytest.mark.parametrize("path", [path for path in TREES if path not in MAY_BE_LONG])
 def test_a_file_is_read_in_one_sitting(path: str) -> None:
     assert length(path) <= MOST_LINES
 
 
 def test_what_may_be_long_is_long() -> None:
-    assert {path for path in STILL_TOO_LONG | MAY_BE_LONG.keys() if length(path) <= MOST_LINES} == set()
+    assert {path for path in MAY_BE_LONG if length(path) <= MOST_LINES} == set()
 
 
 @pytest.mark.parametrize("app", PACKAGES)

@@ -11,7 +11,8 @@ from typing import Any
 
 from messaging_app.events import MESSAGE_CREATED
 from messaging_app.webhooks.outbox import PING
-from sessions_app.events.catalogue import ATTACHMENT, EVENT, EVENT_TYPES, MESSAGE, Schema
+from sessions_app.events.catalogue import EVENT_TYPES
+from sessions_app.events.schemas import ATTACHMENT, EVENT, MESSAGE, Schema
 
 FIELDS: dict[str, str] = {
     "actor": "Who did it.",

@@ -1,4 +1,4 @@
-"""The AsyncAPI document: every event with its schema, and the ways it can come. Made of `event_types`."""
+"""The AsyncAPI document: every event with its schema, and the ways it can come. Made of the `catalogue`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from django.conf import settings
 
 from agents_app.connections.registry import Close
 from config import build
-from sessions_app.events.catalogue import EVENT, EVENT_TYPES, TEXT, Schema, schema_of
+from sessions_app.events.catalogue import EVENT_TYPES, schema_of
+from sessions_app.events.schemas import EVENT, TEXT, Schema
 
 PAGE = settings.BASE_DIR / "docs" / "asyncapi.yaml"
 

@@ -1,60 +1,57 @@
-"""Every type of event: what it says, what its data holds, and what of that a customer or participant is told.
+"""The table of all types of event: what one means, what its data holds, and what of that people from outside are told.
 
 The AsyncAPI document and docs/events.md's list are made of it. A test finds a type that the code records and this table
-lacks, and holds real events against the schemas.
+lacks, and checks real events against the schemas. What the schemas are put together from is in `schemas`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from agents_app.actors import ActorKind
-from agents_app.models import Agent, Team
+from agents_app.models import Team
 from messaging_app.events import MESSAGE_CREATED
-from messaging_app.models import Controller, Message
-from sessions_app.models import Participant, SlaClock
-from sessions_app.states import (
-    FlowStatus,
-    Kind,
-    NoticeStatus,
-    Override,
-    Owner,
-    ParticipantStatus,
-    Priority,
-    Status,
-    TransferKind,
+from messaging_app.models import Message
+from sessions_app.events.schemas import (
+    ANSWER,
+    GROUPED,
+    ID,
+    LABEL,
+    MAIL,
+    MESSAGE,
+    MISSED,
+    MOMENT,
+    MOVED,
+    NUMBER,
+    OVERRIDE,
+    OWNER,
+    PERSON,
+    PRESENCE,
+    RULE,
+    SET_ASIDE,
+    SLA_CLOCK,
+    STATUS,
+    TEXT,
+    TRANSFER,
+    TRANSFER_ENDED,
+    UNANSWERED,
+    YES_NO,
+    Schema,
+    list_of,
+    nullable,
+    one_of,
 )
-
-type Schema = dict[str, Any]
-
-TEXT: Schema = {"type": "string"}
-NUMBER: Schema = {"type": "integer"}
-ID: Schema = {"type": "string", "pattern": "^[0-9]+$"}
-YES_NO: Schema = {"type": "boolean"}
-MOMENT: Schema = {"type": "string", "format": "date-time"}
-RULE: Schema = {"type": "string", "description": "The conflict rule that decided, C0 to C7."}
-
-
-def _one_of(words: type[StrEnum] | list[str]) -> Schema:
-    return {"type": "string", "enum": [str(word) for word in words]}
-
-
-def _maybe(schema: Schema) -> Schema:
-    return schema | {"type": [schema["type"], "null"]}
-
-
-def _list(item: Schema) -> Schema:
-    return {"type": "array", "items": item}
+from sessions_app.states import FlowStatus, Kind, Owner, Priority, TransferKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventType:
-    """`has` is in every event's data, `may` only where it applies; `shared` is what people from outside are told of it.
+    """`has` are fields of every event's data, `may` fields that are there only where they apply.
 
-    Types of one `family` have one schema in the OpenAPI document: of fifty types that differ by little nobody wants a class each.
+    `shared` are the fields that people from outside the desk are told. Types of one `family` share a schema in the OpenAPI
+    document: nobody wants fifty generated classes that hardly differ.
     """
 
     meaning: str
@@ -71,76 +68,24 @@ class EventType:
         }
 
 
-_OWNER = {"owner_kind": _one_of(Owner), "owner_id": _maybe(ID)}
-_STATUS = _one_of(Status)
-_MOVED = {"before": _STATUS, "after": _STATUS, "reason": TEXT, **_OWNER}
-_MISSED = _maybe(NUMBER) | {"description": "The conversation's operation since which things were said without it."}
 _MOVED_SHARED = ("before", "after", "owner_kind")
-_TRANSFER = {"transfer_id": ID, "kind": _one_of(TransferKind), "reason": TEXT}
-_OVERRIDE = {
-    "override": YES_NO,
-    "override_why": _one_of(Override) | {"description": "Why it was let through; empty where nothing had to be."},
-}
-_ANSWERED = {**_TRANSFER, "agent_id": _maybe(ID), "override": _OVERRIDE["override"]}
-_PERSON = {
-    "participant_id": ID,
-    "agent_id": _maybe(ID),
-    "role": _one_of(Participant.Role.values),
-    "status": _one_of(ParticipantStatus),
-    "notice": _one_of(NoticeStatus),
-}
 _PERSON_SHARED = ("participant_id", "role", "status")
-_MAIL = {"mail_id": ID, "transfer_id": ID}
-_CLOCK = {
-    "clock_id": ID,
-    "kind": _one_of(SlaClock.Kind.values),
-    "target": NUMBER | {"description": "Seconds."},
-    "due_at": _maybe(MOMENT) | {"description": "Null when it did not run at the end, or is never due."},
-}
-_PRESENCE = {
-    "availability": _one_of(Agent.Availability.values),
-    "reason": TEXT,
-    "is_heard": YES_NO | {"description": "Whether there was a heartbeat lately (AGENT_AWAY_AFTER, 60 s)."},
-    "max_load": NUMBER,
-    "is_drained": YES_NO | {"description": "Whether the agent gets nothing new, and keeps what they serve."},
-}
-_ANSWER: Schema = {
-    "type": "object",
-    "properties": {
-        "controller": _one_of(Controller.values) | {"description": "Who gets the customer's next message."},
-        "epoch": NUMBER | {"description": "The turn's number: a bot sends it with what it says."},
-        "rule": TEXT | {"description": "The conflict rule that decided, C0 to C7; empty where none had to."},
-        "session_id": _maybe(ID) | {"description": "The session that covers it; null until one does."},
-        "transfer_id": _maybe(ID) | {"description": "The transfer that it raised."},
-        "status": TEXT | {"description": "The session's status; empty where there is none."},
-    },
-}
-_SET_ASIDE = YES_NO | {"description": "Present where an agent decided that the customer's words want no answer."}
-_LABEL = {"label_id": ID, "label": TEXT | {"description": "Its name at that time."}}
-_UNANSWERED = _maybe(MOMENT) | {
-    "description": "Since when the customer waits for an answer after this, null for no longer; absent where it follows "
-    "from the event's type, or nothing changes."
-}
-_GROUPED = {
-    "session_id": ID,
-    "kind": _one_of(Kind),
-    "status": _STATUS,
-    "owner_kind": _one_of(Owner),
-    "messages": NUMBER,
-}
 
 
 def _moved(meaning: str, **may: Schema) -> EventType:
-    return EventType(meaning=meaning, has=_MOVED, may=may, shared=_MOVED_SHARED, family="SessionMoved")
+    """A session has another status."""
+    return EventType(meaning=meaning, has=MOVED, may=may, shared=_MOVED_SHARED, family="SessionMoved")
 
 
 def _person(meaning: str, **has: Schema) -> EventType:
-    return EventType(meaning=meaning, has={**_PERSON, **has}, shared=_PERSON_SHARED, family="ParticipantChanged")
+    """Somebody beside the owner was invited, came or went."""
+    return EventType(meaning=meaning, has={**PERSON, **has}, shared=_PERSON_SHARED, family="ParticipantChanged")
 
 
 def _ended(meaning: str) -> EventType:
+    """Somebody beside the owner is out of the conversation, and nobody took them out."""
     may = {"reason": TEXT | {"description": "Why it ended, where nobody ended it."}}
-    return EventType(meaning=meaning, has=_PERSON, may=may, shared=_PERSON_SHARED, family="ParticipantChanged")
+    return EventType(meaning=meaning, has=PERSON, may=may, shared=_PERSON_SHARED, family="ParticipantChanged")
 
 
 EVENT_TYPES: dict[str, EventType] = {
@@ -150,10 +95,10 @@ EVENT_TYPES: dict[str, EventType] = {
         has={
             "message": ID,
             "message_id": TEXT,
-            "sender_type": _one_of(Message.Sender.values),
+            "sender_type": one_of(Message.Sender.values),
             "is_note": YES_NO,
             "digest": TEXT | {"description": "Of the words; stays when they are erased."},
-            "answer": _ANSWER | {"description": "What the sender was answered; empty for what came in a batch."},
+            "answer": ANSWER | {"description": "What the sender was answered; empty for what came in a batch."},
         },
         may={
             "proof": TEXT
@@ -164,9 +109,9 @@ EVENT_TYPES: dict[str, EventType] = {
             "is_history": YES_NO
             | {"description": "It came long after it was said (LATE_MESSAGE); nobody is asked to answer."},
             "answers_id": ID | {"description": "The one message of the customer's that it answers, by its id `re-…`."},
-            "unanswered_since": _UNANSWERED,
-            "mentions": _list(ID) | {"description": "The agents whom a private note names."},
-            "attachments": _list(
+            "unanswered_since": UNANSWERED,
+            "mentions": list_of(ID) | {"description": "The agents whom a private note names."},
+            "attachments": list_of(
                 {"type": "object", "required": ["id", "digest"], "properties": {"id": ID, "digest": TEXT}}
             )
             | {"description": "What came with it, by digest (SHA-256); the rest is in `message`."},
@@ -178,15 +123,15 @@ EVENT_TYPES: dict[str, EventType] = {
         has={
             "messages": NUMBER,
             "digest": TEXT,
-            "created": _list({"type": "object", "required": list(_GROUPED), "properties": _GROUPED}),
-            "extended": _list({"type": "object", "required": list(_GROUPED), "properties": _GROUPED}),
-            "joined": _list(_list(ID)) | {"description": "Pairs: a session that went, and the one it went into."},
+            "created": list_of({"type": "object", "required": list(GROUPED), "properties": GROUPED}),
+            "extended": list_of({"type": "object", "required": list(GROUPED), "properties": GROUPED}),
+            "joined": list_of(list_of(ID)) | {"description": "Pairs: a session that went, and the one it went into."},
         },
         may={
             "stored": NUMBER
             | {"description": "How many of them were new; the rest waited for a session. Older ones have none."},
             "proof": TEXT | {"description": "A digest of those as they were stored."},
-            "unanswered_since": _UNANSWERED,
+            "unanswered_since": UNANSWERED,
             "awaits_answer": YES_NO
             | {"description": "Older ones have it for that: whether the customer awaits an answer after this."},
         },
@@ -194,20 +139,20 @@ EVENT_TYPES: dict[str, EventType] = {
     # --- Sessions
     "session.opened": EventType(
         meaning="A session began, ACTIVE or PENDING.",
-        has={"kind": _one_of(Kind), "status": _STATUS, "rank": NUMBER, "opened_at": MOMENT, **_OWNER},
+        has={"kind": one_of(Kind), "status": STATUS, "rank": NUMBER, "opened_at": MOMENT, **OWNER},
         shared=("kind", "status", "owner_kind"),
     ),
-    "session.activated": _moved("A session that waited got its turn.", missed_from_seq=_MISSED),
+    "session.activated": _moved("A session that waited got its turn.", missed_from_seq=MISSED),
     "session.paused": _moved("A session yields: it was preempted, or paused on request.", preempted=YES_NO),
-    "session.resumed": _moved("A paused session has the turn again.", missed_from_seq=_MISSED, **_OVERRIDE),
+    "session.resumed": _moved("A paused session has the turn again.", missed_from_seq=MISSED, **OVERRIDE),
     "session.transferred": _moved("A robot session goes to a human, or to the queue."),
-    "session.returned": _moved("A session goes back to its bot.", missed_from_seq=_MISSED),
-    "session.completed": _moved("A session ended well, or was ended on purpose.", outcome=TEXT, set_aside=_SET_ASIDE),
+    "session.returned": _moved("A session goes back to its bot.", missed_from_seq=MISSED),
+    "session.completed": _moved("A session ended well, or was ended on purpose.", outcome=TEXT, set_aside=SET_ASIDE),
     "session.cancelled": _moved("A session was given up.", outcome=TEXT),
     "session.timed_out": _moved("Nothing happened in time; the clock ended the session."),
     "session.ending_soon": EventType(
         meaning="The session of an agent ends soon by itself, at `expires_at` (HUMAN_SESSION_WARNING before it).",
-        has={"expires_at": MOMENT, **_OWNER},
+        has={"expires_at": MOMENT, **OWNER},
     ),
     "session.held": EventType(
         meaning="A preempted session waits for `resume` from now on, not for its turn.", family="SessionHold"
@@ -221,19 +166,19 @@ EVENT_TYPES: dict[str, EventType] = {
     ),
     "ownership.changed": EventType(
         meaning="A session has another owner, or none, without a change of status.",
-        has={"was_kind": _one_of(Owner), "was_id": _maybe(ID), **_OWNER},
+        has={"was_kind": one_of(Owner), "was_id": nullable(ID), **OWNER},
         may={"transfer_id": ID},
     ),
     # --- Transfers
     "transfer.requested": EventType(
         meaning="A move was asked for.",
         has={
-            **_TRANSFER,
-            "reason_by": _one_of(["", *ActorKind]) | {"description": "Whose words the reason is; empty without one."},
+            **TRANSFER,
+            "reason_by": one_of(["", *ActorKind]) | {"description": "Whose words the reason is; empty without one."},
             "trigger": TEXT,
-            "to_agent_id": _maybe(ID),
-            "to_team_id": _maybe(ID),
-            "opens_at": _maybe(MOMENT) | {"description": "When there is somebody; null when there is now."},
+            "to_agent_id": nullable(ID),
+            "to_team_id": nullable(ID),
+            "opens_at": nullable(MOMENT) | {"description": "When there is somebody; null when there is now."},
         },
         may={"deadline": MOMENT | {"description": "Until when it waits for an answer."}},
         shared=("transfer_id", "kind"),
@@ -241,18 +186,18 @@ EVENT_TYPES: dict[str, EventType] = {
     "transfer.asked_again": EventType(
         meaning="Nobody answered, and it waits on: the same request, for everybody, with a new deadline.",
         has={
-            **_TRANSFER,
+            **TRANSFER,
             "times": NUMBER | {"description": "How often it has been asked again by now."},
             "waiting_since": MOMENT,
             "deadline": MOMENT | {"description": "The pauses grow: 1, 2, 4 … times TRANSFER_TIMEOUT, at most an hour."},
-            "opens_at": _maybe(MOMENT) | {"description": "When there is somebody; null, or past, when there is now."},
-            "declined_by": _maybe(ID) | {"description": "The agent it was addressed to, who said no."},
-            "to_team_id": _maybe(ID),
+            "opens_at": nullable(MOMENT) | {"description": "When there is somebody; null, or past, when there is now."},
+            "declined_by": nullable(ID) | {"description": "The agent it was addressed to, who said no."},
+            "to_team_id": nullable(ID),
         },
     ),
     "transfer.changed": EventType(
         meaning="What waits was asked for again, and more was said: who is wanted, what is needed, why.",
-        has={"transfer_id": ID, "kind": _one_of(TransferKind)},
+        has={"transfer_id": ID, "kind": one_of(TransferKind)},
         may={
             "reason": TEXT | {"description": "What was added to the reasons; may be empty."},
             "to_agent_id": ID,
@@ -262,42 +207,42 @@ EVENT_TYPES: dict[str, EventType] = {
                 "description": "Skills that are needed now, each with a level.",
                 "additionalProperties": NUMBER,
             },
-            "reason_by": _one_of(["", *ActorKind]) | {"description": "Whose words the reason is; empty without one."},
+            "reason_by": one_of(["", *ActorKind]) | {"description": "Whose words the reason is; empty without one."},
         },
     ),
     "transfer.readdressed": EventType(
         meaning="The one agent who was asked cannot answer; a team is asked, or the queue.",
         has={
             "transfer_id": ID,
-            "kind": _one_of(TransferKind),
+            "kind": one_of(TransferKind),
             "reason": TEXT,
-            "to_team_id": _maybe(ID),
+            "to_team_id": nullable(ID),
             "deadline": MOMENT,
         },
     ),
     "transfer.accepted": EventType(
         meaning="A move was accepted, or made at once.",
-        has=_ANSWERED,
-        may={"override_why": _OVERRIDE["override_why"]},
+        has=TRANSFER_ENDED,
+        may={"override_why": OVERRIDE["override_why"]},
         shared=("transfer_id", "kind"),
         family="TransferEnded",
     ),
     "transfer.declined": EventType(
         meaning="The one it was addressed to said no.",
-        has=_ANSWERED,
-        may={"override_why": _OVERRIDE["override_why"]},
+        has=TRANSFER_ENDED,
+        may={"override_why": OVERRIDE["override_why"]},
         family="TransferEnded",
     ),
     "transfer.withdrawn": EventType(
         meaning="A move is not asked for any more.",
-        has=_ANSWERED,
-        may={"override_why": _OVERRIDE["override_why"]},
+        has=TRANSFER_ENDED,
+        may={"override_why": OVERRIDE["override_why"]},
         family="TransferEnded",
     ),
     "transfer.timed_out": EventType(
         meaning="Nobody answered in time.",
-        has=_ANSWERED,
-        may={"override_why": _OVERRIDE["override_why"]},
+        has=TRANSFER_ENDED,
+        may={"override_why": OVERRIDE["override_why"]},
         family="TransferEnded",
     ),
     "transfer.offered": EventType(
@@ -305,7 +250,7 @@ EVENT_TYPES: dict[str, EventType] = {
         has={
             "transfer_id": ID,
             "agent_id": ID,
-            "strategy": _one_of(Team.Strategy.values),
+            "strategy": one_of(Team.Strategy.values),
             "decision_id": ID,
             "expires_at": MOMENT,
         },
@@ -326,17 +271,17 @@ EVENT_TYPES: dict[str, EventType] = {
     ),
     # --- After hours, service levels
     "mail.queued": EventType(
-        meaning="A request that came after hours goes to the team by e-mail.", has=_MAIL, family="Mail"
+        meaning="A request that came after hours goes to the team by e-mail.", has=MAIL, family="Mail"
     ),
-    "mail.sent": EventType(meaning="The e-mail went out.", has=_MAIL, family="Mail"),
-    "mail.failed": EventType(meaning="The e-mail could not be sent; somebody should look.", has=_MAIL, family="Mail"),
+    "mail.sent": EventType(meaning="The e-mail went out.", has=MAIL, family="Mail"),
+    "mail.failed": EventType(meaning="The e-mail could not be sent; somebody should look.", has=MAIL, family="Mail"),
     "sla.warned": EventType(
-        meaning="A customer has waited for most of the time that was promised.", has=_CLOCK, family="ServiceLevel"
+        meaning="A customer has waited for most of the time that was promised.", has=SLA_CLOCK, family="ServiceLevel"
     ),
     "sla.breached": EventType(
-        meaning="A customer has waited for longer than was promised.", has=_CLOCK, family="ServiceLevel"
+        meaning="A customer has waited for longer than was promised.", has=SLA_CLOCK, family="ServiceLevel"
     ),
-    "sla.met": EventType(meaning="What was promised was kept.", has=_CLOCK, family="ServiceLevel"),
+    "sla.met": EventType(meaning="What was promised was kept.", has=SLA_CLOCK, family="ServiceLevel"),
     # --- People
     "participant.invited": _person("Somebody from outside the desk was invited."),
     "participant.invited_again": _person("The invitation has a new link; the old one ended."),
@@ -359,13 +304,13 @@ EVENT_TYPES: dict[str, EventType] = {
         has={
             "agent_id": ID,
             "name": TEXT,
-            **_PRESENCE,
+            **PRESENCE,
             "is_reachable": YES_NO | {"description": "Declared available, and heard of."},
             "before": {
                 "type": ["object", "null"],
                 "description": "What of these was so before; null when nothing was known of the agent.",
-                "required": list(_PRESENCE),
-                "properties": _PRESENCE,
+                "required": list(PRESENCE),
+                "properties": PRESENCE,
             },
         },
     ),
@@ -386,18 +331,18 @@ EVENT_TYPES: dict[str, EventType] = {
     # --- Guided flows
     "flow.opened": EventType(
         meaning="A program asked the customer something.",
-        has={"flow_id": ID, "status": _one_of(FlowStatus), "trigger_id": TEXT},
+        has={"flow_id": ID, "status": one_of(FlowStatus), "trigger_id": TEXT},
     ),
     "flow.bound": EventType(
         meaning="A flow was tied to its conversation.",
-        has={"flow_id": ID, "status": _one_of(FlowStatus), "expires_at": MOMENT, "lease_until": _maybe(MOMENT)},
+        has={"flow_id": ID, "status": one_of(FlowStatus), "expires_at": MOMENT, "lease_until": nullable(MOMENT)},
     ),
     "flow.moved": EventType(
         meaning="A flow went on.",
         has={
             "flow_id": ID,
-            "before": _one_of(FlowStatus),
-            "after": _one_of(FlowStatus),
+            "before": one_of(FlowStatus),
+            "after": one_of(FlowStatus),
             "version": NUMBER,
         },
     ),
@@ -412,12 +357,12 @@ EVENT_TYPES: dict[str, EventType] = {
     # --- Needs and marks
     "attention.raised": EventType(
         meaning="Somebody should look at this conversation.",
-        has={"effect": _one_of(["flag", "escalate"]), "kind": TEXT},
+        has={"effect": one_of(["flag", "escalate"]), "kind": TEXT},
         may={
             "severity": TEXT,
             "reason": TEXT,
             "by": TEXT,
-            "by_kind": _one_of(["", *ActorKind]),
+            "by_kind": one_of(["", *ActorKind]),
             "waiting_since": MOMENT
             | {
                 "description": "Since when the customer waits: of the kind `no_answer`, for an answer that is nobody's to give; of the kind `unanswered`, where the session ended by its clock, for the human who was asked for."
@@ -427,7 +372,7 @@ EVENT_TYPES: dict[str, EventType] = {
     "attention.cleared": EventType(
         meaning="A human has looked at it, or nobody has to any more.",
         has={"reason": TEXT},
-        may={"set_aside": _SET_ASIDE},
+        may={"set_aside": SET_ASIDE},
     ),
     "customer.renamed": EventType(
         meaning="The channel told the customer's name, or another one. The conversation has it.",
@@ -442,70 +387,13 @@ EVENT_TYPES: dict[str, EventType] = {
     "conversation.unpinned": EventType(meaning="Not pinned any more.", family="ConversationMarked"),
     "conversation.todo_set": EventType(meaning="Something is left to do.", family="ConversationMarked"),
     "conversation.todo_cleared": EventType(meaning="Nothing is left to do.", family="ConversationMarked"),
-    "conversation.labelled": EventType(meaning="A label was put on.", has=_LABEL, family="ConversationLabelled"),
-    "conversation.unlabelled": EventType(meaning="A label was taken off.", has=_LABEL, family="ConversationLabelled"),
+    "conversation.labelled": EventType(meaning="A label was put on.", has=LABEL, family="ConversationLabelled"),
+    "conversation.unlabelled": EventType(meaning="A label was taken off.", has=LABEL, family="ConversationLabelled"),
 }
-
-ATTACHMENT: Schema = {
-    "type": "object",
-    "required": ["id", "name", "media_type", "size", "sha256", "width", "height", "url", "preview_url"],
-    "properties": {
-        "id": TEXT,
-        "name": TEXT,
-        "media_type": TEXT | {"description": "By its content."},
-        "size": NUMBER | {"description": "Bytes."},
-        "sha256": TEXT,
-        "width": _maybe(NUMBER) | {"description": "Of a picture."},
-        "height": _maybe(NUMBER),
-        "url": TEXT | {"description": "Where the file is, for whoever may read the message."},
-        "preview_url": _maybe(TEXT) | {"description": "A small copy of a picture."},
-    },
-}
-
-MESSAGE: Schema = {
-    "type": ["object", "null"],
-    "description": "With `message.created`: what was said, as it is stored now; null where the reader may not see it.",
-    "required": ["id", "message_id", "sender_type", "sender_name", "content", "sent_at", "is_note", "attachments"],
-    "properties": {
-        "id": TEXT,
-        "message_id": TEXT,
-        "sender_type": _one_of(Message.Sender.values),
-        "sender_name": TEXT,
-        "content": TEXT | {"description": "May be empty where something is attached."},
-        "sent_at": MOMENT,
-        "is_note": YES_NO,
-        "attachments": _list(ATTACHMENT),
-    },
-}
-
-
-EVENT: Schema = {
-    "type": "object",
-    "required": ["id", "type", "tenant", "conversation_id", "session_id", "seq", "pos", "at", "actor", "data"],
-    "properties": {
-        "id": TEXT | {"description": "The same by every way an event can come: to know what was handled already."},
-        "type": TEXT,
-        "tenant": TEXT,
-        "conversation_id": _maybe(TEXT)
-        | {"description": "Null where something is the tenant's, as `agent.presence` is."},
-        "session_id": _maybe(TEXT),
-        "seq": NUMBER
-        | {"description": "Its number in the conversation: 1, 2, 3 without a gap. Always 1 where there is none."},
-        "pos": NUMBER | {"description": "Its place in the tenant's stream. Whoever sees a part of it sees gaps."},
-        "at": MOMENT,
-        "actor": {
-            "type": "object",
-            "required": ["kind", "id", "name"],
-            "properties": {"kind": _one_of(ActorKind), "id": _maybe(TEXT), "name": TEXT},
-        },
-        "data": {"type": "object"},
-    },
-}
-"""What all events have in common."""
 
 
 def schema_of(type: str) -> Schema:
-    """What an event of this type has beyond `EVENT`, as agents and programs are told it."""
+    """What an event of this type has beside what `EVENT` describes, as agents and programs are told it."""
     own: Schema = {"type": {"const": type}, "data": EVENT_TYPES[type].schema()}
     if type == MESSAGE_CREATED:
         own["message"] = MESSAGE
@@ -513,6 +401,6 @@ def schema_of(type: str) -> Schema:
 
 
 def for_outsiders(event: dict[str, Any]) -> dict[str, Any]:
-    """What a customer or participant is told of an event: that it happened, and nothing of the desk's own reasons."""
+    """An event as a customer or participant is told it: that it happened, without the desk's own reasons."""
     shared = EVENT_TYPES[event["type"]].shared
     return event | {"data": {name: value for name, value in event["data"].items() if name in shared}}

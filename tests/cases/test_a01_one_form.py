@@ -11,7 +11,8 @@ from django.core.cache import cache
 
 from config import wire_format
 from messaging_app import relay
-from sessions_app.events.catalogue import EVENT_TYPES, Schema
+from sessions_app.events.catalogue import EVENT_TYPES
+from sessions_app.events.schemas import Schema
 from sessions_app.manager import AutoSessionManager
 from sessions_app.models import Transfer
 from sessions_app.states import TransferStatus

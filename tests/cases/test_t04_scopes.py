@@ -22,7 +22,8 @@ from messaging_app.thread import NewMessage
 from messaging_app.webhooks import endpoints
 from sessions_app.actions import conversations, flows, inbound, labels, messages, participants, presence
 from sessions_app.events import subscription
-from sessions_app.events.catalogue import EVENT_TYPES, Schema
+from sessions_app.events.catalogue import EVENT_TYPES
+from sessions_app.events.schemas import Schema
 from sessions_app.events.subscription import Subscription
 from sessions_app.rights import visible
 from tests.api import matrix

@@ -33,7 +33,8 @@ from sessions_app.actions import (
 from sessions_app.api import webhooks_document
 from sessions_app.core import oplog
 from sessions_app.events import asyncapi
-from sessions_app.events.catalogue import EVENT, EVENT_TYPES, for_outsiders, schema_of
+from sessions_app.events.catalogue import EVENT_TYPES, for_outsiders, schema_of
+from sessions_app.events.schemas import EVENT
 from sessions_app.events.subscription import Subscription, read
 from sessions_app.rights import visible
 from sessions_app.states import TRANSITIONS, Kind, ParticipantStatus, TransferStatus

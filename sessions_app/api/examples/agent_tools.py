@@ -1,4 +1,4 @@
-"""Examples of what agents keep at the desk: canned replies, labels, saved views, mentions; and of many things done at once."""
+"""Examples of what agents keep at the desk (canned replies, labels, saved views, mentions), and of bulk actions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LABEL = {"id": "7", "name": "refund", "colour": "teal", "is_enabled": True}
 
 
 def answers(*, outcome: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
-    """By the name of the answer; with what the rest of the examples tells of a conversation."""
+    """By the name of the response serializer; `outcome` and `message` are those of the other examples."""
     return {
         "CannedReplyResponse": {
             "id": "3",
@@ -103,4 +103,4 @@ BODIES: dict[str, dict[str, Any]] = {
         "resolve them": {"ids": ["17", "18"], "action": "resolve", "reason": "The parcel has arrived."},
     },
 }
-"""By the name of the body, and a title."""
+"""By the name of the request serializer, each with a title."""

@@ -1,0 +1,45 @@
+"""The types that the tables are made of: a component of the desk, and one of its states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import HttpRequest
+
+from sessions_app.workbench.design.fixtures import Fixtures
+
+LONG = "Wilhelmina Antonia Amalia Brouwer-van der Meulen zu Hohenlohe-Langenburg und Fürstenberg"
+ARABIC = "ليلى حدّاد"
+"""Names of customers that try a layout: a very long one, and one that is written from right to left."""
+
+
+@dataclass(slots=True)
+class ComponentState:
+    """What a template is given, beside the request; the page's script then does the `acts`, one after the other."""
+
+    context: dict[str, Any]
+    acts: list[Act] = field(default_factory=list)
+
+
+type Make = Callable[[Fixtures, HttpRequest], ComponentState]
+"""Makes a state when it is asked for, of fixtures as they are at that moment."""
+
+type Act = tuple[str, Any]
+"""Something that the script does by the desk's own modules: its name in static/js/pages/design.js, and what it is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """`width` and `height` are those of the frame in which the design page shows one of its states."""
+
+    name: str
+    title: str
+    width: int
+    height: int
+    states: dict[str, Make]
+
+    @property
+    def template(self) -> str:
+        return f"design/{self.name}.html"
