@@ -4,7 +4,7 @@ from sessions_app.core.oplog.deadlines import deadline
 from sessions_app.core.oplog.flags import ANSWERED, SERVED, TAKEN_UP, flag, set_aside, unflag
 from sessions_app.core.oplog.flows import move_flow, open_flow, renew_lease
 from sessions_app.core.oplog.mails import end_mail, queue_mail, queue_mail_again
-from sessions_app.core.oplog.people import (
+from sessions_app.core.oplog.participants import (
     add_participant,
     end_collaboration,
     end_notice,

@@ -15,7 +15,7 @@ The tests of races ask for everything, clocks included. `check` asks for what do
 
 from sessions_app.core.record.replay.conversation import differences
 from sessions_app.core.record.replay.operations import Replay
+from sessions_app.core.record.replay.replayed import Fault, LoadChange
 from sessions_app.core.record.replay.roster import PRESENCE, Roster
-from sessions_app.core.record.replay.rows import Fault, LoadChange
 
 __all__ = ["PRESENCE", "Fault", "LoadChange", "Replay", "Roster", "differences"]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from sessions_app.core.record.replay.conversation import ReplayedConversation
-from sessions_app.core.record.replay.rows import ReplayedFlow, ReplayedSession, ReplayedTransfer
+from sessions_app.core.record.replay.replayed import ReplayedFlow, ReplayedSession, ReplayedTransfer
 from sessions_app.states import LIVE, TERMINAL, Status
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sessions_app.core.record.replay.rows import (
+from sessions_app.core.record.replay.replayed import (
     Fault,
     LoadChange,
     OperationLike,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sessions_app.core.record.replay.conversation import ReplayedConversation
-from sessions_app.core.record.replay.rows import OperationLike, ReplayedSession
+from sessions_app.core.record.replay.replayed import OperationLike, ReplayedSession
 from sessions_app.states import PRIORITY, Kind, rank
 
 

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from sessions_app.core.record.replay import clocks, flows, messages, sessions, transfers, turn
 from sessions_app.core.record.replay.conversation import ReplayedConversation
-from sessions_app.core.record.replay.rows import OperationLike
+from sessions_app.core.record.replay.replayed import OperationLike
 
 _MARKS = {
     "conversation.pinned": ("pinned", True),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sessions_app.core.record.replay.rows import Fault, OperationLike
+from sessions_app.core.record.replay.replayed import Fault, OperationLike
 
 PRESENCE = ("availability", "reason", "is_heard", "max_load", "is_drained")
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from config import limits
 from sessions_app.core.record.replay import clocks
 from sessions_app.core.record.replay.conversation import ReplayedConversation
-from sessions_app.core.record.replay.rows import OperationLike, ReplayedSession
+from sessions_app.core.record.replay.replayed import OperationLike, ReplayedSession
 from sessions_app.states import TERMINAL, TRANSITIONS, Status
 
 
