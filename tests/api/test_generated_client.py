@@ -65,7 +65,7 @@ class Generated:
 
     def body(self, name: str, **fields: Any) -> Any:
         models = import_module(f"{self.package}.models")
-        return getattr(models, f"{name}Request").from_dict(fields)
+        return getattr(models, name).from_dict(fields)
 
     def program(self, served: Served, key: str) -> Any:
         return self._kept(import_module(self.package).AuthenticatedClient(base_url=served.url, token=key))

@@ -74,7 +74,7 @@ def test_a_customers_page_calls_the_api_from_its_own_origin_and_no_other_does(
 ) -> None:
     allowed, other = shops
     make = (
-        "from agents_app.models import ApiClient, Tenant; from agents_app.credentials import issue_key;"
+        "from agents_app.models import ApiClient, Tenant; from agents_app.credentials.secrets import issue_key;"
         "tenant = Tenant.objects.get(slug='demo');"
         f"tenant.allowed_origins = {allowed.url.rstrip('/')!r}; tenant.full_clean(); tenant.save();"
         "print(issue_key(ApiClient.objects.create(tenant=tenant, name='cors', kind='integrator')))"

@@ -494,7 +494,7 @@ def test_t8_a_real_server_closes_the_desk_and_the_streams_soon_after_a_logout_an
             print(f"\nclosed {time.monotonic() - left:.2f} s after the answer to the logout")
 
             installation.run(
-                "from agents_app.credentials import issue_key; from agents_app.models import ApiClient; "
+                "from agents_app.credentials.secrets import issue_key; from agents_app.models import ApiClient; "
                 f"issue_key(ApiClient.objects.get(key_prefix='{installation.people['key'].split('_')[1]}'))"
             )
             assert "event:" not in "".join(keys.iter_text())  # it ends, and nothing was told

@@ -25,7 +25,7 @@ TEAM = (
 )
 
 
-MOVE_ON = "from sessions_app.actions import recovery; print('moved:', recovery.move_on_from_silent_agents())"
+MOVE_ON = "from sessions_app.actions import silence; print('moved:', silence.move_on_from_silent_agents())"
 
 
 def last_heard(served: Served, seconds_ago: int) -> None:
