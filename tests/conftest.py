@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ from django.db import connection, connections
 
 from agents_app import loops
 from agents_app.models import Backoff
+from config import clock
 from sessions_app.actions import sweep
 from sessions_app.core import wake
 from tests import packages
 from tests.cast import Cast, Chat, Later, broken_invariants, wrong_in_the_record
-from tests.patience import slow_motion
 from tests.unguarded import let_tests_empty_the_record
 
 let_tests_empty_the_record()
@@ -268,9 +269,9 @@ def _leave_the_server_its_connections() -> Iterator[None]:
 
 @pytest.fixture
 def later() -> Iterator[Later]:
-    """Move time by so many seconds: `later(301)`. By itself it all but stands still, however slow the machine."""
-    with slow_motion():
-        yield Later()
+    """Move time by so many seconds: `later(301)`. Nothing in the tests sleeps."""
+    yield Later()
+    clock.offset = timedelta(0)
 
 
 @pytest.fixture(autouse=True)

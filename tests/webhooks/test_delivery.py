@@ -218,9 +218,7 @@ def test_one_that_fails_does_not_hold_up_the_next(hook: Hook, cast: Cast, later:
     assert set(hook.statuses) == {"delivered"}
 
 
-def test_after_a_failure_the_thread_is_free_for_others(
-    hook: Hook, cast: Cast, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_a_failure_the_thread_is_free_for_others(hook: Hook, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     """One request and no more of a receiver that has just begun to hang; then it counts as failing."""
     monkeypatch.setattr(post, "SECONDS", WAIT)
     hook.receiver.behaves = hangs
