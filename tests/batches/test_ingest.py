@@ -25,6 +25,7 @@ from messaging_app.models import Conversation, Message, Operation
 from messaging_app.thread import NewMessage
 from sessions_app.actions import batches, inbound, lifecycle, messages
 from sessions_app.actions.batch_rows import Report
+from sessions_app.management.commands import loadsample
 from sessions_app.management.sample import __file__ as _sample
 from sessions_app.models import ChatSession, Transfer
 
@@ -389,3 +390,7 @@ def test_a_damaged_packed_file_is_named_and_what_came_before_the_damage_is_store
     with pytest.raises(CommandError, match="damaged"):
         call_command("ingest", str(file), "--batch-size", "10", "--rejects", str(tmp_path / "bad"))
     assert Message.objects.count() >= 70
+
+
+def test_what_make_run_loads_is_there() -> None:
+    assert loadsample.OWN_SAMPLE.is_file()

@@ -18,7 +18,7 @@ from tests.browser.test_desk import AXE, EXAMINE
 
 pytestmark = pytest.mark.browser
 PICTURES = ROOT / "test-results" / "pages"
-SAMPLE = ROOT / "sessions_app" / "sample" / "conversations.ndjson"
+SAMPLE = ROOT / "sessions_app" / "management" / "sample" / "conversations.ndjson"
 WIDTHS = {1440: 900, 1024: 768, 390: 800}
 SHOWN = {
     ("open", "light", 1440): "desk-light",

@@ -29,7 +29,7 @@ from sessions_app.actions.saved_views import create_view
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import OPEN, TransferStatus
 
-OWN_SAMPLE = Path(__file__).resolve().parents[2] / "sample" / "conversations.ndjson"
+OWN_SAMPLE = Path(__file__).resolve().parents[1] / "sample" / "conversations.ndjson"
 
 # Login, name, role. The password is the word 'demo': this is for looking around on one's own machine.
 PEOPLE = (
