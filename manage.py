@@ -8,7 +8,7 @@ from django.core.management import execute_from_command_line
 
 
 def main() -> None:
-    """Run a command. A database that cannot be used is said in one sentence: its traceback tells nobody more."""
+    """Run a command. A database that cannot be used is reported in one sentence, without a traceback."""
     from django.db import Error
 
     try:
@@ -22,9 +22,9 @@ def main() -> None:
 
         database = settings.DATABASES["default"]
         place = f"{database['HOST']}:{database['PORT']}" if database.get("HOST") else database["NAME"]
-        told = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         sys.exit(
-            f"CommandError: the database at {place} cannot be used ({told}). Is DATABASE_URL right, and does it run?"
+            f"CommandError: the database at {place} cannot be used ({reason}). Is DATABASE_URL right, and does it run?"
         )
 
 

@@ -22,7 +22,7 @@ class ActorKind(StrEnum):
 class Actor:
     """`id` is the row of the agent, API client or participant; `conversation_id` binds a customer or participant.
 
-    `scopes` are those of a key, or of a token that a key has minted; None is whoever needs none.
+    `scopes` are those of a key, or of a token that a key has issued; None for an actor that needs none.
     """
 
     kind: ActorKind
@@ -34,7 +34,7 @@ class Actor:
     scopes: frozenset[str] | None = None
 
     def may(self, scope: str) -> bool:
-        """Whether the credential has the scope; whose thing it is, is another question."""
+        """Whether the credential has the scope. What the actor may do to a row is checked elsewhere."""
         return self.scopes is None or scope in self.scopes
 
     @property

@@ -1,4 +1,4 @@
-"""Who logs in at the desk and the admin, and who may not try any more."""
+"""The authentication backends of the desk and the admin: who may log in, and who is locked out."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class NotLocked(AxesStandaloneBackend):
     """The first backend: refuses accounts and addresses that are locked out, before a password is looked at."""
 
     def authenticate(self, request: Any, *args: Any, **kwargs: Any) -> None:
-        """Without a request it is a program on this machine that asks."""
+        """A call without a request comes from a program on this machine, which is never locked out."""
         if request is not None:
             super().authenticate(request, *args, **kwargs)
 
 
 class WithAgent(ModelBackend):
-    """Django's own, which reads the agent behind a login and the agent's tenant along with it: every page asks for them."""
+    """Django's own, which reads the login's agent and tenant in the same query: every page needs them."""
 
     def authenticate(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Raises `lockout.TooManyLogins` where too many passwords wait to be hashed already."""

@@ -1,7 +1,7 @@
 """Departments: who belongs to one, from wherever an installation keeps that (docs/people.md).
 
-`DIRECTORY` names a class with this interface; without one there are no departments to expand. What a directory raises
-or answers is its own affair, so `members_of` and `search` make one clear error of whatever goes wrong in it.
+`DIRECTORY` names a class with this interface; without one there are no departments to expand. A directory
+is foreign code, so `members_of` and `search` make one clear error of whatever goes wrong in it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from config.http import Unanswered
 log = logging.getLogger(__name__)
 
 MOST_MEMBERS = 50
-"""Of one department that is invited at once: each gets a link and a notice of their own."""
+"""Members of a department that is invited at once, at most: each gets a link and a notice of their own."""
 MOST_FOUND = 20
 
 
@@ -45,7 +45,7 @@ class Found:
 
 
 class Directory(Protocol):
-    """Where departments are kept. `tenant` is the tenant's short name: what is another's must not be found.
+    """Where departments are kept. `tenant` is the tenant's short name: what belongs to another must not be found.
 
     Called outside of every transaction, so it may ask another server.
     """
@@ -74,18 +74,19 @@ class DepartmentTooLarge(Unprocessable):
 
 
 class Rows:
-    """The tenant's departments as its supervisors enter them in the admin. Found by number or by whole name."""
+    """The tenant's departments as its supervisors enter them in the admin. Looked up by id or by the whole name."""
 
     def search(self, tenant: str, text: str) -> list[Found]:
-        named = Department.objects.annotate(lower=Lower("name")).filter(lower__contains=text.lower())
-        rows = named.filter(tenant__slug=tenant)  # the column itself minds capital letters on MariaDB
+        # In lower case, because the column minds capital letters on MariaDB.
+        matches = Department.objects.annotate(lower=Lower("name")).filter(lower__contains=text.lower())
+        rows = matches.filter(tenant__slug=tenant)
         return [Found(str(row.pk), row.name) for row in rows[:MOST_FOUND]]
 
     def members(self, tenant: str, department_id: str) -> list[Person]:
-        wanted = Q(name=department_id)
+        condition = Q(name=department_id)
         if department_id.isascii() and department_id.isdigit() and len(department_id) <= limits.MAX_DIGITS:
-            wanted |= Q(pk=int(department_id))
-        department = Department.objects.filter(wanted, tenant__slug=tenant).order_by("pk").first()
+            condition |= Q(pk=int(department_id))
+        department = Department.objects.filter(condition, tenant__slug=tenant).order_by("pk").first()
         if department is None:
             raise NotFound("There is no such department.")
         rows = DepartmentMember.objects.filter(department=department).order_by("name", "pk")
@@ -97,8 +98,8 @@ def is_set_up() -> bool:
 
 
 def search(tenant: str, text: str) -> list[Found]:
-    """Departments to choose from, a few. Raises `NoDirectory`, `DirectoryFailed`. Not for inside a transaction."""
-    return _answered(lambda directory: list(directory.search(tenant, text))[:MOST_FOUND])
+    """Departments, MOST_FOUND at most. Raises `NoDirectory`, `DirectoryFailed`. Not for inside a transaction."""
+    return _call(lambda directory: list(directory.search(tenant, text))[:MOST_FOUND])
 
 
 def members_of(tenant: str, department_id: str) -> list[Person]:
@@ -107,7 +108,7 @@ def members_of(tenant: str, department_id: str) -> list[Person]:
     Raises `NotFound` for no such department and for one without members, `NoDirectory`, `DirectoryFailed`,
     `DepartmentTooLarge`.
     """
-    members: list[Any] = _answered(lambda directory: list(directory.members(tenant, department_id)))
+    members: list[Any] = _call(lambda directory: list(directory.members(tenant, department_id)))
     if not members:
         raise NotFound("Nobody belongs to this department.")
     if len(members) > MOST_MEMBERS:
@@ -117,7 +118,7 @@ def members_of(tenant: str, department_id: str) -> list[Person]:
     return members
 
 
-def _answered[T](ask: Callable[[Directory], T]) -> T:
+def _call[T](ask: Callable[[Directory], T]) -> T:
     if not is_set_up():
         raise NoDirectory
     try:

@@ -23,12 +23,12 @@ MIDNIGHT = time(0)
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 HORIZON = timedelta(days=1096)
-"""How far ahead is looked. What does not happen in three years does not happen."""
+"""How far ahead a search goes. What does not happen in three years counts as never."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """A week of hours (Monday first; several spans a day, which may touch or overlap) and the days that are otherwise."""
+    """A week of hours (Monday first; several spans a day, which may touch or overlap) and the days that differ."""
 
     zone: ZoneInfo
     week: tuple[tuple[Span, ...], ...]
@@ -74,7 +74,7 @@ class Hours:
         return self.special[day] if day in self.special else self.week[day.weekday()]
 
     def _steady(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime, timedelta]]:
-        """The stretch, cut where the clock on the wall is put forward or back; with what it is ahead of UTC in each part."""
+        """The stretch, cut where the clock on the wall is put forward or back; each part with its offset from UTC."""
         while start < end:
             offset = self._ahead(start)
             low, high = start, end
@@ -90,16 +90,16 @@ class Hours:
         return at.astimezone(self.zone).utcoffset() or timedelta(0)
 
     def _on_the_wall(self, since: datetime, to: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """The openings between two readings of a clock that goes steadily in between."""
+        """The openings between two local times, between which the clock is not changed."""
         midnight = since.replace(hour=0, minute=0, second=0, microsecond=0)
         while midnight < to:
-            done = since
+            covered = since
             for opens, closes in sorted(self.on(midnight.date())):
-                first = max(done, midnight + _since_midnight(opens))
+                first = max(covered, midnight + _since_midnight(opens))
                 last = min(to, midnight + (_since_midnight(closes) or _DAY))
                 if first < last:
                     yield first, last
-                    done = last
+                    covered = last
             midnight += _DAY
 
 

@@ -1,6 +1,6 @@
-"""Whatever goes over many items: one item, one transaction of its own, one guard.
+"""Loops over many items: each item has a transaction and an error handler of its own.
 
-An item that fails stops no other. It is put off, for longer each time, in a row of its own (`Backoff`): a restart forgets
+An item that fails stops no other. It is put off, for longer each time, in a row of its own (`Backoff`): a restart loses
 nothing, and what is put off takes no place among the candidates of the next run. Once the cause is gone the next try succeeds,
 and the row is removed.
 """
@@ -30,7 +30,7 @@ LONGEST = 3600
 PAGE = 500
 """Items whose rows are looked for at once."""
 FORGOTTEN = timedelta(hours=2)
-"""A row that nobody has tried for so long after its time is about something that has ended otherwise. Clocks tick hourly at least."""
+"""A row that is overdue for so long is about something that has ended otherwise: every loop runs hourly at least."""
 PIECE, PIECES = 1000, 100
 """Old rows that are deleted in one statement, and statements in one run."""
 
@@ -38,30 +38,31 @@ type Item = tuple[Any, ...]
 """The tenant (or None), the id that the item is known by, and whatever else the work takes."""
 
 _unwritten: set[str] = set()
-"""Loops whose failures could not be written down: said once in the log until it works again."""
+"""Loops whose failures could not be stored: logged once, until it works again."""
 
 
 def each[R](loop: str, items: Iterable[Item], work: Callable[..., R], *, is_ordered: bool = False) -> Iterator[R]:
-    """Call `work(*item)` for each item; yields the results of those that went well. Consume it: nothing runs otherwise.
+    """Call `work(*item)` for each item, and yield the results of those that succeed. Nothing runs until it is consumed.
 
-    Whatever one item raises is logged with its ids (at first with its traceback, later in one line), counted, and puts off this
-    item alone. What is put off is passed over; a query leaves it out by `not_put_off`, so that it fills no page. Where somebody has
-    ordered it (`is_ordered`) what is put off is tried all the same; its pause stays if it fails again. When a failure
-    cannot be written down the database is away: the run ends, and the next one tries again. Not for inside a transaction.
+    Whatever an item raises is logged with its ids (at first with its traceback, later in one line), counted, and puts
+    off this item alone. An item that is put off is skipped; its query leaves it out by `not_put_off`, so that it fills
+    no page. When a person has ordered the run (`is_ordered`) it is tried all the same; its pause stays if it fails
+    again. When a failure cannot be stored the database is away: the run ends, and the next one tries again. Not for
+    inside a transaction.
     """
     for page in batched(items, PAGE):
         rows = Backoff.objects.filter(loop=loop, key__in=[item[1] for item in page])
-        known = dict(rows.values_list("key", "retry_at"))
-        now = clock.now() if known else None
+        retry_times = dict(rows.values_list("key", "retry_at"))
+        now = clock.now() if retry_times else None
         for item in page:
             tenant_id, key = item[:2]
-            if now and not is_ordered and known.get(key, now) > now:
+            if now and not is_ordered and retry_times.get(key, now) > now:
                 continue
             try:
-                with _whole():
+                with _savepoint():
                     result = work(*item)
-                if key in known:
-                    _mended(loop, key)
+                if key in retry_times:
+                    _succeeded(loop, key)
             except Exception as error:
                 if not _failed(loop, tenant_id, key, error):
                     return
@@ -70,7 +71,7 @@ def each[R](loop: str, items: Iterable[Item], work: Callable[..., R], *, is_orde
 
 
 def one[R](loop: str, tenant_id: int | None, key: int, work: Callable[[], R]) -> R | None:
-    """The same for a single item, which a thread of its own works on; None when it failed or is put off."""
+    """As `each`, for a single item in a thread of its own: its result, or None when it failed or is put off."""
     return next(each(loop, [(tenant_id, key)], lambda *_: work()), None)
 
 
@@ -95,7 +96,7 @@ def try_again(rows: QuerySet[Backoff]) -> int:
 
 
 def forget() -> int:
-    """For the clock: remove the rows of what nobody tries any more; returns how many."""
+    """For the beat: remove the rows of items that no loop tries any more; returns how many."""
     return delete_in_pieces(Backoff.objects.filter(retry_at__lt=clock.now() - FORGOTTEN))
 
 
@@ -114,25 +115,25 @@ def delete_in_pieces(rows: QuerySet[Any]) -> int:
 
 
 def pause(attempts: int) -> timedelta:
-    """How long is waited after so many failures."""
+    """The pause after this many failures: 1, 2, 4 … seconds, LONGEST at most."""
     return timedelta(seconds=min(2 ** min(attempts - 1, 20), LONGEST))
 
 
 # --- One failure -------------------------------------------------------------------------------------------------
 
 
-def _whole() -> AbstractContextManager[Any]:
-    """Inside somebody's transaction a savepoint, so that an item that breaks it breaks only its own part."""
+def _savepoint() -> AbstractContextManager[Any]:
+    """Inside the caller's transaction a savepoint, so that an item that fails undoes only its own part."""
     return transaction.atomic() if connection.in_atomic_block else nullcontext()
 
 
-def _mended(loop: str, key: int) -> None:
+def _succeeded(loop: str, key: int) -> None:
     Backoff.objects.filter(loop=loop, key=key).delete()
     log.info("%s: %s works again", loop, key)
 
 
 def _failed(loop: str, tenant_id: int | None, key: int, error: Exception) -> bool:
-    """Put an item off. False when that cannot be written down."""
+    """Put an item off. False when that cannot be stored."""
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()
     try:
@@ -155,11 +156,11 @@ def _failed(loop: str, tenant_id: int | None, key: int, error: Exception) -> boo
 
 @retried
 def _put_off(loop: str, tenant_id: int | None, key: int, reason: str) -> int:
-    """How often it has failed by now. Of two runs that fail at once with the same item, one counts."""
+    """Store the failure; returns how often the item has failed. Of two runs that fail with it at once, one counts."""
     with transaction.atomic():
         now = clock.now()
-        known = {"tenant_id": tenant_id, "first_failed_at": now, "retry_at": now}
-        Backoff.objects.get_or_create(loop=loop, key=key, defaults=known)
+        defaults = {"tenant_id": tenant_id, "first_failed_at": now, "retry_at": now}
+        Backoff.objects.get_or_create(loop=loop, key=key, defaults=defaults)
         row = lock_rows(Backoff.objects.filter(loop=loop, key=key)).get()
         if row.retry_at <= now:
             row.attempts += 1
@@ -172,7 +173,7 @@ def _put_off(loop: str, tenant_id: int | None, key: int, reason: str) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """On one line, and such that every database can store it."""
+    """The error and its cause, in one line that every database can store."""
     causes = [error, *([error.__cause__] if isinstance(error.__cause__, Exception) else [])]
     text = ", because of ".join(f"{type(cause).__name__}: {' '.join(str(cause).split())}" for cause in causes)
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")[: Backoff.MOST_ERROR]

@@ -1,6 +1,6 @@
-"""Which pages elsewhere a tenant lets call the API with its tokens: origins, as a browser names them.
+"""The other sites whose pages may call the API with a tenant's tokens: origins, as a browser names them.
 
-Looked up from memory that is read anew after KEPT_FOR seconds, because every request of such a page asks.
+Cached in memory for KEPT_FOR seconds, because every request of such a page needs them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 MOST = 20
-"""Origins of a tenant. Every one is a page that somebody has to look after."""
+"""Origins of one tenant, at most. Each is a site that somebody has to look after."""
 KEPT_FOR = 10.0
 """Seconds that a change may take to count, in each process."""
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
@@ -64,12 +64,12 @@ def known() -> Origins | None:
 
 
 def keep(origins: Origins) -> None:
-    """What was read counts for KEPT_FOR seconds."""
+    """Cache what was read from the database, for KEPT_FOR seconds."""
     global _known  # noqa: PLW0603 – replaced as a whole, which is atomic
     _known = (time.monotonic() + KEPT_FOR, origins)
 
 
 def forget() -> None:
-    """Read them anew with the next question: a tenant was saved in this process."""
+    """Drop the cache, because a tenant was saved in this process."""
     global _known  # noqa: PLW0603
     _known = (float("-inf"), {})

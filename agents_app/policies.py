@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Policy[T]:
     """One figure that a tenant may set: a whole number, whose default is a setting of the TANDEM block.
 
-    `label` says what it is, with the unit. `team` is the column by which a team has its own; without one no team has.
+    `label` is its name for people, with the unit. `team` is the column of a team's own figure, if teams may have one.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Policy[T]:
 
     @property
     def default(self) -> int:
-        """As the installation has it."""
+        """The installation's figure."""
         return int(settings.TANDEM[self.setting])
 
     def check(self, value: object) -> None:
@@ -59,7 +59,7 @@ class Policy[T]:
         return own.get(self.name, self.default)
 
     def read(self, value: int) -> T:
-        """The figure as the code wants it."""
+        """The figure in the type that the code uses."""
         raise NotImplementedError
 
     @overload
@@ -110,7 +110,7 @@ class Policies:
         return policy.value_in(self._own)
 
     def within(self, team: object | None) -> Policies:
-        """The same, as a team of the tenant has them."""
+        """The policies for a team of the tenant: its own figures where it has them."""
         return Policies(self._own, team)
 
 
@@ -137,7 +137,7 @@ def validate(own: object) -> None:
 
 
 def as_set(stored: object) -> dict[str, int]:
-    """What counts of a stored column: what is unknown or out of bounds, because bounds have moved, is as if never set."""
+    """The valid figures of a stored column. Unknown names, and figures out of bounds since changed, do not count."""
     return {name: value for name, value in stored.items() if _counts(name, value)} if isinstance(stored, dict) else {}
 
 

@@ -1,4 +1,4 @@
-"""What an agent declared, and when the agent was last heard of. Capacity is the third fact: see the agent's row."""
+"""Presence: what an agent declared, and when the last heartbeat came. Capacity is the third fact: see `Agent`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from config.errors import Forbidden
 
 
 def record_heartbeat(*, actor: Actor) -> bool:
-    """Note that an agent or an API client is there; nobody else is waited for (`Forbidden`). A background tab sends it too: it says nothing of availability.
+    """Record that an agent or an API client is there. It says nothing of availability: a background tab sends it too.
 
-    True when it is an agent who was thought away: then nothing is written here, because the return is a change of
-    presence. Call `sessions_app.actions.presence.heartbeat`, which sees to that.
+    True for an agent who counts as away: then nothing is written here, because the return is a change of presence. Call
+    `sessions_app.actions.presence.heartbeat`, which does both. Raises `Forbidden` for any other actor.
     """
     if actor.kind not in (ActorKind.AGENT, ActorKind.BOT, ActorKind.INTEGRATOR):
         raise Forbidden("Only agents and programs are waited for.")
@@ -26,8 +26,8 @@ def record_heartbeat(*, actor: Actor) -> bool:
     if not actor.is_agent:
         ApiClient.objects.filter(pk=actor.pk, tenant_id=actor.tenant_id).update(last_seen_at=now)
         return False
-    mine = Agent.objects.filter(pk=actor.pk, tenant_id=actor.tenant_id, is_active=True)
-    return not mine.filter(is_heard=True).update(last_seen_at=now) and mine.exists()
+    agents = Agent.objects.filter(pk=actor.pk, tenant_id=actor.tenant_id, is_active=True)
+    return not agents.filter(is_heard=True).update(last_seen_at=now) and agents.exists()
 
 
 # --- The presence log ----------------------------------------------------------------------------------------------
@@ -42,9 +42,9 @@ class Change:
 
 
 def note(agent: Agent, at: datetime, *, by: str) -> Change | None:
-    """Write a line, if a fact has changed since the last one. The caller holds the agent's lock.
+    """Write a line if a fact has changed since the last one, else return None. The caller holds the agent's lock.
 
-    Whether the agent is heard of is decided here, by `last_seen_at`, for whichever reason one looks.
+    Whether the agent is online is decided here, by `last_seen_at`, whatever the call was for.
     """
     if agent.is_heard != (is_heard := _is_online(agent, at)):
         agent.is_heard = is_heard
@@ -72,13 +72,13 @@ def _facts(row: Agent | PresenceChange) -> tuple[str, str, bool, int, bool]:
 
 
 def unnoted(now: datetime) -> QuerySet[Agent]:
-    """Who has fallen silent, and whose facts were changed past the verbs: those whose presence log lacks a line."""
+    """Agents whose presence log lacks a line: they went or came online, or a fact was changed without a verb."""
     newest = PresenceChange.objects.filter(agent=OuterRef("pk")).order_by("-at", "-pk")
-    known = {
+    last_facts = {
         name: Subquery(newest.values(name)[:1])
         for name in ("availability", "reason", "is_heard", "max_load", "is_drained")
     }
-    noted = Agent.objects.annotate(**{f"noted_{name}": value for name, value in known.items()})
+    noted = Agent.objects.annotate(**{f"noted_{name}": value for name, value in last_facts.items()})
     same = Q(
         availability=F("noted_availability"),
         availability_reason=F("noted_reason"),
@@ -103,7 +103,7 @@ def _is_online(agent: Agent, now: datetime) -> bool:
 
 
 def is_alive(client: ApiClient, now: datetime | None = None) -> bool:
-    """Whether a program can be given work: it is in use, and if it promised heartbeats it has kept to it."""
+    """Whether a program can be given work: it is active and, if it promises heartbeats, its last one is recent."""
     if not client.is_active:
         return False
     if not client.heartbeat_timeout:
@@ -113,27 +113,30 @@ def is_alive(client: ApiClient, now: datetime | None = None) -> bool:
 
 
 def reachable(now: datetime) -> QuerySet[Agent]:
-    """Agents who declared themselves available and were heard of within the last minute."""
+    """Agents who declared themselves available and sent a heartbeat within AGENT_AWAY_AFTER."""
     return Agent.objects.filter(
         is_active=True, availability=Agent.Availability.AVAILABLE, last_seen_at__gte=_online_since(now)
     )
 
 
 def takes_work(now: datetime) -> QuerySet[Agent]:
-    """Of the reachable, those who may be offered something new."""
+    """The reachable agents who may be offered something new: those who are not drained."""
     return reachable(now).filter(is_drained=False)
 
 
 def is_reachable(agent: Agent, now: datetime) -> bool:
-    """The same of one whose row is at hand."""
+    """As `reachable`, for one agent whose row is at hand."""
     return agent.is_active and agent.availability == Agent.Availability.AVAILABLE and _is_online(agent, now)
 
 
 def gone_since(now: datetime) -> datetime:
-    """Whoever was not heard of since then is silent: their sessions must go to somebody else (rule C5)."""
+    """Agents without a heartbeat since then are gone: their sessions must go to somebody else (rule C5)."""
     return now - timedelta(seconds=settings.TANDEM["AGENT_GONE_AFTER"])
 
 
 def is_stale(agent: Agent, now: datetime) -> bool:
-    """Somebody never heard of is silent from when they own something on; when that was, their sessions know."""
+    """Whether the last heartbeat is older than `gone_since`; False for an agent who never sent one.
+
+    Since when such an agent counts as gone, their sessions know (`sessions_app.actions.silence`).
+    """
     return agent.last_seen_at is not None and agent.last_seen_at < gone_since(now)

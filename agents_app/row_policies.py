@@ -1,4 +1,4 @@
-"""The policies of a tenant, read with rows that are its own: no query more."""
+"""The policies of a tenant, read together with rows of that tenant, without another query."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agents_app.models import Tenant
 from agents_app.policies import Policies
 
 COLUMN = "tenant_policies"
-"""What `beside` calls the tenant's own figures on the rows of a query."""
+"""The annotation in which `beside` puts the tenant's own figures."""
 
 
 def of(tenant: Tenant) -> Policies:
@@ -23,11 +23,11 @@ def of(tenant: Tenant) -> Policies:
 
 
 def beside[M: Any](rows: QuerySet[M], tenant: str = "tenant_id") -> QuerySet[M]:
-    """The rows with what their tenant has set (`on`), without a query more; a lock on the rows is none on the tenant."""
-    with_them: QuerySet[M] = rows.annotate(
+    """The rows with their tenant's own figures, for `on`. By a subquery: a lock on the rows is none on the tenant."""
+    annotated: QuerySet[M] = rows.annotate(
         **{COLUMN: Subquery(Tenant.objects.filter(pk=OuterRef(tenant)).values("policies"))}
     )
-    return with_them
+    return annotated
 
 
 def on(row: Any) -> Policies:
@@ -38,9 +38,9 @@ def on(row: Any) -> Policies:
 def overdue(
     column: str, now: datetime, span: Callable[[Policies], timedelta], tenants: Iterable[tuple[int, Mapping[str, int]]]
 ) -> Q:
-    """Rows of these tenants (id and own figures) on which `column` lies back by the tenant's span, or by more."""
-    alike: dict[timedelta, list[int]] = defaultdict(list)
+    """Rows of these tenants (id and own figures) whose `column` is at least the tenant's span before `now`."""
+    by_span: dict[timedelta, list[int]] = defaultdict(list)
     for tenant_id, own in tenants:
-        alike[span(Policies(own))].append(tenant_id)
-    due = (Q(**{"tenant__in": ids, f"{column}__lte": now - wait}) for wait, ids in alike.items())
+        by_span[span(Policies(own))].append(tenant_id)
+    due = (Q(**{"tenant__in": ids, f"{column}__lte": now - wait}) for wait, ids in by_span.items())
     return reduce(or_, due, Q(pk__in=()))

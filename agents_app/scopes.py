@@ -23,7 +23,7 @@ class Scope(models.TextChoices):
 # Without INBOUND: a bot that may speak for customers could forge their words in another bot's conversations.
 _OF_BOTS = frozenset({Scope.READ, Scope.MESSAGES, Scope.SESSIONS, Scope.TRANSFERS, Scope.FLOWS, Scope.EVENTS})
 OF_TOKENS = frozenset({Scope.READ, Scope.INBOUND, Scope.MESSAGES, Scope.SESSIONS, Scope.TRANSFERS, Scope.EVENTS})
-"""What a customer's token can do at most: as much of this as the key that minted it."""
+"""The scopes that a customer's token can have at most: those of them that its issuing key has."""
 
 
 def scopes_of(client: ApiClient) -> frozenset[str]:

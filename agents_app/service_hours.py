@@ -1,4 +1,4 @@
-"""Whether somebody is there to serve, and what becomes of customers when nobody is: a team's own word, else its tenant's."""
+"""Whether a team or tenant is open, and what happens to customers when it is closed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agents_app.models import Calendar, HasHours, SlaPolicy, Team, Tenant
 
 @dataclass(frozen=True, slots=True)
 class ServiceHours:
-    """A team, or the tenant's queue without one, with what it leaves empty filled in."""
+    """The hours of a team, or of the tenant's queue without one; what a team leaves empty is its tenant's."""
 
     name: str
     calendar: Calendar | None
@@ -24,7 +24,7 @@ class ServiceHours:
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """That an office is closed: until `opens_at`, or for good (None)."""
+    """A team or queue is closed: until `opens_at`, or for good (None)."""
 
     office: ServiceHours
     opens_at: datetime | None
@@ -32,23 +32,23 @@ class Closure:
 
 
 def service_hours_of(tenant: Tenant, team: Team | None = None) -> ServiceHours:
-    own: list[HasHours] = [team, tenant] if team else [tenant]
-    after_hours = next((says.after_hours for says in own if says.after_hours), HasHours.AfterHours.WAIT)
+    levels: list[HasHours] = [team, tenant] if team else [tenant]
+    after_hours = next((level.after_hours for level in levels if level.after_hours), HasHours.AfterHours.WAIT)
     return ServiceHours(
         name=team.name if team else tenant.name,
-        calendar=next((says.calendar for says in own if says.calendar_id), None),
+        calendar=next((level.calendar for level in levels if level.calendar_id), None),
         becomes_email=after_hours == HasHours.AfterHours.EMAIL,
-        text=next((says.after_hours_text for says in own if says.after_hours_text.strip()), ""),
-        email=next((says.email for says in own if says.email), ""),
-        sla=next((says.sla for says in own if says.sla_id), None),
+        text=next((level.after_hours_text for level in levels if level.after_hours_text.strip()), ""),
+        email=next((level.email for level in levels if level.email), ""),
+        sla=next((level.sla for level in levels if level.sla_id), None),
     )
 
 
 def closure(office: ServiceHours, now: datetime) -> Closure | None:
-    """None while the office is open.
+    """The closure at this time; None while it is open.
 
-    Nothing becomes an e-mail that could not be sent: without an address, or where no e-mail is set up, the conversation
-    waits. Nobody waits for an opening that never comes: then it counts as open, and the transfer's own clock runs.
+    A conversation becomes an e-mail only if it can be sent: without an address, or where no e-mail is set up, it waits.
+    It never waits for an opening that does not come: then it counts as open, and the transfer's own clock runs.
     """
     if office.calendar is None or office.calendar.hours.is_open(now):
         return None
@@ -58,6 +58,6 @@ def closure(office: ServiceHours, now: datetime) -> Closure | None:
 
 
 def is_closed(calendar_id: int | None, now: datetime) -> bool:
-    """Whether a place with these hours is closed, and will open. In three queries, in none without a calendar."""
+    """Whether a calendar is closed now, and will open. Three queries; without a calendar none, and False."""
     calendar = Calendar.objects.filter(pk=calendar_id).first() if calendar_id else None
     return calendar is not None and not calendar.hours.is_open(now) and calendar.hours.next_opening(now) is not None

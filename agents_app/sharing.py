@@ -1,4 +1,4 @@
-"""What people of the desk keep for their work: one agent's own, a team's, or the whole tenant's; and who may see and change it."""
+"""Canned replies and saved views: one agent's own, a team's, or the whole tenant's; and who may see and change them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Sharing(models.TextChoices):
 
 
 class Shared(models.Model):
-    """An agent's, if `agent` is set; a team's, if `team` is; else the whole tenant's. It never changes hands.
+    """A row that is an agent's if `agent` is set, a team's if `team` is, else the whole tenant's. That never changes.
 
-    `holder` is the agent's number, the team's below zero, or 0: NULLs are never equal to a database, so that a name could
-    be there twice otherwise.
+    `holder` is the agent's id, the team's id below zero, or 0, for unique constraints: to a database two NULLs are
+    never equal, so that a name could stand there twice.
     """
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, verbose_name=_("tenant"))
@@ -50,7 +50,7 @@ class Shared(models.Model):
 
 
 def one_holder(name: str) -> models.CheckConstraint:
-    """The constraint of every model that is `Shared`."""
+    """The constraint of every `Shared` model: an agent or a team, not both."""
     return models.CheckConstraint(name=name, condition=Q(agent__isnull=True) | Q(team__isnull=True))
 
 
@@ -62,7 +62,7 @@ SHARED_WITH = {
 
 
 def seen_by[M: Shared](actor: Actor, rows: QuerySet[M]) -> QuerySet[M]:
-    """What the actor works with: an agent its own, its teams' and the tenant's; a supervisor every team's.
+    """The rows that an actor may use: an agent's own, its teams' and the tenant's; for a supervisor every team's.
 
     Programs see the tenant's. Raises `Forbidden` for people from outside.
     """
@@ -81,7 +81,7 @@ def teams_of(actor: Actor) -> QuerySet[Any]:
 
 
 def must_keep(actor: Actor, sharing: Sharing) -> None:
-    """An agent keeps its own; what others work with too, supervisors keep. Raises `Forbidden`."""
+    """Agents change their own rows; a team's and the tenant's only supervisors change. Raises `Forbidden`."""
     if not actor.is_agent:
         raise Forbidden("Only agents may do that.")
     if sharing != Sharing.PERSONAL and not actor.is_supervisor:
@@ -89,7 +89,7 @@ def must_keep(actor: Actor, sharing: Sharing) -> None:
 
 
 def held_by(actor: Actor, scope: str, team_id: int | None = None) -> dict[str, int | None]:
-    """The columns of something new that the actor keeps. Raises `Forbidden`, `Malformed`, `NotFound`."""
+    """The columns that say whose a new row of the actor is. Raises `Forbidden`, `Malformed`, `NotFound`."""
     if scope not in Sharing.values:
         raise Malformed(f"Unknown scope {scope!r}; use one of {', '.join(Sharing.values)}.")
     sharing = Sharing(scope)
@@ -106,12 +106,12 @@ def held_by(actor: Actor, scope: str, team_id: int | None = None) -> dict[str, i
 
 
 def of_one_holder[M: Shared](rows: QuerySet[M], row: M) -> QuerySet[M]:
-    """Those that are kept by the same agent or team, or by the tenant, as this one."""
+    """The rows of the same agent, team or tenant as this one."""
     return rows.filter(Q(tenant=row.tenant_id), Q(team=row.team_id), Q(agent=row.agent_id))
 
 
 def holder_errors(tenant: Tenant | None, team: Team | None, agent: Agent | None) -> dict[str, Any]:
-    """What is wrong with a form's choice of a holder, by field: a superuser's choices hold those of every tenant."""
+    """What is wrong with a form's choice of a holder, by field: a superuser can choose from every tenant's rows."""
     if team and agent:
         return {"team": _("Name a team or an agent, not both.")}
     others = {"team": team, "agent": agent}

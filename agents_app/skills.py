@@ -1,4 +1,4 @@
-"""Skills: what an agent can and a conversation needs, each with a level from 1 to 5. Languages are skills, by their code."""
+"""Skills: what an agent can do and a conversation needs, at a level from 1 to 5. A language is one, by its code."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ type Skills = Mapping[str, int]
 
 def read(text: str) -> dict[str, int]:
     """One skill a line with its level: `returns 3`. Raises `ValueError` with what is wrong in which line."""
-    found: dict[str, int] = {}
+    skills: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         match = _LINE.fullmatch(line.strip())
         if match is None:
             raise ValueError(f"Line {number} needs a skill and its level from 1 to 5, such as: returns 3.")
-        found |= checked({match["name"]: match["level"]})
-    return found
+        skills |= checked({match["name"]: match["level"]})
+    return skills
 
 
 def checked(skills: Mapping[str, object]) -> dict[str, int]:
-    """The skills with their names in lower case. Raises `ValueError` for a level that is none of 1 to 5, a name that is none."""
-    known: dict[str, int] = {}
+    """The skills with their names in lower case. Raises `ValueError` for a wrong level or name, or too many."""
+    levels: dict[str, int] = {}
     if len(skills) > MOST:
         raise ValueError(f"At most {MOST} skills.")
     for name, level in skills.items():
@@ -40,19 +40,19 @@ def checked(skills: Mapping[str, object]) -> dict[str, int]:
             raise ValueError(f"A skill's name has 1 to {MAX_NAME} characters.")
         if not str(level).isdigit() or not LOWEST <= int(str(level)) <= HIGHEST:
             raise ValueError(f"The level of {word!r} must be a whole number from {LOWEST} to {HIGHEST}.")
-        known[word] = int(str(level))
-    return known
+        levels[word] = int(str(level))
+    return levels
 
 
 def lacking(has: Skills, needs: Skills) -> dict[str, int]:
-    """What is needed and is not there, or not at that level."""
+    """The needed skills that are missing, or not at the needed level."""
     return {name: level for name, level in needs.items() if has.get(name, 0) < level}
 
 
 def together(*needs: Skills) -> dict[str, int]:
-    """All of these needs, each at the highest level that is asked for."""
-    found: dict[str, int] = {}
-    for some in needs:
-        for name, level in some.items():
-            found[name] = max(level, found.get(name, 0))
-    return found
+    """All of these needs together, each skill at its highest level."""
+    levels: dict[str, int] = {}
+    for skills in needs:
+        for name, level in skills.items():
+            levels[name] = max(level, levels.get(name, 0))
+    return levels

@@ -1,4 +1,4 @@
-"""The beat's door to what is kept of requests and logins."""
+"""The beat's door: forgets answers, logins and put-off items that are too old."""
 
 from __future__ import annotations
 

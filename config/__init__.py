@@ -1,9 +1,9 @@
-"""Project settings, URL map, ASGI and Celery entry points, and the three leaves every app may use: errors, clock, db."""
+"""Project settings, URL map, ASGI and Celery entry points, and the modules below every app: errors, clock, db."""
 
 import pymysql
 
-# MariaDB and MySQL are spoken to by PyMySQL: pure Python, so that no user needs a compiler. Django asks for a
-# mysqlclient of at least 2.2.1 by this number; the behaviour it stands for is what PyMySQL has.
+# PyMySQL connects to MariaDB and MySQL: it is pure Python, so that no user needs a compiler. Django checks by this
+# number that mysqlclient is 2.2.1 or newer; PyMySQL behaves as that version does.
 pymysql.version_info = (2, 2, 1, "final", 0)
 pymysql.install_as_MySQLdb()
 

@@ -83,7 +83,7 @@ NAVIGATION: tuple[tuple[Any, dict[str, str]], ...] = (
 
 class Site(UnfoldAdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
-        """Staff, and not as an agent who works here no more."""
+        """Staff only, and no agent who has left."""
         agent = getattr(request.user, "agent", None)
         return super().has_permission(request) and (agent is None or agent.is_active)
 

@@ -1,6 +1,6 @@
-"""How the REST API speaks: problem+json, opaque ids, bodies that say what they do not know. Its pages: `config.pages`.
+"""The formats of the REST API: problem+json, opaque ids, bodies that refuse unknown fields. Pagination: `config.pages`.
 
-Nothing of the domain, and nobody's rights: those are `agents_app.api.endpoints` and the verbs.
+Knows neither the domain nor anybody's rights: those are `agents_app.api.endpoints` and the verbs.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
 ERRORS_PAGE = "/api/docs/errors#"
-"""Where each code has its paragraph: `type` of a problem is this address with the code."""
+"""The page that explains each code; a problem's `type` is this address followed by its code."""
 BODY = "body"
-"""What the errors of a body as a whole stand under."""
+"""The key under which the errors of a body as a whole stand."""
 _CODES = {
     "authentication_failed": "not_authenticated",
     "parse_error": "malformed",
@@ -53,7 +53,7 @@ _CODES = {
 def problem_of(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]] | None:
     """Status, body and headers of an error that a caller can do something about; None for any other.
 
-    A fault below (`config.faults`) is one of them, whoever reports it: it passes.
+    A fault below (`config.faults`) is one of them, whichever library reports it, because it is temporary.
     """
     if fault := answer_of(error):
         if fault is not error:
@@ -81,14 +81,13 @@ def problem_of(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]] |
 def _problem(status: int, code: str, detail: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The standard members, then what the error adds.
 
-    No field takes the place of a standard member. The one that clashes by nature, the `status` of a session or flow, is
-    told as `session_status`.
+    No field replaces a standard member. The `status` of a session or flow would, so it is sent as `session_status`.
     """
     title = code.replace("_", " ").capitalize()
-    told = {"type": f"{ERRORS_PAGE}{code}", "title": title, "status": status, "detail": detail, "code": code}
+    members = {"type": f"{ERRORS_PAGE}{code}", "title": title, "status": status, "detail": detail, "code": code}
     added = {"session_status" if name == "status" else name: value for name, value in (more or {}).items()}
-    encoded: dict[str, Any] = wire_format.encode({name: value for name, value in added.items() if name not in told})
-    return told | encoded
+    encoded: dict[str, Any] = wire_format.encode({name: value for name, value in added.items() if name not in members})
+    return members | encoded
 
 
 def _of_framework(error: APIException) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def _headers(error: APIException) -> dict[str, str]:
 
 
 def _by_field(detail: Any, path: str = "") -> dict[str, list[str]]:
-    """A validation error flat: `rows.3.content` → what is wrong there; the whole of something has its own name."""
+    """A validation error flattened: `rows.3.content` → what is wrong there. An error of a whole object has its path."""
     if isinstance(detail, dict):
         pairs = [
             (path if name == api_settings.NON_FIELD_ERRORS_KEY else f"{path}.{name}" if path else str(name), value)
@@ -123,11 +122,11 @@ def _by_field(detail: Any, path: str = "") -> dict[str, list[str]]:
 
 def problem(error: Exception, context: dict[str, Any]) -> Response | None:
     """REST framework's EXCEPTION_HANDLER."""
-    found = problem_of(error)
-    if found is None:
+    refusal = problem_of(error)
+    if refusal is None:
         return None
     set_rollback()
-    status, body, headers = found
+    status, body, headers = refusal
     return Response(body, status=status, headers=headers, content_type=PROBLEM)
 
 
@@ -202,9 +201,9 @@ class AsItIs(DefaultContentNegotiation):
 
 
 class Json(BaseParser):
-    """JSON of at most MAX_BODY_BYTES, and none that is nested beyond reading. No object has a name twice.
+    """JSON of at most MAX_BODY_BYTES. Refuses an object with a name twice, and what is nested too deeply to be parsed.
 
-    What a text or number may not hold is refused by `Body`, which knows the place.
+    Texts and numbers that cannot be stored are refused by `RequestSerializer`, which knows their place.
     """
 
     media_type = "application/json"
@@ -222,7 +221,7 @@ class Json(BaseParser):
 
 
 type _Field = serializers.Field[Any, Any, Any, Any]
-"""Whatever it takes and gives."""
+"""A field of whatever types."""
 _TAKEN: dict[type[_Field], tuple[type, str]] = {
     serializers.CharField: (str, "text"),
     serializers.IntegerField: (int, "a whole number"),
@@ -231,7 +230,7 @@ _TAKEN: dict[type[_Field], tuple[type, str]] = {
 
 
 def _mistaken(field: _Field, value: Any) -> str:
-    """What a field wants that is of another type of JSON; the framework would rather guess."""
+    """The refusal of a value of the wrong JSON type, which the framework would convert; empty if the type is right."""
     if value is None:
         return ""
     if isinstance(field, serializers.ListField) and isinstance(value, list):
@@ -265,8 +264,8 @@ class ResponseSerializer(serializers.DictField):
 class RequestSerializer(serializers.Serializer[None]):
     """What a caller sends. A field that nobody reads is a mistake of the caller's, and is answered as one."""
 
-    # What a database or an answer cannot hold is refused wherever in the body it stands, but for these fields: they take
-    # any text and make of it what can be stored, so that what people have said is never refused for a character.
+    # Text that cannot be stored is refused anywhere in the body except in these fields: there it is replaced, so that
+    # what people have written is never refused for one character.
     cleaned: tuple[str, ...] = ()
 
     def to_internal_value(self, data: Any) -> Any:
@@ -310,14 +309,14 @@ class _IdField(forms.CharField):
 
 
 class _Typed(django_filters.Filter):
-    """A filter with a schema of its own, of which the generator would else forget the `help_text`."""
+    """A filter with a schema of its own; its `help_text` is put there, because the generator would lose it."""
 
     schema: Mapping[str, Any] = {}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        words = {"description": options["help_text"]} if "help_text" in options else {}
-        set_override(self, "field", dict(self.schema) | words)
+        description = {"description": options["help_text"]} if "help_text" in options else {}
+        set_override(self, "field", dict(self.schema) | description)
 
 
 class IdFilter(_Typed):
@@ -333,7 +332,7 @@ class _FlagField(forms.CharField):
 
 
 class FlagFilter(_Typed):
-    """`true` or `false`: anything else is a mistake, and not the same as nothing."""
+    """`true` or `false`: anything else is refused, and not ignored."""
 
     field_class = _FlagField
     schema: Mapping[str, Any] = {"type": "boolean"}

@@ -1,6 +1,6 @@
-"""Django's admin, with Tandem's own site in place of the default one; the checks of the settings come along.
+"""Django's admin with Tandem's own site, and the registration of the checks of the settings.
 
-Here, where every process comes by once the apps are there, it ends if what a setting names is not what it has to be.
+`ready` runs in every process once the apps are loaded, so it ends the process if DIRECTORY names no usable class.
 """
 
 from __future__ import annotations

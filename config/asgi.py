@@ -30,7 +30,7 @@ from config.last_resort import caught, caught_socket  # noqa: E402
 from sessions_app.api import streams  # noqa: E402
 from sessions_app.consumers import DeskConsumer, JoinedConsumer, NowhereConsumer, TryItConsumer  # noqa: E402
 
-# whitenoise hands out files by a plain iterator; read in a thread, that is what small files want.
+# whitenoise serves files by a synchronous iterator, which Django reads in a thread: right for small files.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 rules = BodyRules()
@@ -43,10 +43,10 @@ events = path("ws/events/", streams.event_socket)  # type: ignore[arg-type]
 
 
 class FromOurPages(OriginValidator):
-    """Lets in sockets of our own pages only: a browser sends its login from any page.
+    """Lets in sockets of our own pages only, because a browser sends its login from any page.
 
-    Any other is accepted and closed with a code, because nobody is told why a handshake failed. Whoever has no origin
-    is a program, and needs a ticket.
+    Any other socket is accepted and closed with a code, because a browser does not learn why a handshake failed. A
+    client without an origin is a program, and needs a ticket.
     """
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -66,9 +66,9 @@ class FromOurPages(OriginValidator):
 
 
 def _by_login(address: str, socket: Any) -> Any:
-    """Asked for its origin behind the router: where there is no socket, nobody's login is of use."""
-    asked: Any = FromOurPages(AuthMiddlewareStack(socket), settings.ALLOWED_HOSTS)
-    return path(address, asked)
+    """A socket for logins. Its origin is checked behind the router, so that an unknown path closes with NOT_FOUND."""
+    checked: Any = FromOurPages(AuthMiddlewareStack(socket), settings.ALLOWED_HOSTS)
+    return path(address, checked)
 
 
 by_login = URLRouter(
@@ -80,7 +80,7 @@ by_login = URLRouter(
         nowhere,
     ]
 )
-# Programs have no origin, and need none: a ticket is sent by nobody but its bearer, and opens nothing but the events.
+# Programs send no origin, and need none: no browser sends a ticket by itself, and it opens nothing but the events.
 by_ticket = URLRouter([events, nowhere])
 
 
@@ -93,8 +93,8 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
     if is_stranger((scope.get("client") or [""])[0], settings.SECRET_KEY):
         await send({"type": "websocket.close"})
         return
-    way_in = by_ticket if streams.has_ticket(scope) else by_login
-    await way_in(scope, receive, send)
+    router = by_ticket if streams.has_ticket(scope) else by_login
+    await router(scope, receive, send)
 
 
 application = with_backpressure(

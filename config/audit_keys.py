@@ -1,8 +1,8 @@
-"""The keys that sign the record: of each its number, so that what an older one signed can still be checked.
+"""The keys that sign the record. Each has a number, so that what an older one signed can still be checked.
 
 The key with the highest number signs. Where AUDIT_KEYS names none, or none with the number 0, key 0 is derived from
-SECRET_KEY (and, to check with, from each of SECRET_KEY_FALLBACKS), so that nothing has to be set on a laptop. Pure but for
-the settings, which `signature` and `is_signature` read.
+SECRET_KEY (and, only to check signatures, from each of SECRET_KEY_FALLBACKS), so that nothing has to be set on a
+laptop. Pure but for the settings, which `signature` and `is_signature` read.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from functools import lru_cache
 from django.conf import settings
 
 MIN_BYTES = 32
-"""Of a key: as many as HMAC-SHA256 uses."""
+"""Bytes of a key, at least: the length of a SHA-256 digest, which RFC 2104 (section 3) recommends."""
 MAX_NUMBER = 9_999
 _DERIVED = b"tandem.audit-key.0"
 
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """`newest` signs; `keys` has all that may have signed, by number."""
+    """`newest` is the number of the key that signs; `keys` has all by number; key 0 has one for each SECRET_KEY."""
 
     newest: int
     keys: Mapping[int, tuple[bytes, ...]]
@@ -33,7 +33,7 @@ class Ring:
 
 
 def derived(secret: str) -> bytes:
-    """Key 0, as it follows from a SECRET_KEY."""
+    """Key 0, derived from a SECRET_KEY."""
     return hmac.digest(secret.encode(), _DERIVED, "sha256")
 
 
@@ -61,8 +61,8 @@ def ring() -> Ring:
 
 
 @lru_cache(maxsize=8)
-def _ring(entries: tuple[str, ...], secret: str, before: tuple[str, ...]) -> Ring:
-    keys = {0: tuple(derived(one) for one in (secret, *before))}
+def _ring(entries: tuple[str, ...], secret: str, fallbacks: tuple[str, ...]) -> Ring:
+    keys = {0: tuple(derived(secret_key) for secret_key in (secret, *fallbacks))}
     for entry in entries:
         number, _, key = entry.strip().partition(":")
         keys[int(number)] = (bytes.fromhex(key),)
@@ -70,26 +70,26 @@ def _ring(entries: tuple[str, ...], secret: str, before: tuple[str, ...]) -> Rin
 
 
 def mac(key: bytes, purpose: str, text: str) -> str:
-    """`purpose` is part of what is signed, so that no signature can be taken for another's."""
+    """HMAC-SHA256 in hex digits. `purpose` is part of what is signed: a signature is good for no other purpose."""
     return hmac.digest(key, f"{purpose}\n{text}".encode(), "sha256").hex()
 
 
 def signature(purpose: str, text: str) -> str:
-    """By the newest key: its number, a colon, 64 hex digits."""
+    """Sign with the newest key: its number, a colon, 64 hex digits."""
     keys = ring()
     return f"{keys.newest}:{mac(keys.signing, purpose, text)}"
 
 
-def is_signature(found: str, purpose: str, text: str) -> bool:
-    """Whether one of the keys made it. False, too, for a key that is not here: see `number_of`."""
-    number, _, told = found.partition(":")
+def is_signature(signature: str, purpose: str, text: str) -> bool:
+    """Whether a key of ours made this signature. False, too, if that key is not configured: see `number_of`."""
+    number, _, code = signature.partition(":")
     return any(
-        hmac.compare_digest(told.encode(), mac(key, purpose, text).encode())
+        hmac.compare_digest(code.encode(), mac(key, purpose, text).encode())
         for key in ring().keys.get(number_of(number), ())
     )
 
 
-def number_of(found: str) -> int:
-    """Of the key that signed; -1 where the text does not say."""
-    number = found.partition(":")[0]
+def number_of(signature: str) -> int:
+    """The number of the key that signed; -1 if the text names none."""
+    number = signature.partition(":")[0]
     return int(number) if number.isascii() and number.isdecimal() and len(number) <= 4 else -1

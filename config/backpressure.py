@@ -1,12 +1,12 @@
 """Backpressure: an application that sends waits while its client does not read.
 
-ASGI says that `send` may wait; uvicorn's does while the connection's buffer is full. daphne's returns at once and Twisted
-keeps whatever is sent, so one client that stands still could fill the memory. Twisted does tell a producer when to
-stop, so here a producer is what `send` waits for.
+ASGI lets `send` wait; uvicorn's waits while the connection's buffer is full. daphne's returns at once and Twisted
+buffers whatever is sent, so one client that does not read could fill the memory. Twisted pauses and resumes a
+registered producer, so `Backpressure` registers one, and `send` waits while it is paused.
 
-Between the application and a client lie three buffers: Twisted's (64 KiB), our kernel's and the client's own. The second
-grows to megabytes by itself, so that a client could stand still for long before anybody here noticed: that of a stream is
-held small.
+Between the application and a client lie three buffers: Twisted's (64 KiB), our kernel's and the client's own. The
+kernel's grows to megabytes by itself, so that a client could stop reading for long before the application noticed: for
+a stream it is limited to STREAM_BUFFER.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ type Send = Callable[[Message], Awaitable[None]]
 type Application = Callable[[Any, Receive, Send], Awaitable[None]]
 
 BACKPRESSURE = "tandem.pace"
-"""The key in the scope under which an application finds its `Paced`, whatever lies around `send` meanwhile."""
+"""The scope's key for the connection's `Backpressure`, where an application finds it even if its `send` is wrapped."""
 
 STREAM_BUFFER = 128 * 1024
 """Bytes that the kernel keeps of a stream for its client; Linux reserves twice as much, for its own book-keeping."""
 
 
-class _Brake:
+class _Producer:
     """Twisted calls these, in its own spelling, when the buffer is full (64 KiB) and when there is room again."""
 
     def __init__(self) -> None:
-        self.free = asyncio.Event()
-        self.free.set()
+        self.has_room = asyncio.Event()
+        self.has_room.set()
 
     def pauseProducing(self) -> None:  # noqa: N802
-        self.free.clear()
+        self.has_room.clear()
 
     def resumeProducing(self) -> None:  # noqa: N802
-        self.free.set()
+        self.has_room.set()
 
     def stopProducing(self) -> None:  # noqa: N802
         """The connection is gone: nothing to wait for."""
-        self.free.set()
+        self.has_room.set()
 
 
 class Backpressure:
@@ -53,22 +53,22 @@ class Backpressure:
 
     def __init__(self, send: Send, connection: Any) -> None:
         self._send, self._connection = send, connection
-        self._brake = _Brake()
-        self._is_held = False
+        self._producer = _Producer()
+        self._is_registered = False
 
     async def __call__(self, message: Message) -> None:
         is_last = message["type"] == "websocket.close" or not message.get("more_body", True)
-        if self._is_held and is_last:
-            self._let_go()
+        if self._is_registered and is_last:
+            self._unregister()
         await (self._close(message) if message.get("reason") else self._send(message))
         if is_last:
-            return  # Twisted sends on what it has; nobody would say when it is done
-        if not self._is_held and message["type"] in ("http.response.body", "websocket.send"):
-            self._hold()
-        await self._brake.free.wait()
+            return  # Twisted sends the rest by itself, and never says when it is done
+        if not self._is_registered and message["type"] in ("http.response.body", "websocket.send"):
+            self._register()
+        await self._producer.has_room.wait()
 
     def as_stream(self, patience: float) -> None:
-        """For a response without an end: little is kept for the client, and the connection ends with it.
+        """Prepare for a response without an end: a small kernel buffer, and a connection that closes with the response.
 
         A client that has vanished acknowledges nothing: its connection is cut after `patience` seconds (Linux).
         """
@@ -89,27 +89,27 @@ class Backpressure:
 
     @property
     def _transport(self) -> Any:
-        """None when the client has gone. A request finds it at the channel that it came over."""
+        """The connection's Twisted transport; None when the client has gone. A request has it on its channel."""
         return getattr(getattr(self._connection, "channel", self._connection), "transport", None)
 
     async def _close(self, message: Message) -> None:
-        """With its reason, which daphne would leave out."""
+        """Close the socket with its reason, which daphne's own `send` leaves out."""
         if self._connection.state == self._connection.STATE_OPEN:
             self._connection.sendClose(code=message["code"], reason=message["reason"])
 
-    def _hold(self) -> None:
+    def _register(self) -> None:
         if self._transport is None:
             return
         if hasattr(self._connection, "registerProducer") and hasattr(self._connection, "channel"):
-            self._connection.registerProducer(self._brake, True)  # a request
+            self._connection.registerProducer(self._producer, True)  # a request
         else:
             # The HTTP channel that the socket grew out of is still registered.
             self._transport.unregisterProducer()
-            self._transport.registerProducer(self._brake, True)
-        self._is_held = True
+            self._transport.registerProducer(self._producer, True)
+        self._is_registered = True
 
-    def _let_go(self) -> None:
-        self._is_held = False
+    def _unregister(self) -> None:
+        self._is_registered = False
         if self._transport is None:
             return
         if hasattr(self._connection, "channel"):
@@ -119,9 +119,9 @@ class Backpressure:
 
 
 def with_backpressure(application: Application) -> Application:
-    """The application, whose `send` waits for a client that is behind. The outermost layer: it has to know daphne's own `send`.
+    """Wrap an application so that its `send` waits for a client that is behind.
 
-    Another server's is passed on as it is.
+    Must be the outermost layer, because it recognizes daphne's own `send`; another server's is passed on unchanged.
     """
 
     async def run(scope: Any, receive: Receive, send: Send) -> None:
@@ -134,13 +134,13 @@ def with_backpressure(application: Application) -> Application:
 
 
 def as_stream(scope: Any, patience: float) -> None:
-    """Make ready for a response without an end, where the server lets us."""
-    if pace := scope.get(BACKPRESSURE):
-        pace.as_stream(patience)
+    """Prepare the connection for a response without an end; see `Backpressure.as_stream`. Only daphne needs it."""
+    if backpressure := scope.get(BACKPRESSURE):
+        backpressure.as_stream(patience)
 
 
 def abort(scope: Any) -> bool:
     """Cut the connection of a client that does not read; False where the server does that itself."""
-    if pace := scope.get(BACKPRESSURE):
-        pace.abort()
-    return bool(pace)
+    if backpressure := scope.get(BACKPRESSURE):
+        backpressure.abort()
+    return bool(backpressure)

@@ -1,8 +1,8 @@
-"""How much a request may send, and how slowly, decided before anything of it is kept.
+"""How large a request may be, and how slowly it may come: checked before anything of it is stored.
 
-A body that says that it is too long is refused unread; one that does not say is refused with the byte that is too many, and one that
-comes too slowly when its time is up. In ASGI, so that any server has it; what daphne has written to disk before it asks its
-application is bounded by config/daphne_limits.py, by the same rules.
+A body whose Content-Length is too large is refused unread; one in chunks with the first byte too many, and one that
+comes too slowly when its time is up. This is an ASGI layer, so that it works with any server; what daphne writes to
+disk before it calls the application is bounded by config/daphne_limits.py, by the same rules.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_HEADERS = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a request says before its body."""
+    """What the limits read of a request before its body."""
 
     method: str
     path: str
@@ -44,14 +44,14 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many bytes a body may have, and what is answered to one that has more."""
+    """How many bytes a body may have, and the refusal of one that has more."""
 
     most: int
     refusal: DomainError | APIException
 
 
 class Rules(Protocol):
-    """How many bytes a request may have: without a look at its credential, and with one (which asks the database)."""
+    """How many bytes a body may have: `small` for anybody, `large` for its credential, which takes a query."""
 
     def small(self, head: Head) -> int: ...
 
@@ -89,68 +89,71 @@ class HeadersTooLarge(APIException):
 
 
 def too_large(most: int, more: str = "") -> TooLarge:
-    """`more` names who may send more here."""
+    """The refusal of a body of more than `most` bytes; `more` says who may send more here."""
     return TooLarge(f"A body has at most {most:,} bytes here{more and f'; {more}'}.")
 
 
 def seconds_for(size: int) -> float:
-    """How long a body may take of which so many bytes are there: a start, then REQUEST_MIN_RATE, and an end in any case."""
+    """Seconds that a body may take of which `size` bytes have come: the header's time, plus `size` at the least rate.
+
+    Never more than REQUEST_BODY_TIMEOUT.
+    """
     return min(settings.REQUEST_BODY_TIMEOUT, settings.REQUEST_HEADER_TIMEOUT + size / settings.REQUEST_MIN_RATE)
 
 
 def bounded(application: Application, rules: Rules) -> Application:
-    """The application, behind 403, 408, 413, 414 and 431. The connection is closed: what else was sent on it is not read."""
+    """Wrap an application: refuses with 403, 408, 413, 414 or 431, and closes the connection with the rest unread."""
 
     async def run(scope: Any, receive: Receive, send: Send) -> None:
         body = _Body(scope, receive, rules)
-        wrong = _wrong_head(scope) or await body.announced()
-        if wrong is None:
+        refusal = _head_refusal(scope) or await body.announced_refusal()
+        if refusal is None:
             has_begun = False
 
-            async def sent(message: Message) -> None:
+            async def noted_send(message: Message) -> None:
                 nonlocal has_begun
                 has_begun = True
                 await send(message)
 
-            await application(scope, body.receive, sent)
-            wrong = None if has_begun else body.wrong
-        if wrong is not None:
-            await _refuse(send, scope["path"], wrong)
+            await application(scope, body.receive, noted_send)
+            refusal = None if has_begun else body.refusal
+        if refusal is not None:
+            await _refuse(send, scope["path"], refusal)
 
     return run
 
 
 class _Body:
-    """A body while it comes. What is `wrong` with it ends it, as if the client had gone."""
+    """A body while it arrives. Once there is a `refusal`, the application sees a client that has gone."""
 
     def __init__(self, scope: Any, receive: Receive, rules: Rules) -> None:
-        self.wrong: DomainError | APIException | None = None
+        self.refusal: DomainError | APIException | None = None
         self._receive, self._rules, self._head = receive, rules, head_of(scope)
         self._most = rules.small(self._head)
         lengths = [value for name, value in scope["headers"] if name == b"content-length" and value.isdigit()]
         self._announced = int(lengths[0]) if lengths else 0
         self._began, self._size, self._is_whole = time.monotonic(), 0, False
 
-    async def announced(self) -> DomainError | APIException | None:
-        """What is wrong with the length that the request says it has."""
-        return await self._longer_than_may_be(self._announced)
+    async def announced_refusal(self) -> DomainError | APIException | None:
+        """The refusal of the length that the request announces; None if it may have it."""
+        return await self._size_refusal(self._announced)
 
     async def receive(self) -> Message:
         if self._is_whole:
             return await self._receive()
-        if self.wrong is None:
+        if self.refusal is None:
             try:
                 async with asyncio.timeout(max(0.0, self._began + seconds_for(self._size) - time.monotonic())):
                     message = await self._receive()
             except TimeoutError:
-                self.wrong = TooSlow()
+                self.refusal = TooSlow()
             else:
                 self._size += len(message.get("body", b""))
                 self._is_whole = not message.get("more_body", False)
-                self.wrong = await self._longer_than_may_be(self._size)
-        return {"type": "http.disconnect"} if self.wrong else message
+                self.refusal = await self._size_refusal(self._size)
+        return {"type": "http.disconnect"} if self.refusal else message
 
-    async def _longer_than_may_be(self, size: int) -> DomainError | APIException | None:
+    async def _size_refusal(self, size: int) -> DomainError | APIException | None:
         if size <= self._most:
             return None
         limit = await self._rules.large(self._head)
@@ -159,14 +162,14 @@ class _Body:
 
 
 def head_of(scope: Any) -> Head:
-    found: dict[bytes, str] = {}
+    headers: dict[bytes, str] = {}
     for name, value in scope["headers"]:
         if name in (b"authorization", b"cookie"):
-            found[name] = found.get(name, "") + value.decode("latin-1")
-    return Head(scope["method"], scope["path"], found.get(b"authorization", ""), found.get(b"cookie", ""))
+            headers[name] = headers.get(name, "") + value.decode("latin-1")
+    return Head(scope["method"], scope["path"], headers.get(b"authorization", ""), headers.get(b"cookie", ""))
 
 
-def _wrong_head(scope: Any) -> APIException | None:
+def _head_refusal(scope: Any) -> APIException | None:
     if is_stranger((scope.get("client") or [""])[0], settings.SECRET_KEY):
         return Stranger()
     if len(scope.get("raw_path") or scope["path"].encode()) + len(scope.get("query_string", b"")) > MAX_TARGET:
@@ -184,10 +187,10 @@ async def _refuse(send: Send, path: str, error: DomainError | APIException) -> N
 
 
 def answer_to(path: str, error: DomainError | APIException) -> tuple[int, str, bytes]:
-    """Status, media type and body: a problem for programs, a plain page for browsers."""
-    told = problem_of(error)
-    assert told
-    status, problem, _ = told
+    """Status, media type and body of a refusal: problem+json under /api/, else a plain page."""
+    refusal = problem_of(error)
+    assert refusal
+    status, problem, _ = refusal
     if path.startswith("/api/"):
         return status, PROBLEM, json.dumps(problem).encode()
     page = f"<!doctype html><title>{status}</title><h1>{status}</h1><p>{problem['detail']}</p>"

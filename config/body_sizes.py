@@ -4,7 +4,7 @@
 |---|---|
 | a page, without a login | FORM_MAX_BYTES |
 | a page, with one; any address of the API | MAX_BODY_BYTES |
-| an upload, with a credential that may send messages | ATTACHMENT_MAX_BYTES, and what stands around the file |
+| an upload, with a credential that may send messages | ATTACHMENT_MAX_BYTES, and `uploads.AROUND` |
 | a batch, likewise | BATCH_MAX_BYTES |
 """
 
@@ -29,12 +29,12 @@ type Check = Callable[[Head], bool]
 
 
 def small(head: Head) -> int:
-    """What is taken from anybody."""
+    """Bytes that anybody may send to this address."""
     return settings.MAX_BODY_BYTES if head.path.startswith("/api/") else settings.FORM_MAX_BYTES
 
 
 def large(head: Head) -> Limit:
-    """What is taken from whoever sends this, and the refusal of more; asks the database about the credential."""
+    """Bytes that this credential may send to this address, and the refusal of more. Queries the database."""
     most = small(head)
     try:
         name = resolve(head.path).view_name
@@ -56,7 +56,7 @@ def large(head: Head) -> Limit:
 
 
 class BodyRules:
-    """`bounds.Rules`."""
+    """`config.body_limit.Rules`, for the event loop."""
 
     def small(self, head: Head) -> int:
         return small(head)
@@ -67,8 +67,8 @@ class BodyRules:
 
 
 def _may_send(head: Head) -> bool:
-    held = credential.authenticate(authorization=head.authorization, session_key=_session_key(head))
-    return held is not None and held.principal.may(Scope.MESSAGES)
+    holder = credential.authenticate(authorization=head.authorization, session_key=_session_key(head))
+    return holder is not None and holder.principal.may(Scope.MESSAGES)
 
 
 def _has_login(head: Head) -> bool:
@@ -76,7 +76,7 @@ def _has_login(head: Head) -> bool:
 
 
 def _has_session(head: Head) -> bool:
-    """A login's, or a guest's: what a browser made up is in no row."""
+    """Whether the session is stored, a login's or a guest's: a key that a browser made up is in no row."""
     key = _session_key(head)
     if not key:
         return False

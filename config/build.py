@@ -12,12 +12,12 @@ import django
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-"""Of this release, as Semantic Versioning writes it: `1.2.3`. Tandem runs from its folder, so the file is always beside it."""
+"""The release, as Semantic Versioning writes it: `1.2.3`. Tandem runs from its folder, so the file is always there."""
 
 
 @cache
 def info() -> dict[str, str]:
-    """Version, revision where the code is a git checkout, and what it runs on."""
+    """Version, revision (empty outside a git checkout), and what it runs on."""
     return {
         "version": VERSION,
         "revision": _revision(),
@@ -30,7 +30,7 @@ def _revision() -> str:
     if not (ROOT / ".git").exists():
         return ""
     try:
-        asked = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-        return subprocess.run(asked, capture_output=True, text=True, timeout=5, check=True).stdout.strip()  # noqa: S603
+        command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -1,6 +1,6 @@
 """The cache that the processes share in Redis, and each process's own while Redis is away.
 
-What is kept here may be lost at any time: the throttles' counts. Without Redis they count for each process by itself.
+It keeps only what may be lost at any time: the throttles' counts. Without Redis each process counts for itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from config.redis_link import impatient, link
 
 
 class SharedCache(RedisCache):
-    """Django's Redis cache, that asks the process's own memory while Redis does not answer. Never raises for that."""
+    """Django's Redis cache, which uses the process's own memory while Redis does not answer. Never raises for that."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)

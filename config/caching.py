@@ -1,4 +1,4 @@
-"""No cache keeps what was answered to somebody: every answer says so that does not say something of its own."""
+"""No cache keeps our responses: each says `no-store`, unless its view has set a Cache-Control of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponseBase
 
 
 def no_store(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Middleware. Files have their own: a browser may keep one, and asks each time whether it still may show it."""
+    """Middleware. Files set their own header: a browser may keep one, and asks each time whether it may show it."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)

@@ -39,9 +39,9 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 def out_of_range(figures: dict[str, Figure]) -> list[str]:
     """What is wrong with the figures that are settings of their own or of the TANDEM block."""
-    found = []
+    problems = []
     for name, figure in figures.items():
         value = settings.TANDEM[name] if name in settings.TANDEM else getattr(settings, name, None)
         if value is not None and (problem := figure.problem(value)):
-            found.append(problem)
-    return found
+            problems.append(problem)
+    return problems

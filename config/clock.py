@@ -48,11 +48,11 @@ def now() -> datetime:
     """The database's time now, aware, in UTC."""
     with connection.cursor() as cursor:
         cursor.execute(_SQL[connection.vendor])
-        told = cursor.fetchone()[0]
-    value: datetime = datetime.fromisoformat(told) if isinstance(told, str) else told
+        answer = cursor.fetchone()[0]
+    value: datetime = datetime.fromisoformat(answer) if isinstance(answer, str) else answer
     return (value if value.tzinfo else value.replace(tzinfo=UTC)) + offset
 
 
 def utc(moment: datetime) -> str:
-    """A time as it is told outside: ISO 8601 in UTC, with `Z`."""
+    """A time as the API and the events show it: ISO 8601 in UTC, with `Z`."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""What settings must be together. Pure: takes them as a mapping, so that the settings themselves, Django's checks and tests ask it.
+"""Which settings are wrong, or contradict each other. Pure: takes a mapping, for settings, checks and tests.
 
 Errors end the process when the settings are imported (config/settings.py); warnings are Django's checks (config/checks.py).
 """
@@ -27,7 +27,7 @@ MIN_WEBHOOK_SECRET = 24
 """Bytes of NOTICE_WEBHOOK_SECRET."""
 _PREFIX = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
-"""As what a file is found to be is written: in small letters, without parameters, and no pattern."""
+"""A media type as the detection of uploads writes it: in small letters, without parameters, and no wildcard."""
 LEVELS = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
 
 
@@ -44,8 +44,10 @@ def is_local(host: str) -> bool:
 
 
 def is_stranger(address: str, key: str) -> bool:
-    """True for a client on another machine where the key is the development one: a Host header is easily made up, and whoever
-    sends it could log in as anyone. A client without an address (a local socket, a test) is none."""
+    """True for a client on another machine while `key` is the public development key, by which it could be anyone.
+
+    A Host header proves nothing, so the address decides. A client without one (a local socket, a test) is no stranger.
+    """
     return key == DEVELOPMENT_KEY and bool(address) and not is_local(address)
 
 
@@ -61,7 +63,7 @@ def mail_address(sender: str) -> str:
 
 
 def database_problems(database: Mapping[str, Any]) -> Iterator[str]:
-    """Of a DATABASE_URL that could be read: is it one of ours, and does it say which database?"""
+    """What is wrong with a DATABASE_URL that could be parsed: an unsupported engine, or no database's name."""
     engine = str(database["ENGINE"]).rpartition(".")[2]
     if engine and engine not in {"sqlite3", "postgresql", "mysql"}:
         yield f"DATABASE_URL names {engine}, but has to begin with postgres://, mysql:// or sqlite:///."
@@ -70,23 +72,24 @@ def database_problems(database: Mapping[str, Any]) -> Iterator[str]:
 
 
 def directory_problem(path: str) -> str | None:
-    """What is wrong with DIRECTORY, which is imported for it: not before the apps are there, whose models it may read."""
+    """What is wrong with DIRECTORY, or None. Imports it, so call this when the apps are loaded."""
     if not path:
         return None
     from django.utils.module_loading import import_string
 
     try:
-        found = import_string(path)
+        directory = import_string(path)
     except Exception as error:  # whatever a module of somebody else's raises
-        told = " ".join(str(error).split())[:200].removesuffix(".")
-        return f"DIRECTORY is {path[:100]!r}, which cannot be imported ({type(error).__name__}: {told})."
-    if not (isinstance(found, type) and all(callable(getattr(found, name, None)) for name in ("search", "members"))):
+        reason = " ".join(str(error).split())[:200].removesuffix(".")
+        return f"DIRECTORY is {path[:100]!r}, which cannot be imported ({type(error).__name__}: {reason})."
+    methods = ("search", "members")
+    if not (isinstance(directory, type) and all(callable(getattr(directory, name, None)) for name in methods)):
         return f"DIRECTORY is {path[:100]!r}, but has to name a class with the methods search and members."
     return None
 
 
 def errors(settings: Mapping[str, Any]) -> Iterator[str]:
-    """What must not be, a sentence each."""
+    """What keeps Tandem from starting, a sentence each."""
     yield from _secrets(settings)
     yield from _addresses(settings)
     yield from _choices(settings)
@@ -101,7 +104,7 @@ def errors(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def warnings(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is unwise, as number and sentence."""
+    """What works but is unwise: the number of the check, and a sentence."""
     if is_production(settings) and settings["WEBHOOK_ALLOW_LOOPBACK"]:
         yield "W001", "WEBHOOK_ALLOW_LOOPBACK lets every tenant's webhooks reach services of this machine."
     if not settings["CELERY_TASK_ALWAYS_EAGER"] and not settings["REDIS_URL"]:
@@ -111,7 +114,7 @@ def warnings(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def is_production(settings: Mapping[str, Any]) -> bool:
-    """Others may reach this installation: it says that TLS ends before it, or answers to a name of another than this machine."""
+    """Whether others may reach this installation: HTTPS is on, or ALLOWED_HOSTS names more than this machine."""
     return bool(settings["HTTPS"]) or not all(is_local(host) for host in settings["ALLOWED_HOSTS"])
 
 
@@ -136,10 +139,10 @@ def _secrets(settings: Mapping[str, Any]) -> Iterator[str]:
         yield f"METRICS_TOKEN needs {MIN_TOKEN} or more characters."
     if secret := settings["NOTICE_WEBHOOK_SECRET"]:
         try:
-            is_whole = len(b64decode(secret.removeprefix("whsec_"), validate=True)) >= MIN_WEBHOOK_SECRET
+            is_long_enough = len(b64decode(secret.removeprefix("whsec_"), validate=True)) >= MIN_WEBHOOK_SECRET
         except ValueError:
-            is_whole = False
-        if not is_whole:
+            is_long_enough = False
+        if not is_long_enough:
             yield f"NOTICE_WEBHOOK_SECRET has to be whsec_ and {MIN_WEBHOOK_SECRET} or more random bytes in base64."
 
 
@@ -170,7 +173,7 @@ def _addresses(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _broker(urls: str) -> Iterator[str]:
-    """Several stand with semicolons between. What Celery would take for a host's name of RabbitMQ is refused too."""
+    """`urls` are separated by semicolons. One without a scheme is refused: Celery would take it for RabbitMQ's host."""
     from kombu.transport import TRANSPORT_ALIASES
 
     for url in urls.split(";"):
@@ -197,9 +200,9 @@ def _choices(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _redis_problem(url: str) -> str:
-    """What the client says of an address, without a connection; empty where it takes it."""
+    """What the Redis client finds wrong with an address, without connecting; empty if it accepts it."""
     if not _is_address(url, {"redis", "rediss", "unix"}):
-        return ""  # said above, in words of ours
+        return ""  # `_addresses` says so itself
     from config.redis_link import problem_of
 
     number = urlsplit(url).path.strip("/")

@@ -1,8 +1,8 @@
-"""The bounds of config/body_limit.py where daphne reads: Twisted writes a whole body to disk before daphne asks its application.
+"""The limits of config/body_limit.py for daphne, which writes a whole body to disk before it calls the application.
 
-A channel ends a connection whose headers or body come too slowly; a request counts its body and asks `Rules` before more of it is
-read. What the two refuse by themselves is a problem under /api/ and a page that says why elsewhere. Nothing here but what daphne and
-Twisted call; with any other server it is not loaded.
+The channel closes a connection whose headers or body come too slowly; the request counts its body and asks `Rules`
+before it reads more than anybody may send. Their refusals are problem+json under /api/, else a page that says why.
+daphne and Twisted call everything here; with another server the module is not loaded.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from config.failures import problem_for
 log = logging.getLogger(__name__)
 
 LINGER = 2.0
-"""Seconds for which what a refused client still sends is thrown away, so that it reads the answer and no reset."""
+"""Seconds in which a refused client's further bytes are read and dropped, so that it gets the answer, not a reset."""
 
 
-# Their types do not know what daphne and Twisted put together at run time.
+# Any, because their types lack the attributes that daphne and Twisted add at run time.
 Channel: Any = HTTPChannel
 Request: Any = WebRequest
 Factory: Any = HTTPFactory
 
 
 class BoundedChannel(Channel):  # type: ignore[misc]
-    """Ends connections whose headers or body do not come in time, and those that were refused."""
+    """Closes connections whose headers or body do not come in time, and those that were refused."""
 
-    _due: Any = None
-    _first = b""
+    _timer: Any = None
+    _request_line = b""
     is_refused = False
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 – Twisted's name, as all below
         if self.is_refused:
             return
-        if self._due is None and not self._handlingRequest:
+        if self._timer is None and not self._handlingRequest:
             self._wait(seconds_for(0))  # for the headers; `allHeadersReceived` gives the body its time
         super().dataReceived(data)
 
@@ -50,7 +50,7 @@ class BoundedChannel(Channel):  # type: ignore[misc]
         if self.is_refused:  # what came in the same piece as the line that was refused
             return
         if line and not self._receivedHeaderSize:
-            self._first = line
+            self._request_line = line
         super().lineReceived(line)
 
     def rawDataReceived(self, data: bytes) -> None:  # noqa: N802
@@ -58,10 +58,10 @@ class BoundedChannel(Channel):  # type: ignore[misc]
             super().rawDataReceived(data)
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
-        """A line of 16 KiB: the first one holds the address. Twisted would close without a word."""
+        """A line of 16 KiB; the first one holds the address. Twisted would close without an answer."""
         is_first = not self._receivedHeaderSize
         if is_first:
-            self._first = line
+            self._request_line = line
         self.refuse(TooLong() if is_first else HeadersTooLarge())
 
     def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802 – Twisted calls it for whatever it cannot read
@@ -71,8 +71,8 @@ class BoundedChannel(Channel):  # type: ignore[misc]
             self.refuse(problem_for(400))
 
     def _target(self) -> str:
-        """The path of the request that is being read, also where the rest of its first line cannot be."""
-        _, _, rest = self._first.partition(b" ")
+        """The path of the request that is being read, even if the rest of its first line cannot be read."""
+        _, _, rest = self._request_line.partition(b" ")
         return _path_of(rest.partition(b" ")[0])
 
     def allHeadersReceived(self) -> None:  # noqa: N802
@@ -94,7 +94,7 @@ class BoundedChannel(Channel):  # type: ignore[misc]
         self.is_refused = True
         self._stop()
         self.setTimeout(None)
-        asyncio.ensure_future(self._answer(error))  # noqa: RUF006 – as `_decide`
+        asyncio.ensure_future(self._answer(error))  # noqa: RUF006 – as in `_check_length`
 
     async def _answer(self, error: DomainError | APIException) -> None:
         path = self._target()
@@ -105,8 +105,8 @@ class BoundedChannel(Channel):  # type: ignore[misc]
         self.transport.write(f"HTTP/1.1 {status} Refused\r\n{head}\r\n".encode() + body)
         if hasattr(self.transport, "loseWriteConnection"):
             self.transport.loseWriteConnection()
-        self._networkProducer.resumeProducing()  # only to throw it away
-        self._due = self.callLater(LINGER, self.transport.abortConnection)
+        self._networkProducer.resumeProducing()  # only to drop what comes
+        self._timer = self.callLater(LINGER, self.transport.abortConnection)
 
     def _read(self, name: bytes) -> str:
         """A header of the request that is being read; empty where it has not come."""
@@ -114,46 +114,46 @@ class BoundedChannel(Channel):  # type: ignore[misc]
 
     def _wait(self, seconds: float) -> None:
         self._stop()
-        self._due = self.callLater(seconds, self._look, seconds)
+        self._timer = self.callLater(seconds, self._on_timeout, seconds)
 
     def _stop(self) -> None:
-        if self._due is not None and self._due.active():
-            self._due.cancel()
-        self._due = None
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
 
-    def _look(self, waited: float) -> None:
-        """The time is up that a body of the size it had could take; what came meanwhile earns it more."""
-        self._due = None
+    def _on_timeout(self, waited: float) -> None:
+        """The time for the size that the body had is up: allow more for what has come since, or refuse the request."""
+        self._timer = None
         request = self.requests[-1] if self.requests else None
         size = getattr(request, "size", 0)
         if (more := seconds_for(size) - waited) > 0:
-            self._due = self.callLater(more, self._look, waited + more)
+            self._timer = self.callLater(more, self._on_timeout, waited + more)
         else:
             self.refuse(TooSlow())
 
 
 class BoundedRequest(Request):  # type: ignore[misc]
-    """Counts its body. `size` is what has come, `_most` what may."""
+    """Counts its body: `size` bytes have come, `_most` are allowed so far."""
 
     rules: Rules
     size = 0
     head = Head("", "/")
     _most = 0
     _is_held = False
-    _is_asking = False
+    _is_checking = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Twisted would read a form or file whole into memory, for itself, and refuse one of its own accord.
+        # Else Twisted parses a form or file in memory, which nobody reads, and refuses a malformed one by itself.
         super().__init__(*args, **kwargs, parsePOSTFormSubmission=False)
 
     def basic_error(self, status: int, status_text: bytes, body: str) -> None:
-        """What daphne refuses: a header or address that is no text, an application that failed."""
+        """daphne's own refusals: a header or address that is not text, an application that failed."""
         path = _path_of(self.uri)
-        status, media_type, told = answer_to(path, problem_for(status))
+        status, media_type, content = answer_to(path, problem_for(status))
         headers = [(b"Content-Type", media_type.encode()), (b"Cache-Control", b"no-store")]
         headers += [(b"Vary", b"Origin")] if path.startswith(cors.PATH) else []
         self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
-        self.handle_reply({"type": "http.response.body", "body": told})
+        self.handle_reply({"type": "http.response.body", "body": content})
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         self.head = self._head()
@@ -161,47 +161,47 @@ class BoundedRequest(Request):  # type: ignore[misc]
         self._announced = length or 0
         super().gotLength(min(length, self._most) if length is not None else None)
         if self._announced > self._most:
-            self._ask()
+            self._check_length()
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
         if self.channel is None or self.channel.is_refused:
             return
         self.size += len(data)
-        if self.size > self._most and not self._is_asking:
-            self._ask()
+        if self.size > self._most and not self._is_checking:
+            self._check_length()
         if not self.channel.is_refused:
             super().handleContentChunk(data)
 
     def process(self) -> Any:
-        """Once the whole body is there; and once it is known that it may be so long."""
+        """Called when the whole body is there; waits, too, until the rules have allowed its length."""
         if self.channel is None or self.channel.is_refused:
             return None
-        if self._is_asking:
+        if self._is_checking:
             self._is_held = True
             return None
         return super().process()
 
-    def _ask(self) -> None:
-        """Read no more until the credential has been looked at."""
-        self._is_asking = True
+    def _check_length(self) -> None:
+        """Stop reading until the rules have said how much this credential may send."""
+        self._is_checking = True
         self.channel._networkProducer.pauseProducing()
-        asyncio.ensure_future(self._decide())  # noqa: RUF006 – the loop is Twisted's, the request holds what it needs
+        asyncio.ensure_future(self._ask_rules())  # noqa: RUF006 – the loop is Twisted's, the request holds all it needs
 
-    async def _decide(self) -> None:
+    async def _ask_rules(self) -> None:
         try:
             limit = await self.rules.large(self.head)
         except Exception:
             log.exception("whether a long body may come could not be asked")
             limit = Limit(self._most, too_large(self._most))  # the database is away: nobody can be let in
-        self._decided(limit)
+        self._apply(limit)
 
-    def _decided(self, limit: Limit) -> None:
+    def _apply(self, limit: Limit) -> None:
         if self.channel is None or self.channel.is_refused:
             return
         if max(self._announced, self.size) > limit.most:
             self.channel.refuse(limit.refusal)
             return
-        self._most, self._is_asking = limit.most, False
+        self._most, self._is_checking = limit.most, False
         self.channel._networkProducer.resumeProducing()
         if self._is_held:
             super().process()
@@ -220,19 +220,19 @@ def _path_of(target: bytes) -> str:
 
 
 class BoundedFactory(Factory):  # type: ignore[misc]
-    """Builds these two. HTTP/2, which Twisted speaks with packages that are not among ours, is not offered."""
+    """Builds bounded channels and requests. HTTP/2 is not offered: Twisted needs more packages for it."""
 
     protocol = BoundedChannel
     noisy = False
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
-        made = super().buildProtocol(addr)
-        made.requestFactory = BoundedRequest
-        return made
+        channel = super().buildProtocol(addr)
+        channel.requestFactory = BoundedRequest
+        return channel
 
 
 def install(rules: Rules) -> None:
-    """Let daphne build bounded connections. Its server takes its factory by this name, and offers no other way."""
+    """Let daphne build bounded connections, by replacing the factory in its server module: it has no setting for it."""
     import daphne.server
 
     BoundedRequest.rules = rules

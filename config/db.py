@@ -1,4 +1,4 @@
-"""What the three supported databases do not agree on, in one place."""
+"""Where the three supported databases differ: each difference once, in one place."""
 
 from __future__ import annotations
 
@@ -54,23 +54,23 @@ def _storable(value: Any) -> None:
 class CheckedJSONField(models.JSONField):
     """JSON that can always be shown: checked when a form or `full_clean` looks at it, made readable when it is read.
 
-    A row that was stored before the checks stops no page: what it holds instead of an object or list (whatever the
-    field's default is) counts as none.
+    A row that was stored before the checks breaks no page: where the field's default is an object or a list, a value of
+    another type is read as an empty one.
     """
 
     default_validators = [*models.JSONField.default_validators, _storable]
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
-        found = super().from_db_value(value, expression, connection)
+        stored = super().from_db_value(value, expression, connection)
         if isinstance(value, str) and free_json.is_suspect(value):
-            found = free_json.readable(found)
-        return found if isinstance(expression, KeyTransform) else self.as_expected(found)
+            stored = free_json.readable(stored)
+        return stored if isinstance(expression, KeyTransform) else self.as_expected(stored)
 
-    def as_expected(self, found: Any) -> Any:
+    def as_expected(self, stored: Any) -> Any:
         """Override for a field whose JSON has a form of its own."""
         if self.default is dict:
-            return found if isinstance(found, dict) else {}
-        return found if self.default is not list or isinstance(found, list | dict) else []
+            return stored if isinstance(stored, dict) else {}
+        return stored if self.default is not list or isinstance(stored, list | dict) else []
 
     def deconstruct(self) -> Any:
         """For the database it is a JSON column like any other."""
@@ -80,7 +80,7 @@ class CheckedJSONField(models.JSONField):
 
 @ExactCharField.register_lookup
 class ContainsInAnyCase(IContains):
-    """`icontains` of exact text: MariaDB leaves the case to the column's collation, and this one minds it."""
+    """`icontains` of exact text: on MariaDB the column's collation decides, and that of exact text minds the case."""
 
     def process_lhs(self, compiler: Any, connection: Any, lhs: Any = None) -> tuple[str, Any]:
         sql, parameters = super().process_lhs(compiler, connection, lhs)
@@ -98,9 +98,9 @@ def lock_rows[M: models.Model](rows: QuerySet[M]) -> QuerySet[M]:
 
 
 def ids_beside(rows: QuerySet[Any], column: str, *, of: str) -> Subquery:
-    """The ids in a column of the rows whose `of` is the outer query's row, as one text for `ids_in`: 3,17.
+    """A subquery: the ids in `column` of the `rows` whose `of` is the outer query's row, as text for `ids_in`: 3,17.
 
-    So a list of rows brings along what hangs on each of them, without a query more and without a line more.
+    So a list of rows brings the ids of what belongs to each, without another query and without repeating a row.
     """
     joined = StringAgg(Cast(column, CharField()), Value(","))
     return Subquery(rows.filter(**{of: OuterRef("pk")}).order_by().values(of).annotate(ids=joined).values("ids"))
@@ -115,7 +115,7 @@ class TryAgain(Exception):
 
 
 def is_transient(error: Exception) -> bool:
-    """True when running the same transaction again may succeed, and can do nothing twice."""
+    """True when running the same transaction again may succeed, and cannot do anything twice."""
     if isinstance(error, TryAgain):
         return True
     fault = fault_of(error)
@@ -123,7 +123,7 @@ def is_transient(error: Exception) -> bool:
 
 
 def retried[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """Run again, with jitter, what failed for a passing reason; inside an outer transaction only the outermost does.
+    """Run a function again, with jitter, when it fails for a passing reason; inside a transaction it does not.
 
     Raises `Busy` when the last attempt failed too, and at once where trying again would not help or not be safe: when the
     connection is lost during the commit, nobody knows whether the work is done. Raises `StorageFailed` for a full disk.

@@ -1,4 +1,4 @@
-"""A file as an answer, such that no browser takes it for a page of ours. Nobody's rights: who asks was asked before."""
+"""File responses that no browser takes for a page of ours. Checks no rights: the caller has done so."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from config import limits
 
 PIECE = limits.PIECE
 SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-"""What a browser may show by itself. Nothing that can hold a script is among them."""
+"""Media types that a browser may display; none of them can hold a script."""
 
 
 class Pieces(FileResponse):
-    """Read piece by piece; also by ASGI, where Django would read all of a file before it sends any of it."""
+    """A file response that is read in chunks by ASGI too, where Django would read a whole file before it sends it."""
 
     block_size = PIECE
 
@@ -30,32 +30,32 @@ class Pieces(FileResponse):
 
 
 def unchanged(request: HttpRequest, digest: str) -> HttpResponseBase | None:
-    """304 for a browser that has this content already; it was let in to ask, and may go on showing it."""
-    known = parse_etags(request.headers.get("If-None-Match", ""))
-    return _guarded(HttpResponseNotModified(), digest) if _tag(digest) in known else None
+    """304 if the browser has this content already, else None. Check first that it may still show it."""
+    tags = parse_etags(request.headers.get("If-None-Match", ""))
+    return _guarded(HttpResponseNotModified(), digest) if _tag(digest) in tags else None
 
 
 def answer(request: HttpRequest, file: IO[bytes], *, name: str, media_type: str, digest: str) -> HttpResponseBase:
-    """The file under its name. To be saved, unless it is a picture; in a box of its own in any case."""
-    told: HttpResponseBase
+    """The file under its name: to be saved, unless its type is in SHOWN, and always sandboxed. HEAD gets its length."""
+    response: HttpResponseBase
     if request.method == "HEAD":
         with file:
-            told = HttpResponse(headers={"Content-Length": str(file.seek(0, os.SEEK_END))})
+            response = HttpResponse(headers={"Content-Length": str(file.seek(0, os.SEEK_END))})
     else:
-        told = Pieces(file)
-    told["Content-Type"] = media_type
-    told["Content-Disposition"] = content_disposition_header(media_type not in SHOWN, name) or "attachment"
-    return _guarded(told, digest)
+        response = Pieces(file)
+    response["Content-Type"] = media_type
+    response["Content-Disposition"] = content_disposition_header(media_type not in SHOWN, name) or "attachment"
+    return _guarded(response, digest)
 
 
 def _tag(digest: str) -> str:
     return f'"{digest}"'
 
 
-def _guarded(told: HttpResponseBase, digest: str) -> HttpResponseBase:
-    told["ETag"] = _tag(digest)
-    told["Cache-Control"] = "private, no-cache"  # kept by the browser, and shown only after asking again
-    told["X-Content-Type-Options"] = "nosniff"
-    told["Content-Security-Policy"] = "default-src 'none'; sandbox; frame-ancestors 'none'"
-    told["Cross-Origin-Resource-Policy"] = "same-origin"
-    return told
+def _guarded(response: HttpResponseBase, digest: str) -> HttpResponseBase:
+    response["ETag"] = _tag(digest)
+    response["Cache-Control"] = "private, no-cache"  # the browser keeps it, and asks again before it shows it
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox; frame-ancestors 'none'"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response

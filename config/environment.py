@@ -68,8 +68,8 @@ class Environment(Env):
         return float(self._figure(Figure(name, default, minimum, maximum, unit, is_whole=False)))
 
     def rate(self, name: str, default: str) -> str:
-        """How often in which time: `60/min`. REST framework reads the period's first letter only, so that a moon or a month
-        would be a minute."""
+        """A number for a period: `60/min`. REST framework reads the period's first letter only and would take a month
+        for a minute, so the whole word is checked here."""
         value = self.str(name, "") or default
         number, _, period = value.partition("/")
         if not (number.isdecimal() and int(number) > 0 and period in PERIODS):
@@ -78,7 +78,7 @@ class Environment(Env):
         return value
 
     def one_of(self, name: str, default: str, words: Sequence[str]) -> str:
-        """One of a few words."""
+        """One of `words`."""
         value = self.str(name, "") or default
         if value not in words:
             self.problems.append(f"{name} is {value[:50]!r}, but has to be {', '.join(words[:-1])} or {words[-1]}.")
@@ -97,7 +97,7 @@ class Environment(Env):
         if not text:
             return figure.default
         value: object = text
-        with suppress(ValueError):  # `problem` says so
+        with suppress(ValueError):  # `problem` reports it
             value = int(text) if figure.is_whole else float(text)
         problem = figure.problem(value)
         if problem or not isinstance(value, int | float):
@@ -107,12 +107,12 @@ class Environment(Env):
 
 
 def refuse(problems: Iterable[str]) -> NoReturn:
-    """End the process before it serves anything. SystemExit, because whoever imports settings must not go on without."""
+    """End the process before it serves anything. SystemExit, because no importer of the settings may go on."""
     raise SystemExit("\n".join(f"Tandem does not start: {problem}" for problem in problems))
 
 
 def environment(file: Path) -> Environment:
-    """The environment, and behind it what stands in `file` (`.env`) where there is one."""
+    """The environment; what it does not set is read from `file` (`.env`), if there is one."""
     env = Environment()
     env.read_env(file)
     return env

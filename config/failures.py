@@ -1,6 +1,7 @@
 """What is answered when a request fails before or outside its view: a problem under /api/, else a page that says so.
 
-Django calls these as its error handlers (`config.urls`); `config.middleware` calls `problem_for` for what passes by them.
+Django calls these as its error handlers (`config.urls`); `config.middleware` calls `problem_for` for errors that do not
+reach them.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ def is_api(request: HttpRequest) -> bool:
 
 def problem_response(error: Exception, **headers: str) -> HttpResponse:
     """A refusal as problem+json."""
-    found = problem_of(error) or problem_of(InternalError())
-    assert found
-    status, body, told = found
-    return JsonResponse(body, status=status, headers=told | headers, content_type=PROBLEM)
+    answer = problem_of(error) or problem_of(InternalError())
+    assert answer
+    status, body, added = answer
+    return JsonResponse(body, status=status, headers=added | headers, content_type=PROBLEM)
 
 
 def problem_for(status: int) -> DomainError | APIException:
@@ -83,15 +84,15 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
 
 
 def unavailable(request: HttpRequest, fault: DomainError) -> HttpResponse:
-    """A page, or for a fragment of one some plain words, that asks to try again. Asks neither database nor login."""
+    """A page, or plain text for a fragment of one, that asks to try again. Uses neither the database nor the login."""
     if fault.code == "storage_failed":
-        words = _("Nothing can be stored at the moment, and nothing was. Please try again in a moment.")
+        text = _("Nothing can be stored at the moment, and nothing was. Please try again in a moment.")
     else:
-        words = _("Too much is going on at once. Please try again in a moment.")
+        text = _("Too much is going on at once. Please try again in a moment.")
     headers = {"Retry-After": RETRY_AFTER, "Cache-Control": "no-store"}
     if request.headers.get("HX-Request") == "true":
-        return HttpResponse(words, status=fault.status, headers=headers, content_type="text/plain; charset=utf-8")
-    page = render_to_string("503.html", {"words": words}, request)
+        return HttpResponse(text, status=fault.status, headers=headers, content_type="text/plain; charset=utf-8")
+    page = render_to_string("503.html", {"words": text}, request)
     return HttpResponse(page, status=fault.status, headers=headers)
 
 

@@ -1,7 +1,7 @@
-"""Which errors are faults of what lies below us (database, disk), and what is to be done about each.
+"""Which errors are faults of what lies below us (database, disk), and what is done about each.
 
-A fault below is nobody's mistake: it is tried again where that is safe, else answered with 503 and Retry-After, never
-with 500. Everything else that is raised is a mistake of ours.
+A fault below is nobody's mistake: the work is tried again where that is safe, else answered with 503 and Retry-After,
+never with 500. Any other exception is a mistake of ours.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _PG_STATES = {
     "53100": Fault.STORAGE,  # disk_full
     "53": Fault.OVERLOADED,  # too_many_connections, out_of_memory
     "58030": Fault.STORAGE,  # io_error
-    "25006": Fault.STORAGE,  # read_only_sql_transaction: a replica, or a server that has put itself out of writing
+    "25006": Fault.STORAGE,  # read_only_sql_transaction: a replica, or a server that has made itself read-only
 }
 _PG_NO_ROOM = ("too many clients", "remaining connection slots", "too many connections")
-"""What PostgreSQL says while somebody logs in; psycopg reports no SQLSTATE then."""
+"""Parts of PostgreSQL's messages while connecting, for which psycopg reports no SQLSTATE."""
 
 # MariaDB and MySQL: https://mariadb.com/kb/en/mariadb-error-codes/
 _MYSQL_CODES = {
@@ -76,7 +76,7 @@ def fault_of(error: BaseException) -> Fault | None:
 
 
 def answer_of(error: BaseException) -> DomainError | None:
-    """What a fault below is answered with; None for a mistake of ours, and for a refusal."""
+    """The 503 that answers a fault below; None for a mistake of ours, and for any other refusal."""
     if isinstance(error, DomainError):
         return error if error.status == 503 else None
     fault = fault_of(error)
@@ -86,7 +86,7 @@ def answer_of(error: BaseException) -> DomainError | None:
 
 
 def is_committed_perhaps(error: BaseException) -> bool:
-    """True when the error came while a transaction was being committed, or after: run again, the work may be done twice."""
+    """True when the error came during the commit or after it: to run the work again might do it twice."""
     late = (BaseDatabaseWrapper._commit.__code__, BaseDatabaseWrapper.run_and_clear_commit_hooks.__code__)  # type: ignore[attr-defined]
     trace = error.__traceback__
     while trace is not None:
@@ -125,10 +125,10 @@ def _of_postgresql(error: BaseException) -> Fault | None:
     if state:
         return _PG_STATES.get(state) or _PG_STATES.get(state[:3]) or _PG_STATES.get(state[:2])
     text = str(error)
-    if any(words in text for words in _PG_NO_ROOM):
+    if any(part in text for part in _PG_NO_ROOM):
         return Fault.OVERLOADED
     kind = type(error).__name__
-    # Without a state psycopg itself has noticed: the server does not answer, has closed, or the connection is closed.
+    # Without a SQLSTATE the error is psycopg's own: the server does not answer, or the connection is closed.
     is_closed = kind == "InterfaceError" and ("closed" in text or "lost" in text)
     return Fault.LOST if kind in ("OperationalError", "ConnectionTimeout") or is_closed else None
 

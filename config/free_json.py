@@ -1,7 +1,7 @@
-"""JSON that callers make up: bounded, and refused where a database or an answer cannot hold it. Pure.
+"""Free-form JSON of callers: bounded, and refused where a database or a response cannot hold it. Pure.
 
-`check` is for whatever a caller sends, `checked_object` for a field of free form. Doors, verbs, admin forms and models
-ask the same functions. `readable` is for rows that were stored before these checks: nothing they hold may stop a page.
+`check` is for whatever a caller sends, `checked_object` for a free-form field. Doors, verbs, admin forms and models use
+the same functions. `readable` is for rows that were stored before these checks: no stored value may break a page.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 from config.errors import Malformed
 
 MAX_DEPTH = 16
-"""Objects and lists within each other."""
+"""Levels of objects and lists within each other."""
 MAX_BYTES = 64 * 1024
-"""Of one field, as UTF-8."""
+"""Bytes of one field, as JSON in UTF-8."""
 MAX_KEYS = 1000
-"""Of all objects of one field together."""
+"""Names in all objects of one field together."""
 MAX_KEY = 200
 """Characters of a key's name."""
 
@@ -27,7 +27,7 @@ _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 """NUL, which PostgreSQL cannot hold, and half a pair of surrogates, which UTF-8 cannot."""
 _LARGEST = 2**63
 _SUSPECT = re.compile(r"\\u0000|\\ud[89a-f]|\d{19}|[eE]\+?\d{3}|NaN|Infinity", re.IGNORECASE)
-"""In JSON as it is stored: what may be unreadable, and must be looked at."""
+"""Finds what may be unreadable in stored JSON, which must then be parsed to know."""
 
 
 class Unstorable(ValueError):
@@ -43,8 +43,8 @@ def is_storable(text: str) -> bool:
 
 
 def visible(text: str) -> str:
-    """A caller's own name for something, as an answer can hold it: shortened, the unstorable written as an escape."""
-    return _UNSTORABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text[:60])
+    """A caller's own name as a response can hold it: cut at 60 characters, those that cannot be stored as escapes."""
+    return _UNSTORABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text[:60])
 
 
 def checked_text(text: str, place: str) -> str:
@@ -81,7 +81,7 @@ def _check(value: Any, place: str, depth: int) -> None:
 
 
 def _members(value: dict[Any, Any] | list[Any], place: str) -> Iterator[tuple[str, Any]]:
-    """What an object or list holds, each with its place; the names are checked."""
+    """The members of an object or list, each with its place. Raises `Unstorable` for a name."""
     if isinstance(value, list):
         yield from ((f"{place}[{number}]", item) for number, item in enumerate(value))
         return
@@ -93,7 +93,7 @@ def _members(value: dict[Any, Any] | list[Any], place: str) -> Iterator[tuple[st
 
 
 def check_bounds(value: Any, place: str) -> None:
-    """What a field of free form may hold: `check`, and its size. Raises `Unstorable`."""
+    """Check a free-form field: `check`, and its size. Raises `Unstorable`."""
     check(value, place)
     names = list(_names(value))
     if len(names) > MAX_KEYS:
@@ -105,12 +105,12 @@ def check_bounds(value: Any, place: str) -> None:
 
 
 def size(value: Any) -> int:
-    """In bytes, as JSON without spaces."""
+    """Bytes of the value as JSON without spaces."""
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def count_names(value: Any) -> int:
-    """Of all objects in it."""
+    """How many names all objects in it have together."""
     return sum(1 for _ in _names(value))
 
 
@@ -122,7 +122,7 @@ def _names(value: Any) -> Iterator[str]:
 
 
 def checked_object(value: Any, place: str) -> dict[str, Any]:
-    """An object of free form, for a verb; nothing is an empty one. Raises `Malformed`, whose `errors` name the place."""
+    """A free-form object, for a verb; None is an empty one. Raises `Malformed`, whose `errors` name the place."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -139,11 +139,11 @@ def malformed(error: Unstorable) -> Malformed:
 
 
 class Twice(ValueError):
-    """Of a name that stands twice in one object."""
+    """One object has the same name twice."""
 
 
 def loads(text: str) -> Any:
-    """JSON in which no object has a name twice: readers disagree on which one counts. Raises `ValueError`.
+    """JSON in which no object has a name twice: parsers disagree on which one counts. Raises `ValueError`.
 
     Numbers that are none (`NaN`, `1e999`) are left for `check`, which names their place.
     """
@@ -156,28 +156,28 @@ def loads(text: str) -> Any:
 
 
 def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise Twice(f'the name "{visible(twice)}" stands twice in one object')
-    return made
+    return members
 
 
 # --- What is stored already --------------------------------------------------------------------------------------
 
 
 def is_suspect(stored: str) -> bool:
-    """Whether stored JSON must be looked at before it is shown; quick, and wrong only in saying yes."""
+    """Whether stored JSON needs `readable` before it is shown. Quick; if it is wrong, then by saying yes."""
     return stored.count("[") + stored.count("{") > MAX_DEPTH or _SUSPECT.search(stored) is not None
 
 
 def readable(value: Any, depth: int = 0) -> Any:
-    """The value with what cannot be shown left out: U+FFFD for a character, null for a number or what is too deep."""
+    """The value with what cannot be shown replaced: U+FFFD for a character, null for a number or what is too deep."""
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, dict | list):
-        if depth >= 2 * MAX_DEPTH:  # a package puts the field of a caller into an object of its own
+        if depth >= 2 * MAX_DEPTH:  # a context package nests a caller's field in its own object
             return None
         if isinstance(value, dict):
             return {readable(name): readable(item, depth + 1) for name, item in value.items()}

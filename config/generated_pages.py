@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 
 class GeneratedPages(BaseCommand):
-    """A command named `command`, whose pages are `pages`."""
+    """The base of such a command: `command` is its name, `pages` gives what it writes."""
 
     command = ""
 

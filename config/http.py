@@ -1,4 +1,4 @@
-"""Asking another server: bounded in time and size, never inside a transaction, and nothing secret in what is told of it."""
+"""Requests to other servers: bounded in time and size, never inside a transaction, no secret in an error's text."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ServerResponse:
         return 200 <= self.status < 300
 
     def json(self) -> Any:
-        """Raises `Unanswered` when it is none, or holds what cannot be stored."""
+        """The body as JSON. Raises `Unanswered` when it is not JSON, or holds what cannot be stored."""
         try:
             answer = json.loads(self.body)
             free_json.check(answer, "answer")
@@ -45,7 +45,10 @@ class ServerResponse:
 
 
 def never_in_a_transaction() -> None:
-    """Neither a lock nor a connection of the pool is held while somebody else's server takes its time."""
+    """Call this before any request to another server: no lock and no pooled connection is held while it takes its time.
+
+    Gives the pool its connection back. Raises `RuntimeError` inside a transaction.
+    """
     if connection.in_atomic_block:
         raise RuntimeError("No network inside a transaction.")
     if connection.settings_dict["OPTIONS"].get("pool"):
@@ -61,16 +64,18 @@ def ask(
     params: Mapping[str, str] | None = None,
     content: bytes | None = None,
 ) -> ServerResponse:
-    """One request and its whole answer; JSON is what `content` holds. Redirects are not followed.
+    """Send one request, and read the response, MAX_ANSWER bytes at most. `content` is JSON. Redirects are not followed.
 
-    `timeout` bounds each wait, and from the first to the last byte of the answer. Raises `Unanswered`.
+    `timeout`, in seconds, bounds each wait, and the reading of the whole body. Raises `Unanswered`.
     """
     never_in_a_transaction()
-    told = {"Content-Type": "application/json"} if content is not None else {}
+    default_headers = {"Content-Type": "application/json"} if content is not None else {}
     try:
         with (
             httpx.Client(timeout=timeout, verify=_tls()) as client,
-            client.stream(method, url, headers=told | dict(headers or {}), params=params, content=content) as answer,
+            client.stream(
+                method, url, headers=default_headers | dict(headers or {}), params=params, content=content
+            ) as answer,
         ):
             return ServerResponse(answer.status_code, _body(answer, timeout))
     except httpx.TimeoutException:
@@ -82,13 +87,13 @@ def ask(
 
 
 def _body(answer: httpx.Response, timeout: float) -> bytes:
-    ends = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout
     body = bytearray()
     for piece in answer.iter_bytes():
         body += piece
         if len(body) > MAX_ANSWER:
             raise Unanswered("the answer is too long")
-        if time.monotonic() > ends:
+        if time.monotonic() > deadline:
             raise Unanswered(f"no whole answer within {timeout:g} s")
     return bytes(body)
 

@@ -1,8 +1,8 @@
-"""What an ASGI server would answer by itself: a page in HTML when the application raised, nothing for what it could not
-read. Here it is a problem under /api/, and for a fault below 503 everywhere.
+"""The outermost error handler: problem+json under /api/, and 503 for a fault below everywhere.
 
-Django's middleware does the same for whatever reaches it; this is for what does not: a body that could not be written to
-disk, a query string that is no text, a stream of events that could not begin.
+Without it an ASGI server answers with an HTML page when the application raises, and with nothing if it cannot read a
+request. Django's middleware does the same for whatever reaches it; this is for what does not: a body that could not be
+written to disk, a query string that is not text, an event stream that could not begin.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ type Application = Callable[..., Awaitable[None]]
 
 
 def caught(application: Application) -> Application:
-    """The application, which never leaves its server without an answer, nor an API's client with a page."""
+    """Wrap an application: it always answers, and never answers a client of the API with an HTML page."""
 
     async def run(scope: Any, receive: Any, send: Send) -> None:
         is_api = scope["path"].removeprefix(scope.get("root_path", "")).startswith(API)
         has_begun = is_replaced = False
 
-        async def sent(message: Message) -> None:
+        async def checked_send(message: Message) -> None:
             nonlocal has_begun, is_replaced
             if is_replaced:
                 return
@@ -48,7 +48,7 @@ def caught(application: Application) -> Application:
             await send(message)
 
         try:
-            await application(scope, receive, sent)
+            await application(scope, receive, checked_send)
         except Exception as error:
             if has_begun:
                 raise
@@ -57,25 +57,25 @@ def caught(application: Application) -> Application:
             if is_api:
                 await _send_problem(send, fault or InternalError())
             else:
-                await _send_words(send, fault.status if fault else 500)
+                await _send_text(send, fault.status if fault else 500)
 
     return run
 
 
 def caught_socket(application: Application) -> Application:
-    """The same for a WebSocket: closed with 1013, 'try again later', or for a mistake of ours 1011."""
+    """Wrap a WebSocket application: an error closes it with 1013 (try again later), or for a mistake of ours 1011."""
 
     async def run(scope: Any, receive: Any, send: Send) -> None:
         is_open = is_over = False
 
-        async def sent(message: Message) -> None:
+        async def checked_send(message: Message) -> None:
             nonlocal is_open, is_over
             is_open = is_open or message["type"] == "websocket.accept"
             is_over = is_over or message["type"] == "websocket.close"
             await send(message)
 
         try:
-            await application(scope, receive, sent)
+            await application(scope, receive, checked_send)
         except Exception as error:
             if is_over:
                 raise
@@ -94,15 +94,15 @@ def _is_page(message: Message) -> bool:
 
 
 async def _send_problem(send: Send, error: Exception) -> None:
-    found = problem_of(error)
-    assert found
-    status, body, told = found
-    headers = [(name.lower().encode(), value.encode()) for name, value in (told | {"Content-Type": PROBLEM}).items()]
+    answer = problem_of(error)
+    assert answer
+    status, body, added = answer
+    headers = [(name.lower().encode(), value.encode()) for name, value in (added | {"Content-Type": PROBLEM}).items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": orjson.dumps(body)})
 
 
-async def _send_words(send: Send, status: int) -> None:
+async def _send_text(send: Send, status: int) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"1")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"Something is wrong on our side. Please try again in a moment."})

@@ -1,98 +1,98 @@
-"""How long texts may be, and how large numbers: each limit that more than one place minds stands here, and only here.
+"""How long texts and how large numbers may be: each limit that more than one place uses stands here, and only here.
 
-Columns, forms, the API's bodies, what a verb cuts off and what a page lets people type all read it; templates by
-`{% limit "MAX_REASON" %}`. What an installation may set stands in config/settings.py, what one module alone minds in that module.
-A test finds a limit that is written out elsewhere (tests/test_figures.py). Pure.
+Columns, forms, API requests, pages and verbs that cut a text read it; templates by `{% limit "MAX_REASON" %}`. What an
+installation may set stands in config/settings.py, what only one module uses in that module. A test finds a limit that
+is written out elsewhere (tests/test_figures.py). Pure.
 
-To change the width of a column takes a migration too. Characters, unless something else is said.
+The unit is characters, unless a limit names another. Changing the width of a column takes a migration too.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-# --- What is said, and by whom -----------------------------------------------------------------------------------
+# --- Messages, names and ids -------------------------------------------------------------------------------------
 
 MAX_CONTENT = 65_536
-"""Of one message. More than any channel delivers: an e-mail's text part is cut there, a chat's far below."""
+"""A message. More than any channel delivers: an e-mail's text part is cut at this length, a chat's far below it."""
 MAX_ID = 191
-"""Of an id: what MariaDB can index of four-byte characters in 767 bytes."""
+"""An id that a caller chooses: as many four-byte characters as MariaDB can index in 767 bytes."""
 MAX_PLATFORM = 64
 MAX_NAME = 200
-"""Of a person, and of what has a name as people do."""
+"""The name of a person, and of what is named like one, such as a tenant."""
 MAX_GROUP_NAME = 100
-"""Of a team, a department, a program, a calendar, service levels."""
+"""The name of a team, a department, a program, a calendar, service levels."""
 MAX_TENANT_SLUG = 64
 MAX_CONTACT = 200
-"""Of the address that an invited person is told at."""
+"""The address at which an invited person is notified."""
 MAX_PREVIEW = 200
-"""Of the last words of a conversation, as its line in the list shows them."""
+"""The preview of a conversation's last message, in its line of the list."""
 MAX_DIGITS = 18
-"""Of an id of ours as text: so many are always within 64 bits."""
+"""Digits of an id of ours as text: a number of 18 digits always fits into 64 bits."""
 MAX_NUMBER = 2**53
-"""Of a position or version: the largest whole number up to which JavaScript counts exactly."""
+"""The largest position or version: up to it JavaScript counts whole numbers exactly."""
 
 # --- What the code itself writes ---------------------------------------------------------------------------------
 
 MAX_WORD = 16
-"""Of a fixed word: a kind, a status, a role."""
+"""A value of an enumeration: a kind, a status, a role."""
 MAX_DIGEST = 64
-"""Of a SHA-256 digest in hexadecimal digits, and of what is no longer."""
+"""A SHA-256 digest in hexadecimal digits, or anything shorter."""
 MAX_LOOP = 40
-"""Of the name of a loop over many."""
+"""The name of a loop (`agents_app.loops`)."""
 
 # --- Why something is done ---------------------------------------------------------------------------------------
 
 MAX_REASON = 500
-"""Of why a session moves or ends; a row keeps so much, its operation the whole."""
+"""The reason why a session moves or ends; a row is cut at this length, its operation keeps the whole."""
 MAX_TRIGGER = 32
-"""Of the fixed word that says what made a transfer."""
+"""The value that says what caused a transfer."""
 MAX_AVAILABILITY_REASON = 200
-"""Of why an agent is away."""
+"""The reason why an agent is away."""
 MAX_MISSING, MOST_MISSING = 200, 50
-"""Of what a guided flow still has to ask: characters of each, and how many."""
+"""What a guided flow still has to ask: characters of each item, and how many items."""
 MAX_ERROR = 300
-"""Of what is kept of an error of somebody else's: a mail server, a notice, a batch."""
+"""An error as it is stored that another server or a file caused: a mail server, a notice, a batch."""
 
 # --- The desk ----------------------------------------------------------------------------------------------------
 
 MAX_QUERY = 100
-"""Of what people type to find something at the desk."""
+"""The query that people type at the desk."""
 MAX_SEARCH = 200
-"""Of what a program or a saved view searches for."""
+"""The search text of a program or a saved view."""
 MAX_SHORTCUT = 40
-"""Of a canned reply's shortcut, without its slash."""
+"""A canned reply's shortcut, without its slash."""
 MAX_REPLY = 5_000
-"""Of a canned reply."""
+"""A canned reply."""
 MAX_TITLE = 200
 MAX_LANGUAGE = 16
-"""Of a language's code."""
+"""A language's code."""
 MAX_VIEW_NAME = 60
 MAX_LABEL_NAME = 50
 LIST_PAGE = 50
-"""Conversations that the list shows at first, and gets with each step further."""
+"""Conversations that the list shows at first, and loads with each further page."""
 MAX_HISTORY_COUNT = 1_000
-"""Of the messages said before, that somebody who is invited may see."""
+"""How many earlier messages an invited participant may see."""
 
 # --- Webhooks ----------------------------------------------------------------------------------------------------
 
 MAX_URL = 2_000
 MAX_DESCRIPTION = 200
 MAX_DELIVERY_ERROR = 200
-"""Of why a delivery failed, or a webhook is out of use."""
+"""The reason why a delivery failed, or why a webhook is disabled."""
 MAX_EVENT_ID = 64
 MAX_EVENT_TYPE = 48
 
 # --- Bytes -------------------------------------------------------------------------------------------------------
 
 PIECE = 64 * 1024
-"""In which a file is read, written and sent."""
+"""The chunks in which a file is read, written and sent."""
 MAX_ANSWER = 64 * 1024
-"""Of another server's answer; what it says beyond is not read."""
+"""Another server's response; what is beyond is not read."""
 
 # --- Times -------------------------------------------------------------------------------------------------------
 
 LOOKS_COUNT_FOR, TYPING_COUNTS_FOR = 45, 6
-"""Seconds after which a sign of presence that was not told again is forgotten, by the server and by the pages."""
+"""Seconds after which a signal (somebody looks, somebody types) expires if it is not repeated, on server and pages."""
 LONGEST_PAUSE = timedelta(hours=1)
-"""Before the same transfer is asked, or offered to everybody, again; longer only where the first pause is."""
+"""The longest pause before a transfer is offered again; longer only where the first pause is longer already."""

@@ -1,4 +1,4 @@
-"""What is logged where, and what a log must not hold: an invitation's token stands in the address that was asked for, and strangers must not fill it."""
+"""The configuration of the log: no token of an invitation's address gets into it, and strangers cannot fill it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class RedactingFilter(logging.Filter):
     """Writes `/join/…` for the address of an invitation, whoever logs it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        told = record.getMessage()
-        if "/join/" in told:
-            record.msg, record.args = _LINK.sub("/join/…", told), ()
+        line = record.getMessage()
+        if "/join/" in line:
+            record.msg, record.args = _LINK.sub("/join/…", line), ()
         return True
 
 
@@ -46,6 +46,6 @@ def logging_of(level: str) -> dict[str, Any]:
             "django.security.DisallowedHost": {"filters": ["one_line"]},
             "httpx": {"level": "WARNING"},  # it would log whole addresses, and WeCom's hold secrets
             "httpcore": {"level": "WARNING"},
-            "psycopg.pool": {"level": "ERROR"},  # each try to reach a database that is away; who asked for it tells it
+            "psycopg.pool": {"level": "ERROR"},  # logs each attempt to connect; the failed request is logged anyway
         },
     }

@@ -15,15 +15,15 @@ from config.errors import Busy
 from config.failures import is_api, problem_for, problem_response, unavailable
 
 ASKS_NO_DATABASE = frozenset({"/api/v1/health/live"})
-"""Answered however busy the database is: who hears nothing from it ends the process."""
+"""Answered even when the database is busy: whatever supervises the process ends it when this is silent."""
 
 type Respond = Callable[[HttpRequest], HttpResponseBase]
 
 
 def api_in_json(respond: Respond) -> Respond:
-    """Under /api/: no error in HTML, and no body in a coding that nobody undoes.
+    """Under /api/: every error is problem+json, and a body with a Content-Encoding is refused: nothing decodes it.
 
-    First of all middleware, so that it sees what any other answers, Django's own pages of errors included.
+    Stands outside the middleware whose answers it converts, Django's own error pages included.
     """
 
     def answer(request: HttpRequest) -> HttpResponseBase:
@@ -36,38 +36,38 @@ def api_in_json(respond: Respond) -> Respond:
         response = respond(request)
         is_page = response.headers.get("Content-Type", "").partition(";")[0] in ("", "text/html", "text/plain")
         if response.status_code >= 400 and is_page:
-            kept = {name: response.headers[name] for name in ("Allow", "Retry-After") if name in response.headers}
-            response = problem_response(problem_for(response.status_code), **kept)
+            headers = {name: response.headers[name] for name in ("Allow", "Retry-After") if name in response.headers}
+            response = problem_response(problem_for(response.status_code), **headers)
         elif 300 <= response.status_code < 400 and not getattr(response, "content", b""):
-            response.headers.pop("Content-Type", None)  # nothing is no page
+            response.headers.pop("Content-Type", None)  # an empty body has no type
         return response
 
     return answer
 
 
 def connections_given_back(respond: Respond) -> Respond:
-    """A request's database connection goes back before its answer is sent: a client that reads slowly holds none.
+    """Middleware: gives a request's database connection back before its answer is sent: a slow reader holds none.
 
-    Only where no thread keeps its connection (CONN_MAX_AGE 0). MariaDB has no pool that a request could wait at: there as
-    many requests are worked on at once as a pool would have connections, and who finds no room within
-    DATABASE_POOL_TIMEOUT is answered `busy`, as from the pool.
+    Does nothing where threads keep their connection (CONN_MAX_AGE above 0). Django has no pool for MariaDB: there at
+    most DATABASE_POOL_MAX requests run at once, and one that gets no place within DATABASE_POOL_TIMEOUT is answered
+    `busy`, as by the pool.
     """
     if settings.DATABASES["default"].get("CONN_MAX_AGE"):
         return respond
     most = settings.DATABASE_POOL_MAX if connection.vendor == "mysql" else 0
-    room = BoundedSemaphore(most) if most else None
+    places = BoundedSemaphore(most) if most else None
 
     def answer(request: HttpRequest) -> HttpResponseBase:
-        if room is None or request.path_info in ASKS_NO_DATABASE:
-            return given_back(request)
-        if not room.acquire(timeout=settings.DATABASE_POOL_TIMEOUT):
+        if places is None or request.path_info in ASKS_NO_DATABASE:
+            return respond_and_close(request)
+        if not places.acquire(timeout=settings.DATABASE_POOL_TIMEOUT):
             return problem_response(Busy()) if is_api(request) else unavailable(request, Busy())
         try:
-            return given_back(request)
+            return respond_and_close(request)
         finally:
-            room.release()
+            places.release()
 
-    def given_back(request: HttpRequest) -> HttpResponseBase:
+    def respond_and_close(request: HttpRequest) -> HttpResponseBase:
         try:
             return respond(request)
         finally:

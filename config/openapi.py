@@ -45,9 +45,9 @@ USUAL: dict[int, tuple[str, ...]] = {status: (code,) for status, (_, code, _) in
 }
 """The codes that any operation may refuse with, by status."""
 BEFORE_DJANGO = (408, 411, 414, 431)
-"""Refused by `config.body_limit` and `config.wsgi` before anybody is known, so without the count of a credential's requests."""
+"""Refused by `config.body_limit` and `config.wsgi` before the caller is known, so without the RateLimit headers."""
 _SELDOM = (410, 502)
-"""Told only by those that say so."""
+"""Refusals only of the operations that declare them."""
 _OF_WRITING = (409, 411, 413, 415, 422)
 _DONE = {"200": "Done, or what was asked for.", "201": "Made.", "202": "Taken on; it goes on by itself."}
 _LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
@@ -71,7 +71,7 @@ _EXTENSION = "x-spec-enum-id"
 
 
 class Described(AutoSchema):
-    """An operation is called after its tag and its method. What any of them may refuse is said once for all."""
+    """Names an operation by its tag and method, and refers to shared responses for what any operation may refuse."""
 
     def get_operation_id(self) -> str:
         action = getattr(self.view, "action", None)
@@ -84,25 +84,25 @@ class Described(AutoSchema):
         return [tag.replace("-", "_") for tag in super().get_tags()]
 
     def get_auth(self) -> list[dict[str, list[str]]]:
-        """A key needs the scope that stands beside `bearer`; tokens and logins have none, and need none."""
+        """The scope that an API key needs stands with `bearer`; tokens and logins need none."""
         scope = getattr(getattr(self.view, getattr(self.view, "action", None) or "", None), "scope", None)
         auth: list[dict[str, list[str]]] = super().get_auth()
         return [{name: [str(scope)] if name == "bearer" and scope else [] for name in way} for way in auth]
 
     def _get_serializer_name(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> str:
-        """A request is called so already."""
+        """A serializer named `…Request` keeps its name; the generator would add the word again."""
         name: str = super()._get_serializer_name(serializer, direction, bypass_extensions)
         return name.removesuffix("Request") if name.endswith("RequestRequest") else name
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
-        """A request refuses other fields."""
+        """A request refuses unknown fields, so its schema says so."""
         schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
         if isinstance(force_instance(serializer), RequestSerializer):
             _close(schema)
         return schema
 
     def _is_list_view(self, serializer: Any = None) -> bool:
-        """A list is what is answered with one: `read_endpoint(Response(many=True))`."""
+        """Whether an operation is a list, by its response: `read_endpoint(Response(many=True))`."""
         answers = self.get_response_serializers() if serializer is None else serializer
         return any(map(is_list_serializer, answers.values() if isinstance(answers, dict) else [answers]))
 
@@ -116,27 +116,29 @@ class Described(AutoSchema):
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         for status, body in bodies.items():
             body["description"] = str(body["description"] or _DONE.get(status, ""))
-            named = _LIMITS + (("Idempotent-Replayed",) if self.method == "POST" else ())
-            body["headers"] = _refer("headers", named) | body.get("headers", {})
+            names = _LIMITS + (("Idempotent-Replayed",) if self.method == "POST" else ())
+            body["headers"] = _refer("headers", names) | body.get("headers", {})
         refused = (
             status
             for status in PROBLEMS
-            if (writes or status not in _OF_WRITING or status in self._also())
-            and (status != 401 or self._asks_who())
-            and (status not in _SELDOM or status in self._also())
+            if (writes or status not in _OF_WRITING or status in self._declared_statuses())
+            and (status != 401 or self._needs_credential())
+            and (status not in _SELDOM or status in self._declared_statuses())
         )
         return bodies | refused_with(refused)
 
-    def _also(self) -> tuple[int, ...]:
-        told: tuple[int, ...] = getattr(getattr(self.view, getattr(self.view, "action", None) or "", None), "also", ())
-        return told
+    def _declared_statuses(self) -> tuple[int, ...]:
+        statuses: tuple[int, ...] = getattr(
+            getattr(self.view, getattr(self.view, "action", None) or "", None), "also", ()
+        )
+        return statuses
 
-    def _asks_who(self) -> bool:
+    def _needs_credential(self) -> bool:
         return bool(self.view.permission_classes)
 
 
 def refused_with(statuses: Iterable[int]) -> dict[str, Any]:
-    """The responses of an operation that any other has as well."""
+    """References to the shared responses for these statuses."""
     return {str(status): {"$ref": f"#/components/responses/{PROBLEMS[status][0]}"} for status in statuses}
 
 
@@ -151,38 +153,38 @@ def _refusals() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def refusal(status: int, codes: Iterable[str]) -> dict[str, Any]:
-    """A response that refuses, with the codes its problem may have.
+    """A response that refuses, with the codes that its problem may have.
 
-    They stand beside the reference to the problem, as JSON Schema has it: whoever makes classes of the document has one
-    class of problems, whoever validates or makes types has the codes.
+    The codes stand next to the reference to `Problem`, which JSON Schema allows: a generator of classes makes one class
+    of all problems, and a validator or a generator of types has the codes.
     """
     _, code, meaning = PROBLEMS[status]
-    named = sorted(codes) or [code]
-    one_of = {"const": named[0]} if len(named) == 1 else {"enum": named}
+    names = sorted(codes) or [code]
+    one_of = {"const": names[0]} if len(names) == 1 else {"enum": names}
     example = {
-        "type": f"{ERRORS_PAGE}{named[0]}",
-        "title": named[0].replace("_", " ").capitalize(),
+        "type": f"{ERRORS_PAGE}{names[0]}",
+        "title": names[0].replace("_", " ").capitalize(),
         "status": status,
         "detail": meaning,
-        "code": named[0],
+        "code": names[0],
     }
     schema = {
         "$ref": "#/components/schemas/Problem",
         "properties": {"code": {"description": "For programs; stable.", **one_of}},
     }
     return {
-        "description": meaning if len(named) == 1 else f"{meaning} Codes: {', '.join(f'`{one}`' for one in named)}.",
+        "description": meaning if len(names) == 1 else f"{meaning} Codes: {', '.join(f'`{name}`' for name in names)}.",
         "headers": _refer("headers", () if status in BEFORE_DJANGO else _LIMITS + _MORE.get(status, ())),
         "content": {PROBLEM: {"schema": schema, "example": example}},
     }
 
 
 AS_TYPED = ("content",)
-"""Texts that are kept to the last blank."""
+"""Fields whose text keeps the blanks around it."""
 
 
 def polished(result: Any, **_: Any) -> Any:
-    """The parts that operations share; nothing of the generator is left."""
+    """A hook of the generator: adds the parts that operations share, and removes the generator's own notes."""
     components = result["components"]
     components["responses"] = dict(_refusals())
     components["headers"] = {name: dict(header) for name, header in HEADERS.items()}
@@ -194,9 +196,9 @@ def polished(result: Any, **_: Any) -> Any:
 
 def _close(schema: dict[str, Any]) -> None:
     schema["additionalProperties"] = False
-    for field, told in schema.get("properties", {}).items():
-        if field not in AS_TYPED and told.get("minLength") and not told.keys() & {"pattern", "format", "enum"}:
-            told["pattern"] = r"\S"  # blanks around a text are cut off, and nothing must not be left
+    for field, member in schema.get("properties", {}).items():
+        if field not in AS_TYPED and member.get("minLength") and not member.keys() & {"pattern", "format", "enum"}:
+            member["pattern"] = r"\S"  # blanks around a text are cut off, and what is left must not be empty
 
 
 def _without_notes(part: Any) -> Any:
@@ -221,9 +223,9 @@ def schemas_in(part: Any) -> Iterator[dict[str, Any]]:
 
 
 def name_enums(document: dict[str, Any], enums: Mapping[str, tuple[list[Any], str]]) -> None:
-    """Each enumeration becomes one component, wherever it stands; `enums` has names, values and what they are about.
+    """Make each enumeration one component, wherever it stands; `enums` has the values and the meaning by name.
 
-    A set of values that is not in `enums` stays where it is: a test finds it. One value alone is a constant.
+    A set of values that is not in `enums` stays where it is: a test reports it. A single value becomes a constant.
     """
     names = {frozenset(values): name for name, (values, _) in enums.items()}
     used: set[str] = set()
@@ -246,7 +248,7 @@ def name_enums(document: dict[str, Any], enums: Mapping[str, tuple[list[Any], st
 
 
 def _refer_to(schema: dict[str, Any], address: str, *, is_nullable: bool) -> None:
-    """Put a reference in the place of a schema, whose description stays: some readers take nothing else beside a `$ref`."""
+    """Replace a schema by a reference, but keep its description: some tools ignore what stands next to a `$ref`."""
     del schema["enum"]
     schema.pop("type", None)
     reference = {"$ref": address}
@@ -276,24 +278,24 @@ def describe(document: dict[str, Any], fields: Mapping[str, str], parameters: Ma
 
 def _describe(part: dict[str, Any], owner: str, name: str, words: Mapping[str, str]) -> None:
     keys = (f"{owner}.{name}", f"{owner.removesuffix('Request')}.{name}", name)
-    found = next((words[key] for key in keys if key in words), None)
-    if found and "description" not in part:
+    description = next((words[key] for key in keys if key in words), None)
+    if description and "description" not in part:
         if "$ref" in part:
             part["allOf"] = [{"$ref": part.pop("$ref")}]
-        part["description"] = found
+        part["description"] = description
 
 
 def describe_components(document: dict[str, Any], words: Mapping[str, str]) -> None:
-    """Give each component that says nothing of itself its sentence."""
+    """Give each component without a description its sentence."""
     for name, schema in document["components"]["schemas"].items():
         if "description" not in schema and name in words:
             schema["description"] = words[name]
 
 
 def name_codes(document: dict[str, Any], own: Mapping[str, Mapping[int, Iterable[str]]]) -> None:
-    """Let each operation's responses name the codes that this operation may refuse with.
+    """Name in each operation's responses the codes that this operation may refuse with.
 
-    `own` has what it may beyond `USUAL`, by its id and the status. One that is never refused for the state has no 409.
+    `own` has its codes beyond `USUAL`, by operation id and status. An operation without codes for 409 has no 409.
     """
     for path in document["paths"].values():
         for operation in path.values():

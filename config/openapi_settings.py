@@ -1,4 +1,4 @@
-"""What drf-spectacular is told of the API's document; what we add to it stands in config/openapi.py."""
+"""The settings of drf-spectacular, which makes the OpenAPI document; what we add to it stands in config/openapi.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from config import build
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "TITLE": "Tandem",
-    "VERSION": build.VERSION,  # of the release; that of the API stands in its addresses
+    "VERSION": build.VERSION,  # the release's; the API's own version stands in its addresses
     # Relative to the document's own address: right under whatever name an installation is reached.
     "SERVERS": [{"url": "/", "description": "The installation that this document comes from."}],
     "SERVE_INCLUDE_SCHEMA": False,
@@ -15,7 +15,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
-    "COMPONENT_SPLIT_PATCH": False,  # a body that changes something says itself that its fields may be left out
+    "COMPONENT_SPLIT_PATCH": False,  # the body of a PATCH declares its optional fields itself
     "POSTPROCESSING_HOOKS": ["config.openapi.polished", "sessions_app.api.document.completed"],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }

@@ -1,4 +1,4 @@
-"""The pages of the API's lists, by cursor."""
+"""Cursor pagination of the API's lists."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ class Pages(CursorPagination):
             raise ValidationError({"cursor": ["Follow `next` and `previous` as they were given."]}) from None
 
     def page_of(self, queryset: Any, request: Request, view: Any) -> list[Any] | None:
-        """The rows that the request asks for. What it raises for a cursor that is none, `paginate_queryset` tells."""
+        """The rows of the requested page. `paginate_queryset` answers with 400 what it raises for an invalid cursor."""
         return super().paginate_queryset(queryset, request, view)
 
     def decode_cursor(self, request: Request) -> Any:
-        """None for the first page. Every cursor of ours names a place: raises `NotFound` or `ValueError` for one that names none.
+        """None for the first page. Raises `NotFound` or `ValueError` for a cursor without a position.
 
-        REST framework makes the first page of it, and its client would read everything once more.
+        REST framework would answer it with the first page, and the client would read everything again.
         """
         sent = request.query_params.get("cursor")
         if not sent:
             return None
-        b64decode(sent, validate=True)  # REST framework passes over letters that are none of its own
-        place = super().decode_cursor(request)
-        if place is None or place.position is None:
+        b64decode(sent, validate=True)  # REST framework ignores characters that are not base64
+        cursor = super().decode_cursor(request)
+        if cursor is None or cursor.position is None:
             raise NotFound
-        return place
+        return cursor
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         limit = {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
@@ -72,37 +72,38 @@ class Pages(CursorPagination):
             "previous": {**address, "description": "The address of what came before; null at the beginning."},
             "results": schema,
         }
-        told = "A page of a list: follow `next` as it is until it is null."
-        return {"type": "object", "description": told, "required": list(properties), "properties": properties}
+        description = "A page of a list: follow `next` as it is until it is null."
+        return {"type": "object", "description": description, "required": list(properties), "properties": properties}
 
 
 class KeysetPages(Pages):
-    """A list by what many rows may share (a time, a name) and then by id, both up or both down: a place in it is both.
+    """Keyset pagination: sorted by a column whose values may repeat (a time, a name), then by id, in one direction.
 
-    REST framework's own cursor counts the rows of a tie, to a thousand at most, and after that comes back to where it was.
+    A cursor holds both values. REST framework's own counts the rows of equal value, up to a thousand, and then goes
+    back to a page that it has shown before.
     """
 
     ordering: tuple[str, str]
 
     def page_of(self, queryset: Any, request: Request, view: Any) -> list[Any]:
         self.base_url = request.build_absolute_uri()
-        place = self.decode_cursor(request)
-        is_back = bool(place and place.reverse)
-        name, is_down = self.ordering[0].removeprefix("-"), self.ordering[0].startswith("-")
+        cursor = self.decode_cursor(request)
+        is_back = bool(cursor and cursor.reverse)
+        name, is_descending = self.ordering[0].removeprefix("-"), self.ordering[0].startswith("-")
         rows = queryset.order_by(*self.ordering)
         rows = rows.reverse() if is_back else rows
-        if place:
-            pk, _, value = str(place.position or "").partition(" ")
-            beyond = "lt" if is_down != is_back else "gt"
+        if cursor:
+            pk, _, value = str(cursor.position or "").partition(" ")
+            beyond = "lt" if is_descending != is_back else "gt"
             rows = rows.filter(**{f"{name}__{beyond}e": value}).filter(
                 Q(**{f"{name}__{beyond}": value}) | Q(**{f"pk__{beyond}": int(pk)})
             )
         size = self.get_page_size(request)
-        found = list(rows[: size + 1])
-        has_more = len(found) > size
-        self.page = found[:size][::-1] if is_back else found[:size]
+        read = list(rows[: size + 1])
+        has_more = len(read) > size
+        self.page = read[:size][::-1] if is_back else read[:size]
         self.has_next = is_back or has_more
-        self.has_previous = has_more if is_back else place is not None
+        self.has_previous = has_more if is_back else cursor is not None
         return self.page
 
     def get_next_link(self) -> str | None:
@@ -112,8 +113,8 @@ class KeysetPages(Pages):
         return self._link(self.page[0], is_back=True) if self.page and self.has_previous else None
 
     def _link(self, row: Any, *, is_back: bool) -> str:
-        place: Any = f"{row.pk} {getattr(row, self.ordering[0].removeprefix('-'))}"
-        return str(self.encode_cursor(Cursor(offset=0, reverse=is_back, position=place)))
+        position: Any = f"{row.pk} {getattr(row, self.ordering[0].removeprefix('-'))}"
+        return str(self.encode_cursor(Cursor(offset=0, reverse=is_back, position=position)))
 
 
 class ByName(KeysetPages):

@@ -1,4 +1,4 @@
-"""What a serving process loads before the first visitor comes, so that nobody waits for it."""
+"""What a serving process loads before its first request, so that no visitor waits for it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from django.urls import get_resolver
 
 
 def load() -> None:
-    """Compile the addresses and the templates, and take all that is loaded by now out of the garbage collector's sight.
+    """Compile the URL patterns and the templates, and exclude all that is loaded by now from garbage collection.
 
-    It stays for good, and to look through it again and again held up one page in twenty for a tenth of a second
-    (benchmarks/desk.py, whose p95 it was).
+    These objects live as long as the process; scanning them again and again held up one page in twenty for a tenth of a
+    second (the p95 of benchmarks/desk.py).
     """
     get_resolver().reverse_dict  # noqa: B018 – a property that compiles
     folder = settings.BASE_DIR / "templates"

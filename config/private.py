@@ -1,4 +1,4 @@
-"""Files that hold what people said are their owner's alone, whatever the umask says. Pure: nothing of Django."""
+"""Files with what people wrote are readable by their owner only, whatever the umask says. Pure: nothing of Django."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from contextlib import suppress
 from pathlib import Path
 
 FILE, FOLDER = 0o600, 0o700
-_BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside its file; it makes them with the file's own mode (https://sqlite.org/wal.html)."""
+_ENDINGS = ("-wal", "-shm", "-journal")
+"""Endings of the files that SQLite keeps next to its own; it gives them the same mode (https://sqlite.org/wal.html)."""
 
 
 def private_database(path: Path, *, is_own_folder: bool) -> None:
-    """An SQLite file with 0600, made empty if there is none, and so what stands beside it. A folder that is made for it has 0700, and
-    one that is Tandem's own gets it; what belongs to somebody else is left as it is."""
+    """Give an SQLite file, and those that SQLite keeps next to it, mode 0600; create an empty one if there is none.
+
+    A folder that is created for it gets 0700, and so does an existing one that is Tandem's own (`is_own_folder`).
+    """
     if not path.parent.exists():
         path.parent.mkdir(parents=True, mode=FOLDER)
     elif is_own_folder:
         _tighten(path.parent, FOLDER)
-    with suppress(OSError):  # a folder that cannot be written: the database says so, in its own words
+    with suppress(OSError):  # a folder that cannot be written: the database reports it
         os.close(os.open(path, os.O_CREAT | os.O_RDONLY, FILE))
-    for name in (path, *(path.with_name(path.name + ending) for ending in _BESIDE)):
+    for name in (path, *(path.with_name(path.name + ending) for ending in _ENDINGS)):
         _tighten(name, FILE)
 
 

@@ -1,7 +1,7 @@
 """Redis as something that may be away: nothing waits long for it, and nothing depends on it.
 
-The first request that fails, or takes longer than REDIS_TIMEOUT, marks Redis as away. From then on nobody in this process
-asks it, so no commit is slowed; a thread of its own asks once a second whether it is back.
+The first request that fails, or takes longer than REDIS_TIMEOUT, marks Redis as away. From then on this process sends
+it nothing, so that no commit is slowed; a thread pings it once a second until it is back.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from redis.retry import Retry
 log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 1.0
-"""Between two questions whether Redis is back."""
+"""Seconds between two pings while Redis is away."""
 
 
 class Away(Exception):
-    """Redis is not asked at the moment."""
+    """Redis is away: the request has failed, or was not sent."""
 
 
 def impatient(timeout: float) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def impatient(timeout: float) -> dict[str, Any]:
 
 
 def problem_of(url: str) -> str:
-    """What the client says of an address, without a connection; empty where it takes it."""
+    """What the client finds wrong with an address, without connecting; empty if it accepts it."""
     try:
         redis.ConnectionPool.from_url(url).make_connection()
     except (TypeError, ValueError, redis.RedisError) as error:
@@ -49,16 +49,16 @@ class Link:
         self.client = redis.Redis.from_url(url, **impatient(timeout))
         self._lock = Lock()
         self._is_away = False
-        self._watch: Thread | None = None
+        self._probe_thread: Thread | None = None
 
     @property
     def is_away(self) -> bool:
-        if self._is_away and not (self._watch and self._watch.is_alive()):
-            self._watch_for_it()  # this process was forked from one that waited
+        if self._is_away and not (self._probe_thread and self._probe_thread.is_alive()):
+            self._start_probe()  # a fork has no copy of its parent's thread
         return self._is_away
 
     def run[R](self, work: Callable[[redis.Redis], R]) -> R:
-        """Raises `Away`, at once when it is known."""
+        """What `work` returns for the client. Raises `Away`: at once, if Redis is known to be away."""
         if self.is_away:
             raise Away
         try:
@@ -68,19 +68,19 @@ class Link:
             raise Away from error
 
     def failed(self, error: Exception) -> None:
-        """Somebody has found that it does not answer."""
+        """Mark Redis as away, because a request to it has failed."""
         with self._lock:
             if self._is_away:
                 return
             self._is_away = True
         log.warning("Redis is away (%s: %s); going on without it", type(error).__name__, error)
-        self._watch_for_it()
+        self._start_probe()
 
-    def _watch_for_it(self) -> None:
+    def _start_probe(self) -> None:
         with self._lock:
-            if not (self._watch and self._watch.is_alive()):
-                self._watch = Thread(target=self._probe, name="redis-probe", daemon=True)
-                self._watch.start()
+            if not (self._probe_thread and self._probe_thread.is_alive()):
+                self._probe_thread = Thread(target=self._probe, name="redis-probe", daemon=True)
+                self._probe_thread.start()
 
     def _probe(self) -> None:
         while True:

@@ -1,6 +1,6 @@
-"""Secrets at rest: sealed with a key derived from SECRET_KEY, so that a copy of the database does not hold them.
+"""Secrets at rest: sealed (encrypted) with a key derived from SECRET_KEY, so that a copy of the database reveals none.
 
-What was sealed with a key before (SECRET_KEY_FALLBACKS) can still be opened; new seals take the present one.
+What was sealed with an earlier key (SECRET_KEY_FALLBACKS) can still be opened; new values take the current key.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class CannotOpen(Exception):
 
 
 def sealed(text: str, *, purpose: tuple[str, str]) -> str:
-    """`purpose` is salt and value of the derived key, so that no seal can be taken for another's."""
+    """The text, encrypted. `purpose` is salt and value of the derived key: no other purpose can open it."""
     return _seals(purpose).encrypt(text.encode()).decode()
 
 
 def opened(text: str, *, purpose: tuple[str, str]) -> str:
-    """Raises `CannotOpen`."""
+    """The plain text of what `sealed` returned. Raises `CannotOpen`."""
     try:
         return _seals(purpose).decrypt(text.encode()).decode()
     except InvalidToken:
@@ -54,7 +54,7 @@ else:  # Django's fields take no type arguments at run time
 class SealedField(_Text):
     """Text that the database holds sealed and the program reads plain. Empty stays empty; it cannot be searched for.
 
-    What no key opens any more is read as empty: its holder works on without it, and can be given a new one.
+    A value that no key opens any more is read as empty: its row still works, and can be given a new one.
     """
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> str | None:

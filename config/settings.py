@@ -26,8 +26,8 @@ DEBUG = env.bool("DEBUG", False)
 # The default key marks an installation nobody has configured yet: it may only serve this machine (config/consistency.py).
 DEVELOPMENT_KEY = consistency.DEVELOPMENT_KEY
 SECRET_KEY = env.str("SECRET_KEY", DEVELOPMENT_KEY)
-SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])  # keys before, while a new one is brought in
-# What signs the record, as number:hex; the highest number signs. None: key 0, derived from SECRET_KEY (config/audit_keys.py).
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])  # earlier keys, while a new one is introduced
+# Keys that sign the record, as number:hex; the highest signs. Empty: key 0, from SECRET_KEY (config/audit_keys.py).
 AUDIT_KEYS: list[str] = env.list("AUDIT_KEYS", [])
 AUDIT_CHECKPOINT_FILE = env.str("AUDIT_CHECKPOINT_FILE", "")  # gets a signed line a day; empty: none is written
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
@@ -37,14 +37,14 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 _robot_idle = env.whole("DEFAULT_SESSION_TIMEOUT", 1800, 1, 30 * DAY, "seconds")
 TANDEM = {
     "DEFAULT_SESSION_TIMEOUT": _robot_idle,  # a robot idle
-    # In which somebody may open a session for a message
+    # In which somebody may open a session for a customer's message, before it waits in sight of all
     "GROUP_AFTER": env.whole("GROUP_AFTER", 60, 0, DAY, "seconds"),
     # Between two stretches of history
     "HISTORY_GAP": env.whole("HISTORY_GAP", _robot_idle, 1, 30 * DAY, "seconds"),
-    # A customer's words that come later than that are history
+    # A customer's message that comes in later than this is history
     "LATE_MESSAGE": env.whole("LATE_MESSAGE", 8 * HOUR, MINUTE, 30 * DAY, "seconds"),
     "HUMAN_SESSION_TIMEOUT": env.whole("HUMAN_SESSION_TIMEOUT", 8 * HOUR, 1, 30 * DAY, "seconds"),  # from activation
-    # Its owner is told so long before its end
+    # Before that end, at which its owner is warned
     "HUMAN_SESSION_WARNING": env.whole("HUMAN_SESSION_WARNING", 15 * MINUTE, 1, DAY, "seconds"),
     # PENDING or PAUSED: nothing waits for ever
     "WAITING_SESSION_TIMEOUT": env.whole("WAITING_SESSION_TIMEOUT", DAY, 1, 30 * DAY, "seconds"),
@@ -63,10 +63,10 @@ TANDEM = {
     "BATCH_SIZE": env.whole("BATCH_SIZE", 100, 1, 10_000, "rows"),  # per transaction, for API and task
     "INGEST_CHUNK": env.whole("INGEST_CHUNK", 5_000, 1, 100_000, "rows"),  # per transaction, for files of history
     "FAILED_ANSWERS": env.whole("FAILED_ANSWERS", 3, 1, 100, "answers"),  # in a row, before a human is asked for
-    # Why conversations were offered to whom
+    # For which the reasons of assignments are kept
     "DECISION_RETENTION": env.whole("DECISION_RETENTION", 30 * DAY, HOUR, 10 * YEAR, "seconds"),
-    "CONTEXT_MESSAGES": env.whole("CONTEXT_MESSAGES", 50, 1, 1_000, "messages"),  # how many travel with a transfer
-    "ATTACHMENT_UNSENT": env.whole("ATTACHMENT_UNSENT", DAY, MINUTE, 30 * DAY, "seconds"),  # an upload nobody sends
+    "CONTEXT_MESSAGES": env.whole("CONTEXT_MESSAGES", 50, 1, 1_000, "messages"),  # that travel with a transfer
+    "ATTACHMENT_UNSENT": env.whole("ATTACHMENT_UNSENT", DAY, MINUTE, 30 * DAY, "seconds"),  # for an upload nobody sends
 }
 
 INSTALLED_APPS = [
@@ -179,7 +179,7 @@ elif "postgresql" in _database["ENGINE"]:
             # away for long is found again within seconds (psycopg's own default, 300 s, may wait minutes).
             "reconnect_timeout": 3,
         }
-    # ASGI gives each request a thread of its own: what a thread keeps is lost with it. So the pool keeps them, or nobody.
+    # ASGI gives each request its own thread, and loses the connection that a thread keeps: only a pool may keep them.
     _database["CONN_MAX_AGE"] = 0 if DATABASE_POOL_MAX else _max_age
     _database["CONN_HEALTH_CHECKS"] = True
 elif "mysql" in _database["ENGINE"]:
@@ -197,9 +197,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis: carries hints between processes and Celery's work. Without it, one process follows the stream itself --
 REDIS_URL = env.str("REDIS_URL", "")
-# What does not answer so soon counts as away
+# Redis counts as away if it has not answered by then
 REDIS_TIMEOUT = env.number("REDIS_TIMEOUT", 0.25, 0.01, 10, "seconds")
-REDIS_PREFIX = env.str("REDIS_PREFIX", "tandem")  # of all names there: installations that share a server differ in it
+REDIS_PREFIX = env.str("REDIS_PREFIX", "tandem")  # of all its keys: installations that share a server differ in it
 CHANNEL_LAYERS: dict[str, Any] = {}  # messaging_app/live.py has one for the process; a socket needs none
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL or "memory://")
 CELERY_TASK_ALWAYS_EAGER = not env.str("CELERY_BROKER_URL", REDIS_URL)  # embedded: run where it was called
@@ -208,9 +208,9 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a broker that is away for an hour comes back too
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # no limit: a broker may be away for an hour
 if CELERY_BROKER_URL.startswith("redis"):
-    # A broker that hangs is noticed, and connected to anew. Longer than the second for which workers wait for work.
+    # A broker that hangs is noticed and reconnected. Longer than the second for which workers wait for work.
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "socket_timeout": 5.0,
         "socket_connect_timeout": 2.0,
@@ -234,7 +234,7 @@ REST_FRAMEWORK = {
         "anonymous": env.rate("ANONYMOUS_RATE", "60/min"),
     },
     "EXCEPTION_HANDLER": "config.api.problem",
-    # How many proxies stand before us and add to X-Forwarded-For; what is beyond them anybody may have written.
+    # How many proxies in front of us add to X-Forwarded-For; anybody may have written the entries before theirs.
     "NUM_PROXIES": env.whole("PROXIES", 1 if env.bool("HTTPS", False) else 0, 0, 10, "proxies"),
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -242,7 +242,7 @@ REST_FRAMEWORK = {
 MAX_BODY_BYTES = env.whole("MAX_BODY_BYTES", 1_000_000, 100_000, 100_000_000, "bytes")  # of a request in JSON
 BATCH_MAX_BYTES = env.whole("BATCH_MAX_BYTES", 50_000_000, 100_000, 2_000_000_000, "bytes")  # of a batch of messages
 FORM_MAX_BYTES = env.whole("FORM_MAX_BYTES", 64_000, 10_000, 10_000_000, "bytes")  # of a page's form, without a login
-# How slowly a request may come: its headers, then its body, which has as long again, a rate to keep, and an end.
+# How slowly a request may come: its headers, then its body, which has as long again, a least rate, and a last moment.
 REQUEST_HEADER_TIMEOUT = env.number("REQUEST_HEADER_TIMEOUT", 20, 0.1, 5 * MINUTE, "seconds")
 REQUEST_MIN_RATE = env.whole("REQUEST_MIN_RATE", 1_000, 1, 10_000_000, "bytes a second")
 REQUEST_BODY_TIMEOUT = env.number("REQUEST_BODY_TIMEOUT", 600, 0.1, DAY, "seconds")
@@ -272,7 +272,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 AUTHENTICATION_BACKENDS = ["agents_app.backends.NotLocked", "agents_app.backends.WithAgent"]
-# Wrong passwords lock the account and the address (agents_app/logins/lockout.py); so many, within so long, for so long.
+# Wrong passwords lock the account and the address (agents_app/logins/lockout.py): after how many, and for how long.
 AXES_FAILURE_LIMIT = env.whole("LOGIN_FAILURES", 5, 1, 100, "failures")
 AXES_COOLOFF_TIME = timedelta(seconds=env.whole("LOGIN_LOCKED_FOR", 15 * MINUTE, MINUTE, DAY, "seconds"))
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
@@ -287,7 +287,7 @@ AXES_ENABLE_ADMIN = False  # a login's page in the admin unlocks it
 AXES_VERBOSE = False
 LOGIN_RATE = env.rate("LOGIN_RATE", "60/min")  # of forms that take a password or a link, from one address
 PAGE_RATE = env.rate("PAGE_RATE", "600/min")  # of pages asked for without a login, from one address
-# A login ends when nothing was asked with it for so long, and in any case after the second figure.
+# A login ends after SESSION_IDLE without a request, and in any case after SESSION_ABSOLUTE.
 SESSION_IDLE = env.whole("SESSION_IDLE", 12 * HOUR, MINUTE, 90 * DAY, "seconds")
 SESSION_ABSOLUTE = env.whole("SESSION_ABSOLUTE", 14 * DAY, MINUTE, YEAR, "seconds")
 SESSION_COOKIE_AGE = SESSION_ABSOLUTE
@@ -297,7 +297,7 @@ LOGOUT_REDIRECT_URL = "login"
 # The try-it page plays a customer without a login: for development and demonstration only.
 TRY_IT = env.bool("TRY_IT", SECRET_KEY == DEVELOPMENT_KEY)
 
-# --- Notices: how invited people are told; a channel that is not set is off (docs/notices.md) ----------------------
+# --- Notices: how invited people are notified; a channel that is not set is off (docs/notices.md) -----------------
 PUBLIC_URL = env.str("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")  # as people outside reach us
 DEFAULT_FROM_EMAIL = consistency.mail_address(env.str("EMAIL_FROM", "tandem@localhost"))
 EMAIL_URL = env.str("EMAIL_URL", "")
@@ -309,7 +309,7 @@ if EMAIL_URL:
         env.problems.append("EMAIL_URL has to begin with smtp://, smtp+tls:// or smtps://.")
     MAILERS["default"]["BACKEND"] = _mail.get("EMAIL_BACKEND", "")
 else:
-    SILENCED_SYSTEM_CHECKS = ["mail.E001"]  # no mail is a choice; whoever invites is told that nothing was sent
+    SILENCED_SYSTEM_CHECKS = ["mail.E001"]  # no mail is a choice; whoever invites sees that nothing was sent
 if MAILERS["default"]["BACKEND"].endswith("smtp.EmailBackend"):
     MAILERS["default"]["OPTIONS"] = {
         "host": _mail["EMAIL_HOST"],
@@ -335,7 +335,7 @@ ANALYSER_URL = env.str("ANALYSER_URL", "").rstrip("/")  # speaks OpenAI's chat c
 ANALYSER_KEY = env.str("ANALYSER_KEY", "")
 ANALYSER_MODEL = env.str("ANALYSER_MODEL", "")
 ANALYSER_TIMEOUT = env.number("ANALYSER_TIMEOUT", 5, 0.1, 2 * MINUTE, "seconds")
-# Of one tenant, in one process
+# For each tenant, in each process
 ANALYSER_CALLS_PER_MINUTE = env.whole("ANALYSER_CALLS_PER_MINUTE", 60, 1, 100_000, "calls")
 ANALYSER_CHARACTERS = env.whole("ANALYSER_CHARACTERS", 2_000, 50, 100_000, "characters")  # of a message, at most
 
@@ -357,7 +357,7 @@ USE_TZ = True
 # --- Files -------------------------------------------------------------------------------------------------------
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "data" / "static"
-# What is kept for a while, such as batches that are not stored yet. All processes must reach it; it is served to nobody.
+# Files kept for a while, such as batches that are not stored yet. All processes need them; they are served to nobody.
 MEDIA_ROOT = env.path("FILES", BASE_DIR / "data" / "files")
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {
@@ -365,7 +365,7 @@ STORAGES: dict[str, dict[str, Any]] = {
         "OPTIONS": {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
     },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    # What people attach to messages (docs/attachments.md): beside the above, or in a store that speaks S3.
+    # What people attach to messages (docs/attachments.md): in a folder of the above, or in a store that speaks S3.
     "attachments": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {
@@ -376,7 +376,7 @@ STORAGES: dict[str, dict[str, Any]] = {
     },
 }
 ATTACHMENT_MAX_BYTES = env.whole("ATTACHMENT_MAX_BYTES", 10 * 1024 * 1024, 1_000, 2_000_000_000, "bytes")
-# Of a picture; each may cost four bytes for a moment
+# Of a picture; each takes up to four bytes of memory while it is decoded
 ATTACHMENT_MAX_PIXELS = env.whole("ATTACHMENT_MAX_PIXELS", 40_000_000, 10_000, 1_000_000_000, "pixels")
 # All files together, sent or not: of a conversation, and of a tenant
 ATTACHMENT_CONVERSATION_FILES = env.whole("ATTACHMENT_CONVERSATION_FILES", 2_000, 1, 1_000_000, "files")
@@ -409,7 +409,7 @@ elif ATTACHMENT_S3_BUCKET:
             ),
             "querystring_auth": True,
             "default_acl": None,  # private, as the bucket is
-            "file_overwrite": True,  # names are random: it need not ask whether there is one
+            "file_overwrite": True,  # names are random, so none is taken
             "max_memory_size": 1_000_000,  # of a file that is read; the rest waits on disk
         },
     }

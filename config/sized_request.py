@@ -1,7 +1,7 @@
-"""Django behind ASGI, which knows how long a body is that came in chunks.
+"""Django's ASGI handler, with the length of a body that came in chunks.
 
-Such a body says no length (RFC 9112, section 7.1), and what reads forms, files and JSON takes one without a length for none: the
-request would be answered as if nothing had been sent.
+Such a request has no Content-Length (RFC 9112, section 7.1), and the parsers of forms, files and JSON take a body
+without one for empty: the request would be answered as if nothing had been sent.
 """
 
 from __future__ import annotations
@@ -26,6 +26,6 @@ class Handler(ASGIHandler):
 
 
 def get_asgi_application() -> Handler:
-    """As Django's own, which knows no other way to name a handler."""
+    """Like Django's own function, which cannot be given another handler."""
     django.setup(set_prefix=False)
     return Handler()

@@ -11,5 +11,5 @@ register = template.Library()
 
 @register.simple_tag
 def limit(name: str, more: int = 0) -> int:
-    """The limit, and `more` for what people type beside it. Raises `AttributeError` for one that there is not."""
+    """The limit, plus `more` that people type around the text. Raises `AttributeError` for an unknown name."""
     return int(getattr(limits, name)) + more

@@ -1,4 +1,4 @@
-"""A few threads for work that waits on another server, so that no answer and no clock waits for it."""
+"""A thread pool for work that waits on another server, so that no request and no periodic task waits for it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ log = logging.getLogger(__name__)
 
 
 class Threads:
-    """Work is known by a key and not taken twice; what finds no room is refused.
+    """A bounded pool: work has a key and does not run twice at once; above `room` pieces of work, more is refused.
 
-    Work ends with its process. Whoever hands it over can do without it, or finds it again in the rows.
+    Work is lost when its process ends. Use it for work that may be lost, or that its rows show as still to be done.
     """
 
     def __init__(self, name: str, *, threads: int, room: int) -> None:
@@ -25,7 +25,7 @@ class Threads:
         self._pool: ThreadPoolExecutor | None = None  # made in the process that uses it, after any fork
 
     def take(self, key: Hashable, work: Callable[[], object]) -> bool:
-        """Do it soon; False when there is no room, or when it is under way."""
+        """Queue the work; False when there is no room, or when work with this key is under way already."""
         with self._lock:
             if key in self._under_way or len(self._under_way) >= self._room:
                 return False

@@ -1,6 +1,6 @@
-"""One file out of a multipart body, read piece by piece: never as a whole in memory, and no longer than what is taken.
+"""One file from a multipart body, written to disk in chunks: never whole in memory, and no longer than allowed.
 
-Nothing of what the file is, and nobody's rights.
+Checks neither what the file is nor anybody's rights.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from config.errors import DomainError, Malformed
 
 FIELD = "file"
 AROUND = 64 * 1024
-"""Bytes of a body beside its file: the other fields, and what stands between them."""
+"""Bytes that a body may have in addition to its file: the other fields, and the headers of its parts."""
 
 
 class FileTooLarge(DomainError):
@@ -41,7 +41,7 @@ else:  # Django's files take no type argument at run time
 
 
 class Received(_File):
-    """A file on disk that goes when it is closed, with the digest of its content. `name` is what its sender calls it."""
+    """A file on disk that is deleted when it is closed. `digest` is its SHA-256, `name` its sender's name for it."""
 
     def __init__(self, file: IO[bytes], *, name: str, size: int, digest: str) -> None:
         super().__init__(file, name, size=size)
@@ -64,7 +64,7 @@ class OneFile(FileUploadHandler):
         boundary: Any,
         encoding: Any = None,
     ) -> None:
-        """What says that it is too long is not read."""
+        """Refuse a body that announces too much, before it is read."""
         if content_length > self._most + AROUND:
             raise too_large(self._most)
 
@@ -98,7 +98,7 @@ class OneFile(FileUploadHandler):
 
 
 def parsed(request: HttpRequest, stream: Any, most: int) -> tuple[Any, MultiValueDict[str, Any]]:
-    """Fields and files of a multipart body, for doors that do not use `request.FILES`. Raises as `OneFile`."""
+    """Fields and files of a multipart body, for doors that do not use `request.FILES`. Raises what `OneFile` raises."""
     handler = OneFile(most)
     try:
         return MultiPartParser(request.META, stream, [handler], request.encoding or "utf-8").parse()
@@ -112,7 +112,7 @@ def parsed(request: HttpRequest, stream: Any, most: int) -> tuple[Any, MultiValu
 
 def the_file(files: MultiValueDict[str, Any]) -> Received:
     """The file that was sent. Raises `Malformed` where there is none."""
-    found = files.get(FIELD)
-    if not isinstance(found, Received):
+    file = files.get(FIELD)
+    if not isinstance(file, Received):
         raise Malformed(f"Send a file, with its name, in the field {FIELD!r} of multipart/form-data.")
-    return found
+    return file

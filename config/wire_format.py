@@ -1,8 +1,8 @@
-"""The one form of ids and times outside: ids are text, times are ISO 8601 in UTC with `Z`.
+"""The one form of ids and times in the API and in events: ids are text, times are ISO 8601 in UTC with `Z`.
 
-Serializers have it by their fields. What verbs, rules and events put into an object of their own (`detail`, an event's
-`data`, a problem's fields, a context package) is encoded here, by the names that ids and times have everywhere. What is
-stored keeps its numbers: the record is held against its hash as it was written.
+A serializer's fields produce it. Objects that verbs, rules and events fill (`detail`, an event's `data`, a problem's
+fields, a context package) are encoded here, which knows ids and times by their names. Stored objects keep their
+numbers, because the record is compared with the hash of what was written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)")
 
 
 def encode(value: Any, name: str = "") -> Any:
-    """A value as it is told outside; `name` is what it is called where it stands."""
+    """A value as the API and events show it; `name` is the key under which it stands."""
     if isinstance(value, dict):
         return {key: encode(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,5 +1,5 @@
-"""REST and pages by WSGI, for servers that need no sockets. Bodies have the same bounds as by ASGI; how slowly they may come is the
-server's to say (gunicorn: `--timeout`)."""
+"""The API and the pages over WSGI, for servers without sockets. Bodies have the same limits as over ASGI; how slowly
+they may come is the server's setting (gunicorn: `--timeout`)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from config.errors import DomainError  # noqa: E402
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Django, behind 413 for a body that says it is too long, and 411 for one that comes in chunks, which Django takes for empty."""
+    """Django, behind 413 for a body that announces too much, 411 for one in chunks, which Django takes for empty."""
     head = Head(
         environ["REQUEST_METHOD"],
         environ.get("PATH_INFO", ""),

@@ -1,4 +1,4 @@
-"""What was said while nobody was looking: reading, checking, sorting and grouping rows. Pure functions, no database.
+"""Messages imported in batches: reading, checking, sorting and grouping their rows. Pure functions, no database.
 
 A row is an object as described in docs/ingest.md. Validation comes before deduplication: a bad row is reported, stops
 nothing and does not use up its id; of the valid rows with one id, the first wins.
@@ -36,7 +36,7 @@ class BatchRow:
     sender_id: str = ""
     sender_name: str = ""
     is_robot: bool = False
-    epoch: int | None = None  # the turn in which a bot says what it says now
+    epoch: int | None = None  # the conversation's epoch in which a bot says this now; history needs none
     pk: int | None = None  # of a message that is stored already and only lacks its session
 
     @property
@@ -51,8 +51,10 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """What became of a row that is not stored, though its sender may believe so. `code` is for programs, as in the API's
-    errors; a row whose id is taken is a duplicate, and told here so that it does not disappear unseen."""
+    """A row that is not stored, and why. `code` is for programs, as in the API's errors.
+
+    A row whose id is taken counts as a duplicate. It is reported here as well, so that it does not disappear unseen.
+    """
 
     line: int
     reason: str
@@ -118,7 +120,7 @@ def _shown(raw: bytes | str) -> str:
 
 
 def distinct(rows: Iterable[BatchRow]) -> tuple[list[BatchRow], int, list[Rejected]]:
-    """The first row of each message id in its platform, how many others there were, and which of them are no repeats."""
+    """The first row of each message id in its platform, the number of others, and those of them that are no repeats."""
     kept: dict[tuple[str, str], BatchRow] = {}
     repeats, taken = 0, []
     for row in rows:
@@ -131,18 +133,18 @@ def distinct(rows: Iterable[BatchRow]) -> tuple[list[BatchRow], int, list[Reject
 
 
 def is_repeat(row: BatchRow, conversation: tuple[str, str, str], sender_type: str, content: str) -> bool:
-    """A message id names one message: the same words of the same sender in the same conversation, brought again."""
+    """Whether a row is the message with its id once more: the same text, type of sender and conversation."""
     return (row.conversation, row.sender_type, row.content) == (conversation, sender_type, content)
 
 
 def id_taken(row: BatchRow) -> Rejected:
-    told = f"{MESSAGE_ID_TAKEN}: message_id {row.message_id!r} names another message; this row is not stored"
-    return not_stored(row, told, MESSAGE_ID_TAKEN)
+    reason = f"{MESSAGE_ID_TAKEN}: message_id {row.message_id!r} names another message; this row is not stored"
+    return not_stored(row, reason, MESSAGE_ID_TAKEN)
 
 
 def not_stored(row: BatchRow, reason: str, code: str) -> Rejected:
-    """A good row that is not stored all the same."""
-    said = {
+    """The rejection of a row that is valid by itself."""
+    excerpt = {
         "message_id": row.message_id,
         "platform": row.platform,
         "shop_id": row.shop_id,
@@ -150,16 +152,16 @@ def not_stored(row: BatchRow, reason: str, code: str) -> Rejected:
         "sender_type": row.sender_type,
         "content": row.content[:MAX_SHOWN],
     }
-    return Rejected(row.line, reason, orjson.dumps(said).decode()[:MAX_SHOWN], code)
+    return Rejected(row.line, reason, orjson.dumps(excerpt).decode()[:MAX_SHOWN], code)
 
 
 def by_conversation(rows: Iterable[BatchRow]) -> dict[tuple[str, str, str], list[BatchRow]]:
-    """Rows of each conversation in the order they were said; among equal times, in the order they came."""
+    """The rows of each conversation, by time; among equal times, in the order they came."""
     grouped: dict[tuple[str, str, str], list[BatchRow]] = {}
     for row in rows:
         grouped.setdefault((row.platform, row.shop_id, row.account_id), []).append(row)
-    for said in grouped.values():
-        said.sort(key=lambda row: row.sent_at)
+    for conversation_rows in grouped.values():
+        conversation_rows.sort(key=lambda row: row.sent_at)
     return grouped
 
 
@@ -176,7 +178,7 @@ class Span:
 
 @dataclass(slots=True)
 class Stretch:
-    """Messages, none more than the gap after the one before, and the grouped sessions they belong to or join."""
+    """Messages without a pause longer than the gap, and the keys of the grouped sessions they belong to or join."""
 
     start: datetime
     end: datetime
@@ -206,13 +208,13 @@ def group(
     pieces += [(s.start, s.end or s.start, s.key, None) for s in spans if not s.fixed]
     pieces.sort(key=lambda piece: piece[0])
     stretches: list[Stretch] = []
-    for start, end, key, said in pieces:
+    for start, end, key, message in pieces:
         if not stretches or start - stretches[-1].end > gap:
             stretches.append(Stretch(start, end))
         stretch = stretches[-1]
         stretch.end = max(stretch.end, end)
-        if said is None:
+        if message is None:
             stretch.keys.append(key)
         else:
-            stretch.rows.append(said)
+            stretch.rows.append(message)
     return list(covered.values()), [s for s in stretches if s.rows]

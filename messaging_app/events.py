@@ -1,4 +1,4 @@
-"""Operations as events: what readers of the stream are told, by SSE, WebSocket, polling and webhook alike."""
+"""Operations as events: what readers of the stream receive, by SSE, WebSocket, polling and webhook alike."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from messaging_app.models import Message, Operation
 
 MESSAGE_CREATED = "message.created"
 NAMES_AGAIN = frozenset({"message.echoed"})
-"""The operations that name a message which is there already (`Operation.message_pk`): its row may have changed with them,
-so every page sends its line again, and search reads its words again. An operation that changes a message belongs here."""
+"""The operations that name a message which exists already (`Operation.message_pk`). Its row may have changed with them,
+so every page sends its line again, and search indexes it again. An operation that changes a message belongs here."""
 
 
 def message_ids(operations: Iterable[Operation]) -> list[int]:
-    """The rows of the messages that these operations recorded, as far as the record says."""
+    """The primary keys of the messages that these operations recorded, where the record has them."""
     return [o.message_pk for o in operations if o.type == MESSAGE_CREATED and o.message_pk is not None]
 
 
 def named_again(operations: Iterable[Operation]) -> list[int]:
-    """The rows of the messages that were there before and that these operations name."""
+    """The primary keys of the earlier messages that these operations name (`NAMES_AGAIN`)."""
     return [o.message_pk for o in operations if o.type in NAMES_AGAIN and o.message_pk is not None]
 
 
@@ -48,33 +48,34 @@ PLAIN = frozenset(
         *("waiting_since", "unanswered_since", "deadline", "override_why"),
     }
 )
-"""The texts in an event's data that are ids, fixed words or times. All others may be somebody's words."""
+"""The fields of an event's data whose texts are ids, fixed words or times. Any other may be somebody's text."""
 
 
 def rendered(
     operations: Sequence[Operation], messages: QuerySet[Message] | None = None, *, reads: bool = True
 ) -> list[dict[str, Any]]:
-    """One event for each operation, in order; a new message with its words as they are stored now.
+    """One event for each operation, in order; a new message with its text as it is stored now.
 
-    `messages` are those the reader may see. Whoever names none is told no private note: its event comes without words.
-    With `reads` false, for a credential that may follow but not read, all of them do.
+    `messages` are those the reader may see; by default all but private notes. In the event of any other message,
+    `message` is None. With `reads` false, for a credential that may follow but not read, all events come without texts
+    (`without_words`).
     """
     if not reads:
-        return [_as_told(without_words(_rendered(operation, {}))) for operation in operations]
+        return [_encoded(without_words(_rendered(operation, {}))) for operation in operations]
     if messages is None:
         messages = Message.objects.filter(is_note=False)
     ids = message_ids(operations)
-    said = {m.pk: m for m in messages.filter(pk__in=ids).prefetch_related("attachments")} if ids else {}
-    return [_as_told(_rendered(operation, said)) for operation in operations]
+    by_id = {m.pk: m for m in messages.filter(pk__in=ids).prefetch_related("attachments")} if ids else {}
+    return [_encoded(_rendered(operation, by_id)) for operation in operations]
 
 
-def _as_told(event: dict[str, Any]) -> dict[str, Any]:
+def _encoded(event: dict[str, Any]) -> dict[str, Any]:
     return event | {"data": wire_format.encode(event["data"])}
 
 
-def without_words(told: dict[str, Any]) -> dict[str, Any]:
-    """What happened, by ids, fixed words, numbers and times: nothing that anybody said, wrote or is called."""
-    return told | {"actor": told["actor"] | {"name": ""}, "data": plain(told["data"])}
+def without_words(event: dict[str, Any]) -> dict[str, Any]:
+    """An event with ids, fixed words, numbers and times alone: no text that anybody wrote, and nobody's name."""
+    return event | {"actor": event["actor"] | {"name": ""}, "data": plain(event["data"])}
 
 
 def plain(data: Any, name: str = "") -> Any:
@@ -86,8 +87,8 @@ def plain(data: Any, name: str = "") -> Any:
     return data if not isinstance(data, str) or name in PLAIN else ""
 
 
-def _rendered(operation: Operation, said: dict[int, Message]) -> dict[str, Any]:
-    told = {
+def _rendered(operation: Operation, messages: dict[int, Message]) -> dict[str, Any]:
+    event = {
         "id": f"evt_{operation.tenant_id}_{operation.pos}",
         "type": operation.type,
         "tenant": operation.tenant.slug,
@@ -104,13 +105,15 @@ def _rendered(operation: Operation, said: dict[int, Message]) -> dict[str, Any]:
         "data": operation.data,
     }
     if operation.type == MESSAGE_CREATED:
-        message = said.get(operation.message_pk or 0)
-        told["message"] = _message(message) if message else None
-    return told
+        message = messages.get(operation.message_pk or 0)
+        event["message"] = _message(message) if message else None
+    return event
 
 
 def _message(message: Message) -> dict[str, Any]:
-    sent_at: datetime | None = message.sent_at  # what SQLite holds may be no time: one such row stops no reader
+    sent_at: datetime | None = (
+        message.sent_at
+    )  # None where SQLite holds no valid time: one such row must not stop readers
     return {
         "id": str(message.pk),
         "message_id": message.message_id,
@@ -119,5 +122,5 @@ def _message(message: Message) -> dict[str, Any]:
         "content": message.content,
         "sent_at": utc(sent_at) if sent_at else None,
         "is_note": message.is_note,
-        "attachments": [attachments.told(row) for row in message.attachments.all()],
+        "attachments": [attachments.as_data(row) for row in message.attachments.all()],
     }

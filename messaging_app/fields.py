@@ -1,4 +1,4 @@
-"""Fields of bodies whose rule is in messaging_app/incoming.py, for the doors of this layer and of those above."""
+"""Serializer fields whose rule is in messaging_app/incoming.py, for the APIs of this layer and of those above."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SentTime(serializers.Field[datetime, Any, str, Any]):
 
 
 def read_as[T](read: Callable[[], T]) -> T:
-    """What `read` returns; its refusal becomes the field's error."""
+    """What `read` returns; `Malformed` becomes the field's validation error."""
     try:
         return read()
     except Malformed as error:

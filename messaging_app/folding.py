@@ -1,4 +1,4 @@
-"""What people leave out when they type in a hurry: the marks on letters that are read without them. Pure."""
+"""Removes the marks on letters that people leave out when they type, such as accents. Pure."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ _ALIKE = {
     "đ": "d", "ð": "d", "ø": "o", "ł": "l", "ħ": "h", "ŧ": "t", "ı": "i", "ŋ": "n",
     "æ": "ae", "œ": "oe", "þ": "th", "ß": "ss", "ё": "е",
 }  # fmt: skip
-"""Letters that Unicode does not take apart, and what is typed for them. Of Cyrillic only ё: й is another letter than и."""
+"""Letters that Unicode does not decompose, and what people type instead. In Cyrillic only ё: й is not a form of и."""
 
 _SCRIPTS = ("LATIN ", "GREEK ", "HEBREW ", "ARABIC ")
-"""Scripts whose people leave marks out. In Thai, Japanese, Korean or Hindi a mark is half of the letter."""
+"""Scripts in which people leave marks out. In Thai, Japanese, Korean or Hindi a mark is a part of the letter."""
 
 _MARKS = ((0x0300, 0x036F), (0x0591, 0x05C7), (0x0610, 0x061A), (0x064B, 0x065F), (0x0670, 0x0670), (0x06D6, 0x06ED))
-"""Marks that stand by themselves behind their letter: accents, Hebrew points, Arabic vowels."""
+"""Code points of marks that are characters of their own: accents, Hebrew points, Arabic vowels."""
 
 
 class _Letters(dict[int, str]):
-    """For `str.translate`; each character is worked out once."""
+    """A table for `str.translate` that computes each character once."""
 
     def __missing__(self, code: int) -> str:
-        self[code] = found = _folded(chr(code))
-        return found
+        self[code] = letter = _folded(chr(code))
+        return letter
 
 
 def _folded(character: str) -> str:
@@ -30,9 +30,9 @@ def _folded(character: str) -> str:
         return _ALIKE[character]
     if unicodedata.combining(character) and any(first <= ord(character) <= last for first, last in _MARKS):
         return ""
-    apart = unicodedata.normalize("NFD", character)
-    if len(apart) > 1 and unicodedata.name(apart[0], "").startswith(_SCRIPTS):
-        return _ALIKE.get(apart[0], apart[0])
+    decomposed = unicodedata.normalize("NFD", character)
+    if len(decomposed) > 1 and unicodedata.name(decomposed[0], "").startswith(_SCRIPTS):
+        return _ALIKE.get(decomposed[0], decomposed[0])
     return character
 
 
@@ -40,8 +40,8 @@ _letters = _Letters()
 
 
 def without_marks(text: str) -> str:
-    """Small letters without the marks that are left out in typing: café is cafe, Nguyễn nguyen, Đơn don.
+    """A text without the marks that people leave out: café becomes cafe, nguyễn nguyen, đơn don.
 
-    The text is folded for case already and composed (NFC or NFKC). What has no such marks stays as it is.
+    The text must be case-folded and composed (NFC or NFKC). Characters without such marks stay as they are.
     """
     return text if text.isascii() else text.translate(_letters)

@@ -1,8 +1,8 @@
 """Following the stream: page by page behind a cursor, and then as events come.
 
-The cursor is a position in the tenant's stream. A reader goes on to the head it has read, also over what it may not see
-or did not ask for, so positions have holes for it and a gap means nothing. Nothing is kept for a reader but its cursor:
-one that is slow lags, and one that was away asks from where it was.
+The cursor is a position in the tenant's stream. It also moves over events that the reader may not see or did not ask
+for, so a gap between positions means nothing. A reader's cursor is all its state, and the reader keeps it: one that is
+slow lags, and one that was away goes on from where it was.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ from messaging_app.models import Operation, StreamHead
 log = logging.getLogger(__name__)
 
 PAUSE = 0.05
-"""Seconds that a follower waits when there was news again before it had looked: then it takes several events at once."""
+"""Seconds that a follower waits when it was notified while it was reading: so it takes several events at once."""
 WINDOW = 20_000
-"""Positions that one look goes through at most, so that somebody who sees little of much is no burden."""
+"""Positions that one read covers at most, so that a reader who may see few of many events costs little."""
 STAMPED_AT_ONCE = 10
+"""Batches of operations that a reader stamps at most before it reads."""
 
 reading = ThreadPoolExecutor(4, "events")
-"""All followers of a process read in these few threads, so that a stream that is open holds no thread and no connection."""
+"""All followers of a process read in these few threads: an open stream holds no thread and no database connection."""
 
 
 class CursorGone(DomainError):
@@ -51,32 +52,32 @@ class CursorGone(DomainError):
 
 
 def head(tenant_id: int) -> tuple[int, bool]:
-    """The last position of a tenant's stream; True when all that is committed has its position.
+    """The last position of a tenant's stream, and whether every committed operation has a position.
 
-    On PostgreSQL and MariaDB positions are given after commit. Whoever is told of news gives them here rather than wait
-    for the relay: two at once are harmless. Raises `Busy`.
+    On PostgreSQL and MariaDB positions are given after commit. A reader gives them here itself rather than wait for the
+    relay: two at once are harmless. Raises `Busy`.
     """
     is_all = True
     if connection.vendor != "sqlite" and Operation.objects.filter(tenant_id=tenant_id, pos__isnull=True).exists():
         is_all = any(relay.stamp(tenant_id) < relay.BATCH for _ in range(STAMPED_AT_ONCE))
-    found = StreamHead.objects.filter(tenant_id=tenant_id).values_list("pos", flat=True).first()
-    return found or 0, is_all
+    pos = StreamHead.objects.filter(tenant_id=tenant_id).values_list("pos", flat=True).first()
+    return pos or 0, is_all
 
 
 def start(tenant_id: int, after: int | None) -> int:
-    """The cursor to begin with: now, unless one is named. Raises `CursorGone` for one too old, or ahead of the stream."""
-    now, _ = head(tenant_id)
-    if after is None or after == now:
-        return now
+    """The cursor to begin with: `after`, or the head. Raises `CursorGone` for one too old, or ahead of the stream."""
+    newest, _ = head(tenant_id)
+    if after is None or after == newest:
+        return newest
     missed = Operation.objects.filter(tenant_id=tenant_id, pos__gt=after).order_by("pos").values_list("at", flat=True)
     oldest = missed.first()
     if oldest is None or oldest < clock.now() - timedelta(seconds=settings.EVENT_RETENTION):
-        raise CursorGone(cursor=str(now))
+        raise CursorGone(cursor=str(newest))
     return after
 
 
 def cursor_of(text: str) -> int:
-    """Raises `Malformed` for what no cursor of ours can be."""
+    """A cursor as a number. Raises `Malformed` for what cannot be a cursor of ours."""
     if not (text.isascii() and text.isdigit() and len(text) <= limits.MAX_DIGITS):
         raise Malformed(f"{text[:40]!r} is no cursor. Send back one that you were given, or none.")
     return int(text)
@@ -87,7 +88,7 @@ def cursor_of(text: str) -> int:
 
 @dataclass(frozen=True)
 class Page:
-    """What one look found. `cursor` is behind all that was gone through, seen or not."""
+    """The result of one read. `cursor` is the last position that was read, whether its event is in `events` or not."""
 
     events: list[dict[str, Any]]
     cursor: int
@@ -95,28 +96,28 @@ class Page:
 
     @cached_property
     def lines(self) -> list[str]:
-        """Each event as one line of JSON: made once for all who are given this page."""
+        """Each event as one line of JSON: made once for all readers that share this page."""
         return [orjson.dumps(event).decode() for event in self.events]
 
 
 type Read = Callable[[int], Page]
-"""What is behind a cursor. Called in a thread."""
+"""Reads the page after a cursor. Called in a thread."""
 
 
 async def in_thread[R](work: Callable[[], R]) -> R:
-    """Work that asks the database."""
-    done: R = await database_sync_to_async(work, thread_sensitive=False, executor=reading)()
-    return done
+    """Run work that queries the database, in one of the threads of `reading`."""
+    result: R = await database_sync_to_async(work, thread_sensitive=False, executor=reading)()
+    return result
 
 
-async def follow(read: Read, *, after: int, bell: Waiter, audience: Hashable) -> AsyncGenerator[Page]:
-    """The pages behind the cursor as they come; an empty one when nothing has come for EVENT_HEARTBEAT seconds.
+async def follow(read: Read, *, after: int, waiter: Waiter, audience: Hashable) -> AsyncGenerator[Page]:
+    """The pages after the cursor, as events come; an empty one after EVENT_HEARTBEAT seconds without events.
 
-    `audience` names those who are given the same: who looks at the same moment from the same cursor is given one page.
+    Readers of the same `audience` may see the same events: those that read from the same cursor at once share one page.
     """
-    cursor, told = after, time.monotonic()
+    cursor, last_sent = after, time.monotonic()
     while True:
-        bell.still()
+        waiter.clear()
         try:
             page = await _shared(read, cursor, audience)
         except (Busy, DatabaseError, InterfaceError) as error:
@@ -124,20 +125,20 @@ async def follow(read: Read, *, after: int, bell: Waiter, audience: Hashable) ->
             await asyncio.sleep(1)
             continue
         cursor = page.cursor
-        if page.events or time.monotonic() - told >= settings.EVENT_HEARTBEAT:
+        if page.events or time.monotonic() - last_sent >= settings.EVENT_HEARTBEAT:
             yield page
-            told = time.monotonic()
-        if bell.has_rung:
+            last_sent = time.monotonic()
+        if waiter.is_notified:
             await asyncio.sleep(PAUSE)
         elif not page.has_more:
-            await bell.rings(told + settings.EVENT_HEARTBEAT - time.monotonic())
+            await waiter.wait(last_sent + settings.EVENT_HEARTBEAT - time.monotonic())
 
 
 _looks: dict[Hashable, asyncio.Task[Page]] = {}
 
 
 async def _shared(read: Read, cursor: int, audience: Hashable) -> Page:
-    """One look for all who want it now. Who comes after it has begun has another: the first may have missed the news."""
+    """One read for all that wait for it. A later reader gets another: one that has begun may have missed the news."""
     key = (audience, cursor)
     look = _looks.get(key)
     if look is None:

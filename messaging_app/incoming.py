@@ -1,8 +1,8 @@
-"""What senders bring, checked and normalised alike at every door: times, ids, texts, names, JSON. Pure, no database.
+"""Input from senders, checked and normalised alike at every door: times, ids, texts, names, JSON. Pure, no database.
 
-Every way in uses it (the API, batches, files, the facade, the pages, the admin), so that one message is the same message
-whichever way it came. Ids and times that cannot be meant are refused. Texts are not: what a customer has said has been
-said, so what no database can hold is replaced by U+FFFD.
+Every entry point uses it (the API, batches, files, the facade, the pages, the admin), so that a message is the same
+whichever way it came. Ids and times that cannot be right are refused. Texts are not, because a customer's message must
+be kept: characters that no database can hold are replaced by U+FFFD.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from config import free_json, limits
 from config.errors import Malformed
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-"""What a sender dates earlier is a mistake of its clock or its export (docs/rules.md, Times)."""
+"""An earlier time is a mistake of the sender's clock or export (docs/rules.md, Times)."""
 DEFAULT_PLATFORM = "default"
 IT = "it"
-"""The name of what stands in a field, which says itself whose error it is."""
+"""The name of a value whose error is shown at its own field: the message need not name it."""
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
 _TIME = re.compile(
@@ -43,9 +43,9 @@ _BOM = b"\xef\xbb\xbf"
 def read_time(value: object, name: str = "timestamp") -> datetime:
     """An ISO 8601 date with a time, in UTC; one without an offset is taken for UTC. Raises `Malformed`.
 
-    Date and time stand apart by `T` or a space; seconds, a fraction of them and the offset may be missing. A fraction is
-    cut to microseconds. Nothing else that a parser happens to understand is a time here (week dates, a date alone,
-    numbers). What lies before 2000 is refused. What lies ahead is no mistake that could be mended by refusing it: see `not_later`.
+    `T` or a space separates date and time; seconds, their fraction and the offset may be missing. A fraction is cut to
+    microseconds. Week dates, a date alone and numbers are refused, although parsers understand them; so is a time
+    before 2000. A time in the future is taken, because refusing it would mend nothing (see `not_later`).
     """
     if not isinstance(value, str):
         raise Malformed(f"{name} must be text such as 2026-03-01T08:30:00Z, not {named(value)}")
@@ -73,7 +73,7 @@ def sent_time(moment: datetime, name: str = "sent_at") -> datetime:
 
 
 def not_later(moment: datetime, now: datetime) -> datetime:
-    """A sender's time, bounded: nobody has said anything later than now, whatever the sender's clock shows."""
+    """A sender's time, but now at the latest: no message comes from the future, whatever the sender's clock shows."""
     return min(moment, now)
 
 
@@ -81,9 +81,10 @@ def not_later(moment: datetime, now: datetime) -> datetime:
 
 
 def identifier(value: object, name: str, most: int = limits.MAX_ID) -> str:
-    """An id as it is kept: trimmed, in Unicode's form NFC. Raises `Malformed` for what is empty then, or too long.
+    """An id as it is stored: trimmed, in Unicode's form NFC.
 
-    So is one with characters that nobody sees: control characters, line separators, lone surrogates.
+    Raises `Malformed` for one that is empty then, longer than `most` characters, or holds characters that nobody sees:
+    control characters, line separators, lone surrogates.
     """
     if not isinstance(value, str):
         raise Malformed(f"{name} must be text, not {named(value)}")
@@ -103,7 +104,7 @@ def identifier(value: object, name: str, most: int = limits.MAX_ID) -> str:
 
 
 def conversation_key(platform: object, shop_id: object, account_id: object) -> tuple[str, str, str]:
-    """What names a conversation in its tenant: platform, shop, account. Raises `Malformed`."""
+    """The key of a conversation in its tenant: platform, shop, account. Raises `Malformed`."""
     return (
         identifier(platform, "platform", limits.MAX_PLATFORM),
         identifier(shop_id, "shop_id"),
@@ -118,7 +119,7 @@ def clean(text: str) -> str:
     """A text that every database and every answer can hold: U+FFFD for NUL and for lone surrogates."""
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
-    if not text.isascii() and _SURROGATE.search(text):  # halves that belong together are put together
+    if not text.isascii() and _SURROGATE.search(text):  # two halves of one character become that character
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
 
@@ -135,7 +136,7 @@ def content(text: object, name: str = "content") -> str:
 def person_name(text: object, most: int = limits.MAX_NAME) -> str:
     """A name as it is shown, in one line: trimmed, in NFC, cut at `most`; empty where there is none.
 
-    What turns the direction of all that follows is left out: a name stands in front of other people's words.
+    Characters that change the direction of writing are left out: they would turn the text that follows the name.
     """
     if text is None or text == "":
         return ""
@@ -147,16 +148,16 @@ def person_name(text: object, most: int = limits.MAX_NAME) -> str:
 
 
 def without_bom(raw: bytes) -> bytes:
-    """JSON has no byte order mark; exports of spreadsheets and of Windows put one before it all the same."""
+    """Without a byte order mark. JSON has none, but exports of spreadsheets and of Windows begin with one."""
     return raw.removeprefix(_BOM)
 
 
 def load_json(raw: bytes | str) -> Any:
-    """One JSON value, with or without a byte order mark. Raises `ValueError` for what is none, and for an object that has a
-    name twice: readers disagree on which one counts.
+    """One JSON value, with or without a byte order mark.
 
-    Lone surrogates are taken (`clean` replaces them later), because cut emoji are common in what channels deliver;
-    numbers that JSON does not have (NaN, Infinity, 1e999) are not.
+    Raises `ValueError` for what is not JSON, for an object that has a name twice, because parsers disagree on which one
+    counts, and for numbers that JSON does not have (NaN, Infinity, 1e999). Lone surrogates are taken (`clean` replaces
+    them later), because cut emoji are common in what channels deliver.
     """
     raw = without_bom(raw) if isinstance(raw, bytes) else raw.removeprefix("\ufeff")
     try:
@@ -164,11 +165,11 @@ def load_json(raw: bytes | str) -> Any:
     except orjson.JSONDecodeError as error:
         refusal: Exception = error
     else:
-        # orjson keeps the last one without a word. As many colons after a quotation mark as names: none is lost.
+        # orjson silently keeps the last of two equal names. As many colons after a quotation mark as names: none lost.
         colons = raw.count(b'":') if isinstance(raw, bytes) else raw.count('":')
         if colons == _names_in(value):
             return value
-        refusal = ValueError("nested too deeply")  # all that can be wrong with it beside a name that stands twice
+        refusal = ValueError("nested too deeply")  # the only other error that is possible besides a repeated name
     try:
         text = raw.decode("utf-8", "surrogatepass") if isinstance(raw, bytes) else raw
         return json.loads(text, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=free_json.once_each)
@@ -179,15 +180,15 @@ def load_json(raw: bytes | str) -> Any:
 
 
 def _names_in(value: Any) -> int:
-    """Of all objects together. Without recursion: orjson reads values that are nested deeper than Python may call."""
-    names, left = 0, [value]
-    while left:
-        item = left.pop()
+    """How many names all objects in it have. Without recursion: orjson reads values nested too deeply for it."""
+    names, pending = 0, [value]
+    while pending:
+        item = pending.pop()
         if isinstance(item, dict):
             names += len(item)
-            left += [inner for inner in item.values() if isinstance(inner, dict | list)]
+            pending += [inner for inner in item.values() if isinstance(inner, dict | list)]
         elif isinstance(item, list):
-            left += [inner for inner in item if isinstance(inner, dict | list)]
+            pending += [inner for inner in item if isinstance(inner, dict | list)]
     return names
 
 
@@ -212,16 +213,16 @@ def _no_number(text: str) -> NoReturn:
 
 
 def named(value: object) -> str:
-    """What kind of JSON value this is."""
+    """The kind of a JSON value, for error messages."""
     names = {type(None): "null", list: "a list", dict: "an object", str: "text", bool: "true or false"}
     return names.get(type(value), "a number")
 
 
 def shown(value: object) -> str:
-    """The beginning of what was sent, for people."""
+    """The beginning of a value, for error messages."""
     return repr(clean(value[:40])) if isinstance(value, str) else named(value)
 
 
 def _quoted(value: object, name: str) -> str:
-    """The beginning of a sentence about a value: its name and how it begins, or the latter alone."""
+    """The beginning of an error message about a value: its name, unless that is `IT`, and how it begins."""
     return shown(value) if name == IT else f"{name} {shown(value)}"

@@ -1,11 +1,12 @@
-"""Live push: carries hints from whoever committed to the sockets of every process.
+"""Live push: carries change notifications, called hints, from the committing process to the sockets of every process.
 
-A hint holds ids only and may be lost: the truth is the stream, and whoever listens can always fetch since a number.
+A hint holds ids only and may be lost: the truth is the stream, from which a listener can always read since a number.
 With Redis each process has one subscription that feeds its local queues; without it the hints stay in the process. In
 both cases each process also looks at the stream once a second, so a lost hint costs latency and nothing else.
 
-Signs of presence (`messaging_app.presence_signals`) are told by the channel layer, in which each process has one channel. There is
-no stream behind them: a lost one is lost. Why hints and signs go different ways: docs/decisions/0003, 0019.
+Presence signals, called signs (`messaging_app.presence_signals`), go through the channel layer, in which each process
+has one channel. They are in no stream: a lost one is lost. Why hints and signs go different ways: docs/decisions/0003,
+0019.
 """
 
 from __future__ import annotations
@@ -34,18 +35,18 @@ from messaging_app.presence_signals import COUNTS_FOR, GONE, PresenceSignal, Pre
 log = logging.getLogger(__name__)
 
 SIGNS = "signs"
-"""The group of the channel layer that every process's one channel is in."""
+"""The group of the channel layer to which every process adds its one channel."""
 POLL_SECONDS = 1.0
 LONGEST_PAUSE = 30.0
-"""Seconds between two tries to hear of Redis again, at most."""
+"""Seconds between two attempts to subscribe to Redis again, at most."""
 QUIET_SECONDS = 5.0
-"""After which a silent Redis is asked whether it is there, and after which again it counts as gone."""
+"""After so long without a message Redis is sent a probe; after as long again without an answer it counts as gone."""
 QUEUE_SIZE = 256
 """Hints a slow reader may fall behind before its socket is closed (4008); it resumes from its cursor."""
 
 
 class ChangeNotification(NamedTuple):
-    """`conversation_id` is None where something happened that is the tenant's and no conversation's."""
+    """Something changed, by ids. `conversation_id` is None for a change of the tenant alone."""
 
     tenant_id: int
     conversation_id: int | None
@@ -57,7 +58,7 @@ class Overflow(Exception):
 
 
 class Listener:
-    """One socket's bounded queue. It is told of conversations only: its page shows nothing else."""
+    """One socket's bounded queue. It gets hints about conversations only: its page shows nothing else."""
 
     def __init__(self) -> None:
         self._hints: asyncio.Queue[ChangeNotification] = asyncio.Queue(QUEUE_SIZE)
@@ -77,7 +78,7 @@ class Listener:
 
 
 class Waiter:
-    """What wakes a follower of the stream. It holds no hints: a follower reads all that is behind its own cursor."""
+    """Wakes one follower of the stream. It holds no hints: a follower reads everything after its own cursor."""
 
     def __init__(self, conversation_id: int | None) -> None:
         self.conversation_id = conversation_id
@@ -85,24 +86,24 @@ class Waiter:
         self._seen = -1
 
     @property
-    def has_rung(self) -> bool:
+    def is_notified(self) -> bool:
         return self._news.is_set()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         self._news.set()
 
-    def look(self, number: int) -> None:
-        """How far the stream, or the conversation, has come; rings if that is farther than at the last look."""
+    def observe(self, number: int) -> None:
+        """Notify if the stream, or the conversation, has come farther than at the last call."""
         if number > self._seen:
             self._seen = number
-            self.ring()
+            self.notify()
 
-    def still(self) -> None:
-        """Called before reading: what rings from now on is news."""
+    def clear(self) -> None:
+        """Called before reading, so that a notification from now on is about something not read yet."""
         self._news.clear()
 
-    async def rings(self, seconds: float) -> bool:
-        """Wait for it; False when it did not ring for so long."""
+    async def wait(self, seconds: float) -> bool:
+        """Wait for a notification; False when none came in time."""
         try:
             async with asyncio.timeout(seconds):
                 await self._news.wait()
@@ -112,7 +113,7 @@ class Waiter:
 
 
 def hints_channel() -> str:
-    """Redis has one space of channels for all its databases and all who use it: ours begin with REDIS_PREFIX."""
+    """The Redis channel of the hints. All databases and users of a Redis share its channels, hence the REDIS_PREFIX."""
     return f"{settings.REDIS_PREFIX}:hints"
 
 
@@ -122,17 +123,17 @@ class Hub:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: defaultdict[int, set[Listener]] = defaultdict(set)
-        self._bells: dict[tuple[int, int | None], set[Waiter]] = {}
+        self._waiters: dict[tuple[int, int | None], set[Waiter]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._seen: dict[int, int] = {}  # how far each tenant's stream was at the last look
         self.signs = PresenceSignals()
 
     @asynccontextmanager
     async def listening(self, tenant_id: int) -> AsyncIterator[Listener]:
-        """Hear a tenant's hints while the block runs: of all that is stamped from here on."""
+        """A queue of a tenant's hints while the block runs: of all operations stamped from now on."""
         self._start()
         listener = Listener()
-        self._listeners[tenant_id].add(listener)  # before the head is read: what comes meanwhile is put into its queue
+        self._listeners[tenant_id].add(listener)  # before the head is read: hints that come meanwhile are queued
         try:
             if tenant_id not in self._seen:
                 head = await database_sync_to_async(_head)(tenant_id)
@@ -140,26 +141,26 @@ class Hub:
             yield listener
         finally:
             self._listeners[tenant_id].discard(listener)
-            if not self._listeners[tenant_id]:  # whoever comes next begins with what is then, not with what was missed
+            if not self._listeners[tenant_id]:  # the next listener begins at the head of that time
                 del self._listeners[tenant_id]
                 self._seen.pop(tenant_id, None)
 
     @asynccontextmanager
     async def following(self, tenant_id: int, *, conversation_id: int | None = None) -> AsyncIterator[Waiter]:
-        """Be woken when a tenant's stream, or one conversation in it, has moved."""
+        """A waiter that is notified when a tenant's stream, or one conversation in it, has moved."""
         self._start()
-        where, bell = (tenant_id, conversation_id), Waiter(conversation_id)
-        self._bells.setdefault(where, set()).add(bell)
+        key, waiter = (tenant_id, conversation_id), Waiter(conversation_id)
+        self._waiters.setdefault(key, set()).add(waiter)
         try:
-            yield bell
+            yield waiter
         finally:
-            self._bells[where].remove(bell)
-            if not self._bells[where]:
-                del self._bells[where]
+            self._waiters[key].remove(waiter)
+            if not self._waiters[key]:
+                del self._waiters[key]
 
     @asynccontextmanager
     async def noticing(self, tenant_id: int) -> AsyncIterator[Reader]:
-        """Hear a tenant's signs of presence while the block runs."""
+        """A queue of a tenant's presence signals while the block runs."""
         self._start()
         with self.signs.reading(tenant_id) as reader:
             yield reader
@@ -170,25 +171,25 @@ class Hub:
     def tell(self, sign: PresenceSignal) -> None:
         self._call(self.signs.put, sign)
 
-    def _call[T](self, function: Callable[[T], None], what: T) -> None:
+    def _call[T](self, function: Callable[[T], None], argument: T) -> None:
         loop = self._loop
         if loop is not None and loop.is_running():
-            loop.call_soon_threadsafe(function, what)
+            loop.call_soon_threadsafe(function, argument)
 
     def _deliver(self, hints: Iterable[ChangeNotification]) -> None:
         for hint in hints:
-            for bell in self._bells.get((hint.tenant_id, None), ()):
-                bell.ring()
+            for waiter in self._waiters.get((hint.tenant_id, None), ()):
+                waiter.notify()
             if hint.conversation_id is None:
                 registry.registry.check_soon()  # somebody may have been dismissed
                 continue
             for listener in tuple(self._listeners.get(hint.tenant_id, ())):
                 listener.put(hint)
-            for bell in self._bells.get((hint.tenant_id, hint.conversation_id), ()):
-                bell.look(hint.seq)
+            for waiter in self._waiters.get((hint.tenant_id, hint.conversation_id), ()):
+                waiter.observe(hint.seq)
 
     def _start(self) -> None:
-        """Begin to follow at the first socket: the loop is known only then."""
+        """Start the background tasks at the first use: the event loop is known only then."""
         loop = asyncio.get_running_loop()
         if self._loop is loop:
             return
@@ -202,17 +203,17 @@ class Hub:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             self.signs.forget()
-            for look in (self._look_for_listeners, self._look_for_bells):
+            for look in (self._look_for_listeners, self._notify_waiters):
                 try:
                     await look()
                 except Exception:
                     log.exception("could not look at the stream; trying again")
 
     async def _look_for_listeners(self) -> None:
-        """What was stamped since the last look. A tenant whose place is another one by then is left to the next look.
+        """Deliver what was stamped since the last look. A tenant whose position has changed meanwhile has to wait.
 
-        While the stream is read its last listener may leave, which takes the place away, and others may come, with a place
-        of their own: an old place, written back, would be where the next one begins.
+        While the stream is read, a tenant's last listener may leave, which removes the position, and others may come,
+        with a newer one. If the old position were written back, the next listener would begin there.
         """
         seen = {tenant_id: self._seen[tenant_id] for tenant_id in self._listeners if tenant_id in self._seen}
         heads, hints = await database_sync_to_async(_news)(seen)
@@ -222,14 +223,14 @@ class Hub:
             for listener in tuple(self._listeners.get(hint.tenant_id, ())) if hint.tenant_id in are_the_same else ():
                 listener.put(hint)
 
-    async def _look_for_bells(self) -> None:
+    async def _notify_waiters(self) -> None:
         """One query for all that follow a tenant, one for all that follow a conversation."""
-        if not self._bells:
+        if not self._waiters:
             return
-        numbers = await database_sync_to_async(_numbers)(tuple(self._bells))
-        for where, number in numbers.items():
-            for bell in self._bells.get(where, ()):
-                bell.look(number)
+        numbers = await database_sync_to_async(_numbers)(tuple(self._waiters))
+        for key, number in numbers.items():
+            for waiter in self._waiters.get(key, ()):
+                waiter.observe(number)
 
     async def _hear_hints(self) -> AsyncIterator[None]:
         async with (
@@ -242,92 +243,95 @@ class Hub:
                 self._deliver(_hints(message["data"]))
 
     async def _hear_signs(self) -> AsyncIterator[None]:
-        """One channel for the whole process. A silence is broken by a word of our own, which has to come back."""
+        """Receive signs, by one channel for the process. After a silence it sends a probe, which has to come back."""
         layer = _layer()
         try:
             channel = await layer.new_channel()
             await layer.group_add(SIGNS, channel)
-            is_asked = False
-            coming = asyncio.ensure_future(layer.receive(channel))
+            is_probed = False
+            incoming = asyncio.ensure_future(layer.receive(channel))
             while True:
-                await asyncio.wait({coming}, timeout=QUIET_SECONDS)
-                if coming.done():
+                await asyncio.wait({incoming}, timeout=QUIET_SECONDS)
+                if incoming.done():
                     yield
-                    is_asked = False
-                    if sign := _sign(coming.result()):
+                    is_probed = False
+                    if sign := _sign(incoming.result()):
                         self.signs.put(sign)
-                    coming = asyncio.ensure_future(layer.receive(channel))
-                elif is_asked:
+                    incoming = asyncio.ensure_future(layer.receive(channel))
+                elif is_probed:
                     raise TimeoutError("no answer")
                 else:
-                    is_asked = True
+                    is_probed = True
                     await _send({"type": "sign"})
         finally:
             with suppress(Exception):
-                await layer.flush()  # a server that is gone may not be there to be told
+                await layer.flush()  # fails when the server is gone
 
 
 async def _supervised(hear: Callable[[], AsyncIterator[None]]) -> None:
-    """Hear for ever: whatever ends it is logged, and it is begun again after a pause, which grows until something is heard."""
+    """Run a receiver for ever: a failure is logged, and it starts again after a pause, which grows until it succeeds."""
     pause = POLL_SECONDS
     while True:
         try:
             async for _ in hear():
                 pause = POLL_SECONDS
-        except Exception as error:  # what is not Redis's is a fault of ours, and stops nobody from hearing the rest
-            told = isinstance(error, (redis.RedisError, OSError, TimeoutError))
-            log.warning("%s: nothing is heard from Redis (%r)", hear.__name__, error, exc_info=None if told else error)
+        except Exception as error:  # what is not Redis's failure is a bug of ours, and must not end it
+            is_redis = isinstance(error, (redis.RedisError, OSError, TimeoutError))
+            log.warning(
+                "%s: nothing is heard from Redis (%r)", hear.__name__, error, exc_info=None if is_redis else error
+            )
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
 def _hints(data: bytes) -> list[ChangeNotification]:
-    """The hints of a message. What another version says in another form is skipped: the stream has it."""
+    """The hints of a message. One in the form of another version is skipped: the stream has the change."""
     try:
-        told = json.loads(data)
+        received = json.loads(data)
     except ValueError:
-        told = None
-    hints = [ChangeNotification(*values) for values in told if _fits(values, _HINT)] if isinstance(told, list) else []
-    if not isinstance(told, list) or len(hints) < len(told):
+        received = None
+    rows = received if isinstance(received, list) else []
+    hints = [ChangeNotification(*values) for values in rows if _fits(values, _HINT)]
+    if not isinstance(received, list) or len(hints) < len(received):
         log.warning("hints that cannot be read: %.200r", data)
     return hints
 
 
 _HINT: tuple[tuple[type, ...], ...] = ((int,), (int, NoneType), (int,))
 _SIGN: tuple[tuple[type, ...], ...] = ((int,), (int,), (str,), (str,), (str,))
-"""The types of each field of what Redis brings, which nothing behind this door looks at again."""
+"""The types of each field in a message from Redis. Nothing checks them again after this file."""
 
 
 def _fits(values: Any, fields: Sequence[tuple[type, ...]]) -> bool:
-    """Whether it is a list of just these types. True is no number."""
+    """Whether it is a list with exactly these types of values. True is no number."""
     if not isinstance(values, list) or len(values) != len(fields):
         return False
     return all(type(value) in types for value, types in zip(values, fields, strict=True))
 
 
 def _sign(message: Mapping[str, Any]) -> PresenceSignal | None:
-    """The sign in a message of the layer; None for a word that only asks whether somebody hears, or for another version's."""
-    told: Any = message.get("sign")
-    return PresenceSignal(*told) if _fits(told, _SIGN) and told[-1] in (GONE, *COUNTS_FOR) else None
+    """The sign in a message of the layer; None for a probe, and for one in the form of another version."""
+    values: Any = message.get("sign")
+    return PresenceSignal(*values) if _fits(values, _SIGN) and values[-1] in (GONE, *COUNTS_FOR) else None
 
 
 async def _messages(subscription: redis.asyncio.client.PubSub) -> AsyncIterator[dict[str, Any]]:
-    """What is published. A server that says nothing is asked whether it is there; raises `TimeoutError` when it is not.
+    """The published messages. A silent server is sent a ping; raises `TimeoutError` when it does not answer.
 
-    Without the question, a server that hangs, or whose machine is gone, would be listened to for ever.
+    Without the ping, this would wait for ever for a server that hangs, or whose machine is gone.
     """
-    is_asked = False
+    is_pinged = False
     while True:
         message = await subscription.get_message(timeout=QUIET_SECONDS)
         if message is not None:
-            is_asked = False
+            is_pinged = False
             if message["type"] == "message":
                 yield message
-        elif is_asked:
+        elif is_pinged:
             raise TimeoutError("no answer")
         else:
             await subscription.ping()
-            is_asked = True
+            is_pinged = True
 
 
 def _head(tenant_id: int) -> int:
@@ -335,7 +339,7 @@ def _head(tenant_id: int) -> int:
 
 
 def _news(seen: Mapping[int, int]) -> tuple[dict[int, int], list[ChangeNotification]]:
-    """How far each of these tenants is stamped, and what was since `seen`: the newest operation of each conversation."""
+    """The head of each of these tenants' streams, and a hint for each conversation that has moved since `seen`."""
     heads = dict(StreamHead.objects.filter(tenant_id__in=list(seen)).values_list("tenant_id", "pos"))
     hints: list[ChangeNotification] = []
     for tenant_id, head in heads.items():
@@ -348,16 +352,16 @@ def _news(seen: Mapping[int, int]) -> tuple[dict[int, int], list[ChangeNotificat
 
 
 def _numbers(followed: Iterable[tuple[int, int | None]]) -> dict[tuple[int, int | None], int]:
-    """How far each tenant's stream is stamped, and each of the conversations that somebody follows."""
+    """The position of each followed tenant's stream, and the `seq` of each followed conversation."""
     tenants = {tenant_id for tenant_id, conversation_id in followed if conversation_id is None}
-    of = {conversation_id: tenant_id for tenant_id, conversation_id in followed if conversation_id is not None}
+    tenant_of = {conversation_id: tenant_id for tenant_id, conversation_id in followed if conversation_id is not None}
     numbers: dict[tuple[int, int | None], int] = {}
     if tenants:
         heads = StreamHead.objects.filter(tenant_id__in=tenants).values_list("tenant_id", "pos")
         numbers |= {(tenant_id, None): pos for tenant_id, pos in heads}
-    if of:
-        rows = Conversation.objects.filter(pk__in=of).values_list("pk", "seq")
-        numbers |= {(of[pk], pk): seq for pk, seq in rows}
+    if tenant_of:
+        rows = Conversation.objects.filter(pk__in=tenant_of).values_list("pk", "seq")
+        numbers |= {(tenant_of[pk], pk): seq for pk, seq in rows}
     return numbers
 
 
@@ -365,38 +369,38 @@ hub = Hub()
 
 
 def check() -> None:
-    """Raises when Redis does not answer."""
+    """Raises `Away` or a `RedisError` when Redis does not answer."""
     if link().is_away:
         raise Away
     link().client.ping()
 
 
 def announce(hints: Iterable[ChangeNotification]) -> None:
-    """Tell every process's sockets. Called after commit; never raises, because a hint may be lost."""
+    """Send hints to the sockets of every process. Called after commit; never raises, because a hint may be lost."""
     hints = list(hints)
     if not _published(hints):
         hub.announce(hints)
 
 
 def _published(hints: list[ChangeNotification]) -> bool:
-    """Whether Redis has them, and hands them to every process, this one too."""
+    """Publish the hints; True when Redis has them. It delivers them to every process, this one too."""
     if not settings.REDIS_URL:
         return False
     try:
         link().run(lambda client: client.publish(hints_channel(), json.dumps(hints)))
     except Away:
-        return False  # readers of the stream will find what is in it
+        return False  # every process finds the operations at its next look at the stream
     return True
 
 
 async def tell(sign: PresenceSignal) -> None:
-    """Tell every process's sockets of a sign. Never raises, because it may be lost."""
+    """Send a sign to the sockets of every process. Never raises, because it may be lost."""
     if not (settings.REDIS_URL and await _send({"type": "sign", "sign": list(sign)})):
         hub.tell(sign)
 
 
 async def _send(message: dict[str, Any]) -> bool:
-    """Whether the layer took it. A server that does not answer counts as away for everything else too."""
+    """Send to every process; True when the layer took it. A server that fails here counts as away everywhere."""
     if link().is_away:
         return False
     try:
@@ -409,7 +413,7 @@ async def _send(message: dict[str, Any]) -> bool:
 
 
 def _layer() -> Any:
-    """Only this file uses one, so none stands in CHANNEL_LAYERS, which would give each socket a subscription of its own."""
+    """The channel layer. CHANNEL_LAYERS has none, because there each socket would get a subscription of its own."""
     return _layer_at(settings.REDIS_URL, settings.REDIS_PREFIX)
 
 

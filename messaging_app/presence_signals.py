@@ -1,7 +1,7 @@
-"""Signs of presence: who looks at a conversation, and who is typing in it. Told and forgotten, never stored.
+"""Presence signals, called signs: who looks at a conversation, and who is typing in it. Sent, and never stored.
 
-A sign counts for some seconds and is told again while it is true, so a lost one, or a process that ended, puts itself
-right. Nothing may depend on one: what is said and done is in the stream.
+A sign counts for some seconds and is sent again while it is true, so a lost one is soon replaced, and those of an ended
+process are soon forgotten. Nothing may depend on a sign: what is said and done is in the stream.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from config import limits
 
 LOOKS, REPLIES, NOTES, GONE = "looks", "replies", "notes", "gone"
 COUNTS_FOR = {LOOKS: limits.LOOKS_COUNT_FOR, REPLIES: limits.TYPING_COUNTS_FOR, NOTES: limits.TYPING_COUNTS_FOR}
-"""Seconds after which a sign that was not told again is forgotten; the pages forget it as soon."""
+"""Seconds after which a sign that was not repeated is forgotten, here and on the pages."""
 BEHIND_MOST = 64
 """Signs a slow reader may fall behind before it misses some."""
 
@@ -36,7 +36,7 @@ type Reader = asyncio.Queue[PresenceSignal]
 
 
 class PresenceSignals:
-    """The signs that this process knows of, and those who want to hear of them. Belongs to one event loop."""
+    """The signs that this process knows, and the readers that receive them. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._readers: defaultdict[int, set[Reader]] = defaultdict(set)
@@ -44,7 +44,7 @@ class PresenceSignals:
 
     @contextmanager
     def reading(self, tenant_id: int) -> Iterator[Reader]:
-        """Hear of a tenant's signs while the block runs."""
+        """A queue of a tenant's signs while the block runs."""
         reader: Reader = asyncio.Queue(BEHIND_MOST)
         self._readers[tenant_id].add(reader)
         try:
@@ -63,12 +63,12 @@ class PresenceSignals:
                 reader.put_nowait(sign)
 
     def of(self, tenant_id: int, conversation_id: int) -> list[PresenceSignal]:
-        """What is known of a conversation, for whoever comes to it now."""
+        """The signs that count in a conversation now, for a reader that opens it."""
         now = monotonic()
         return [sign for sign, until in self._known.get((tenant_id, conversation_id), {}).values() if until > now]
 
     def forget(self) -> None:
-        """Let go of what does not count any more."""
+        """Drop the signs that no longer count."""
         now = monotonic()
         for where, signs in tuple(self._known.items()):
             for who, (_, until) in tuple(signs.items()):

@@ -1,6 +1,6 @@
-"""The marks of the record: what is signed about operations that were written before there was a key, or that are gone.
+"""Marks of the record: signed statements about operations that were written before there was a key, or were deleted.
 
-The migration that made the first marks has this form too, so it stays as it is.
+A migration made the first marks with these functions, so the form of what is signed must not change.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from messaging_app.models import Operation, RecordMark
 
 PURPOSE = "record mark"
 UNKNOWN = "?"
-"""The chain at a cut that was made before there were marks: nobody knows it, and the first operation left says no more."""
+"""The chain at a cut that was made before there were marks: nobody knows it, and the operations left do not show it."""
 
 
 def text_of(mark: RecordMark) -> str:
-    """What is signed of a mark: all of it."""
-    told = [
+    """The text that a mark's signature covers: all of its fields."""
+    fields = [
         mark.tenant_id,
         mark.kind,
         mark.conversation_id,
@@ -33,7 +33,7 @@ def text_of(mark: RecordMark) -> str:
         mark.unkeyed_head,
         mark.at.astimezone(UTC).isoformat(timespec="microseconds"),
     ]
-    return json.dumps(told, separators=(",", ":"))
+    return json.dumps(fields, separators=(",", ":"))
 
 
 def sign(mark: RecordMark) -> None:
@@ -45,7 +45,7 @@ def is_signed(mark: RecordMark) -> bool:
 
 
 class Fold:
-    """One hash over many heads, in their order, and how many operations they stand for."""
+    """One hash over the heads of many chains, in order, and the number of operations in them."""
 
     def __init__(self) -> None:
         self.count, self._hash = 0, sha256()
@@ -60,18 +60,19 @@ class Fold:
 
 
 def unkeyed(conversations: Iterable[tuple[int, int, str]], alone: Iterable[tuple[int, str]]) -> tuple[int, str, str]:
-    """How many unsigned operations conversations have, one hash over the heads, and the same of those of none: number:hash.
+    """The number of unsigned operations in conversations, one hash over the heads, and `folded_alone` of all others.
 
-    `conversations` by id, each with the number and chain of its last unsigned operation; `alone` by id.
+    `conversations`: id, and `seq` and chain of the last unsigned operation, sorted by id. `alone`: id and chain of the
+    operations that belong to no conversation, sorted by id.
     """
-    in_all = Fold()
+    heads = Fold()
     for pk, seq, chain in conversations:
-        in_all.add(f"{pk}:{seq}:{chain}", seq)
-    return in_all.count, in_all.hash, folded_alone(alone)
+        heads.add(f"{pk}:{seq}:{chain}", seq)
+    return heads.count, heads.hash, folded_alone(alone)
 
 
 def folded_alone(unsigned: Iterable[tuple[int, str]]) -> str:
-    """How many unsigned operations belong to no conversation, by id, and one hash over them: number:hash."""
+    """Unsigned operations that belong to no conversation, as number:hash. `unsigned`: ids and chains, sorted by id."""
     fold = Fold()
     for pk, chain in unsigned:
         fold.add(f"-:{pk}:{chain}", 1)
@@ -79,12 +80,12 @@ def folded_alone(unsigned: Iterable[tuple[int, str]]) -> str:
 
 
 def unsigned_alone(rows: QuerySet[Operation]) -> str:
-    """The same, of rows that belong to no conversation."""
+    """`folded_alone` of those of `rows` that are unsigned. All of them belong to no conversation."""
     return folded_alone(rows.exclude(chain__contains=":").order_by("pk").values_list("pk", "chain").iterator(2000))
 
 
 def expected_alone(tenant_id: int) -> str:
-    """The same, as a mark says it: what was unsigned when operations began to be signed, or is left of that."""
+    """`folded_alone` as the tenant's marks have it: from when signing began, or from the last deletion since."""
     rows = RecordMark.objects.filter(tenant_id=tenant_id)
     left = rows.filter(kind=RecordMark.Kind.FORGOTTEN, conversation_id=None).exclude(unkeyed_head="").first()
     mark = left or rows.filter(kind=RecordMark.Kind.UNKEYED).first()

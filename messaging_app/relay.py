@@ -16,7 +16,7 @@ from messaging_app.models import Operation, StreamHead
 LOOP = "relay"
 BATCH = 1000
 MOST_BATCHES = 100
-"""Of one tenant in one pass, so that one that brings a million rows does not hold up the others."""
+"""Batches of one tenant in a round, so that a tenant with a million new rows does not hold up the others."""
 
 
 @retried
@@ -41,7 +41,7 @@ def stamp(tenant_id: int) -> int:
 
 
 def stamp_all() -> int:
-    """Stamp what waits, tenant by tenant; returns how many. Nothing to do on SQLite: see `stream.write`."""
+    """Stamp what is unstamped, tenant by tenant; returns how many. Nothing to do on SQLite: see `stream.write`."""
     if connection.vendor == "sqlite":
         return 0
     unstamped = Operation.objects.filter(loops.not_put_off(LOOP, "tenant_id"), pos__isnull=True)
@@ -59,7 +59,7 @@ def _stamp_tenant(tenant_id: int, _: int) -> int:
 
 
 def stamp_whole(tenant_id: int) -> int:
-    """Stamp a tenant's operations to the last one, in the caller's transaction, in which no more come; returns how many."""
+    """Stamp all of a tenant's operations, in the caller's transaction, while nobody else writes; returns how many."""
     total = done = stamp(tenant_id)
     while done == BATCH:
         total += (done := stamp(tenant_id))

@@ -1,14 +1,14 @@
-"""Search: the words of messages and customers, in any language, by an index that each database brings along.
+"""Search in messages and customers' names, in any language, by the full-text index that each database has built in.
 
 A text becomes terms: whole words where a script puts spaces between them, overlapping pairs of letters where it does
-not. They are stored as plain letters and digits behind the tenant's number, so that no database drops a term for being
-short, common or foreign, none of them sees syntax in what somebody typed, and no tenant's words stand among another's.
+not. A term is stored as plain letters and digits behind the tenant's number. So no database drops it for being short,
+common or foreign, none of them sees syntax in what somebody typed, and no tenant's words match another's.
 
-A word with marks that people leave out (`folding`) is stored as it is written and once more without them; a question is
-asked without them, of both. So `don hang` finds đơn hàng, and whoever wants to can put those first that are as typed.
+A word with marks that people leave out (`folding`) is stored twice, as written and without the marks; a query is looked
+up without them, in both forms. So `don hang` finds đơn hàng, and `as_typed` lets a caller rank exact matches first.
 
-The index is filled behind the writers, from the stream: a position is given once what it counts is committed, so a
-cursor misses nothing. What was written is found when the clock has ticked.
+The index is filled after the writers, from the stream: a position is given only when its operation is committed, so a
+cursor misses nothing. New text can be found after the next tick of the clock.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from messaging_app.models.attachments import Attachment
 
 LOOP = "search"
 BATCH = 500
-"""Messages indexed in one transaction. On SQLite nobody else writes meanwhile, so it is short."""
+"""Messages indexed in one transaction. Few, because on SQLite nobody else can write meanwhile."""
 PER_TICK = 1000
 """Messages indexed at each tick of the clock: after a large ingest the index catches up while the desk works."""
 MOST_ASKED = 32
-"""Terms of a question that count; nobody reads a longer one, and each costs a look into the index."""
+"""Terms of a query that count. The rest is ignored: each costs a lookup in the index."""
 LONGEST = 60
 """Letters and digits of one stored term. With the tenant's number it fits MariaDB's limit of 84."""
 
@@ -75,48 +75,48 @@ def _runs(text: str) -> Iterator[tuple[str, bool]]:
             yield word, False
         return
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    for found in _RUN.finditer(plain):
-        yield found[0], found[1] is not None
+    for match in _RUN.finditer(plain):
+        yield match[0], match[1] is not None
 
 
 def terms(text: str) -> list[str]:
-    """What a text is found by: its words, and of unspaced scripts every letter with the one behind it.
+    """The terms of a text: its words, and in unspaced scripts each letter together with the next one.
 
-    The last letter of such a run stands alone, so that each letter begins a term and can be asked for by itself.
+    The last letter of such a run is a term by itself, so that every letter begins a term and can be searched alone.
     """
-    found: dict[str, None] = {}
+    terms: dict[str, None] = {}
     for run, is_unspaced in _runs(text):
         if is_unspaced:
-            found.update((run[at : at + 2], None) for at in range(len(run)))
+            terms.update((run[at : at + 2], None) for at in range(len(run)))
         else:
-            found[run] = None
-    return list(found)
+            terms[run] = None
+    return list(terms)
 
 
-def asked(text: str) -> tuple[list[str], list[str]]:
-    """What a question asks for: terms that must all occur, and beginnings of terms that must.
+def query_terms(text: str) -> tuple[list[str], list[str]]:
+    """The terms of a query: terms that must all occur, and prefixes that must each begin a term.
 
-    The last word may be unfinished; so may a single letter of an unspaced script, which begins a pair.
+    The last word may be unfinished, so it is a prefix; so is a single letter of an unspaced script: it begins a pair.
     """
     whole: list[str] = []
-    begun: list[str] = []
+    prefixes: list[str] = []
     runs = list(_runs(text))[:MOST_ASKED]
     for place, (run, is_unspaced) in enumerate(runs, 1):
         if is_unspaced and len(run) > 1:
             whole += (first + second for first, second in pairwise(run))
         elif is_unspaced or place == len(runs):
-            begun.append(run)
+            prefixes.append(run)
         else:
             whole.append(run)
-    return list(dict.fromkeys(whole))[: MOST_ASKED - len(begun)], begun
+    return list(dict.fromkeys(whole))[: MOST_ASKED - len(prefixes)], prefixes
 
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_PLAIN = frozenset(_DIGITS) - {"z"}  # z marks what is written otherwise
+_PLAIN = frozenset(_DIGITS) - {"z"}  # z begins the code of every other character
 
 
 def _letter(character: str) -> str:
-    """One character in plain letters and digits. No code begins another's, so beginnings of words stay beginnings."""
+    """One character as plain letters and digits. No code is the beginning of another one, so prefixes stay prefixes."""
     if character in _PLAIN:
         return character
     number, code = ord(character), ""
@@ -129,28 +129,28 @@ def _letter(character: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def _code(term: str) -> str:
-    """A term in plain letters and digits. Of a very long word only the beginning counts."""
+    """A term as plain letters and digits, cut after `LONGEST` of them."""
     return "".join(map(_letter, term[:LONGEST]))[:LONGEST]
 
 
 WRITTEN, FOLDED = "x", "y"
 
 
-def _stored(tenant_id: int, term: str, how: str = WRITTEN) -> str:
-    """A term as the index holds it: 7xcafe as it is written, 7ycafe of what is café when it is written."""
-    return f"{tenant_id}{how}{_code(term)}"
+def _stored(tenant_id: int, term: str, form: str = WRITTEN) -> str:
+    """A term as the index of tenant 7 holds it: cafe is 7xcafe; café without its mark is 7ycafe."""
+    return f"{tenant_id}{form}{_code(term)}"
 
 
 def _all_stored(tenant_id: int, text: str) -> Iterator[str]:
-    """What is stored of a text: its terms, and without marks those that have some."""
+    """All that the index holds of a text: its terms as written, and those with marks once more without them."""
     written = terms(text)
     yield from (_stored(tenant_id, term) for term in written)
     bare = ((term, _bare(term)) for term in written)
     yield from dict.fromkeys(_stored(tenant_id, folded, FOLDED) for term, folded in bare if folded != term)
 
 
-def _wanted(tenant_id: int, term: str) -> list[str]:
-    """Any of these answers a term of a question: it, without marks; what is the same when its marks are left out."""
+def _alternatives(tenant_id: int, term: str) -> list[str]:
+    """The stored forms that match a term of a query: one written without marks, one whose marks were removed."""
     if _UNSPACED_LETTER.match(term):
         return [_stored(tenant_id, term)]
     folded = _bare(term)
@@ -158,13 +158,13 @@ def _wanted(tenant_id: int, term: str) -> list[str]:
 
 
 def _bare(term: str) -> str:
-    """A term without its marks; itself, if it is of an unspaced script or nothing but marks."""
+    """A term without its marks. One of an unspaced script, or of nothing but marks, stays as it is."""
     return term if _UNSPACED_LETTER.match(term) else without_marks(term) or term
 
 
 # --- Finding -----------------------------------------------------------------------------------------------------
 
-# A term, a beginning; what stands between those of which one must occur, around them, and between groups that all must.
+# How to write a term, a prefix, OR between alternatives, the brackets around them, and AND between the groups.
 _SYNTAX = {
     "sqlite": ("{}", "{}*", " OR ", "({})", " AND "),
     "postgresql": ("{}", "{}:*", " | ", "({})", " & "),
@@ -179,69 +179,69 @@ _MATCHING = {
 
 
 def find_messages(rows: QuerySet[Message], text: str, *, tenant_id: int) -> QuerySet[Message]:
-    """Those of a tenant's messages in which all words of the text occur; all of them for a blank text.
+    """The messages of `rows` that contain all words of the text; all of them for a blank text.
 
-    `rows` says what the asker may read (`visible.messages`); nothing is added to them.
+    `rows` are the tenant's messages that the actor may read (`visible.messages`); the search only narrows them.
     """
-    found = _matching(MessageTerms, text, tenant_id)
-    return rows if found is None else rows.filter(pk__in=found)
+    matches = _matching(MessageTerms, text, tenant_id)
+    return rows if matches is None else rows.filter(pk__in=matches)
 
 
 def conversations_that_say(rows: QuerySet[Message], text: str, *, tenant_id: int) -> QuerySet[Any, int]:
-    """The ids of the conversations in which one of these messages holds all words of the text.
+    """The ids of the conversations in which one of these messages contains all words of the text.
 
-    It begins at the words: SQLite, which keeps no statistics, would rather walk all messages of the tenant.
+    The query begins at the terms: SQLite keeps no statistics, and would otherwise read all messages of the tenant.
     """
-    found = _matching(MessageTerms, text, tenant_id)
-    said = MessageTerms.objects.filter(Exists(rows.filter(pk=OuterRef("pk"))))
-    said = said if found is None else said.filter(pk__in=found)
-    return said.values_list("message__conversation_id", flat=True)
+    matches = _matching(MessageTerms, text, tenant_id)
+    readable = MessageTerms.objects.filter(Exists(rows.filter(pk=OuterRef("pk"))))
+    readable = readable if matches is None else readable.filter(pk__in=matches)
+    return readable.values_list("message__conversation_id", flat=True)
 
 
 def find_conversations(rows: QuerySet[Conversation], text: str, *, tenant_id: int) -> QuerySet[Conversation]:
-    """Those of a tenant's conversations whose customer's name and account hold all words of the text."""
-    found = _matching(ConversationTerms, text, tenant_id)
-    return rows if found is None else rows.filter(pk__in=found)
+    """The conversations of `rows` whose customer's name and account contain all words; all of them for a blank text."""
+    matches = _matching(ConversationTerms, text, tenant_id)
+    return rows if matches is None else rows.filter(pk__in=matches)
 
 
 def as_typed(text: str, *, tenant_id: int) -> Q:
-    """Of conversations: that the customer, or a message, holds all words with the very marks that were typed.
+    """A condition on conversations: the customer or a message contains all words, with the marks that were typed.
 
-    To put these first. It asks nothing about who may read the messages, so it must not be what finds a conversation.
+    For ranking only: it does not check who may read the messages, so it must not decide which conversations are found.
     """
-    named = _matching(ConversationTerms, text, tenant_id, exactly=True)
-    said = _matching(MessageTerms, text, tenant_id, exactly=True)
-    if named is None or said is None:
+    by_customer = _matching(ConversationTerms, text, tenant_id, exactly=True)
+    messages = _matching(MessageTerms, text, tenant_id, exactly=True)
+    if by_customer is None or messages is None:
         return Q()
-    said_in = MessageTerms.objects.filter(pk__in=said).values("message__conversation_id")
-    return Q(pk__in=named) | Q(pk__in=said_in)
+    by_message = MessageTerms.objects.filter(pk__in=messages).values("message__conversation_id")
+    return Q(pk__in=by_customer) | Q(pk__in=by_message)
 
 
 def _matching(
     model: type[MessageTerms | ConversationTerms], text: str, tenant_id: int, *, exactly: bool = False
 ) -> RawSQL | list[int] | None:
-    """The keys that the index finds: a subquery; an empty list where there is nothing to look for; None for blank."""
+    """The primary keys that match: a subquery; an empty list for a text without terms; None for a blank one."""
     if not text.strip():
         return None
-    whole, begun = asked(text)
-    if not whole and not begun:
+    whole, prefixes = query_terms(text)
+    if not whole and not prefixes:
         return []
-    exact, beginning, either, group, joint = _SYNTAX[connection.vendor]
-    wanted = []
-    for form, some in ((exact, whole), (beginning, begun)):
-        for term in some:
-            ways = [_stored(tenant_id, term)] if exactly else _wanted(tenant_id, term)
-            wanted.append(group.format(either.join(map(form.format, ways))))
+    exact, prefix, either, group, joint = _SYNTAX[connection.vendor]
+    groups = []
+    for form, query in ((exact, whole), (prefix, prefixes)):
+        for term in query:
+            alternatives = [_stored(tenant_id, term)] if exactly else _alternatives(tenant_id, term)
+            groups.append(group.format(either.join(map(form.format, alternatives))))
     sql = _MATCHING[connection.vendor].format(table=model._meta.db_table, key=model._meta.pk.column)
-    # Our own names; what was asked is a parameter.
-    return RawSQL(sql, [joint.join(wanted)])  # noqa: S611  # nosec B611
+    # The names are our own; the query is a parameter.
+    return RawSQL(sql, [joint.join(groups)])  # noqa: S611  # nosec B611
 
 
 # --- Filling -----------------------------------------------------------------------------------------------------
 
 
 def behind() -> dict[int, int]:
-    """How many positions of the stream each tenant's index lacks, of those it lacks some; the fewest first."""
+    """How many positions of its stream each tenant's index lacks, the fewest first; without tenants that lack none."""
     reached = dict(SearchCursor.objects.values_list("tenant_id", "pos"))
     heads = StreamHead.objects.values_list("tenant_id", "pos")
     lacks = {tenant_id: pos - reached.get(tenant_id, 0) for tenant_id, pos in heads}
@@ -249,7 +249,7 @@ def behind() -> dict[int, int]:
 
 
 def index_some(most: int = PER_TICK) -> int:
-    """Index up to about `most` messages; returns how many. Who lacks little comes first: nobody waits for a million."""
+    """Index about `most` messages; returns how many. Tenants that lack little come first, not behind a large import."""
     lacking = ((tenant_id, tenant_id) for tenant_id in behind())
     done: list[int] = []
     for count in loops.each(LOOP, lacking, lambda tenant_id, _: _index_tenant(tenant_id, most - sum(done))):
@@ -268,51 +268,51 @@ def _index_tenant(tenant_id: int, most: int) -> int:
 
 @retried
 def index(tenant_id: int) -> int:
-    """Index the next batch of a tenant's stream, and move the cursor with it; returns 0 when there was none.
+    """Index the next batch of a tenant's stream and move the cursor, in one transaction.
 
-    Otherwise the number of messages or operations, whichever is more. Two at once are harmless: one waits. An operation
-    is not divided, so a batch is larger where one operation brought more messages.
+    Returns the number of messages or of operations, whichever is larger; 0 when there was nothing to do. Two at once
+    are harmless: one waits. An operation is not divided, so one that brought more messages makes a larger batch.
     """
     with transaction.atomic():
-        cursor = _held(tenant_id)
+        cursor = _locked_cursor(tenant_id)
         # Read before the operations: up to here all of them can be seen.
         head = StreamHead.objects.filter(tenant_id=tenant_id).values_list("pos", flat=True).first() or 0
         if head <= cursor.pos:
             return 0
-        told = stream.replay(tenant_id, after=cursor.pos, limit=BATCH)
-        taken, size = _first(told)
+        operations = stream.replay(tenant_id, after=cursor.pos, limit=BATCH)
+        taken, size = _first_batch(operations)
         _index_messages(tenant_id, taken)
         _keep_names(tenant_id, {o.conversation_id for o in taken if o.conversation_id})
-        # Operations may be gone (they are kept for a while, not for ever): then there is nothing up to the head.
+        # Old operations may have been deleted: then there is nothing left to index up to the head.
         cursor.pos = (taken[-1].pos or 0) if taken else head
         cursor.save(update_fields=["pos"])
         return max(size, len(taken), 1)
 
 
 def forget(*, tenant_id: int, messages: Iterable[int] = (), conversations: Iterable[int] = ()) -> None:
-    """Take the words of these messages and customers out of the index, in the transaction that erases them.
+    """Remove the terms of these messages and customers from the index, in the transaction that erases them.
 
-    Waits for a batch under way, which may have read the words before. An erased customer is indexed again, as stored
-    then, when the next operation of the conversation passes.
+    Waits for a batch under way, which may have read the text before. The next operation of a conversation indexes its
+    customer again, as stored then.
     """
     with transaction.atomic():
-        _held(tenant_id)
+        _locked_cursor(tenant_id)
         MessageTerms.objects.filter(pk__in=list(messages), message__tenant_id=tenant_id).delete()
         ConversationTerms.objects.filter(pk__in=list(conversations), conversation__tenant_id=tenant_id).delete()
 
 
 def start_again() -> None:
-    """Let every tenant's stream pass once more; what is indexed stays until it is written anew."""
+    """Index every tenant's stream again from its beginning. The present terms stay until they are overwritten."""
     SearchCursor.objects.update(pos=0)
 
 
-def _held(tenant_id: int) -> SearchCursor:
+def _locked_cursor(tenant_id: int) -> SearchCursor:
     SearchCursor.objects.get_or_create(tenant_id=tenant_id)
     return lock_rows(SearchCursor.objects.filter(tenant_id=tenant_id)).get()
 
 
-def _first(operations: list[Operation]) -> tuple[list[Operation], int]:
-    """The operations with which the first `BATCH` messages came, at least one, and how many messages those are."""
+def _first_batch(operations: list[Operation]) -> tuple[list[Operation], int]:
+    """The first operations, at least one, that brought at most `BATCH` messages together; and how many messages."""
     size = 0
     for place, operation in enumerate(operations):
         brought = operation.data.get("messages", 0) if operation.type == "messages.grouped" else 1
@@ -323,20 +323,22 @@ def _first(operations: list[Operation]) -> tuple[list[Operation], int]:
 
 
 def _index_messages(tenant_id: int, operations: list[Operation]) -> None:
-    """Index the messages that these operations recorded or name again, as they are now: nothing else writes a message's
-    terms. Whoever writes or changes words records an operation that names their message, and it comes here."""
-    again = named_again(operations)
-    said = list(_said(operations, again))
-    _keep(MessageTerms, tenant_id, said)
-    if again:
-        gone = [pk for pk, text in said if pk in again and not terms(text)]
-        MessageTerms.objects.filter(pk__in=gone).delete()
+    """Index the messages that these operations recorded or name again, as they are stored now.
+
+    Nothing else writes a message's terms: each change of a text records an operation that names the message.
+    """
+    changed = named_again(operations)
+    texts = list(_texts(operations, changed))
+    _write_terms(MessageTerms, tenant_id, texts)
+    if changed:
+        empty = [pk for pk, text in texts if pk in changed and not terms(text)]
+        MessageTerms.objects.filter(pk__in=empty).delete()
 
 
-def _said(operations: Iterable[Operation], again: list[int]) -> Iterator[tuple[int, str]]:
-    """The messages that these operations recorded, and those `again`, with the names of what is attached."""
-    one_by_one = message_ids(operations) + again
-    with_files = message_ids(o for o in operations if o.data.get("attachments")) + again
+def _texts(operations: Iterable[Operation], changed: list[int]) -> Iterator[tuple[int, str]]:
+    """Key and text of the messages that these operations recorded and of `changed`, with the names of attachments."""
+    one_by_one = message_ids(operations) + changed
+    with_files = message_ids(o for o in operations if o.data.get("attachments")) + changed
     files: dict[int, str] = {}
     for row in Attachment.objects.filter(message__in=with_files):
         files[row.message_id or 0] = f"{files.get(row.message_id or 0, '')} {row.name}"
@@ -350,21 +352,21 @@ def _said(operations: Iterable[Operation], again: list[int]) -> Iterator[tuple[i
 
 
 def _keep_names(tenant_id: int, conversation_ids: set[int]) -> None:
-    """Index the customers of these conversations, where name or account are not what they were."""
+    """Index the customers of these conversations whose name or account has changed."""
     rows = Conversation.objects.filter(pk__in=conversation_ids)
     known = dict(ConversationTerms.objects.filter(pk__in=conversation_ids).values_list("pk", "terms"))
-    named = ((pk, f"{name} {account}") for pk, name, account in rows.values_list("pk", "customer_name", "account_id"))
-    _keep(ConversationTerms, tenant_id, named, known)
+    names = ((pk, f"{name} {account}") for pk, name, account in rows.values_list("pk", "customer_name", "account_id"))
+    _write_terms(ConversationTerms, tenant_id, names, known)
 
 
-def _keep[T: (MessageTerms, ConversationTerms)](
+def _write_terms[T: (MessageTerms, ConversationTerms)](
     model: type[T],
     tenant_id: int,
     texts: Iterable[tuple[int, str]],
     known: dict[int, str] | None = None,
 ) -> None:
-    told = ((pk, " ".join(_all_stored(tenant_id, text))) for pk, text in texts)
-    rows = [model(pk=pk, terms=words) for pk, words in told if words and words != (known or {}).get(pk)]
+    stored = ((pk, " ".join(_all_stored(tenant_id, text))) for pk, text in texts)
+    rows = [model(pk=pk, terms=joined) for pk, joined in stored if joined and joined != (known or {}).get(pk)]
     with_target = connection.features.supports_update_conflicts_with_target  # MariaDB and MySQL take none
     model._default_manager.bulk_create(
         rows,

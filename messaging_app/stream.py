@@ -1,8 +1,8 @@
 """The stream: one operation per change, numbered without a gap in its conversation, replayable from a cursor.
 
-The caller holds the conversation's lock. `entry` numbers an operation in memory, `seal` chains what a verb made, `write`
-stores a transaction's operations and registers the one hint that goes out after commit. A rollback gives the numbers back.
-What belongs to a tenant and to no conversation is stored by `record`: such an operation is numbered and chained alone.
+The caller holds the conversation's lock. `entry` numbers an operation in memory, `seal` chains what a verb made, and
+`write` stores a transaction's operations and registers the one hint that goes out after commit. A rollback gives the
+numbers back. `record` stores an operation that belongs to the tenant and to no conversation: it is a chain of its own.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _SIMPLE = frozenset({str, int, bool, type(None)})
 
 
 def content_digest(content: str) -> str:
-    """What an operation keeps of the words: enough to prove them, not to read them."""
+    """What an operation keeps of a text: 32 hex digits of its SHA-256, which prove the text and do not show it."""
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def message_proof(message: Any) -> str:
-    """What an operation keeps of a message as it was stored: where, who, when and the words. A `Message`, or a row of a batch."""
-    told = [
+    """32 hex digits of a hash over the id, sender, time and text of a message as stored. A `Message` or `BatchRow`."""
+    fields = [
         message.platform,
         message.message_id,
         message.sender_type,
@@ -46,21 +46,21 @@ def message_proof(message: Any) -> str:
         message.sent_at.astimezone(UTC).isoformat(timespec="microseconds"),
         message.content,
     ]
-    return hashlib.sha256(_CANONICAL.encode(told).encode()).hexdigest()[:32]
+    return hashlib.sha256(_CANONICAL.encode(fields).encode()).hexdigest()[:32]
 
 
 def proof_of_all(messages: Iterable[Any]) -> str:
-    """The same of many messages, in any order."""
+    """One `message_proof` for many messages, in any order."""
     proofs = "".join(sorted(message_proof(message) for message in messages))
     return hashlib.sha256(proofs.encode()).hexdigest()[:32]
 
 
 def link(previous: str, operation: Operation, *, number: int, key: bytes) -> str:
-    """The operation's place in its conversation's chain: the number of the key, a colon, and an HMAC-SHA256.
+    """The operation's link in its conversation's chain: the number of the key, a colon, and an HMAC-SHA256 in base64.
 
-    It covers all that is ever shown of an operation but its position, which is not known yet.
+    It covers the link before, and all that is ever shown of an operation except its position, which is not known yet.
     """
-    told = [
+    fields = [
         number,
         operation.tenant_id,
         operation.conversation_id,
@@ -73,21 +73,21 @@ def link(previous: str, operation: Operation, *, number: int, key: bytes) -> str
         operation.at.astimezone(UTC).isoformat(timespec="microseconds"),
         _plain(operation.data),
     ]
-    text = _CANONICAL.encode(told)
+    text = _CANONICAL.encode(fields)
     return f"{number}:{_short(hmac.digest(key, f'{_PURPOSE}\n{previous}{text}'.encode(), 'sha256'))}"
 
 
 def beginning(conversation: Conversation) -> str:
-    """What stands before the first operation of a conversation: whose it is, so that the chain holds for no other.
+    """The link before a conversation's first operation: a hash of platform, shop and account.
 
-    Chains that were begun by an older release have nothing there.
+    So the chain fits no other conversation. Chains that an older release began have an empty text there.
     """
-    told = [conversation.platform, conversation.shop_id, conversation.account_id]
-    return hashlib.sha256(_CANONICAL.encode(told).encode()).hexdigest()
+    fields = [conversation.platform, conversation.shop_id, conversation.account_id]
+    return hashlib.sha256(_CANONICAL.encode(fields).encode()).hexdigest()
 
 
 def _before(previous: str, operation: Operation) -> list[str]:
-    """What may stand before an operation: the link of the one before, or whose conversation the first one begins."""
+    """The links that may come before an operation: the one given, or for the first one those that may begin a chain."""
     if previous or operation.conversation_id is None:
         return [previous]
     try:
@@ -98,8 +98,8 @@ def _before(previous: str, operation: Operation) -> list[str]:
 
 
 def unkeyed_link(previous: str, operation: Operation) -> str:
-    """How operations were chained before there was a key: 64 hex digits, and no word of the actor's name."""
-    told = [
+    """The link as it was made before there was a key: a SHA-256 in 64 hex digits, without the actor's name."""
+    fields = [
         operation.conversation_id or {"tenant": operation.tenant_id},
         operation.seq,
         operation.type,
@@ -109,7 +109,7 @@ def unkeyed_link(previous: str, operation: Operation) -> str:
         operation.at.isoformat(timespec="microseconds"),
         operation.data,
     ]
-    text = _CANONICAL.encode(told)
+    text = _CANONICAL.encode(fields)
     return hashlib.sha256((previous + text).encode()).hexdigest()
 
 
@@ -118,11 +118,11 @@ def is_keyed(chain: str) -> bool:
 
 
 def wrong_link(previous: str, operation: Operation) -> str:
-    """Why an operation does not fit the link before it (its `chain`, empty for the first); empty if it does.
+    """Why an operation does not fit the link before it (`previous`, empty for the first); empty if it does.
 
-    What was written before there was a key is checked without one. Nothing goes back to that: not after a keyed link; and
-    not to an older key, which may have been replaced because somebody has it. What an unsigned one stands behind may not be
-    known any more (`marks.UNKNOWN`): then it is what the next one fits.
+    An operation from before there was a key is checked without one. A chain never goes back: no unsigned link follows a
+    signed one, and no older key a newer one, because the older may have been replaced after somebody stole it. An
+    unsigned operation is taken as it is where the link before it is not known any more (`record_marks.UNKNOWN`).
     """
     if not is_keyed(operation.chain):
         if previous == record_marks.UNKNOWN and len(operation.chain) == _UNKEYED_LENGTH:
@@ -136,7 +136,7 @@ def wrong_link(previous: str, operation: Operation) -> str:
         return f"is signed with key {number}, which AUDIT_KEYS does not have"
     if is_keyed(previous) and number < (before := audit_keys.number_of(previous)):
         return f"is signed with key {number}, and the one before it with key {before}"
-    links = (link(one, operation, number=number, key=key) for one in _before(previous, operation) for key in keys)
+    links = (link(start, operation, number=number, key=key) for start in _before(previous, operation) for key in keys)
     if operation.chain in links:
         return ""
     if previous or operation.conversation_id is None:
@@ -147,14 +147,14 @@ def wrong_link(previous: str, operation: Operation) -> str:
 def _plain(value: Any) -> Any:
     """JSON as each of the databases gives it back: whole numbers without a fraction or an exponent, keys as text.
 
-    PostgreSQL makes a whole number of 1e22, which is more than 64 bits and so read as none (config/free_json.py).
+    PostgreSQL makes 1e22 a whole number. One of more than 64 bits is read as None everywhere (config/free_json.py).
     """
     if isinstance(value, dict):
         if _is_plain(value):  # nearly always, and in the path of every verb
             return value
-        return {name if isinstance(name, str) else json.dumps(name): _plain(one) for name, one in value.items()}
+        return {name if isinstance(name, str) else json.dumps(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return None if isinstance(value, int) and not _LEAST <= value <= _MOST else value
@@ -185,7 +185,7 @@ def entry(
     session_id: int | None = None,
     data: dict[str, Any] | None = None,
 ) -> Operation:
-    """The next operation of a locked conversation. Raises its `seq`; `seal` closes it."""
+    """The next operation of a locked conversation, not stored yet. Adds 1 to the conversation's `seq`."""
     conversation.seq += 1
     return Operation(
         tenant_id=conversation.tenant_id,
@@ -202,7 +202,7 @@ def entry(
 
 
 def seal(conversation: Conversation, operations: Iterable[Operation]) -> None:
-    """Chain a conversation's new operations. Raises the conversation's `chain`, which the caller saves."""
+    """Give a conversation's new operations their links, and the conversation the last one, which the caller saves."""
     keys = audit_keys.ring()
     for operation in operations:
         previous = conversation.chain or beginning(conversation)
@@ -211,10 +211,10 @@ def seal(conversation: Conversation, operations: Iterable[Operation]) -> None:
 
 
 def record(tenant_id: int, *, actor: Actor, type: str, at: datetime, data: dict[str, Any]) -> Operation:
-    """Store a change that is the tenant's and no conversation's, in the caller's transaction.
+    """Store an operation that belongs to the tenant and to no conversation, in the caller's transaction.
 
-    It needs no lock of its own. Changes of one row stand in the stream as they happened, because the caller holds that
-    row's lock until the commit.
+    It takes no lock of its own: the caller holds the lock of the changed row until the commit, so that row's changes
+    are in the stream in the order in which they happened.
     """
     operation = Operation(
         tenant_id=tenant_id,
@@ -233,7 +233,7 @@ def record(tenant_id: int, *, actor: Actor, type: str, at: datetime, data: dict[
 
 
 def write(operations: Sequence[Operation]) -> None:
-    """Store a transaction's operations, and tell whoever listens once they are committed."""
+    """Store a transaction's operations, and notify all listeners once they are committed."""
     if not operations:
         return
     Operation.objects.bulk_create(operations, batch_size=2000)
@@ -249,7 +249,7 @@ def write(operations: Sequence[Operation]) -> None:
 
 
 def replay(tenant_id: int, *, after: int, limit: int = 500) -> list[Operation]:
-    """A tenant's operations behind the cursor `after` (a position), in order."""
+    """A tenant's operations after the position `after`, in order, at most `limit`."""
     return list(Operation.objects.filter(tenant_id=tenant_id, pos__gt=after).order_by("pos")[:limit])
 
 

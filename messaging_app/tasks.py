@@ -1,4 +1,4 @@
-"""The beat's door to the stream, the webhooks, the search index and the attachments."""
+"""Periodic tasks of the stream, the webhooks, the search index and the attachments."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def forget_webhooks() -> int:
 
 @shared_task
 def checkpoint() -> bool:
-    """Asked every hour, so that a day is not lost with a restart; writes once a day."""
+    """Runs every hour, so that a restart does not cost a day; writes once a day."""
     if not settings.AUDIT_CHECKPOINT_FILE:
         return False
     return checkpoints.append(Path(settings.AUDIT_CHECKPOINT_FILE), older_than=timedelta(hours=23, minutes=30))

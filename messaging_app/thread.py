@@ -1,4 +1,4 @@
-"""The thread of a conversation: putting words into it, reading them, and how far each agent has read."""
+"""The thread of a conversation: storing messages, reading them, and how far each agent has read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MessageIdTaken(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
-    """What somebody says, as a door received it. `attachments` are the ids of what the same sender has uploaded."""
+    """A message as a door received it. `attachments` are the ids of files that the same sender has uploaded."""
 
     content: str
     message_id: str = ""
@@ -37,12 +37,12 @@ class NewMessage:
 
     @property
     def is_blank(self) -> bool:
-        """Nothing is said, and nothing shown."""
+        """True without text and without attachments."""
         return not self.content.strip() and not self.attachments
 
 
 def normalized(words: NewMessage) -> NewMessage:
-    """The words as they are stored, or looked for: `incoming`. Raises `Malformed` for an id or length that cannot be."""
+    """The message as it is stored or looked up, by the rules of `incoming`. Raises `Malformed` for what they refuse."""
     return replace(
         words,
         content=incoming.content(words.content),
@@ -53,7 +53,7 @@ def normalized(words: NewMessage) -> NewMessage:
 
 
 def checked(words: NewMessage) -> NewMessage:
-    """The words as they are stored. Raises `Malformed` when there is nothing to say, or too much."""
+    """The message as it is stored. Raises `Malformed` for a blank one, and for too many or repeated attachments."""
     words = normalized(words)
     if words.is_blank:
         raise Malformed("A message needs text.")
@@ -65,10 +65,10 @@ def checked(words: NewMessage) -> NewMessage:
 
 
 def find(conversation: Conversation, words: NewMessage, *, sender_type: str, actor: Actor) -> Message | None:
-    """The message that is said here once more, if it is one. `words` are normalised.
+    """The stored message that is sent here once more; None when it is new. `words` are normalised.
 
-    A note that comes as a reply is still that note: a retry at the wrong verb says nothing aloud. An id names one
-    message: raises `MessageIdTaken` when it was another's, in another conversation or by somebody else.
+    An id names one message: raises `MessageIdTaken` when the stored one differs in conversation, sender, text or
+    attachments. A note that is repeated as a reply stays a note, so that a retry at the wrong verb publishes nothing.
     """
     if not words.message_id:
         return None
@@ -80,32 +80,32 @@ def find(conversation: Conversation, words: NewMessage, *, sender_type: str, act
     if (known.conversation_id, known.content) != (conversation.pk, words.content):
         raise MessageIdTaken
     if sender_type == Message.Sender.SHOP and known.sender_type in (Message.Sender.BOT, Message.Sender.AGENT):
-        return known  # the channel's echo of what was said here, under the id that we gave it
+        return known  # the channel's echo of our own message, under the id that we gave it
     if known.sender_type != sender_type:
         raise MessageIdTaken
     if sender_type in _SPEAK_AS_THEMSELVES and not _said_by(known, actor):
         raise MessageIdTaken
-    sent = (
+    attached = (
         set(known.attachments.values_list("pk", flat=True)) if words.attachments or not words.content.strip() else set()
     )
-    if set(words.attachments) != sent:
+    if set(words.attachments) != attached:
         raise MessageIdTaken
     return known
 
 
 _SPEAK_AS_THEMSELVES = (Message.Sender.BOT, Message.Sender.AGENT, Message.Sender.PARTICIPANT)
-"""Whose words come with their own credential. Customers' and the shop's come by whoever connects the channel."""
+"""Senders with a credential of their own. Messages of customers and the shop come with the channel's credential."""
 
 
 def _said_by(known: Message, actor: Actor) -> bool:
-    """What a batch brought names its sender in the channel's own words: there the type is all that can be compared."""
-    told = Operation.objects.filter(conversation_id=known.conversation_id, seq=known.seq)
-    who = told.values_list("type", "actor_kind", "actor_id").first()
+    """Whether the actor sent a message. A batch has the channel's ids of senders: there only the type is compared."""
+    creation = Operation.objects.filter(conversation_id=known.conversation_id, seq=known.seq)
+    who = creation.values_list("type", "actor_kind", "actor_id").first()
     return who is None or who[0] != MESSAGE_CREATED or who[1:] == (actor.kind.value, actor.id)
 
 
 def _sender_name(words: NewMessage, sender_type: str, conversation: Conversation, actor: Actor) -> str:
-    """Who spoke. A customer or somebody at the shop is never called by the name of the key that brought the words."""
+    """The sender's name to store. A customer or person of the shop never gets the name of the key that was used."""
     if sender_type in (Message.Sender.AGENT, Message.Sender.PARTICIPANT, Message.Sender.SYSTEM):
         return actor.name
     if sender_type == Message.Sender.BOT:
@@ -129,10 +129,10 @@ def append(
     is_late: bool = False,
     attached: Sequence[Attachment] = (),
 ) -> Message:
-    """Store one thing said, under the conversation's lock. The caller has looked for a repeat with `find`.
+    """Store a message, under the conversation's lock. The caller has looked for a repeat with `find`.
 
-    `attached` goes with it. What is late is history: the list shows it only if nothing newer was said. Raises `TryAgain` when another conversation stored this id meanwhile: the next attempt will
-    find it.
+    `attached` is sent with it. A late message is history: the desk's list shows it only if nothing newer was said.
+    Raises `TryAgain` when another conversation stored this id meanwhile: the next attempt will find it.
     """
     message = Message(
         tenant_id=conversation.tenant_id,
@@ -164,21 +164,21 @@ def append(
 
 
 def in_short(content: str, attached: Sequence[Attachment]) -> str:
-    """What a list shows of a message: its words, or the names of what came without any."""
+    """What a list shows of a message: its text, or the names of its attachments if it has none."""
     return (content if content.strip() else attachments.names(attached))[: limits.MAX_PREVIEW]
 
 
 def messages(conversation_id: int, *, notes: bool) -> QuerySet[Message]:
     """A conversation's messages in the order they were said, with their attachments. `notes` only for agents."""
-    said = Message.objects.filter(conversation_id=conversation_id).order_by("sent_at", "id")
-    said = said.prefetch_related("attachments")
-    return said if notes else said.filter(is_note=False)
+    rows = Message.objects.filter(conversation_id=conversation_id).order_by("sent_at", "id")
+    rows = rows.prefetch_related("attachments")
+    return rows if notes else rows.filter(is_note=False)
 
 
 def mark_read(*, actor: Actor, conversation_id: int, seq: int) -> int:
-    """Move an agent's read cursor forward, never back, and never beyond what there is: nobody has read what is to come.
+    """Move an agent's read cursor forward: never back, and never beyond the conversation's last operation.
 
-    Returns how far was read. Raises `NotFound`, also for another tenant's conversation.
+    Returns `seq`, or the last operation's if smaller. Raises `NotFound`, also for another tenant's conversation.
     """
     here = Conversation.objects.filter(pk=conversation_id, tenant_id=actor.tenant_id)
     newest = here.values_list("seq", flat=True).first()

@@ -9,7 +9,7 @@ class SessionsConfig(AppConfig):
     verbose_name = _("Turns")
 
     def ready(self) -> None:
-        """Participants' tokens and sockets end with the participation; whoever makes room wakes the drain."""
+        """Let participants' tokens and sockets end with the participation, and the drain run what the sweep does."""
         from agents_app.credentials import tokens
         from sessions_app.actions import sweep
         from sessions_app.core import wake

@@ -1,9 +1,9 @@
-"""Sockets that carry hints: which conversation has moved, and to which operation. Never what was said.
+"""Sockets of pages: they send hints, that is which conversation has moved, and to which operation. Never what was said.
 
-A page that hears one refetches what it may see, under its own rights. Hints may be lost; a page that was away fetches
-since the last number it has seen. Signs of presence go both ways: who looks at a conversation, and who types in it.
+A page that gets a hint fetches what it may see, under its own rights. Hints may be lost; a page that was away fetches
+since the last number it has seen. Presence signals go both ways: who looks at a conversation, and who types in it.
 
-Each socket is in the registry of `agents_app.connections`, which closes it when what let it in is revoked.
+Each socket is in the registry of `agents_app.connections`, which closes it when its credential is revoked.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ log = logging.getLogger(__name__)
 
 COALESCE_SECONDS = 0.05
 SIGN_SECONDS = 0.2
-"""The pause after each sign that a page gives: one that gives too many is heard more slowly."""
+"""Seconds of the pause after each signal of a page: one that sends too many is read more slowly."""
 
 
 class HintConsumer(AsyncWebsocketConsumer):
-    """A socket with tasks that forward the tenant's hints and signs. `pong` answers a page's `ping`."""
+    """A socket with tasks that forward the tenant's hints and presence signals. `pong` answers a page's `ping`."""
 
-    channel_layer_alias = "none"  # hints and signs come by the hub: a socket needs no channel of its own, and no Redis
+    channel_layer_alias = "none"  # hints and signals come by the hub: a socket needs no channel, and no Redis
 
     gives: ClassVar[frozenset[str]] = frozenset({REPLIES, GONE})
-    """The signs that this page's person may give."""
+    """The presence signals that this page may send."""
     actor: Actor | None = None
     at: int | None = None
-    """The conversation that the person is at."""
+    """The id of the conversation that the person looks at."""
     connection: Connection | None = None
     _tasks: tuple[asyncio.Task[None], ...] = ()
 
@@ -57,7 +57,7 @@ class HintConsumer(AsyncWebsocketConsumer):
         self._closing: asyncio.Task[None] | None = None
 
     async def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """However it ends, also by an error: the connection is not in the registry any more."""
+        """However the socket ends, also by an error, its connection is taken out of the registry."""
         try:
             await super().__call__(*args, **kwargs)  # type: ignore[no-untyped-call]
         finally:
@@ -66,7 +66,7 @@ class HintConsumer(AsyncWebsocketConsumer):
                 registry.registry.close(self.connection)
 
     async def admit(self, holder: ConnectionCredential, *, is_allowed: Callable[[], bool] = lambda: True) -> bool:
-        """Let the holder in for as long as its pass counts; False when there are too many, and the socket is closed."""
+        """Accept the socket for as long as its credential counts; False when there are too many, and it is closed."""
         try:
             self.connection = registry.registry.open(holder, end=self._revoked, is_allowed=is_allowed)
         except TooManyConnections:
@@ -77,10 +77,10 @@ class HintConsumer(AsyncWebsocketConsumer):
         return True
 
     def begin(self, *work: Coroutine[Any, Any, None]) -> None:
-        self._tasks = tuple(asyncio.create_task(self._or_close(one)) for one in work)
+        self._tasks = tuple(asyncio.create_task(self._or_close(each)) for each in work)
 
     async def _or_close(self, work: Coroutine[Any, Any, None]) -> None:
-        """A page whose socket has gone deaf would wait for ever; closed, it comes back."""
+        """Close the socket if its task fails: a page waits at a silent one for ever, and returns to a closed one."""
         try:
             await work
         except Exception:
@@ -88,7 +88,7 @@ class HintConsumer(AsyncWebsocketConsumer):
             await self.end(Close.TRY_AGAIN)
 
     def _revoked(self) -> None:
-        """Hears nothing more from now on, whatever the closing takes."""
+        """Nothing more is sent from now on, however long the closing takes."""
         self._stop()
         if self._closing is None:
             self._closing = asyncio.create_task(self.end(Close.NOT_AUTHENTICATED))
@@ -98,7 +98,7 @@ class HintConsumer(AsyncWebsocketConsumer):
             task.cancel()
 
     async def is_verified(self) -> bool:
-        """Whether what let the socket in counts at this moment."""
+        """Whether the socket's credential counts at this moment."""
         return self.connection is not None and await registry.registry.verified(self.connection)
 
     async def follow(self, tenant_id: int, only: int | None = None) -> None:
@@ -117,25 +117,25 @@ class HintConsumer(AsyncWebsocketConsumer):
             while True:
                 await self.show(await signs.get())
 
-    async def show(self, sign: PresenceSignal) -> None:
-        does = "" if sign.who == _who(self.actor) else self.hears(sign)
+    async def show(self, signal: PresenceSignal) -> None:
+        does = "" if signal.who == _who(self.actor) else self.hears(signal)
         if does:
-            told = {"conversation": sign.conversation_id, "who": sign.who, "name": sign.name, "does": does}
-            await self.send(text_data=json.dumps({"sign": told}))
+            payload = {"conversation": signal.conversation_id, "who": signal.who, "name": signal.name, "does": does}
+            await self.send(text_data=json.dumps({"sign": payload}))
 
-    def hears(self, sign: PresenceSignal) -> str:
-        """What this page is told that somebody does; empty for nothing.
+    def hears(self, signal: PresenceSignal) -> str:
+        """What the page shows of a signal; empty for nothing.
 
-        Who is not of the desk is told that somebody writes to them, and that it is over: neither of looks nor of notes.
+        Outside the desk a page learns that somebody writes a reply, and that it is over: neither of looks nor of notes.
         """
-        if sign.conversation_id != self.at:
+        if signal.conversation_id != self.at:
             return ""
-        if sign.does == REPLIES:
-            self._replying.add(sign.who)
+        if signal.does == REPLIES:
+            self._replying.add(signal.who)
             return REPLIES
-        if sign.who not in self._replying:
+        if signal.who not in self._replying:
             return ""
-        self._replying.remove(sign.who)
+        self._replying.remove(signal.who)
         return GONE
 
     async def disconnect(self, code: int) -> None:
@@ -159,12 +159,12 @@ class HintConsumer(AsyncWebsocketConsumer):
                 await self.ping()
             return
         try:
-            said = json.loads(text_data or "")
+            frame = json.loads(text_data or "")
         except (ValueError, RecursionError):
-            return  # nothing depends on a sign
-        does = said.get("does") if isinstance(said, dict) else None
+            return  # nothing depends on a signal
+        does = frame.get("does") if isinstance(frame, dict) else None
         if isinstance(does, str) and does in self.gives:
-            await self.come_to(said.get("at"))
+            await self.come_to(frame.get("at"))
             await self.tell(does)
             await asyncio.sleep(SIGN_SECONDS)
 
@@ -172,13 +172,13 @@ class HintConsumer(AsyncWebsocketConsumer):
         await self.send(text_data='{"pong": true}')
 
     async def come_to(self, conversation_id: object) -> None:
-        """The person turns to another conversation; where a page has but one, there is nowhere to go."""
+        """The person turns to another conversation. Does nothing on a page that has only one."""
 
     async def tell(self, does: str) -> None:
         if self.actor is None or self.at is None:
             return
-        sign = PresenceSignal(self.actor.tenant_id, self.at, _who(self.actor), self.actor.name, does)
-        await live.tell(sign)
+        signal = PresenceSignal(self.actor.tenant_id, self.at, _who(self.actor), self.actor.name, does)
+        await live.tell(signal)
 
 
 def _who(actor: Actor | None) -> str:
@@ -188,7 +188,7 @@ def _who(actor: Actor | None) -> str:
 
 
 async def _gathered(listener: live.Listener) -> AsyncIterator[dict[int | None, int]]:
-    """What came within a moment, the newest operation of each conversation. Raises `Overflow`."""
+    """Hints gathered for `COALESCE_SECONDS`: by conversation, its newest operation. Raises `Overflow`."""
     while True:
         hint = await listener.next()
         newest = {hint.conversation_id: hint.seq}
@@ -201,7 +201,7 @@ async def _gathered(listener: live.Listener) -> AsyncIterator[dict[int | None, i
 
 
 class DeskConsumer(HintConsumer):
-    """An agent's desk: hears of every conversation of the tenant. The ping is the agent's heartbeat."""
+    """An agent's desk: it gets hints of every conversation of the tenant. The ping is the agent's heartbeat."""
 
     gives = frozenset({LOOKS, REPLIES, NOTES, GONE})
 
@@ -216,20 +216,20 @@ class DeskConsumer(HintConsumer):
         elif await self.admit(holder):
             self.begin(self.follow(holder.actor.tenant_id), self.notice(holder.actor.tenant_id))
 
-    def hears(self, sign: PresenceSignal) -> str:
-        """Of colleagues, at the conversation that both look at; of customers everywhere, for the list."""
-        return sign.does if sign.conversation_id == self.at or sign.who == ActorKind.CUSTOMER else ""
+    def hears(self, signal: PresenceSignal) -> str:
+        """Signals of colleagues in the conversation that both look at; those of customers in all, for the list."""
+        return signal.does if signal.conversation_id == self.at or signal.who == ActorKind.CUSTOMER else ""
 
     async def come_to(self, conversation_id: object) -> None:
-        """What is done there already is shown at once; of a conversation of another tenant nothing is."""
+        """Show at once who looks or types there; a conversation of another tenant counts as none."""
         if conversation_id == self.at:
             return
         await self.tell(GONE)
         self.at = await self._own(conversation_id)
         if self.actor is None or self.at is None:
             return
-        for sign in live.hub.signs.of(self.actor.tenant_id, self.at):
-            await self.show(sign)
+        for signal in live.hub.signs.of(self.actor.tenant_id, self.at):
+            await self.show(signal)
 
     async def ping(self) -> None:
         if self.actor:
@@ -238,7 +238,7 @@ class DeskConsumer(HintConsumer):
 
     @database_sync_to_async
     def _enter(self) -> ConnectionCredential | None:
-        """Whoever has logged in and is an agent; None for anybody else."""
+        """The credential of an agent who has logged in; None for anybody else."""
         holder = credential.authenticate(session_key=self.scope["session"].session_key)
         if holder:
             presence.heartbeat(actor=holder.actor)
@@ -256,15 +256,15 @@ class TryItConsumer(HintConsumer):
     """The customer's side of the one conversation that the visitor's Django session names."""
 
     async def connect(self) -> None:
-        found = await self._conversation() if settings.TRY_IT else None
-        if found is None:
+        conversation = await self._conversation() if settings.TRY_IT else None
+        if conversation is None:
             await self.refuse(Close.FORBIDDEN)
             return
-        actor = customer_actor(found.tenant, found.pk)
+        actor = customer_actor(conversation.tenant, conversation.pk)
         holder = ConnectionCredential(principal=Principal(actor), browser=self.scope["session"].session_key or "")
         if await self.admit(holder, is_allowed=lambda: bool(settings.TRY_IT)):
-            self.at = found.pk
-            self.begin(self.follow(found.tenant_id, only=found.pk), self.notice(found.tenant_id))
+            self.at = conversation.pk
+            self.begin(self.follow(conversation.tenant_id, only=conversation.pk), self.notice(conversation.tenant_id))
 
     @database_sync_to_async
     def _conversation(self) -> Conversation | None:
@@ -273,9 +273,9 @@ class TryItConsumer(HintConsumer):
 
 
 class JoinedConsumer(HintConsumer):
-    """A participant's page. It is told that the conversation has moved.
+    """A participant's page. It learns that the conversation has moved, and nothing more.
 
-    Each time what let the socket in is verified first, so that a removal closes the socket before it says anything.
+    Each time the credential is verified first, so that a removal closes the socket before it sends anything.
     """
 
     async def connect(self) -> None:
@@ -287,20 +287,20 @@ class JoinedConsumer(HintConsumer):
             self.begin(self._attend(holder.actor), self.notice(holder.actor.tenant_id))
 
     async def _attend(self, actor: Actor) -> None:
-        async with live.hub.following(actor.tenant_id, conversation_id=actor.conversation_id) as bell:
+        async with live.hub.following(actor.tenant_id, conversation_id=actor.conversation_id) as waiter:
             await self.send(text_data='{"hello": true}')
             while True:
-                bell.still()
+                waiter.clear()
                 if not await self.is_verified():
                     return  # the socket is being closed
                 await self.send(text_data='{"moved": true}')
-                while not await bell.rings(settings.EVENT_HEARTBEAT):
+                while not await waiter.wait(settings.EVENT_HEARTBEAT):
                     pass
                 await asyncio.sleep(COALESCE_SECONDS)
 
     @database_sync_to_async
     def _enter(self, participant_id: int) -> ConnectionCredential | None:
-        """The participant whose link this browser has used; also a browser that forgets it hears nothing more."""
+        """The credential of the participant whose link this browser used. It ends with the browser's session too."""
         session = self.scope["session"]
         participant = guest.joined(session, participant_id)
         if participant is None:
@@ -312,7 +312,7 @@ class JoinedConsumer(HintConsumer):
 
 
 class NowhereConsumer(AsyncWebsocketConsumer):
-    """Any other address: told so, instead of an error in the log."""
+    """Any other address: closed with the reason, instead of an error in the log."""
 
     async def connect(self) -> None:
         await self.accept()

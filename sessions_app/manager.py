@@ -63,18 +63,21 @@ class BatchResult:
 
 
 class AutoSessionManager:
-    """Acts as one bot of one tenant, made if it is new. `tenant` is its short name, or the only tenant there is."""
+    """Acts as one bot of one tenant; the bot is made if it is new.
+
+    `tenant` is the short name; None means the only tenant. Raises `NotFound` where that is not exactly one.
+    """
 
     def __init__(self, tenant: str | None = None, *, bot: str = "auto-session", platform: str = "default") -> None:
         for field, name in (("tenant", tenant or ""), ("bot", bot)):
             checked_text(name, field)
         tenants = Tenant.objects.filter(slug=tenant) if tenant else Tenant.objects.all()
-        found = list(tenants[:2])
-        if len(found) != 1:
+        first_two = list(tenants[:2])
+        if len(first_two) != 1:
             raise NotFound(
                 f"There is no tenant {tenant!r}." if tenant else "Name the tenant: there is not exactly one."
             )
-        self.tenant = found[0]
+        self.tenant = first_two[0]
         self.platform = platform
         client, _ = ApiClient.objects.get_or_create(tenant=self.tenant, name=bot, defaults={"kind": ApiClient.Kind.BOT})
         self._bot = client_actor(client)
@@ -188,7 +191,7 @@ class AutoSessionManager:
         return _session(lifecycle.cancel_session(actor=self._system, session_id=session_id, reason=reason))
 
     def recover(self, *, session_id: int, after_seq: int = 0, limit: int = recovery.MOST) -> recovery.RecoveryState:
-        """What has become of one of this bot's sessions, page by page what was missed, and what has to be answered."""
+        """The state of one of this bot's sessions: what it missed, page by page, and what has to be answered."""
         return recovery.recover(actor=self._bot, session_id=session_id, after_seq=after_seq, limit=limit)
 
     def open_sessions(self) -> list[SessionResult]:
@@ -221,9 +224,9 @@ class AutoSessionManager:
 
     def _agent(self, human_user_id: object) -> Actor:
         """An agent by id, or by the name of the login."""
-        found = Agent.objects.filter(tenant=self.tenant, is_active=True)
+        agents = Agent.objects.filter(tenant=self.tenant, is_active=True)
         key = checked_text(str(human_user_id), "human_user_id")
-        agent = found.filter(pk=int(key)).first() if is_id(key) else found.filter(user__username=key).first()
+        agent = agents.filter(pk=int(key)).first() if is_id(key) else agents.filter(user__username=key).first()
         if agent is None:
             raise NotFound(f"There is no agent {human_user_id!r}.")
         return agent_actor(agent)
@@ -245,12 +248,12 @@ _SENDERS = {"user": "customer", "robot": "bot", "human": "agent"}
 
 
 def _id(value: object) -> str:
-    """Shops and users are numbers in many programs; what is neither number nor text is refused further down."""
+    """An id as text: many programs use numbers. What is neither number nor text is refused further down."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value  # type: ignore[return-value]
 
 
 def _row(number: int, message: Any, shop_id: object, platform: str) -> BatchRow | Rejected:
-    """A row of the batch, or why it is none: whatever it is, it stops no other."""
+    """A row of the batch, or why it is rejected. No row stops another."""
     if not isinstance(message, Mapping):
         return Rejected(number, f"a row is an object, not {incoming.named(message)}", "")
     values = {"platform": platform, "shop_id": shop_id, "sender_type": "customer", **message}
@@ -261,9 +264,9 @@ def _row(number: int, message: Any, shop_id: object, platform: str) -> BatchRow 
     sender = values["sender_type"]
     values["sender_type"] = _SENDERS.get(sender, sender) if isinstance(sender, str) else sender
     if "message_id" not in values:
-        told = "\n".join(
+        identity = "\n".join(
             str(values.get(key)) for key in ("platform", "shop_id", "account_id", "timestamp", "sender_type", "content")
         )
-        values["message_id"] = str(uuid5(NAMESPACE_URL, incoming.clean(told)))
+        values["message_id"] = str(uuid5(NAMESPACE_URL, incoming.clean(identity)))
     row = read_object(number, values)
     return row if isinstance(row, BatchRow) else Rejected(number, row, incoming.clean(str(dict(message)))[:MAX_SHOWN])

@@ -105,14 +105,14 @@ def rank(kind: Kind, priority: Priority) -> int:
 
 
 def robot_kind(task: TaskType) -> Kind:
-    """The type of a robot session that was asked for without one."""
+    """The type of a robot session for which none was named."""
     return {TaskType.NEGOTIATION: Kind.AUTO_BARGAIN, TaskType.FOLLOW_UP: Kind.AUTO_FOLLOW_UP}.get(
         task, Kind.AUTO_ASSISTANT
     )
 
 
 def human_kind(task: TaskType, *, urgent: bool = False) -> Kind:
-    """The type of a human session that was asked for without one."""
+    """The type of a human session for which none was named."""
     if urgent:
         return Kind.MANUAL_URGENT
     return Kind.MANUAL_COMPLAINT if task == TaskType.COMPLAINT else Kind.MANUAL_CUSTOMER_SERVICE
@@ -136,8 +136,8 @@ class Override(StrEnum):
     """Why an agent has more than they take on: what an operation's `override_why` says beside `override`."""
 
     NONE = ""
-    FULL = "full"  # a supervisor took it all the same, and had no room
-    DRAINED = "drained"  # a supervisor took it all the same, who gets nothing new
+    FULL = "full"  # a supervisor, who had no room, took it all the same
+    DRAINED = "drained"  # a supervisor, who gets nothing new, took it all the same
     CAME_BACK = "came_back"  # after a pause it is theirs again, whatever they have taken meanwhile
 
 
@@ -236,7 +236,7 @@ class Derived(StrEnum):
 
 
 def derived(status: Status, kind: Kind, owner: Owner) -> Derived:
-    """The one function behind `Derived`."""
+    """What other systems call the state of such a session; the only source of `Derived`."""
     if status in TERMINAL:
         return Derived.RESOLVED
     if status == Status.PAUSED or (status == Status.PENDING and kind.is_robot):

@@ -1,4 +1,4 @@
-"""The beat's door: wakes the sweepers. What is due is decided under each conversation's lock."""
+"""The tasks of Celery's beat: each calls one verb or sweep. What is due is decided under each conversation's lock."""
 
 from __future__ import annotations
 

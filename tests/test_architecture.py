@@ -242,7 +242,7 @@ def test_one_place_indexes_what_was_said() -> None:
     }
     assert known == {"messaging_app/search.py"}
     calls = [node for node in ast.walk(TREES["messaging_app/search.py"]) if isinstance(node, ast.Call)]
-    assert [_name(node.args[0]) for node in calls if _name(node.func) == "_keep"].count("MessageTerms") == 1
+    assert [_name(node.args[0]) for node in calls if _name(node.func) == "_write_terms"].count("MessageTerms") == 1
 
 
 @pytest.mark.parametrize("path", TREES)

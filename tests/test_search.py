@@ -71,12 +71,12 @@ def test_a_text_becomes_terms(text: str, expected: str) -> None:
     ],
 )
 def test_a_question_asks_for_whole_terms_and_beginnings(text: str, whole: str, begun: str) -> None:
-    assert search.asked(text) == (whole.split(), begun.split())
+    assert search.query_terms(text) == (whole.split(), begun.split())
 
 
 def test_of_a_very_long_question_the_beginning_counts() -> None:
     for text in (" ".join(f"word{n}" for n in range(5000)), "".join(map(chr, range(0x4E00, 0x6000))), "退 " * 5000):
-        whole, begun = search.asked(text)
+        whole, begun = search.query_terms(text)
         assert len(whole) + len(begun) <= search.MOST_ASKED
         assert whole or begun
 
@@ -99,7 +99,7 @@ def test_the_code_of_a_beginning_is_the_beginning_of_the_code_and_of_no_other(fi
 
 @given(st.text(min_size=1, max_size=40))
 def test_a_text_is_found_by_itself(text: str) -> None:
-    written, (whole, begun) = search.terms(text), search.asked(text)
+    written, (whole, begun) = search.terms(text), search.query_terms(text)
     assert set(whole) <= set(written)
     assert all(any(term.startswith(beginning) for term in written) for beginning in begun)
 

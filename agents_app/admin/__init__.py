@@ -1,4 +1,4 @@
-"""The admin of who: one module a noun, each built on `base`. Importing it registers them all."""
+"""The admin of people and programs: one module a noun, each built on `base`. Importing it registers them all."""
 
 from agents_app.admin import agents, clients, departments, loops, service_hours, teams, tenants, users
 

@@ -27,10 +27,11 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
 class AgentAdmin(TandemAdmin):
     """Registered by sessions_app, whose verb ends an employment.
 
-    Availability and presence are the agent's own to declare; logins are made on the login's page.
+    Only agents declare their availability; logins are made on the login's page.
 
-    A confined user never cuts an agent from its login, nor deletes one: what is left would be a login that no tenant
-    confines. Who leaves is marked as not employed; not by those who may do less, for it ends the login.
+    A confined user can neither detach an agent from its login nor delete one: a login that no tenant confines would be
+    left. An agent who leaves is marked as not employed, which ends the login, so a user with fewer rights may not do
+    it.
     """
 
     tenant_path = "tenant"

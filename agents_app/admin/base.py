@@ -1,4 +1,4 @@
-"""Who, in the admin; and what every admin page of Tandem is built on: each staff user sees one tenant's rows.
+"""The base of every admin page of Tandem: each staff user sees one tenant's rows.
 
 A staff user who has an agent is confined to that agent's tenant, superusers too. A superuser without an agent looks
 after the installation and sees all; anybody else sees nothing.
@@ -52,7 +52,7 @@ def is_supervisor(request: HttpRequest) -> bool:
 
 
 def own_rows[M: Model](request: HttpRequest, rows: QuerySet[M], tenant_path: str | None) -> QuerySet[M]:
-    """Of these rows, the ones this user may know of. `tenant_path` is the lookup that leads from a row to its tenant."""
+    """Those of the rows that this user may see. `tenant_path` leads from a row to its tenant, if it has one."""
     agent = agent_of(request)
     if agent is None:
         return rows if request.user.is_active and request.user.is_superuser else rows.none()
@@ -62,7 +62,7 @@ def own_rows[M: Model](request: HttpRequest, rows: QuerySet[M], tenant_path: str
 
 
 class Isolated:
-    """Confines lists, pages, filters and choices to `own_rows`. Every admin class and every inline has it first.
+    """Confines lists, pages, filters and choices to `own_rows`. It is the first base of every admin class and inline.
 
     There is no default for `tenant_path`, so that a model cannot be registered without thinking of it; None is for
     rows that belong to no tenant.
@@ -76,14 +76,14 @@ class Isolated:
         return own_rows(request, super().get_queryset(request), self.tenant_path)  # type: ignore[misc]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """What is no id names nothing, as everywhere; a database may refuse to compare it."""
+        """None for a text that is no id: a database may refuse to compare it."""
         if not is_id(object_id):
             return None
         return super().get_object(request, object_id, from_field)  # type: ignore[misc]
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """A filter typed into the address that no database can compare (year 0, a number of 19 digits) leads back to the
-        list, as Django does it for what it cannot read itself."""
+        """A filter in the address that the database cannot compare (year 0, a number of 19 digits) redirects to the
+        list, as Django does for one that it cannot parse."""
         if request.method != "GET":
             return super().changelist_view(request, *args, **kwargs)  # type: ignore[misc]
         try:
@@ -97,7 +97,7 @@ class Isolated:
             return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
 
     def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Nothing is done where one of the chosen rows cannot be one: the form was not sent by its page."""
+        """Do nothing if one of the chosen values is no id: the form was not sent by its page."""
         if not all(is_id(chosen) for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME)):
             messages.error(request, _("One of the chosen rows does not exist. Nothing was changed."))
             return None
@@ -110,7 +110,7 @@ class Isolated:
         return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Related rows are made and changed on their own pages: no windows that open from a choice."""
+        """A choice opens no window to add or change a row: related rows have their own pages."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
         return _plain_choice(field)
 
@@ -130,7 +130,7 @@ def _plain_choice(field: Any) -> Any:
 
 
 def choices(site: admin.AdminSite, request: HttpRequest, model: type[Model]) -> QuerySet[Any]:
-    """What may be chosen of a model: what its own page lists. Of a model without a page, nothing for the confined."""
+    """The rows of a model that this user may choose: those of its page. Without a page, none for a confined user."""
     registered = site._registry.get(model)
     if registered is not None:
         return registered.get_queryset(request)
@@ -159,7 +159,7 @@ class TandemAdmin(Isolated, ModelAdmin):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
         if tenant := form.base_fields.get("tenant"):
-            # Disabled, not read-only: 'this name is taken in this tenant' is asked of the form's own fields only.
+            # Disabled, not read-only: Django checks that a name is unique in its tenant only over the form's fields.
             tenant.disabled = obj is not None
         return form
 
@@ -174,13 +174,13 @@ class TandemAdmin(Isolated, ModelAdmin):
         return super(ModelAdmin, self).get_action_choices(request, nothing, action_location)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        """Without the tenant, for those who only ever see one."""
-        shown = super().get_list_display(request)
-        return [name for name in shown if name != "tenant" or agent_of(request) is None]
+        """Without the column `tenant` for users who are confined to one."""
+        columns = super().get_list_display(request)
+        return [name for name in columns if name != "tenant" or agent_of(request) is None]
 
 
 class ReadOnly:
-    """Looked at, never written: only the verbs write these rows."""
+    """Pages that show rows and never change them: only the verbs write these rows."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

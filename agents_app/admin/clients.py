@@ -29,7 +29,7 @@ class ApiClientForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
 
 @admin.register(ApiClient)
 class ApiClientAdmin(TandemAdmin):
-    """The key itself is shown once, on the page that answers the order to issue it; nothing keeps it."""
+    """The key itself is shown once, on the page that answers the request for it, and is stored nowhere."""
 
     tenant_path = "tenant"
     form = ApiClientForm
@@ -59,7 +59,7 @@ class ApiClientAdmin(TandemAdmin):
 
     @action(description=_("Issue a new key"), url_path="new-key", icon="key")
     def new_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask first: the old key stops at once. The new one is in the answer to the POST and nowhere else."""
+        """A GET asks first, because the old key stops at once. Only the answer to the POST shows the new one."""
         client = self.get_object(request, object_id)
         if client is None:
             raise Http404

@@ -27,7 +27,7 @@ class DepartmentMemberInline(Isolated, TabularInline):  # type: ignore[misc]
 
 @admin.register(Department)
 class DepartmentAdmin(TandemAdmin):
-    """Read where DIRECTORY is agents_app.directory.Rows."""
+    """Used only where DIRECTORY is agents_app.directory.Rows."""
 
     tenant_path = "tenant"
     fields = ("tenant", "name")
@@ -48,7 +48,7 @@ class DepartmentAdmin(TandemAdmin):
 
 @admin.register(DepartmentMember)
 class DepartmentMemberAdmin(TandemAdmin):
-    """Everybody in one list, to find where somebody is."""
+    """All members in one list, to find somebody's department."""
 
     tenant_path = "department__tenant"
     fields = ("department", "name", "contact")

@@ -14,24 +14,24 @@ from agents_app.models import (
 
 
 def roles_are_fixed(request: HttpRequest) -> bool:
-    """Rights are given by those who have them."""
+    """Whether this user may not change roles: only superusers and supervisors may."""
     return not (request.user.is_superuser or is_supervisor(request))
 
 
 def may_more(user: User, request: HttpRequest) -> bool:
-    """Whether a login may do something that whoever asks may not: with its password they could."""
+    """Whether a login has rights that this user has not, and would get by setting its password."""
     if request.user.is_superuser:
         return False
     return leads(getattr(user, "agent", None), request) or ranks.may_more(user, request.user)
 
 
 def leads(agent: Agent | None, request: HttpRequest) -> bool:
-    """Whether an agent is a supervisor, also one who left, and who asks is none."""
+    """Whether an agent is a supervisor, also one who has left, and this user may not change roles."""
     return agent is not None and agent_actor(agent).is_supervisor and roles_are_fixed(request)
 
 
 def may_dismiss(request: HttpRequest, agent: Agent) -> bool:
-    """Supervisors, and superusers: nobody themselves, nor somebody who may do more."""
+    """Supervisors and superusers may; nobody may dismiss themselves, nor somebody with more rights."""
     own = agent_of(request)
     if own == agent or roles_are_fixed(request):
         return False

@@ -1,4 +1,4 @@
-"""What is put off because it failed, in the admin: read-only, but for trying it again at once."""
+"""Items that failed and are put off, in the admin: read-only, except for the action that tries them again now."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agents_app.models import Backoff
 
 @admin.register(Backoff)
 class BackoffAdmin(ReadOnly, TandemAdmin):
-    """What belongs to no tenant is shown to whoever looks after the installation only."""
+    """Items that belong to no tenant are shown only to superusers without an agent."""
 
     tenant_path = "tenant"
     since = moment("first_failed_at", _("first failed"))
@@ -37,5 +37,5 @@ class BackoffAdmin(ReadOnly, TandemAdmin):
     @action(description=_("Try again now"), permissions=["try_again"])
     def try_again(self, request: HttpRequest, queryset: QuerySet[Backoff]) -> None:
         count = loops.try_again(queryset)
-        said = ngettext("%(count)s is tried again now.", "%(count)s are tried again now.", count)
-        self.message_user(request, said % {"count": count})
+        message = ngettext("%(count)s is tried again now.", "%(count)s are tried again now.", count)
+        self.message_user(request, message % {"count": count})

@@ -1,4 +1,4 @@
-"""A tenant's policies as fields of its page in the admin, each with the installation's figure beside it."""
+"""A tenant's policies as fields of its page in the admin, each with the installation's figure and its range as help."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class TenantForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        told = {policy.name: cleaned.get(_field_name(policy)) for policy in policies.ALL}
-        self.instance.policies = {name: value for name, value in told.items() if value is not None}
+        entered = {policy.name: cleaned.get(_field_name(policy)) for policy in policies.ALL}
+        self.instance.policies = {name: value for name, value in entered.items() if value is not None}
         return cleaned
 
 

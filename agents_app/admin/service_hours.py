@@ -33,7 +33,7 @@ DATE = "D j F Y"
 
 
 class HoursFormSet(PaginationInlineFormSet):
-    """Two spans of a day do not overlap: they would count once, and one of them is a slip."""
+    """Refuses two spans of a day that overlap: they would count once, so one of them is a mistake."""
 
     def clean(self) -> None:
         super().clean()
@@ -56,7 +56,7 @@ def _end(row: OpeningHours) -> time:
 
 
 def _from_to(opens: datetime, closes: datetime) -> str:
-    """By the clock on the wall, with the day of the closing where that is not the same night."""
+    """Both in local time; the closing with its date if that is more than a day after the opening's."""
     far = closes.date() - opens.date() > timedelta(days=1)
     return f"{opens:%H:%M}–{date_format(closes, DATE) + ' ' if far else ''}{closes:%H:%M}"
 
@@ -111,7 +111,7 @@ class CalendarAdmin(TandemAdmin):
 
     @display(description=_("next openings"))
     def next_openings(self, calendar: Calendar) -> str:
-        """By the clock on the wall, so that a slip in hours or holidays is seen at once."""
+        """In local time, so that a mistake in hours or holidays is seen at once."""
         if calendar._state.adding:
             return "–"
         now = clock.now()
@@ -120,8 +120,8 @@ class CalendarAdmin(TandemAdmin):
             for opens, closes in joined(calendar.hours.openings(now, now + LOOK_AHEAD))
         )
         days = islice(groupby(spans, key=lambda span: span[0].date()), NEXT_DAYS)
-        shown = [(date_format(day, DATE), ", ".join(_from_to(*span) for span in of_day)) for day, of_day in days]
-        return format_html_join("", "<div>{}: {}</div>", shown) or gettext("It does not open any more.")
+        lines = [(date_format(day, DATE), ", ".join(_from_to(*span) for span in of_day)) for day, of_day in days]
+        return format_html_join("", "<div>{}: {}</div>", lines) or gettext("It does not open any more.")
 
 
 @admin.register(SlaPolicy)

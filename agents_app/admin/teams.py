@@ -33,7 +33,7 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
         fields = "__all__"  # noqa: DJ007 – the admin class names them
 
     def clean(self) -> dict[str, Any]:
-        """It overflows to another team of the tenant; a superuser's choices hold those of every tenant."""
+        """The overflow must be another team of the tenant; a superuser can choose from every tenant's."""
         cleaned: dict[str, Any] = super().clean() or {}
         tenant, other = cleaned.get("tenant"), cleaned.get("overflow_to")
         if other and (other == self.instance or (tenant and other.tenant_id != tenant.pk)):
@@ -43,9 +43,9 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
 
 class MembershipForms(PaginationInlineFormSet):
     def clean(self) -> None:
-        """Members are the tenant's own agents; a superuser's choices hold those of every tenant.
+        """Members must be the tenant's own agents; a superuser can choose from every tenant's.
 
-        Asked here and not of each line: a line of a team that is being made does not know its team yet.
+        Checked here and not in each line, because the line of a new team does not know its team yet.
         """
         super().clean()
         tenant_id = self.instance.tenant_id

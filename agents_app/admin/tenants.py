@@ -28,8 +28,8 @@ class TenantAdmin(TandemAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
         """The policies stand together, below what every tenant has."""
-        [(title, shown)] = super().get_fieldsets(request, obj)
-        fields = [name for name in shown["fields"] if name not in POLICY_FIELDS]
+        [(title, options)] = super().get_fieldsets(request, obj)
+        fields = [name for name in options["fields"] if name not in POLICY_FIELDS]
         return [(title, {"fields": fields}), (_("Times and limits"), {"fields": POLICY_FIELDS})]
 
     def has_add_permission(self, request: HttpRequest) -> bool:

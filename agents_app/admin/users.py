@@ -33,7 +33,7 @@ admin.site.unregister(Group)
 
 
 class AgentInline(Isolated, StackedInline):  # type: ignore[misc]
-    """The agent behind a login. A confined user makes no login without one: it would be nobody's."""
+    """The agent behind a login. A confined user makes no login without one: it would belong to no tenant."""
 
     tenant_path = "tenant"
     model = Agent
@@ -54,9 +54,9 @@ class AgentInline(Isolated, StackedInline):  # type: ignore[misc]
 
 @admin.register(User)
 class UserAdmin(TandemAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Logins. Rights are given by superusers; groups, which tenants share, by those whom no tenant confines.
+    """Logins. Superusers give rights; groups, which tenants share, are given by users who are confined to no tenant.
 
-    A login that may do more than whoever asks is only looked at: whoever sets its password, or takes its name, is it.
+    A login with more rights than the user is read-only: whoever sets its password, or changes its name, could use it.
     """
 
     tenant_path = "agent__tenant"
@@ -76,7 +76,7 @@ class UserAdmin(TandemAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # not 
     def unlock(self, request: HttpRequest, users: QuerySet[User]) -> None:
         """Forget the wrong passwords that were tried with these logins, and with them the lock.
 
-        None is unlocked where one of them is not the user's to change, as none is deleted.
+        Unlocks none of them if the user may not change one, as with deletion.
         """
         if not all(self.has_change_permission(request, user) for user in users):
             raise PermissionDenied
@@ -89,7 +89,7 @@ class UserAdmin(TandemAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # not 
         if obj is None:
             return self.add_fieldsets
         rights = ("is_active", "is_staff", "is_superuser", *(() if agent_of(request) else ("groups",)))
-        # The theme shows who only looks the whole hash.
+        # To a user who may only view, the theme shows the whole hash.
         password = ("password",) if self.has_change_permission(request, obj) else ()
         return (
             (None, {"fields": ("username", *password)}),
@@ -107,11 +107,11 @@ class UserAdmin(TandemAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # not 
         return bool(may and (agent_of(request) is None or request.user.has_perm("agents_app.add_agent")))
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Asked, too, by the page that sets a password."""
+        """The page that sets a password checks it too."""
         return bool(super().has_change_permission(request, obj)) and not (obj and may_more(obj, request))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Asked of each of the chosen, too, by the action that deletes them."""
+        """The action that deletes the chosen logins checks it for each of them."""
         return bool(super().has_delete_permission(request, obj)) and not (obj and may_more(obj, request))
 
     @display(description=_("agent"), ordering="agent__name")

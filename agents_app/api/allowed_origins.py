@@ -1,4 +1,4 @@
-"""Which origins each tenant allows, read from the database when what is kept is too old."""
+"""Which origins each tenant allows, read from the database when the cached list is too old."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from agents_app.origins import Origins, keep, known
 
 
 def read() -> Origins:
-    """`known`, from the database where it has to be."""
+    """Each tenant's allowed origins: cached (`origins.known`), or read from the database and cached."""
     origins = known()
     if origins is None:
         rows = Tenant.objects.exclude(allowed_origins="").values_list("pk", "allowed_origins")

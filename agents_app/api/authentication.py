@@ -31,7 +31,7 @@ class Principal:
 
     @property
     def key(self) -> str:
-        """Names the caller for throttles and repeated requests."""
+        """Identifies the caller for throttles and idempotency records."""
         return f"{self.actor.tenant_id}:{self.actor.kind}:{self.actor.conversation_id or 0}:{self.actor.pk}"
 
     @property
@@ -43,7 +43,7 @@ class Principal:
 
 
 def principal_of(request: Any) -> Principal | None:
-    """REST framework's `user`, by its right name."""
+    """The authenticated caller of a request (REST framework's `user`), or None."""
     caller = request.user
     return caller if isinstance(caller, Principal) else None
 
@@ -58,7 +58,7 @@ def by_secret(secret: str) -> Principal | None:
 
 
 def by_login(user: Any) -> Principal | None:
-    """The agent behind a login."""
+    """The agent behind a login; None where login or agent are inactive, or there is no agent."""
     if not (user and user.is_authenticated and user.is_active):
         return None
     agent = Agent.objects.filter(user_id=user.pk, is_active=True).first()
@@ -69,8 +69,8 @@ class Bearer(BaseAuthentication):
     """`Authorization: Bearer` with an API key or a conversation token."""
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
-        word, _, secret = request.headers.get("Authorization", "").partition(" ")
-        if word.lower() != "bearer":
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
             return None
         principal = by_secret(secret.strip())
         if principal is None:
@@ -93,7 +93,7 @@ class Login(SessionAuthentication):
         return principal, None
 
     def enforce_csrf(self, request: Request) -> None:
-        """The token comes in its header. A form is not read for it: whether the address takes one is not known yet."""
+        """The token must come in its header. No form is parsed for it: it is not known yet whether one is accepted."""
         plain: Any = request._request
         if not hasattr(plain, "_post"):
             plain._post, plain._files = QueryDict(), MultiValueDict()

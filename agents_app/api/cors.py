@@ -1,7 +1,7 @@
-"""Pages of other origins and the API (CORS): a customer's token is of use in a browser where the tenant allows the page.
+"""CORS: a page of another origin may call the API with a customer's token where the tenant allows that origin.
 
 The rules, and why no library does it: docs/decisions/0017-other-origins.md. Credentials that a browser adds by itself are
-never let through: no answer has `Access-Control-Allow-Credentials`, and only what was asked with a bearer may be read.
+of no use: no answer has `Access-Control-Allow-Credentials`, and only the answer to a request with a bearer may be read.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ type Application = Callable[..., Awaitable[None]]
 PATH = "/api/v1/"
 METHODS = "GET, POST, PATCH, DELETE"
 REQUEST_HEADERS = "authorization, content-type, idempotency-key, last-event-id, if-none-match"
-"""What the API reads beyond the headers that a page may always send."""
+"""Request headers that the API reads, beyond those that a page may always send."""
 RESPONSE_HEADERS = (
     "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Idempotent-Replayed, Location, "
     "WWW-Authenticate, Content-Disposition, ETag"
 )
-"""What a page may read of an answer beyond what it always may."""
+"""Response headers that a page may read, beyond those that it always may."""
 PREFLIGHT_SECONDS = 600
-"""How long a browser remembers what it was answered: a taken-back origin is refused by the answers at once."""
+"""Seconds for which a browser caches a preflight. The answers refuse an origin that is no longer allowed at once."""
 
 
 def headers(known: Origins, origin: str, authorization: str, tenant_id: int | None) -> dict[str, str]:
-    """What an answer says to a page's browser: nothing to an origin that is not allowed, or without a bearer.
+    """The CORS headers of an answer: none for an origin that is not allowed, or without a bearer.
 
-    A bearer that is not valid is nobody's: its 401 may be read by any tenant's page, so that it can fetch a new token.
+    An invalid bearer has no tenant (None): its 401 may be read by any tenant's page, so that it can fetch a new token.
     """
     if not authorization.lower().startswith("bearer ") or not allowed_origins.is_allowed(known, origin, tenant_id):
         return {}
@@ -55,7 +55,7 @@ def is_preflight(request: HttpRequest) -> bool:
 
 
 class Cors:
-    """Middleware before all others: a preflight carries no credential, and is answered before anybody asks for one."""
+    """Middleware before all others: a preflight carries no credential, and is answered before one is required."""
 
     sync_capable = True
     async_capable = True
@@ -86,7 +86,7 @@ class Cors:
 
 
 async def read() -> Origins:
-    """`origins.read` for the event loop."""
+    """`allowed_origins.read` for the event loop."""
     known = origins.known()
     return await database_sync_to_async(allowed_origins.read)() if known is None else known
 
@@ -95,10 +95,10 @@ async def read() -> Origins:
 
 
 async def unknown(path: str, origin: str, authorization: str) -> dict[str, str]:
-    """What an answer says that was given before it is known who asks, like the refusal of a long body.
+    """The CORS headers of an answer that was given before the caller is known, like the refusal of a long body.
 
-    It has nothing of anybody's, so any tenant's page may read it. While the list cannot be read no page may: the refusal
-    is given all the same.
+    It holds no tenant's data, so any tenant's page may read it. While the list of origins cannot be read no page may;
+    the refusal is sent all the same.
     """
     if not path.startswith(PATH):
         return {}
@@ -111,28 +111,28 @@ async def unknown(path: str, origin: str, authorization: str) -> dict[str, str]:
 
 
 def opened(application: Application) -> Application:
-    """The application, of which every answer under /api/v1/ says who may read it, whoever gave it.
+    """Wrap an application: every answer under /api/v1/ gets its CORS headers, whichever layer gave it.
 
-    An answer that varies by origin has been decided: by the middleware, or by the stream of events.
+    An answer with `Vary: Origin` has them already, from the middleware or the event stream.
     """
 
     async def run(scope: Any, receive: Any, send: Send) -> None:
-        async def sent(message: Message) -> None:
+        async def marked_send(message: Message) -> None:
             if message["type"] == "http.response.start" and not _varies(message):
                 path = scope["path"].removeprefix(scope.get("root_path", ""))
-                told = await unknown(path, _header(scope, b"origin"), _header(scope, b"authorization"))
-                added = [(name.lower().encode(), value.encode()) for name, value in told.items()]
+                headers = await unknown(path, _header(scope, b"origin"), _header(scope, b"authorization"))
+                added = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
                 message = {**message, "headers": [*message.get("headers", ()), *added]}
             await send(message)
 
-        await application(scope, receive, sent)
+        await application(scope, receive, marked_send)
 
     return run
 
 
 def _varies(message: Message) -> bool:
-    named = b",".join(value for name, value in message.get("headers", ()) if name.lower() == b"vary")
-    return b"origin" in named.lower()
+    vary = b",".join(value for name, value in message.get("headers", ()) if name.lower() == b"vary")
+    return b"origin" in vary.lower()
 
 
 def _header(scope: Any, name: bytes) -> str:
@@ -147,14 +147,14 @@ def _concerns(request: HttpRequest) -> bool:
 
 
 def _marked(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """A cache must not hand an answer for nobody's page to a page, nor the other way round."""
+    """Adds `Vary: Origin`: no cache may give a page the answer to a request without an origin, or the reverse."""
     if request.path_info.startswith(PATH):
         patch_vary_headers(response, ["Origin"])
     return response
 
 
 def _preflight(request: HttpRequest, known: Origins) -> HttpResponseBase:
-    """Whether some tenant allows the page: whose token it will send is not known yet."""
+    """Allowed if any tenant allows the origin: which tenant's token the page will send is not known yet."""
     response = HttpResponse(status=204)
     origin = request.headers["Origin"]
     if allowed_origins.is_allowed(known, origin, None):
@@ -169,7 +169,7 @@ def _preflight(request: HttpRequest, known: Origins) -> HttpResponseBase:
 def _answer(request: HttpRequest, response: HttpResponseBase, known: Origins) -> HttpResponseBase:
     caller = getattr(request, "user", None)
     tenant_id = caller.actor.tenant_id if isinstance(caller, Principal) else None
-    sent = request.headers.get("Authorization", "")
-    for name, value in headers(known, request.headers["Origin"], sent, tenant_id).items():
+    authorization = request.headers.get("Authorization", "")
+    for name, value in headers(known, request.headers["Origin"], authorization, tenant_id).items():
         response.headers[name] = value
     return _marked(request, response)

@@ -6,7 +6,7 @@
             return lifecycle.complete_session(actor=actor, session_id=session_id, **body)
 
 A command is a POST. It checks the body, hands its fields to the method, keeps the answer under the request's
-Idempotency-Key, and documents itself. Lists and details are REST framework's own, decorated with `reads`.
+Idempotency-Key, and documents itself. Lists and details are REST framework's own, decorated with `read_endpoint`.
 """
 
 from __future__ import annotations
@@ -41,8 +41,6 @@ from config.errors import DomainError, NotFound
 
 _ROUTED = ("create", "partial_update", "destroy")
 """Methods that REST framework's router finds by their names; the first is a POST."""
-PROBLEMS: dict[Any, Any] = {}
-"""Refusals that an operation would have to name by itself; `config.openapi` adds them to all."""
 _SENTENCE = re.compile(r"[.;]\s|\.$")
 NOBODY = Actor(kind=ActorKind.CUSTOMER, tenant_id=0)
 REFUSALS = frozenset({401, 403, 404, 429})
@@ -70,15 +68,15 @@ class Endpoints(GenericViewSet[Any]):
         return caller.actor if caller else NOBODY
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        """Refusals are in English, whatever the framework would rather say: `code` is the contract, `detail` its gloss.
+        """Refusals are in English, not in the framework's translation: `code` is the contract, `detail` explains it.
 
-        What a verb says to people is in the request's language: see `answered`.
+        What a verb says to people is in the request's language: see `respond`.
         """
         with translation.override("en"):
             return super().dispatch(request, *args, **kwargs)
 
     def perform_authentication(self, request: Request) -> None:
-        """A credential that is not valid costs its sender a try, by address."""
+        """An invalid credential counts against the rate of its sender's address."""
         try:
             super().perform_authentication(request)
         except AuthenticationFailed:
@@ -86,7 +84,7 @@ class Endpoints(GenericViewSet[Any]):
             raise
 
     def check_permissions(self, request: Request) -> None:
-        """Counted first: else whoever is refused could ask as often as it takes."""
+        """The request is counted first: else a caller who is refused could try without a limit."""
         super().check_throttles(request)
         super().check_permissions(request)
 
@@ -102,14 +100,14 @@ class Endpoints(GenericViewSet[Any]):
 
 
 def log_refusal(request: Any, status: int, code: str) -> None:
-    """One line for each attempt at what is not one's own: who, where, and what was answered."""
+    """One line for each refused attempt (`REFUSALS`): who, where, and what was answered."""
     caller = principal_of(request)
     who = caller.key if caller else throttles.address_of(request)
     refusals.warning("%s %s by=%s %s %r", status, code, who, request.method, request.path)
 
 
 def number(text: str) -> int:
-    """An id out of a path. What is none names nothing."""
+    """An id from a path. Raises `NotFound` for a text that is no id."""
     if text.isascii() and text.isdigit() and len(text) <= limits.MAX_DIGITS:
         return int(text)
     raise NotFound
@@ -125,31 +123,32 @@ def command[Result](
     detail: bool = True,
     path: str | None = None,
     called: str = "",
-    in_parts: bool = False,
+    non_atomic: bool = False,
     also: tuple[int, ...] = (),
 ) -> Callable[[Callable[..., Result | None]], Any]:
-    """Make a method an endpoint that changes something. See the module, and `answered` for what works `in_parts`.
+    """Make a method an endpoint that changes something. See the module, and `respond` for `non_atomic`.
 
-    `repeated` is the status where nothing was made because it was there already (`is_repeat`), if it is another one.
-    `also` are statuses of refusals that are not any endpoint's.
+    `repeated` is the status of a repeat, for which nothing was made (`is_repeat`), if it differs. `also` are statuses
+    of refusals that other endpoints do not have. `detail` is False for the list's address; `path` replaces the method's
+    name.
 
     A method named `create` answers at the list's own address, `partial_update` to a PATCH and `destroy` to a DELETE of
-    the detail's; they are `called` something of their own in the document.
+    the detail's; `called` is its name in the document.
     """
 
     def decorate(method: Callable[..., Result | None]) -> Any:
         @wraps(method)
         def run(self: Endpoints, request: Request, **path_ids: str) -> Response:
-            sent = body(data=request.data)
-            sent.is_valid(raise_exception=True)
+            serializer = body(data=request.data)
+            serializer.is_valid(raise_exception=True)
             ids = [number(text) for text in path_ids.values()]
 
             def work() -> Answer:
-                result = method(self, self.actor, *ids, **sent.validated_data)
-                done = repeated if repeated and getattr(result, "is_repeat", False) else status
-                return done, answer(result, context=self.get_serializer_context()).data if answer else None
+                result = method(self, self.actor, *ids, **serializer.validated_data)
+                code = repeated if repeated and getattr(result, "is_repeat", False) else status
+                return code, answer(result, context=self.get_serializer_context()).data if answer else None
 
-            return respond(request, work, in_parts=in_parts)
+            return respond(request, work, non_atomic=non_atomic)
 
         return _documented(
             run if method.__name__ in _ROUTED else _acting(run, "post", detail, path),
@@ -175,13 +174,13 @@ def read_endpoint(
 ) -> Callable[..., Any]:
     """Document a GET and name its scope. With `detail` it becomes an action of its own, else it is `list` or `retrieve`.
 
-    `answer` is a serializer, or what is answered by status and content type.
+    `answer` is a serializer, or serializers by status and content type.
     """
 
     def decorate(method: Callable[..., Any]) -> Any:
-        its = method if detail is None else _acting(method, "get", detail, path)
+        endpoint = method if detail is None else _acting(method, "get", detail, path)
         return _documented(
-            its, scope, responses=answer if isinstance(answer, dict) else {200: answer}, also=also, **schema
+            endpoint, scope, responses=answer if isinstance(answer, dict) else {200: answer}, also=also, **schema
         )
 
     return decorate
@@ -190,7 +189,7 @@ def read_endpoint(
 def describes(
     *, scope: str | None, called: str = "", writes: bool = False, **schema: Any
 ) -> Callable[[Callable[..., Any]], Any]:
-    """Document what is neither a `command` nor `reads`, and name its scope."""
+    """Document a method that is neither a `command` nor a `read_endpoint`, and name its scope."""
     more: dict[str, Any] = {"parameters": [_KEY]} if writes else {}
     return lambda method: _documented(method, scope, called=called, **more, **schema)
 
@@ -203,23 +202,25 @@ def _documented(method: Any, scope: str | None, *, called: str = "", also: tuple
     """The docstring's first sentence is the summary."""
     text = inspect.cleandoc(method.__doc__ or "")
     method.scope, method.called, method.also = scope, called, also
-    told = [text] + ([f"Scope: `{scope}`."] if scope else [])
-    return extend_schema(summary=_SENTENCE.split(text, maxsplit=1)[0], description="\n\n".join(told), **schema)(method)
+    paragraphs = [text] + ([f"Scope: `{scope}`."] if scope else [])
+    return extend_schema(summary=_SENTENCE.split(text, maxsplit=1)[0], description="\n\n".join(paragraphs), **schema)(
+        method
+    )
 
 
 def respond(
-    request: Request, work: Callable[[], Answer], *, digest: str | None = None, in_parts: bool = False
+    request: Request, work: Callable[[], Answer], *, digest: str | None = None, non_atomic: bool = False
 ) -> Response:
-    """Do the work once for each Idempotency-Key. `digest` is the body's, where it is no JSON.
+    """Do the work once for each Idempotency-Key, in the request's language. `digest` is the body's, if it is not JSON.
 
-    Work `in_parts` commits by itself and may be done twice; its answer is kept afterwards.
+    Work that is `non_atomic` commits by itself and may be done twice; its answer is stored afterwards.
     """
     language = getattr(request, "LANGUAGE_CODE", settings.LANGUAGE_CODE)
     with translation.override(language):
-        return _answered(request, work, digest=digest, in_parts=in_parts)
+        return _respond_once(request, work, digest=digest, non_atomic=non_atomic)
 
 
-def _answered(request: Request, work: Callable[[], Answer], *, digest: str | None, in_parts: bool) -> Response:
+def _respond_once(request: Request, work: Callable[[], Answer], *, digest: str | None, non_atomic: bool) -> Response:
     key, caller = request.headers.get("Idempotency-Key"), principal_of(request)
     if key is not None:
         check_key(key)
@@ -228,24 +229,24 @@ def _answered(request: Request, work: Callable[[], Answer], *, digest: str | Non
         return Response(body, status=status)
     if digest is None:
         digest = digest_of(json.dumps(request.data, sort_keys=True, default=str).encode())
-    asked = {"principal": caller.key, "key": key, "route": f"{request.method} {request.path}", "digest": digest}
+    identity = {"principal": caller.key, "key": key, "route": f"{request.method} {request.path}", "digest": digest}
 
-    def kept() -> Answer:
-        """What the state forbids is an answer like any other: asked again, it is said again. A failure of ours is not."""
+    def storable_answer() -> Answer:
+        """A refusal is an answer like any other, and is repeated. A failure of ours (5xx) is raised, and not stored."""
         try:
             status, body = work()
             return status, json.loads(json.dumps(body, default=str))
         except DomainError as error:
-            told = problem_of(error)
-            if error.status >= 500 or told is None:
+            refusal = problem_of(error)
+            if error.status >= 500 or refusal is None:
                 raise
-            return told[0], told[1]
+            return refusal[0], refusal[1]
 
-    known = stored_response(**asked) if in_parts else None
-    if in_parts and known is None:
-        done = kept()
-        (status, body), again = run_idempotent(**asked, work=lambda: done)
+    stored = stored_response(**identity) if non_atomic else None
+    if non_atomic and stored is None:
+        answer = storable_answer()
+        (status, body), is_replay = run_idempotent(**identity, work=lambda: answer)
     else:
-        (status, body), again = (known, True) if known else run_idempotent(**asked, work=kept)
-    headers = {"Idempotent-Replayed": "true"} if again else {}
+        (status, body), is_replay = (stored, True) if stored else run_idempotent(**identity, work=storable_answer)
+    headers = {"Idempotent-Replayed": "true"} if is_replay else {}
     return Response(body, status=status, headers=headers, content_type=PROBLEM if status >= 400 else None)

@@ -1,4 +1,4 @@
-"""Whether a caller may knock at all; whose session it is the verbs ask."""
+"""Whether a caller may use an endpoint at all; whose session it is, the verbs check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from config.errors import Forbidden
 
 
 class HasScope(BasePermission):
-    """Somebody known; a program needs the scope of what it calls."""
+    """The caller must be authenticated; a program needs the scope of the endpoint."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         caller = principal_of(request)

@@ -1,4 +1,4 @@
-"""How often one caller may call, counted by credential, told in headers."""
+"""How often one caller may call: counted by credential, and reported in the RateLimit headers."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 
 from agents_app.api.authentication import principal_of
 
-TOLD = "tandem_throttle"
+_ATTRIBUTE = "tandem_throttle"
+"""Of a request: the throttle that counted it."""
 
 
 class PerCaller(SimpleRateThrottle):
     """API_RATE requests by one key, token or agent; whoever has none is counted by address, at ANONYMOUS_RATE."""
 
     def __init__(self) -> None:
-        """Nothing to prepare: which rate counts is seen from the request."""
+        """Nothing to prepare: the rate depends on the request."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        known = principal_of(request) is not None
-        self.rate = str(api_settings.DEFAULT_THROTTLE_RATES["caller" if known else "anonymous"])
+        is_authenticated = principal_of(request) is not None
+        self.rate = str(api_settings.DEFAULT_THROTTLE_RATES["caller" if is_authenticated else "anonymous"])
         self.num_requests, self.duration = self.parse_rate(self.rate)
-        setattr(request, TOLD, self)  # for the headers of the answer
+        setattr(request, _ATTRIBUTE, self)  # for the headers of the answer
         return bool(super().allow_request(request, view))
 
     def get_cache_key(self, request: Request, view: Any) -> str:
@@ -37,8 +38,8 @@ def address_of(request: Any) -> str:
 
 
 def tell(request: Any, response: Any) -> None:
-    """Put what is left into the answer's headers."""
-    throttle = getattr(request, TOLD, None)
+    """Set the RateLimit headers: the limit, the requests that are left, and the seconds until there are more."""
+    throttle = getattr(request, _ATTRIBUTE, None)
     if throttle is None or not getattr(throttle, "now", None):
         return
     left = max(0, throttle.num_requests - len(throttle.history))

@@ -1,8 +1,8 @@
-"""The credential of a connection: what let a socket or stream in, and whether it still would.
+"""Which credential opened a socket or stream, and whether it still counts.
 
-A request is over before its credential can be revoked; a stream is not. So what lets a caller in is kept as a pass, and
-`lapsed` says of many passes at once which do not count any more. `agents_app.connections` asks that for every
-connection of the process.
+A request is over before its credential can be revoked; a stream is not. So a connection keeps its credential, and
+`which_are_revoked` checks many of them at once. `agents_app.connections.registry` does so for every connection of the
+process.
 
 | credential | revoked by |
 |---|---|
@@ -41,8 +41,8 @@ TICKET_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionCredential:
-    """What must not have changed: `key` is an API key's digest, `login` a login's session key and password hash,
-    `browser` a visitor's session key. `until` is a token's end (Unix).
+    """What must not change while a connection is open: `key` is an API key's digest, `login` a login's session key and
+    password hash, `browser` a visitor's session key. `until` is a token's end (Unix time).
     """
 
     principal: Principal
@@ -57,9 +57,12 @@ class ConnectionCredential:
 
 
 def authenticate(*, authorization: str = "", session_key: str | None = None) -> ConnectionCredential | None:
-    """Whoever sends a key or token as `Bearer`, or has logged in. A header that is not valid is never passed over."""
-    word, _, secret = authorization.partition(" ")
-    if word.lower() == "bearer":
+    """The credential of a request: the key or token that it sends as `Bearer`, else its login; None if it is not valid.
+
+    A header that is not valid is never ignored in favour of the login.
+    """
+    scheme, _, secret = authorization.partition(" ")
+    if scheme.lower() == "bearer":
         return _by_secret(secret.strip())
     return _by_session(session_key) if session_key else None
 
@@ -90,7 +93,7 @@ def _by_session(session_key: str) -> ConnectionCredential | None:
 
 
 def issue_ticket(holder: ConnectionCredential) -> str:
-    """A ticket for whoever holds this pass, good once and for half a minute. What nobody used goes at the same time."""
+    """A ticket for this credential, good once and for TICKET_SECONDS. Deletes expired tickets, too."""
     now = clock.now()
     EventTicket.objects.filter(expires_at__lt=now).delete()
     ticket, token_hash = new_token()
@@ -101,11 +104,11 @@ def issue_ticket(holder: ConnectionCredential) -> str:
 
 
 def use_ticket(ticket: str) -> ConnectionCredential | None:
-    """The pass behind a ticket, once: of two who use it at the same moment, one deletes the row."""
-    found = EventTicket.objects.filter(token_hash=digest(ticket), expires_at__gt=clock.now()).first()
-    if found is None or not EventTicket.objects.filter(pk=found.pk).delete()[0]:
+    """The credential behind a ticket, else None. It works once: of two uses at the same moment, one deletes the row."""
+    row = EventTicket.objects.filter(token_hash=digest(ticket), expires_at__gt=clock.now()).first()
+    if row is None or not EventTicket.objects.filter(pk=row.pk).delete()[0]:
         return None
-    return _read(found.holder)
+    return _read(row.holder)
 
 
 def _written(holder: ConnectionCredential) -> dict[str, Any]:
@@ -118,79 +121,80 @@ def _written(holder: ConnectionCredential) -> dict[str, Any]:
     }
 
 
-def _read(told: dict[str, Any]) -> ConnectionCredential:
-    its = told["actor"]
-    named = its.get("scopes", told.get("scopes"))  # beside the actor in tickets of before; they last half a minute
-    scopes = None if named is None else frozenset(named)
+def _read(holder: dict[str, Any]) -> ConnectionCredential:
+    actor = holder["actor"]
+    # Tickets of an earlier version have the scopes next to the actor; they last half a minute.
+    names = actor.get("scopes", holder.get("scopes"))
+    scopes = None if names is None else frozenset(names)
     return ConnectionCredential(
-        principal=Principal(Actor(**its | {"kind": ActorKind(its["kind"]), "scopes": scopes})),
-        key=told["key"],
-        login=(told["login"][0], told["login"][1]) if told["login"] else None,
-        until=told["until"],
+        principal=Principal(Actor(**actor | {"kind": ActorKind(actor["kind"]), "scopes": scopes})),
+        key=holder["key"],
+        login=(holder["login"][0], holder["login"][1]) if holder["login"] else None,
+        until=holder["until"],
     )
 
 
-# --- Do they still count? ----------------------------------------------------------------------------------------
+# --- Revocation -------------------------------------------------------------------------------------------------
 
 
-def which_are_revoked(passes: Collection[ConnectionCredential]) -> set[ConnectionCredential]:
-    """Which of these do not let anybody in any more: a fixed number of queries, however many passes there are."""
+def which_are_revoked(credentials: Collection[ConnectionCredential]) -> set[ConnectionCredential]:
+    """Which of these are revoked or over: a fixed number of queries, however many credentials there are."""
     now = time.time()
-    over = {p for p in passes if p.until is not None and p.until <= now}
-    return over | _keys(passes) | _logins(passes) | _browsers(passes) | _holders(passes)
+    expired = {c for c in credentials if c.until is not None and c.until <= now}
+    return expired | _keys(credentials) | _logins(credentials) | _browsers(credentials) | _actors(credentials)
 
 
-def _keys(passes: Collection[ConnectionCredential]) -> set[ConnectionCredential]:
-    held = [p for p in passes if p.key]
-    if not held:
+def _keys(credentials: Collection[ConnectionCredential]) -> set[ConnectionCredential]:
+    keys = [c for c in credentials if c.key]
+    if not keys:
         return set()
-    rows = {row.pk: row for row in ApiClient.objects.filter(pk__in={p.actor.pk for p in held}, is_active=True)}
-    return {p for p in held if not _is_as_it_was(rows.get(p.actor.pk), p)}
+    rows = {row.pk: row for row in ApiClient.objects.filter(pk__in={c.actor.pk for c in keys}, is_active=True)}
+    return {c for c in keys if not _is_key_unchanged(rows.get(c.actor.pk), c)}
 
 
-def _is_as_it_was(row: ApiClient | None, held: ConnectionCredential) -> bool:
-    """A key that may do more than before stays: its holder hears what it was let in for."""
-    if row is None or row.key_hash != held.key:
+def _is_key_unchanged(row: ApiClient | None, credential: ConnectionCredential) -> bool:
+    """A key that has got more scopes stays: the connection goes on with the scopes that it began with."""
+    if row is None or row.key_hash != credential.key:
         return False
-    is_same = (row.kind, row.tenant_id) == (held.actor.kind, held.actor.tenant_id)
-    return is_same and (held.actor.scopes or frozenset()) <= scopes_of(row)
+    is_same = (row.kind, row.tenant_id) == (credential.actor.kind, credential.actor.tenant_id)
+    return is_same and (credential.actor.scopes or frozenset()) <= scopes_of(row)
 
 
-def _logins(passes: Collection[ConnectionCredential]) -> set[ConnectionCredential]:
-    held = {p: p.login for p in passes if p.login}
-    if not held:
+def _logins(credentials: Collection[ConnectionCredential]) -> set[ConnectionCredential]:
+    logins = {c: c.login for c in credentials if c.login}
+    if not logins:
         return set()
-    alive = _alive({key for key, _ in held.values()})
-    rows = Agent.objects.filter(pk__in={p.actor.pk for p in held}, is_active=True, user__is_active=True)
+    alive = _alive({key for key, _ in logins.values()})
+    rows = Agent.objects.filter(pk__in={c.actor.pk for c in logins}, is_active=True, user__is_active=True)
     agents = {agent.pk: agent for agent in rows.select_related("user")}
     return {
-        p
-        for p, (session_key, auth_hash) in held.items()
-        if session_key not in alive or not _is_who_it_was(agents.get(p.actor.pk), p.actor, auth_hash)
+        c
+        for c, (session_key, auth_hash) in logins.items()
+        if session_key not in alive or not _is_login_unchanged(agents.get(c.actor.pk), c.actor, auth_hash)
     }
 
 
-def _is_who_it_was(agent: Agent | None, actor: Actor, auth_hash: str) -> bool:
-    """Whoever has another role is let in anew: what a supervisor hears is not for an agent."""
+def _is_login_unchanged(agent: Agent | None, actor: Actor, auth_hash: str) -> bool:
+    """Another role needs a new connection: what a supervisor may receive is not for an agent."""
     if agent is None or (agent.role, agent.tenant_id) != (actor.role, actor.tenant_id):
         return False
     user: Any = agent.user
     return bool(user.get_session_auth_hash() == auth_hash)
 
 
-def _browsers(passes: Collection[ConnectionCredential]) -> set[ConnectionCredential]:
-    held = [p for p in passes if p.browser]
-    alive = _alive({p.browser for p in held}) if held else set()
-    return {p for p in held if p.browser not in alive}
+def _browsers(credentials: Collection[ConnectionCredential]) -> set[ConnectionCredential]:
+    browsers = [c for c in credentials if c.browser]
+    alive = _alive({c.browser for c in browsers}) if browsers else set()
+    return {c for c in browsers if c.browser not in alive}
 
 
-def _holders(passes: Collection[ConnectionCredential]) -> set[ConnectionCredential]:
-    """Whose right has ended whatever lets them in: participants who have left or were removed."""
-    ended = revoked({p.actor for p in passes})
-    return {p for p in passes if p.actor in ended}
+def _actors(credentials: Collection[ConnectionCredential]) -> set[ConnectionCredential]:
+    """Those whose actor has lost its right, by whatever credential: participants who have left or were removed."""
+    ended = revoked({c.actor for c in credentials})
+    return {c for c in credentials if c.actor in ended}
 
 
 def _alive(session_keys: set[str]) -> set[str]:
-    """Which of these Django sessions there are, and not expired."""
-    found = Session.objects.filter(session_key__in=session_keys, expire_date__gt=timezone.now())
-    return set(found.values_list("session_key", flat=True))
+    """Which of these Django sessions exist and have not expired."""
+    sessions = Session.objects.filter(session_key__in=session_keys, expire_date__gt=timezone.now())
+    return set(sessions.values_list("session_key", flat=True))

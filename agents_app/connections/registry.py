@@ -1,10 +1,10 @@
-"""Every socket and stream of this process, each ended within a second of what let it in being revoked.
+"""Every socket and stream of this process; each ends within a second after its credential is revoked.
 
-One registry, one mechanism: whoever keeps a connection open adds it here with its pass (`agents_app.connections.credential`). Twice a
-second, and at once after what is on record of no conversation (like a dismissal), all passes are checked together,
-by a fixed number of queries. What answers a client in between, like a ping, asks `verified` first.
+Whatever keeps a connection open adds it here with its credential (`agents_app.connections.credential`). Twice a second,
+and at once after an operation that belongs to no conversation (like a dismissal), all credentials are checked together,
+by a fixed number of queries. What answers a client in between, like a ping, calls `verified` first.
 
-While the database cannot be asked nothing is ended: a restart of it is no revocation, and nothing is read without it.
+While the database is away nothing is ended: its restart is no revocation, and without it no data can be read.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from config.errors import DomainError
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 0.5
-"""Between two checks. A connection ends within a second: this, the time of a check, and the closing."""
+"""Seconds between two checks. A connection ends within a second: this, the time of a check, and the closing."""
 PAUSE = 0.05
-"""Seconds from one check to the next at least, however many ask for one."""
+"""Seconds between two checks at least, however many are requested."""
 
 checking = ThreadPoolExecutor(1, "connections")
 """A thread of its own: no request, however slow, delays a revocation."""
 
 
 class Close(IntEnum):
-    """The codes that sockets are closed with: those of the HTTP statuses, and two of the protocol's kind."""
+    """Codes that sockets are closed with: 4000 and the HTTP status, and two for what has none."""
 
     TRY_AGAIN = 1013
     NOT_READING = 4008
@@ -70,7 +70,7 @@ class TooManyConnections(DomainError):
 
 
 class Connection:
-    """One socket or stream. `end` is called when its pass counts no more, and again at each check until it is gone."""
+    """One socket or stream. `end` is called when its credential is revoked, and at each check until it is closed."""
 
     def __init__(self, holder: ConnectionCredential, end: Callable[[], object], is_allowed: Callable[[], bool]) -> None:
         self.holder, self.end, self.is_allowed = holder, end, is_allowed
@@ -99,9 +99,9 @@ class Connections:
         end: Callable[[], object] = lambda: None,
         is_allowed: Callable[[], bool] = lambda: True,
     ) -> Connection:
-        """Add a connection; `close` it when it is over. `is_allowed` is asked at each check beside the pass: no queries.
+        """Add a connection; `close` it when it is over. `is_allowed` is called at each check, too, and must not query.
 
-        Raises `TooManyConnections`: whoever has many keeps them, and gets no more.
+        Raises `TooManyConnections` for more than STREAMS_PER_CREDENTIAL; those that are open stay.
         """
         caller, most = holder.principal.key, settings.STREAMS_PER_CREDENTIAL
         if self._by_caller[caller] >= most:
@@ -113,7 +113,7 @@ class Connections:
         return connection
 
     def close(self, connection: Connection) -> None:
-        """Forget a connection; a second time does nothing."""
+        """Remove a connection; a second call does nothing."""
         if connection not in self._held:
             return
         self._held.remove(connection)
@@ -132,17 +132,17 @@ class Connections:
             self.close(connection)
 
     async def verified(self, connection: Connection) -> bool:
-        """Whether a connection still counts, by a check that begins after this was asked. Many ask together at no more cost."""
+        """Whether a credential still counts, by a check that begins after this call; concurrent calls share one."""
         await asyncio.shield(self._soon())
         return not connection.is_revoked
 
     def check_soon(self) -> None:
-        """Something may have been revoked: check now, not at the next tick."""
+        """Check now, not at the next tick, because something may have been revoked. For any thread."""
         if self._held and self._loop is not None and self._loop.is_running():
             self._loop.call_soon_threadsafe(self._soon)
 
     async def check(self) -> None:
-        """End every connection whose pass counts no more. Raises what the database raises."""
+        """End all whose credential is revoked, or that are not allowed any more. Raises what the database raises."""
         held = tuple(self._held)
         if not held:
             return
@@ -173,7 +173,7 @@ class Connections:
                 await asyncio.shield(self._soon())
 
     def _soon(self) -> asyncio.Task[None]:
-        """The check that everybody who asks now may wait for: one that has begun may have missed the news."""
+        """The next check, which has not begun yet: one that has begun may have missed a revocation."""
         if self._next is None:
             self._next = asyncio.get_running_loop().create_task(self._checked())
         return self._next

@@ -1,1 +1,1 @@
-"""Secrets that programs and people from outside show: API keys and tokens."""
+"""Secrets that programs and people from outside send: API keys and tokens."""

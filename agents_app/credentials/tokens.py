@@ -1,6 +1,6 @@
-"""Tokens bound to one conversation, for customers and participants: signed JSON Web Tokens that end by themselves.
+"""Tokens bound to one conversation, for customers and participants: signed JSON Web Tokens that expire.
 
-A participant's ends with the participation too. That is a row of a later app, which adds its check by `revokes`.
+A participant's token ends with the participation too. That is a row of a later app, which adds its check by `revokes`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ AUDIENCE = "tandem"
 _BOUND = (ActorKind.CUSTOMER, ActorKind.PARTICIPANT)
 
 type Check = Callable[[Collection[Actor]], Collection[Actor]]
-"""Says of many actors which have lost their right, by one query at most."""
+"""Returns those of the actors who have lost their right, with one query at most."""
 _checks: list[Check] = []
 
 
 def _key(secret: str) -> bytes:
-    """Derived, so that no token can be mistaken for anything else that the secret key signs."""
+    """Derived from a SECRET_KEY, so that no token can be mistaken for anything else that it signs."""
     return salted_hmac("tandem.tokens", "conversation", secret=secret, algorithm="sha256").digest()
 
 
@@ -47,7 +47,7 @@ def issue_token(actor: Actor) -> str:
 
 
 def read_token(token: str) -> Actor | None:
-    """The customer or participant a token was issued to, or None when it is forged, spoilt or over."""
+    """The customer or participant a token was issued to, or None when it is forged, malformed or expired."""
     for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
         try:
             claims = jwt.decode(
@@ -62,7 +62,7 @@ def read_token(token: str) -> Actor | None:
 
 
 def _bound_actor(claims: dict[str, Any]) -> Actor | None:
-    """Raises `KeyError`, `ValueError`."""
+    """None for another kind of actor. Raises `KeyError` or `ValueError` for claims that are missing or wrong."""
     kind = ActorKind(claims["kind"])
     if kind not in _BOUND:
         return None

@@ -1,7 +1,7 @@
 """How long a login lasts: SESSION_IDLE seconds since its last request, and SESSION_ABSOLUTE since the password was typed.
 
-Both are kept in the session row's own `expire_date`, which whoever accepts a login asks already: pages and the API by Django,
-sockets and streams by `passes` every second. So there is one answer to whether a login still counts, and it is in the database.
+Both are kept in the session row's own `expire_date`, which is checked wherever a login is accepted: by Django for pages
+and the API, by `agents_app.connections` for open sockets and streams. So the database alone decides.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ def session_lifetime(get_response: Callable[[HttpRequest], HttpResponseBase]) ->
 
     def middleware(request: Any) -> HttpResponseBase:
         session = request.session
-        is_login = (
-            bool(session.session_key) and SESSION_KEY in session
-        )  # without a key there is none, and nothing is read
+        # Without a session key there is no login, and nothing is read.
+        is_login = bool(session.session_key) and SESSION_KEY in session
         if is_login and LOGIN_AT in session and _left(session) <= 0:
             logout(request)
         response = get_response(request)
@@ -49,7 +48,7 @@ def begin(*, request: Any, **_: Any) -> None:
 
 
 def _extend(session: Any) -> None:
-    """Note the request, if the last note is old enough. A login of an earlier version has no beginning: it begins now."""
+    """Write the request's time, if the last is old enough. A login without LOGIN_AT (an earlier version's) begins."""
     now = timezone.now().timestamp()
     session.setdefault(LOGIN_AT, now)
     if now - session.get(SEEN_AT, 0) >= settings.SESSION_IDLE / WRITES:

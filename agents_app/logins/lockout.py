@@ -1,7 +1,7 @@
-"""Whoever guesses passwords is locked out, by django-axes: LOGIN_FAILURES in LOGIN_LOCKED_FOR seconds lock the account and the address.
+"""Locks out whoever guesses passwords (django-axes): LOGIN_FAILURES in LOGIN_LOCKED_FOR seconds lock name and address.
 
-The failures are rows, so they count for all processes. A name that nobody has is counted and locked like any other, so that nothing
-tells which accounts there are. And few passwords are hashed at the same time: a hash costs a core a third of a second by design.
+The failures are rows, so they count for all processes. An unknown name is counted and locked like any other, so that no
+answer shows which accounts exist. One password is hashed at a time: a hash costs a core a third of a second by design.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from agents_app.api.throttles import address_of
 from config.api import PROBLEM, problem_of
 
 WAITING = 8
-"""Logins that wait for one that is being hashed; more are sent away, to try again."""
+"""Logins that may wait while a password is hashed; more are refused, to try again."""
 PATIENCE = 10.0
-"""Seconds that one waits at most."""
+"""Seconds that a login waits at most."""
 MAX_NAME: int = AccessAttempt._meta.get_field("username").max_length or 255
 """Characters of a name in the row of a failure."""
 _API = "/api/v1/"  # it has throttles of its own
@@ -46,8 +46,8 @@ class Handler(AxesDatabaseHandler):
     """AXES_HANDLER."""
 
     def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """A login forgives the failures of this account from this address only: else whoever has one account could go on
-        guessing others' from its address."""
+        """A login clears the failures of this account from this address only: else whoever has one account could go on
+        guessing others' passwords from its address."""
         username = (credentials or {}).get("username")
         attempts = AccessAttempt.objects.filter(username=username, ip_address=request.axes_ip_address)  # type: ignore[attr-defined]
         return attempts.delete()[0]
@@ -63,7 +63,7 @@ def client_address(request: HttpRequest) -> str | None:
 
 
 def username_of(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str | None:
-    """AXES_USERNAME_CALLABLE: the name that was typed, as long as a failure's row can hold; no account's is longer."""
+    """AXES_USERNAME_CALLABLE: the name that was typed, cut to what a failure's row can hold; no account's is longer."""
     typed = (credentials or request.POST).get("username")
     return typed[:MAX_NAME] if isinstance(typed, str) else None
 
@@ -100,17 +100,18 @@ def response(
     times = [attempts.order_by("-attempt_time").values_list("attempt_time", flat=True).first() for attempts in lists]
     threshold = get_cool_off_threshold(request)
     seconds = max([(at - threshold).total_seconds() for at in times if at], default=1.0)
-    return _sent_away(request, "locked", 429, seconds)
+    return _refuse(request, "locked", 429, seconds)
 
 
-def _sent_away(request: HttpRequest, why: str, status: int, seconds: float) -> HttpResponse:
+def _refuse(request: HttpRequest, why: str, status: int, seconds: float) -> HttpResponse:
     wait = max(1, ceil(seconds))
     if request.path.startswith("/api/"):
-        raised = problem_of(Throttled(wait))
-        assert raised
-        return JsonResponse(raised[1], status=raised[0], headers=raised[2], content_type=PROBLEM)
-    told = {"why": why, "status": status, "seconds": wait, "minutes": ceil(wait / 60)}
-    page = render(request, "registration/throttled.html", told, status=status)
+        refusal = problem_of(Throttled(wait))
+        assert refusal
+        status, problem, headers = refusal
+        return JsonResponse(problem, status=status, headers=headers, content_type=PROBLEM)
+    context = {"why": why, "status": status, "seconds": wait, "minutes": ceil(wait / 60)}
+    page = render(request, "registration/throttled.html", context, status=status)
     page["Retry-After"] = str(wait)
     return page
 
@@ -128,7 +129,7 @@ _hashing = threading.Semaphore(1)
 
 @contextmanager
 def hashing() -> Iterator[None]:
-    """One password at a time in this process, with some that wait. Raises `TooManyLogins`."""
+    """Hash one password at a time in this process. Raises `TooManyLogins` when WAITING wait, or after PATIENCE."""
     if not _room.acquire(blocking=False):
         raise TooManyLogins
     try:
@@ -146,7 +147,7 @@ def hashing() -> Iterator[None]:
 
 
 class ByAddress(SimpleRateThrottle):
-    """So many requests of one kind from one address."""
+    """Limits requests of one kind from one address; `rate` is such as 60/min."""
 
     def __init__(self, kind: str, rate: str) -> None:
         self.kind, self.rate = kind, rate
@@ -165,11 +166,11 @@ class VisitorLimits:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         for throttle in _throttles(request):
             if not throttle.allow_request(request, None):  # type: ignore[arg-type]
-                return _sent_away(request, "rate", 429, throttle.wait() or 1)
+                return _refuse(request, "rate", 429, throttle.wait() or 1)
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        return _sent_away(request, "busy", 503, 2) if isinstance(exception, TooManyLogins) else None
+        return _refuse(request, "busy", 503, 2) if isinstance(exception, TooManyLogins) else None
 
 
 def _throttles(request: HttpRequest) -> Iterator[ByAddress]:

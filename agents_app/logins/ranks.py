@@ -13,19 +13,20 @@ _RANKS = {Agent.Role.AGENT: 0, Agent.Role.SUPERVISOR: 1, Agent.Role.ADMIN: 2}
 
 
 def may_more(user: Any, than: Any) -> bool:
-    """Whether a login may do something in the admin that another may not; `than` is None for somebody without one.
+    """Whether a login has a permission in the admin that `than` has not; `than` is None for somebody without a login.
 
-    What it may do is read from its rows, and not asked of it: a deactivated login may do nothing until somebody lets it in again.
+    Its permissions are read from their rows, because Django says that a deactivated login has none; it may be activated
+    again.
     """
     if than is not None and than.is_superuser:
         return False
     if user.is_superuser:
         return True
-    held = Permission.objects.filter(Q(user=user) | Q(group__user=user)).values_list(
+    granted = Permission.objects.filter(Q(user=user) | Q(group__user=user)).values_list(
         "content_type__app_label", "codename"
     )
-    own = than.get_all_permissions() if than is not None else frozenset()
-    return any(f"{app}.{codename}" not in own for app, codename in held)
+    others = than.get_all_permissions() if than is not None else frozenset()
+    return any(f"{app}.{codename}" not in others for app, codename in granted)
 
 
 def is_stronger(agent: Agent, than: Agent) -> bool:

@@ -16,16 +16,16 @@ def demo_logins() -> list[dict[str, str]]:
     """The demo's logins that exist, with their roles; none outside development and demonstration."""
     if not settings.TRY_IT:
         return []
-    found = get_user_model().objects.filter(username__in=DEMO_USERS, is_active=True).select_related("agent")
-    made = {
+    users = get_user_model().objects.filter(username__in=DEMO_USERS, is_active=True).select_related("agent")
+    logins = {
         user.get_username(): {
             "username": user.get_username(),
             "name": agent.name if (agent := getattr(user, "agent", None)) else user.get_username(),
             "role": str(agent.get_role_display()) if agent else "",
         }
-        for user in found
+        for user in users
     }
-    return [made[name] for name in DEMO_USERS if name in made]
+    return [logins[name] for name in DEMO_USERS if name in logins]
 
 
 class LoginView(views.LoginView):

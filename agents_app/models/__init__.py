@@ -1,7 +1,7 @@
-"""Who: tenants, agents, teams, and the programs that call the API."""
+"""Tenants, agents and teams, and the programs that call the API."""
 
 from agents_app.models.agents import DECLARABLE, MAX_LOAD, Agent, PresenceChange, SkillsField
-from agents_app.models.clients import ApiClient, EventTicket, KeptAnswer
+from agents_app.models.clients import ApiClient, EventTicket, IdempotencyRecord
 from agents_app.models.departments import Department, DepartmentMember
 from agents_app.models.hours import Calendar, Holiday, OpeningHours
 from agents_app.models.loops import Backoff, LoopFailures
@@ -23,7 +23,7 @@ __all__ = [
     "EventTicket",
     "HasHours",
     "Holiday",
-    "KeptAnswer",
+    "IdempotencyRecord",
     "LoopFailures",
     "Membership",
     "OpeningHours",

@@ -15,15 +15,15 @@ from config import limits
 from config.db import CheckedJSONField, ExactCharField
 
 MAX_LOAD = 1_000
-"""Live sessions of one agent at once; a team's are a hundred agents' at most."""
+"""Live sessions of one agent at once, at most; a team may have a hundred times as many."""
 
 
 class SkillsField(CheckedJSONField):
-    """Skills with their levels (`agents_app.skills`); what a stored row holds beside that does not count."""
+    """Skills with their levels (`agents_app.skills`); anything else in a stored row is ignored."""
 
-    def as_expected(self, found: Any) -> dict[str, int]:
-        told = super().as_expected(found)
-        return {name: level for name, level in told.items() if type(level) is int}
+    def as_expected(self, stored: Any) -> dict[str, int]:
+        levels = super().as_expected(stored)
+        return {name: level for name, level in levels.items() if type(level) is int}
 
 
 class Agent(models.Model):
@@ -78,7 +78,7 @@ class Agent(models.Model):
     )
     availability_reason = models.CharField(_("reason"), max_length=limits.MAX_AVAILABILITY_REASON, blank=True)
     availability_since = models.DateTimeField(_("since"), null=True, blank=True)
-    # What was last noted of the heartbeat; whether the agent is heard now is asked of `last_seen_at`.
+    # As of the last line in the presence log; whether the agent is online now follows from `last_seen_at`.
     is_heard = models.BooleanField(_("heard of"), default=False, editable=False)
     offers_ignored = models.PositiveSmallIntegerField(_("offers ignored in a row"), default=0, editable=False)
     last_offer_at = models.DateTimeField(_("last offer"), null=True, blank=True, editable=False)
@@ -109,13 +109,13 @@ class Agent(models.Model):
 
 
 DECLARABLE = tuple(choice for choice in Agent.Availability.choices if choice[0] != Agent.Availability.NOT_RESPONDING)
-"""What people say of themselves or of others. That somebody does not respond, Tandem finds."""
+"""What people can declare, of themselves or of others. Only Tandem sets NOT_RESPONDING."""
 
 
 class PresenceChange(models.Model):
-    """A line of an agent's presence log: from `at` on, this was declared, the agent was heard of or not, took on so much.
+    """A line of an agent's presence log, from `at` on: what was declared, whether the agent was online, the capacity.
 
-    Written whenever one of the facts changes; what happened before can be told and replayed by it.
+    Written whenever one of these facts changes, so that the past can be shown and replayed.
     """
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, verbose_name=_("tenant"))

@@ -55,8 +55,8 @@ class ApiClient(models.Model):
         return self.name
 
 
-class KeptAnswer(models.Model):
-    """What a request with an Idempotency-Key was answered, so that the same request again is answered the same."""
+class IdempotencyRecord(models.Model):
+    """The answer to a request with an Idempotency-Key, so that the same request again gets the same answer."""
 
     principal = models.CharField(_("caller"), max_length=96)
     key = ExactCharField(_("key"), max_length=limits.MAX_ID)
@@ -67,8 +67,10 @@ class KeptAnswer(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
 
     class Meta:
-        verbose_name = _("kept answer")
-        verbose_name_plural = _("kept answers")
+        verbose_name = _("idempotency record")
+        verbose_name_plural = _("idempotency records")
+        # As it was created: a renamed table would stop the release that is still running.
+        db_table = "agents_app_keptanswer"
         constraints = (models.UniqueConstraint(fields=["principal", "key"], name="kept_answer_once"),)
 
     def __str__(self) -> str:
@@ -78,7 +80,7 @@ class KeptAnswer(models.Model):
 class EventTicket(models.Model):
     """A one-use way in to a socket of events, for a program or page that cannot send a header. Stored as a digest.
 
-    `holder` is the pass of whoever asked for it (see `agents_app.connections.credential`); using the ticket deletes the row.
+    `holder` is its caller's credential (see `agents_app.connections.credential`); using the ticket deletes the row.
     """
 
     token_hash = models.CharField(_("ticket"), max_length=limits.MAX_DIGEST, unique=True)

@@ -27,7 +27,7 @@ class Department(models.Model):
 
 
 class DepartmentMember(models.Model):
-    """One who is invited when the department is."""
+    """Somebody who is invited when the department is."""
 
     department = models.ForeignKey(
         Department, models.CASCADE, related_name="members", db_index=False, verbose_name=_("department")

@@ -20,7 +20,7 @@ from config.db import ExactCharField
 
 
 class Calendar(models.Model):
-    """The hours of a place: a week by the clock on its wall, and the days that are otherwise."""
+    """The hours of a place: a week in its local time, and the days that differ from it."""
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="calendars", verbose_name=_("tenant"))
     name = ExactCharField(_("name"), max_length=limits.MAX_GROUP_NAME)
@@ -43,7 +43,7 @@ class Calendar(models.Model):
 
     @property
     def zone(self) -> ZoneInfo:
-        """UTC where the name is none any more: a wrong hour is better than a customer whom nobody hears."""
+        """UTC where the stored name is not known any more: wrong hours are better than customers whom nobody serves."""
         try:
             return ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError):
@@ -92,7 +92,7 @@ class OpeningHours(models.Model):
 
 
 class Holiday(models.Model):
-    """A day that is otherwise than its weekday: closed, or with hours of its own."""
+    """A day that differs from its weekday: closed, or with hours of its own."""
 
     calendar = models.ForeignKey(
         Calendar, models.CASCADE, related_name="holidays", db_index=False, verbose_name=_("calendar")

@@ -1,4 +1,4 @@
-"""What failed in a loop and is put off."""
+"""Items that failed in a loop and are put off."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Backoff(models.Model):
 
 
 class LoopFailures(models.Model):
-    """How often an item of a loop has failed, for the metrics: counted in a row, so that every process tells the same."""
+    """How often an item of a loop has failed, for the metrics: a row, so that every process reports the same."""
 
     loop = ExactCharField(_("loop"), max_length=limits.MAX_LOOP, unique=True)
     failures = models.PositiveBigIntegerField(_("failures"), default=0)

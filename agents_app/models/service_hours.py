@@ -1,4 +1,4 @@
-"""What a tenant and a team say of their hours."""
+"""The service hours that a tenant or a team sets."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 class HasHours(models.Model):
     """When customers are served, what becomes of them outside of these hours, and how soon they are to be answered.
 
-    A tenant's own, and a team's: what a team leaves empty is as its tenant says (`office.office_of`). Without a calendar
-    it is always open.
+    The base of tenants and teams: what a team leaves empty is its tenant's (`agents_app.service_hours`).
+    Without a calendar it is always open.
     """
 
     class AfterHours(models.TextChoices):
@@ -55,7 +55,7 @@ class HasHours(models.Model):
         abstract = True
 
     def clean(self) -> None:
-        """What it refers to is its own tenant's, and nothing becomes an e-mail to nobody."""
+        """Calendar and service levels must be of the same tenant, and e-mail after hours needs an address."""
         super().clean()
         tenant_id = self._tenant_id()
         wrong = {
@@ -70,9 +70,9 @@ class HasHours(models.Model):
             raise ValidationError(wrong)
 
     def _tenant_id(self) -> int | None:
-        """Whose rows it may refer to."""
+        """The tenant whose rows it may refer to."""
         raise NotImplementedError
 
     def _tenants_email(self) -> str:
-        """The address that stands where this one has none."""
+        """The tenant's address, for a team without one."""
         return ""

@@ -17,12 +17,12 @@ from config.db import ExactCharField
 
 def _seconds(name: Any, meaning: Any) -> Any:
     """A target that may be empty: a second or more."""
-    limits = [MinValueValidator(1), MaxValueValidator(LONGEST)]
-    return models.PositiveIntegerField(name, null=True, blank=True, validators=limits, help_text=meaning)
+    bounds = [MinValueValidator(1), MaxValueValidator(LONGEST)]
+    return models.PositiveIntegerField(name, null=True, blank=True, validators=bounds, help_text=meaning)
 
 
 class SlaPolicy(models.Model):
-    """How soon customers are to be answered and helped: targets in seconds, none where there is nothing to keep."""
+    """How soon customers are to be answered and helped: targets in seconds; an empty one is not measured."""
 
     class Counts(models.TextChoices):
         BUSINESS = "business", _("the hours of the calendar")

@@ -13,7 +13,7 @@ from config import limits
 from config.db import ExactCharField
 
 LONGEST = 500_000_000
-"""Seconds of any wait that people set: fifteen years. More is a slip of the keyboard, and beyond the calendar at last."""
+"""Seconds of the longest wait that people can set: fifteen years. More is a typing error, and might overflow."""
 
 
 class Team(HasHours):

@@ -18,12 +18,12 @@ log = logging.getLogger(__name__)
 
 
 class PoliciesField(CheckedJSONField):
-    """What a tenant has set for itself (`agents_app.policies`); what is out of bounds in a stored row does not count."""
+    """What a tenant has set for itself (`agents_app.policies`); what is out of bounds in a stored row is ignored."""
 
     default_validators = [*CheckedJSONField.default_validators, policies.validate]
 
-    def as_expected(self, found: Any) -> dict[str, int]:
-        return policies.as_set(found)
+    def as_expected(self, stored: Any) -> dict[str, int]:
+        return policies.as_set(stored)
 
 
 class Tenant(HasHours):

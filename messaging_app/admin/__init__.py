@@ -1,4 +1,4 @@
-"""The admin of what was said and how it travels: one module a noun. Importing it registers them all."""
+"""The admin of this app's models, one module for each noun. Importing it registers them all."""
 
 from messaging_app.admin import agent_tools, attachments, conversations, need_rules, webhooks
 

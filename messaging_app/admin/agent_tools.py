@@ -1,4 +1,4 @@
-"""What the desk keeps, in the admin: canned replies and labels are edited here, what was done with them only shown."""
+"""The agents' tools in the admin. Canned replies and labels are edited here; how agents used them is only shown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def validated(check: Callable[[str], str], text: str) -> str:
 
 
 class SharedForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """Whose it is, is said once: a team's, an agent's, or with neither the whole tenant's."""
+    """Exactly one holder: a team, an agent or, with neither, the whole tenant."""
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -43,7 +43,7 @@ class SharedForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
 
 
 class SharedAdmin(TandemAdmin):
-    """A page of something `Shared`. It never changes hands, so those fields are fixed once it is made."""
+    """A page of a `Shared` model. The holder never changes, so its fields are fixed once the row exists."""
 
     tenant_path = "tenant"
 
@@ -80,7 +80,7 @@ class CannedReplyForm(SharedForm):
         super().__init__(*args, **kwargs)
         if "text" in self.fields:
             self.fields["text"].help_text = "; ".join(
-                f"{{{name}}} {told}" for name, told in canned_replies.VARIABLES.items()
+                f"{{{name}}} {meaning}" for name, meaning in canned_replies.VARIABLES.items()
             )
 
     def clean_shortcut(self) -> str:

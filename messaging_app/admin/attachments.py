@@ -1,4 +1,4 @@
-"""Attachments in the admin: looked at only. They come by the verbs, and go by them."""
+"""Attachments in the admin, read-only: only the verbs add and remove them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from messaging_app.models.attachments import Attachment
 
 @admin.register(Attachment)
 class AttachmentAdmin(ReadOnly, TandemAdmin):
-    """No total: it would read the whole table. The file itself comes by the desk, which asks who may see it."""
+    """No total: it would read the whole table. The desk serves the file itself, because it checks who may see it."""
 
     tenant_path = "tenant"
     uploaded = moment("created_at", _("uploaded"))
@@ -60,7 +60,7 @@ class AttachmentAdmin(ReadOnly, TandemAdmin):
 
     @display(description=_("file"))
     def file(self, row: Attachment) -> str:
-        if row.message_id is None:  # only who put it up may fetch it
+        if row.message_id is None:  # only the uploader may fetch it
             return gettext("Not sent yet.")
         return format_html(
             '<a class="text-link" href="{}" download="{}">{}</a>',

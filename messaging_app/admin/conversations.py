@@ -1,4 +1,4 @@
-"""What was said and how it travels, in the admin. Read-only, but for the rules of need."""
+"""Conversations, messages, operations and cursors in the admin, read-only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from messaging_app.models import Conversation, Message, Operation, ReadCursor, S
 from messaging_app.models.attachments import Attachment
 
 NEWEST = 50
-"""Rows of each kind on a conversation's page. All of them are a link away."""
+"""Rows of each kind on a conversation's page. A link leads to all of them."""
 
 
 class NewestFormSet(PaginationInlineFormSet):
@@ -36,7 +36,7 @@ class NewestFormSet(PaginationInlineFormSet):
 
 
 class NewestInline(Isolated, ReadOnly, TabularInline):  # type: ignore[misc]
-    """The newest rows of a conversation, in a tab. `ordering` must be one that an index answers."""
+    """The newest rows of a conversation, in a tab. An index must serve `ordering`."""
 
     tenant_path = "tenant"
     select_related: tuple[str, ...] = ()
@@ -70,15 +70,15 @@ def chain_state(conversation: Conversation) -> str:
 
 
 def own_chain_state(operation: Operation) -> str:
-    """The same of an operation that belongs to no conversation: it is a chain of its own."""
+    """Whether an operation that belongs to no conversation, a chain of its own, is as it was written."""
     if stream.first_broken_link([operation]):
         return gettext("Broken: it is not as it was written.")
     return gettext("The operation is as it was written; it belongs to no conversation.")
 
 
-def listed(model: str, label: Any, **wanted: Any) -> str:
+def listed(model: str, label: Any, **filters: Any) -> str:
     """A link to a model's list, filtered."""
-    url = reverse(f"admin:{model}_changelist", query={f"{name}__exact": value for name, value in wanted.items()})
+    url = reverse(f"admin:{model}_changelist", query={f"{name}__exact": value for name, value in filters.items()})
     return format_html('<a class="text-link" href="{}">{}</a>', url, label)
 
 
@@ -192,13 +192,13 @@ class ConversationAdmin(ReadOnly, TandemAdmin):
     @display(description=_("all of it"))
     def everything(self, conversation: Conversation) -> str:
         links = (
-            (listed(f"{model._meta.app_label}_{model._meta.model_name}", model._meta.verbose_name_plural, **wanted),)
-            for model, wanted in self.related(conversation)
+            (listed(f"{model._meta.app_label}_{model._meta.model_name}", model._meta.verbose_name_plural, **filters),)
+            for model, filters in self.related(conversation)
         )
         return format_html_join(" · ", "{}", links)
 
     def related(self, conversation: Conversation) -> list[tuple[Any, dict[str, Any]]]:
-        """The lists to go on in: models and their filters."""
+        """The lists that the page links to: models and their filters."""
         of_it = {"conversation__id": conversation.pk}
         return [(Message, of_it), (Operation, of_it), (Attachment, of_it)]
 
@@ -247,7 +247,7 @@ class MessageAdmin(ReadOnly, TandemAdmin):
 class OperationAdmin(ReadOnly, TandemAdmin):
     """The audit record. The page of one reads its conversation's operations and says whether the chain holds.
 
-    What is the tenant's and no conversation's (an agent's presence) is checked by itself.
+    An operation of the tenant alone (an agent's presence) is checked by itself.
     """
 
     tenant_path = "tenant"
@@ -298,6 +298,3 @@ class ReadCursorAdmin(ReadOnly, TandemAdmin):
     search_fields = ("conversation__id__exact", "conversation__account_id__exact")
     show_full_result_count = False
     fields = ("agent", "conversation", "seq")
-
-
-# --- Rules of need -----------------------------------------------------------------------------------------------

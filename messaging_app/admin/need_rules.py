@@ -19,7 +19,6 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from agents_app.admin.base import Lines, OwnRelatedFilter, TandemAdmin
 from agents_app.admin.tenants import TenantAdmin
 from agents_app.models import Tenant
-from messaging_app import stream  # noqa: F401 – desk_admin registers its models
 from messaging_app.admin import attachments as attachments_admin  # noqa: F401 – registers its model
 from messaging_app.admin import webhooks as webhooks_admin  # noqa: F401 – registers its models
 from messaging_app.detection import detector_for
@@ -30,7 +29,7 @@ from messaging_app.models import NeedRule
 
 
 class NeedRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """One phrase a line. What the engine cannot use is refused here and not met in a conversation."""
+    """One phrase a line. One that the engine cannot use is refused here, before a conversation meets it."""
 
     phrases = Lines(
         label=_("Phrases"),
@@ -72,8 +71,8 @@ def heard(rule: NeedRule, sentence: str) -> str:
     """What this rule alone makes of a customer's sentence, or of a bot's answer if it counts failures."""
     rules = Rules([rule])
     if rule.kind == NeedRule.Kind.FAILURE:
-        found = rules.admits_failure(sentence)
-        return gettext("A failed answer by this rule.") if found else gettext("Not a failed answer by this rule.")
+        is_failure = rules.admits_failure(sentence)
+        return gettext("A failed answer by this rule.") if is_failure else gettext("Not a failed answer by this rule.")
     need = rules.customer_said(sentence, is_vip=False)
     if need is None:
         return gettext("This rule does not hear the sentence.")
@@ -119,7 +118,7 @@ class NeedRuleAdmin(TandemAdmin):
         return Truncator(rule.problem).chars(60)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.problem = ""  # the form has looked at all of it
+        obj.problem = ""  # the form has checked all of it
         super().save_model(request, obj, form, change)
         # Compiled by whoever wrote it, before a customer's message meets it.
         transaction.on_commit(partial(detector_for, obj.tenant_id), robust=True)

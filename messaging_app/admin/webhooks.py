@@ -65,7 +65,7 @@ class WebhookEndpointAdmin(ReadOnly, TandemAdmin):
 
     @display(description=_("events behind"), ordering=F("tenant__streamhead__pos") - F("pos"))
     def behind(self, endpoint: WebhookEndpoint) -> int:
-        """How far its cursor is from the end of the stream: more than a moment's worth means that nobody sends."""
+        """How far its cursor is from the end of the stream. If it stays large, no process sends webhooks."""
         head = getattr(endpoint.tenant, "streamhead", None)
         return max(0, head.pos - endpoint.pos) if head else 0
 
@@ -126,10 +126,10 @@ class WebhookDeliveryAdmin(ReadOnly, TandemAdmin):
             try:
                 endpoints.replay(actor=agent_actor(agent), delivery_id=delivery.pk)
             except DomainError as error:
-                said = gettext("%(event)s: %(why)s") % {"event": delivery.event_id, "why": error}
-                self.message_user(request, said, messages.WARNING)
+                text = gettext("%(event)s: %(why)s") % {"event": delivery.event_id, "why": error}
+                self.message_user(request, text, messages.WARNING)
             else:
                 done += 1
         if done:
-            said = ngettext("%(count)s delivery is sent again.", "%(count)s deliveries are sent again.", done)
-            self.message_user(request, said % {"count": done}, messages.SUCCESS)
+            text = ngettext("%(count)s delivery is sent again.", "%(count)s deliveries are sent again.", done)
+            self.message_user(request, text % {"count": done}, messages.SUCCESS)

@@ -1,4 +1,4 @@
-"""Canned replies: what may stand in one, how it is found, how it is filled in for a conversation, and the verbs on them.
+"""Canned replies: what may stand in one, how they are searched and filled in for a conversation, and the verbs on them.
 
 A variable is a word in braces out of `VARIABLES`; nothing else in a text means anything. It is filled in once, so that
 braces in a customer's name stay braces.
@@ -36,23 +36,23 @@ VARIABLES: dict[str, Any] = {
 }
 """What each variable is filled in with."""
 MOST_REPLIES = 1000
-"""Of one holder: an agent, a team or the tenant."""
+"""Replies of one holder: an agent, a team or the tenant."""
 MOST_WORDS = 8
-"""Words of a question that count."""
+"""Words of a query that count."""
 SHOWN = 8
-"""How many the composer offers."""
+"""Replies that the composer offers."""
 
 _SHORTCUT = re.compile(rf"/[\w-]{{1,{limits.MAX_SHORTCUT}}}")
 _VARIABLE = re.compile(r"\{([^{}\n]{0,60})\}")
 _APART = 10**15
-"""More than there are rows: rank and number in one key, so that pages of what was found go on from it."""
+"""More than there are rows: makes rank and id one sort key, from which the next page of results goes on."""
 
 
 # --- What may stand in one ---------------------------------------------------------------------------------------
 
 
 def folded(text: str) -> str:
-    """As texts are compared when one looks for a reply: in every database and every script alike."""
+    """A text in the form in which texts are compared: NFKC, case-folded; alike in every database and every script."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
@@ -68,7 +68,7 @@ def checked_shortcut(text: str) -> str:
 
 
 def checked_text(text: str) -> str:
-    """Raises `Malformed` for what is empty, too long, or names a variable that there is not."""
+    """The text as it is. Raises `Malformed` for one that is empty, too long, or names an unknown variable."""
     if not text.strip() or not is_storable(text):
         raise Malformed("A canned reply needs text.")
     if len(text) > limits.MAX_REPLY:
@@ -81,24 +81,24 @@ def checked_text(text: str) -> str:
 
 
 def checked_title(title: str) -> str:
-    """Raises `Malformed`."""
+    """A title as it is kept: trimmed. Raises `Malformed`."""
     if not title.strip() or len(title) > limits.MAX_TITLE or not is_storable(title):
         raise Malformed(f"A canned reply needs a title of at most {limits.MAX_TITLE} characters.")
     return title.strip()
 
 
 def remember(reply: CannedReply) -> None:
-    """Note the words by which the reply is found: as they stand, and once more without their marks. The caller saves."""
-    words = folded(f"{reply.shortcut} {reply.title} {reply.text}")
-    bare = without_marks(words)
-    reply.sought = words if bare == words else f"{words}\n{bare}"
+    """Set the text by which the reply is searched: as written, and once more without its marks. The caller saves."""
+    written = folded(f"{reply.shortcut} {reply.title} {reply.text}")
+    bare = without_marks(written)
+    reply.sought = written if bare == written else f"{written}\n{bare}"
 
 
 # --- Filling it in -----------------------------------------------------------------------------------------------
 
 
 def values_for(conversation: Conversation, *, agent: str) -> dict[str, str]:
-    """What the variables stand for. None is empty: an account there always is."""
+    """The values of the variables. None is empty: without a customer's name, the account takes its place."""
     customer = conversation.customer_name.strip() or conversation.account_id
     return {
         "customer": customer,
@@ -111,7 +111,7 @@ def values_for(conversation: Conversation, *, agent: str) -> dict[str, str]:
 
 def fill_in(text: str, values: Mapping[str, str]) -> str:
     """The text with its variables filled in, once. What is no variable stays as it is."""
-    return _VARIABLE.sub(lambda found: values.get(found[1], found[0]), text)
+    return _VARIABLE.sub(lambda match: values.get(match[1], match[0]), text)
 
 
 # --- Finding -----------------------------------------------------------------------------------------------------
@@ -126,11 +126,11 @@ def shared_as(rows: QuerySet[CannedReply], scope: str) -> QuerySet[CannedReply]:
     return rows.filter(SHARED_WITH[Sharing(scope)])
 
 
-def found(rows: QuerySet[CannedReply], text: str) -> QuerySet[CannedReply]:
-    """Replies in which any word of the text occurs, the fittest first; all of them for a blank text.
+def find(rows: QuerySet[CannedReply], text: str) -> QuerySet[CannedReply]:
+    """Replies in which any word of the text occurs, the best match first; all of them for a blank text.
 
-    First whose shortcut begins with the text, then who holds more of its words, then with the marks that were typed;
-    among equals one's own come before a team's, a team's before the tenant's. `place` is that order in one number.
+    First those whose shortcut begins with the text, then those with more of its words, then with the marks that were
+    typed; among equals one's own come before a team's, a team's before the tenant's. `place` is this order as a number.
     """
     words = list(dict.fromkeys(folded(text).split()))[:MOST_WORDS]
     if not is_storable(text):
@@ -157,12 +157,13 @@ def found(rows: QuerySet[CannedReply], text: str) -> QuerySet[CannedReply]:
 
 
 def _unless(condition: Q) -> Combinable:
+    """0 where the condition holds, otherwise 1: the smallest rank comes first."""
     return Case(When(condition, then=0), default=1, output_field=IntegerField())
 
 
 def offered(actor: Actor, text: str) -> Iterable[CannedReply]:
-    """The few that a composer shows for what stands behind the slash."""
-    return found(replies_of(actor), text)[:SHOWN]
+    """The few replies that a composer shows for the text after the slash."""
+    return find(replies_of(actor), text)[:SHOWN]
 
 
 # --- Verbs -------------------------------------------------------------------------------------------------------
@@ -179,7 +180,7 @@ def create_reply(
     team_id: int | None = None,
     language: str = "",
 ) -> CannedReply:
-    """A new reply of the actor's own, or for a supervisor a team's or everybody's.
+    """Create a reply of the actor's own; supervisors also create a team's or the tenant's.
 
     Raises `Malformed`, `NameTaken` for a shortcut that its holder has, `Conflict` when there are too many, `Forbidden`.
     """
@@ -192,30 +193,30 @@ def create_reply(
 
 @retried
 def change_reply(*, actor: Actor, reply_id: int, **changes: Any) -> CannedReply:
-    """Change shortcut, title, text or language: what is named. Raises `NotFound`, and what `create_reply` does."""
+    """Change shortcut, title, text or language, if given. Raises `NotFound`, and what `create_reply` does."""
     with transaction.atomic():
-        reply = _kept(actor, reply_id)
+        reply = _locked(actor, reply_id)
         reply.language = changes.pop("language", reply.language)[: limits.MAX_LANGUAGE]
-        told = {"shortcut": reply.shortcut, "title": reply.title, "text": reply.text} | changes
-        return _write(actor, reply, **told)
+        fields = {"shortcut": reply.shortcut, "title": reply.title, "text": reply.text} | changes
+        return _write(actor, reply, **fields)
 
 
 @retried
 def delete_reply(*, actor: Actor, reply_id: int) -> None:
     """Raises `NotFound`, `Forbidden`."""
     with transaction.atomic():
-        _kept(actor, reply_id).delete()
+        _locked(actor, reply_id).delete()
 
 
 def reply(actor: Actor, reply_id: int) -> CannedReply:
-    """Raises `NotFound`, also for what is a colleague's own."""
+    """One of the replies the actor may use. Raises `NotFound`, also for a colleague's own."""
     row = replies_of(actor).filter(pk=reply_id).first()
     if row is None:
         raise NotFound("There is no such canned reply.")
     return row
 
 
-def _kept(actor: Actor, reply_id: int) -> CannedReply:
+def _locked(actor: Actor, reply_id: int) -> CannedReply:
     """A reply the actor may change, locked."""
     must_keep(actor, Sharing.PERSONAL)
     row = lock_rows(replies_of(actor).filter(pk=reply_id)).first()

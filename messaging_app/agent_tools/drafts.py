@@ -1,8 +1,8 @@
-"""What an agent has typed into a composer and not sent yet, kept so that it can be gone on with at another screen.
+"""Drafts: what an agent has typed into a composer and not sent yet, kept so that it can be finished at another screen.
 
-A draft is no operation of the stream. Nobody but its writer sees it, nothing follows from it, and nobody has to catch up
-with it: as an event each pause in somebody's typing would be told to every reader, and words that were thought better of
-would be on record. So it is written beside the conversation without its lock; the row itself is locked.
+A draft is no operation of the stream. Only its writer sees it, nothing follows from it, and nobody has to catch up with
+it. As an event, each pause in somebody's typing would go to every reader, and words that were never sent would be on
+record. So it is written without the conversation's lock; its own row is locked.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from messaging_app.models.agent_tools import Draft
 
 
 class Saved(NamedTuple):
-    """`at` is when, by the database's clock: what names this version. None where nothing is kept any more."""
+    """`at` is the time of saving, by the database's clock, and identifies this version. None when no draft is kept."""
 
     at: datetime | None
-    other: str = ""  # what was kept until now, if whoever saved had not seen it
+    other: str = ""  # the text that was kept until now, if the page that saves had not seen it
 
 
 @retried
 def save_draft(*, actor: Actor, conversation_id: int, mode: str, text: str, seen: datetime | None = None) -> Saved:
-    """Keep the words as the agent's draft; the later one wins. Blank ones keep nothing.
+    """Keep the text as the agent's draft; the last save wins. A blank text deletes the draft.
 
-    `seen` names the version that the writer's page has seen last. Where another page has saved since, its words are
-    given back, so that they are not lost unseen. Raises `NotFound`, `Forbidden`, `Malformed`.
+    `seen` is the version (`Saved.at`) that the writer's page has seen last. If another page has saved since, its text
+    is returned as `other`, so that it is not lost unseen. Raises `NotFound`, `Forbidden`, `Malformed`.
     """
     drafts = _of(actor, conversation_id, mode)
     if len(text) > limits.MAX_CONTENT:
@@ -57,13 +57,13 @@ def save_draft(*, actor: Actor, conversation_id: int, mode: str, text: str, seen
 
 
 def clear_draft(*, actor: Actor, conversation_id: int, mode: str, text: str) -> None:
-    """These words have been sent: if they are the draft, it is done with. What another page keeps stays.
+    """Delete the draft if this text, which was sent, is what it holds. What another page has saved since stays.
 
     Raises `NotFound`, `Forbidden`, `Malformed`.
     """
-    kept = {draft.pk for draft in _of(actor, conversation_id, mode) if draft.text.strip() == text.strip()}
-    if kept:
-        Draft.objects.filter(pk__in=kept).delete()
+    sent = {draft.pk for draft in _of(actor, conversation_id, mode) if draft.text.strip() == text.strip()}
+    if sent:
+        Draft.objects.filter(pk__in=sent).delete()
 
 
 def _of(actor: Actor, conversation_id: int, mode: str) -> QuerySet[Draft]:

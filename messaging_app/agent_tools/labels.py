@@ -1,4 +1,4 @@
-"""The labels a tenant has, the verbs on them, and which of them stand on conversations. Putting one there is `sessions_app`'s."""
+"""The labels of a tenant, the verbs on them, and which conversations have which. `sessions_app` puts them there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from config.errors import Conflict, Forbidden, Malformed, NameTaken, NotFound
 from messaging_app.models.agent_tools import ConversationLabel, Label
 
 MOST_LABELS = 200
-"""Of one tenant: more than that nobody tells apart."""
+"""Labels of one tenant: nobody can tell more apart."""
 
 
 class LabelInUse(Conflict):
@@ -33,7 +33,7 @@ def labels_of(actor: Actor) -> QuerySet[Label]:
 
 
 def label_of(actor: Actor, label_id: int) -> Label:
-    """Raises `NotFound`, also for another tenant's."""
+    """One of the tenant's labels. Raises `NotFound`, also for another tenant's."""
     row = labels_of(actor).filter(pk=label_id).first()
     if row is None:
         raise NotFound("There is no such label.")
@@ -41,12 +41,12 @@ def label_of(actor: Actor, label_id: int) -> Label:
 
 
 def on(conversation_ids: Iterable[int]) -> Mapping[int, list[Label]]:
-    """The labels of each conversation by name, in one query for all of them."""
-    found: defaultdict[int, list[Label]] = defaultdict(list)
+    """The labels of each conversation, sorted by name, in one query for all of them."""
+    by_conversation: defaultdict[int, list[Label]] = defaultdict(list)
     rows = ConversationLabel.objects.filter(conversation__in=list(conversation_ids))
     for row in rows.select_related("label").order_by("label__name", "label_id"):
-        found[row.conversation_id].append(row.label)
-    return found
+        by_conversation[row.conversation_id].append(row.label)
+    return by_conversation
 
 
 def ids_on() -> Subquery:
@@ -60,7 +60,7 @@ def of_tenant(actor: Actor) -> dict[int, Label]:
 
 
 def chosen(known: Mapping[int, Label], ids: Iterable[int]) -> list[Label]:
-    """Those of the known labels, in their order."""
+    """The labels with these ids, in the order of `known`."""
     wanted = set(ids)
     return [label for pk, label in known.items() if pk in wanted]
 
@@ -70,7 +70,7 @@ def chosen(known: Mapping[int, Label], ids: Iterable[int]) -> list[Label]:
 
 @retried
 def create_label(*, actor: Actor, name: str, colour: str = Label.Colour.GREY) -> Label:
-    """A new label. Supervisors only. Raises `Forbidden`, `Malformed`, `NameTaken`, `Conflict` when there are too many."""
+    """Create a label. Supervisors only. Raises `Forbidden`, `Malformed`, `NameTaken`, and `Conflict` for too many."""
     _must_keep(actor)
     with transaction.atomic():
         label = Label(tenant_id=actor.tenant_id)
@@ -81,7 +81,7 @@ def create_label(*, actor: Actor, name: str, colour: str = Label.Colour.GREY) ->
 
 @retried
 def change_label(*, actor: Actor, label_id: int, is_enabled: bool | None = None, **changes: Any) -> Label:
-    """Change name or colour, or take the label out of use: what is named. Conversations keep it.
+    """Change name or colour, or take the label out of use, whichever is given. Conversations keep it.
 
     Raises `NotFound`, and what `create_label` does.
     """
@@ -104,7 +104,7 @@ def delete_label(*, actor: Actor, label_id: int) -> None:
 
 
 def checked_name(name: str) -> str:
-    """Raises `Malformed`."""
+    """A name as it is kept: trimmed. Raises `Malformed`."""
     if not name.strip() or len(name.strip()) > limits.MAX_LABEL_NAME or not name.strip().isprintable():
         raise Malformed(f"A label’s name has 1 to {limits.MAX_LABEL_NAME} visible characters.")
     return name.strip()
@@ -116,7 +116,7 @@ def _must_keep(actor: Actor) -> None:
 
 
 def held(actor: Actor, label_id: int) -> Label:
-    """A label, locked: whoever puts it on or deletes it waits for the other. Raises `NotFound`."""
+    """A label, locked, so that putting it on and deleting it wait for each other. Raises `NotFound`."""
     label = lock_rows(labels_of(actor).filter(pk=label_id)).first()
     if label is None:
         raise NotFound("There is no such label.")

@@ -24,13 +24,13 @@ from messaging_app.models.agent_tools import Mention
 from messaging_app.search import UNSPACED
 
 LOOKED_AT = 300
-"""Characters behind a sign, among which a name is looked for."""
+"""Characters after an @ sign in which a name is looked for."""
 MOST_SIGNS = 100
-"""Signs in one note that are looked at."""
+"""@ signs in one note that are looked at."""
 SHOWN = 8
 """How many colleagues the composer offers."""
 
-# Not behind what an address of e-mail has before its sign. Input methods for Chinese type the wide one.
+# Not after a character of an e-mail address. The wide sign is what Chinese input methods type.
 _SIGN = re.compile(r"(?<![A-Za-z0-9._%+-])[@＠](?:\[([^\[\]\n]{1,220})\])?")
 _NUMBERED = re.compile(rf"(.*?)\s*#(\d{{1,{limits.MAX_DIGITS}}})")
 _PLAIN = re.compile(r"\w+")
@@ -41,7 +41,7 @@ _IN_A_WORD = re.compile(rf"(?![{UNSPACED}])\w")
 
 
 def named(text: str, *, tenant_id: int, by: int | None = None) -> list[int]:
-    """The ids of the agents whom a note names, without its writer. A name that two have means both."""
+    """The ids of the agents whom a note names, without `by`, its writer. A name that two agents have means both."""
     signs = [sign for _, sign in zip(range(MOST_SIGNS), _SIGN.finditer(text), strict=False)]
     if not signs:
         return []
@@ -49,24 +49,24 @@ def named(text: str, *, tenant_id: int, by: int | None = None) -> list[int]:
     for pk, name in Agent.objects.filter(tenant_id=tenant_id, is_active=True).values_list("pk", "name"):
         if name.strip():
             people[folded(name.strip())].add(pk)
-    found: set[int] = set()
+    ids: set[int] = set()
     for sign in signs:
-        found |= _in_brackets(sign[1], people) if sign[1] else _behind(folded(text[sign.end() :][:LOOKED_AT]), people)
-    return sorted(found - {by})
+        ids |= _in_brackets(sign[1], people) if sign[1] else _behind(folded(text[sign.end() :][:LOOKED_AT]), people)
+    return sorted(ids - {by})
 
 
 def _in_brackets(text: str, people: Mapping[str, set[int]]) -> set[int]:
-    """A whole name; a number, which only counts with the name it stands behind, if there is one."""
+    """The agents of a whole name, or of an agent's number, alone or after that agent's name."""
     numbered = _NUMBERED.fullmatch(text.strip())
     if numbered is None:
         return people.get(folded(text.strip()), set())
     name, pk = folded(numbered[1]), int(numbered[2])
-    its = people.get(name, set()) if name else {one for those in people.values() for one in those}
-    return {pk} & its
+    candidates = people.get(name, set()) if name else {agent_id for ids in people.values() for agent_id in ids}
+    return {pk} & candidates
 
 
 def _behind(text: str, people: Mapping[str, set[int]]) -> set[int]:
-    """The longest name the text begins with: @Ann Lee is Ann Lee, @Ann, is Ann, @Annabel is neither."""
+    """The agents of the longest name that begins the text: @Ann Lee is Ann Lee, @Ann, is Ann, @Annabel is neither."""
     for size in sorted({len(name) for name in people}, reverse=True):
         pair = text[size - 1 : size + 1]
         if text[:size] in people and not all(_IN_A_WORD.match(letter) for letter in pair.ljust(2)):
@@ -97,18 +97,18 @@ class Colleague(NamedTuple):
 
 
 def colleagues(actor: Actor, text: str) -> list[Colleague]:
-    """Agents of the tenant whose name, or a word of it, begins with the text, its marks aside; without the actor."""
+    """Other agents whose name, or a word of it, begins with the text, without marks. Raises `Forbidden`."""
     if not actor.is_agent:
         raise Forbidden("Only agents write notes.")
     rows = list(Agent.objects.filter(tenant_id=actor.tenant_id, is_active=True).values_list("pk", "name"))
     names = Counter(folded(name) for _, name in rows)
-    wanted = folded(text)
-    bare = without_marks(wanted) or wanted
+    prefix = folded(text)
+    bare = without_marks(prefix) or prefix
     fitting = [(pk, name) for pk, name in rows if pk != actor.pk and _fits(without_marks(folded(name)), bare)]
     fitting.sort(
         key=lambda row: (
             not without_marks(folded(row[1])).startswith(bare),
-            not _fits(folded(row[1]), wanted),
+            not _fits(folded(row[1]), prefix),
             folded(row[1]),
             row[0],
         )
@@ -116,12 +116,12 @@ def colleagues(actor: Actor, text: str) -> list[Colleague]:
     return [Colleague(name, _token(pk, name, names)) for pk, name in fitting[:SHOWN]]
 
 
-def _fits(name: str, wanted: str) -> bool:
-    return name.startswith(wanted) or any(word.startswith(wanted) for word in name.split())
+def _fits(name: str, prefix: str) -> bool:
+    return name.startswith(prefix) or any(word.startswith(prefix) for word in name.split())
 
 
 def _token(pk: int, name: str, names: Mapping[str, int]) -> str:
-    """What `named` reads as this agent and nobody else, whatever is typed behind it."""
+    """The text that `named` reads as this agent and nobody else, whatever is typed after it."""
     own = folded(name)
     is_longer = any(other.startswith(own) for other in names if other != own)
     if len(name) > limits.MAX_NAME or not name.isprintable() or set(name) & set("[]"):
@@ -135,7 +135,7 @@ def _token(pk: int, name: str, names: Mapping[str, int]) -> str:
 
 
 def mentions_of(actor: Actor) -> QuerySet[Mention]:
-    """The actor's own. Raises `Forbidden`."""
+    """The mentions of the actor. Raises `Forbidden`."""
     if not actor.is_agent:
         raise Forbidden("Only agents are mentioned.")
     return Mention.objects.filter(tenant_id=actor.tenant_id, agent_id=actor.pk)
@@ -148,7 +148,7 @@ def ids_named() -> Subquery:
 
 @retried
 def read(*, actor: Actor, mention_id: int) -> Mention:
-    """Note that a mention was read; done again, the first time stays. Raises `NotFound`, `Forbidden`."""
+    """Mark a mention as read; a repeat keeps the first time. Raises `NotFound`, `Forbidden`."""
     mentions = mentions_of(actor).filter(pk=mention_id)
     mentions.filter(read_at=None).update(read_at=clock.now())
     for mention in mentions.select_related("message"):
@@ -157,7 +157,7 @@ def read(*, actor: Actor, mention_id: int) -> Mention:
 
 
 def read_up_to(*, actor: Actor, conversation_id: int, seq: int) -> None:
-    """The agent has read a conversation up to an operation, and the notes in it."""
+    """Mark the agent's mentions in a conversation as read, up to an operation. Raises `Forbidden`."""
     here = mentions_of(actor).filter(conversation_id=conversation_id, message__seq__lte=seq, read_at=None)
     if unread := list(here.values_list("pk", flat=True)):  # MariaDB updates no table by a join with another
         Mention.objects.filter(pk__in=unread, read_at=None).update(read_at=clock.now())

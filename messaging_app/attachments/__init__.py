@@ -1,1 +1,1 @@
-"""Files that people attach to what they say: what they are by their content, where they are kept, what is told of them."""
+"""Files attached to messages: their type by content, where they are stored, and what events say of them."""

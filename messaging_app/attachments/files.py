@@ -1,4 +1,4 @@
-"""Where attachments' files are: a store of Django's, local or S3. Never asked inside a transaction.
+"""The files of attachments, in a Django storage, local or S3. Never used inside a transaction.
 
 A file is written before its row and removed after it, so a crash between the two leaves a file that no row names, and
 never a row without its file; `manage.py sweep_files` finds those.
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 PREVIEW = ".preview"
 LINK_SECONDS = 60
-"""For so long an address of the S3 store opens a file, for whoever has it."""
+"""Seconds that a presigned address of the S3 store opens a file, for anybody who has it."""
 
 
 def store() -> Storage:
@@ -55,7 +55,7 @@ def opened(attachment: Attachment, *, preview: bool = False) -> IO[bytes]:
     never_in_a_transaction()
     try:
         file: File[bytes] = store().open(attachment.storage_key + (PREVIEW if preview else ""), "rb")
-        file.size  # noqa: B018 – a store may ask only now whether there is such a file
+        file.size  # noqa: B018 – a store may look only now whether there is such a file
     except Exception as error:
         log.warning("attachment %s could not be read: %s: %s", attachment.pk, type(error).__name__, error)
         raise StorageFailed("The file cannot be read now.") from error
@@ -63,20 +63,20 @@ def opened(attachment: Attachment, *, preview: bool = False) -> IO[bytes]:
 
 
 def link(attachment: Attachment, *, as_download: bool) -> str:
-    """An address of the store's own that opens this file for a minute; empty for a store that has none."""
+    """A presigned address that opens this file for `LINK_SECONDS`; empty for a local store."""
     if not settings.ATTACHMENT_S3_BUCKET:
         return ""
-    told = {
+    parameters = {
         "ResponseContentType": attachment.media_type,
         "ResponseContentDisposition": content_disposition_header(as_download, attachment.name),
         "ResponseCacheControl": "private, no-store",
     }
     s3: Any = store()
-    return str(s3.url(attachment.storage_key, parameters=told, expire=LINK_SECONDS))
+    return str(s3.url(attachment.storage_key, parameters=parameters, expire=LINK_SECONDS))
 
 
 def drop(key: str) -> None:
-    """Remove a file and its preview. Never raises: what stays is found by the sweep for what no row names."""
+    """Remove a file and its preview. Never raises: `orphans` finds what stays."""
     for name in (key, key + PREVIEW):
         try:
             store().delete(name)
@@ -85,14 +85,14 @@ def drop(key: str) -> None:
 
 
 def orphans(older_than: timedelta) -> Iterator[str]:
-    """The keys of files that no row names, and that were there before: an upload on its way has no row yet either."""
+    """The keys of files that no row names and that are older than this: an upload under way has no row yet either."""
     before = timezone.now() - older_than
     tenants, _ = _listed("")
     for tenant in tenants:
         _, names = _listed(tenant)
-        found = sorted({f"{tenant}/{name.removesuffix(PREVIEW)}" for name in names})
-        for place in range(0, len(found), 500):
-            part = found[place : place + 500]
+        keys = sorted({f"{tenant}/{name.removesuffix(PREVIEW)}" for name in names})
+        for place in range(0, len(keys), 500):
+            part = keys[place : place + 500]
             known = set(Attachment.objects.filter(storage_key__in=part).values_list("storage_key", flat=True))
             yield from (key for key in part if key not in known and _written(key) < before)
 
@@ -105,5 +105,5 @@ def _listed(path: str) -> tuple[list[str], list[str]]:
 
 
 def _written(key: str) -> datetime:
-    """When a file was written; of a preview that lost its file, when the preview was."""
+    """When a file was written; for a preview that has lost its file, when the preview was."""
     return store().get_modified_time(key if store().exists(key) else key + PREVIEW)

@@ -8,7 +8,7 @@ import unicodedata
 
 LONGEST = 150
 _FOR_NOTHING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Control and direction marks among them: `gpj.exe` must not be shown as `exe.jpg`."""
+"""Characters that are dropped, control and direction marks among them: `gpj.exe` must not be shown as `exe.jpg`."""
 ENDINGS = {
     "image/png": (".png",),
     "image/jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -27,7 +27,7 @@ ENDINGS = {
     "video/quicktime": (".mov", ".qt"),
     "video/webm": (".webm", ".weba"),
 }
-"""What a name may end with. None of them is carried out when it is opened, as `.bat`, plain text too, would be."""
+"""The endings of each type. None of them runs when it is opened, as `.bat`, which is plain text too, would."""
 
 
 def safe(name: str, media_type: str) -> str:

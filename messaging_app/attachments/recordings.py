@@ -1,7 +1,7 @@
-"""What telephones and browsers record, by the first bytes, where a library would guess: which box, page or element comes first. Pure.
+"""The media type of what telephones and browsers record, by the first bytes, where a library would guess. Pure.
 
-ISO base media files by their brands (ISO/IEC 14496-12; registered at https://mp4ra.org/registered-types/brands), Ogg by its first
-packet (RFC 3533, RFC 7845), WebM by its document type (RFC 8794), WAV by its form.
+ISO base media files by their brands (ISO/IEC 14496-12; registered at https://mp4ra.org/registered-types/brands), Ogg by
+its first packet (RFC 3533, RFC 7845), WebM by its document type (RFC 8794), WAV by its form.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ _BRANDS: dict[bytes, str] = {
     b"qt  ": "video/quicktime",
 }
 _GENERIC = (b"mif1", b"msf1")
-"""A picture in this container; the brands it is compatible with say of which coding."""
+"""Brands of any picture in this container; its compatible brands say in which coding."""
 _AUDIO_IN_OGG = (b"OpusHead", b"\x01vorbis", b"Speex   ", b"\x7fFLAC")
 
 
 def media_type(head: bytes) -> str:
-    """The type of a recording, or of a picture as telephones take it; empty for anything else. `head`: the first 100 bytes or more."""
+    """The type of a recording or HEIC picture; empty for anything else. `head`: the first 100 bytes or more."""
     if head[4:8] == b"ftyp":
         return _by_brand(head)
     if head.startswith(b"OggS") and len(head) > 27:

@@ -1,4 +1,4 @@
-"""The rows of attachments: which wait to be sent, with which message one goes, which are forgotten, what is told of one."""
+"""The rows of attachments: which wait to be sent, go with a message or are deleted, and what events say of one."""
 
 from __future__ import annotations
 
@@ -33,14 +33,23 @@ def by(actor: Actor) -> QuerySet[Attachment]:
 
 
 def check_room(conversation: Conversation, size: int) -> None:
-    """Whether another file of this size fits beside all that are there, sent or not. Under the conversation's lock; the tenant's
-    sum is not, so uploads at the same moment in several of its conversations may pass it by themselves. Raises `TooManyFiles`."""
-    there = Attachment.objects.filter(conversation=conversation).aggregate(files=Count("pk"), bytes=Sum("size"))
-    tenant = Attachment.objects.filter(tenant_id=conversation.tenant_id).aggregate(bytes=Sum("size"))
+    """Raises `TooManyFiles` if a file of `size` bytes has no room along with all others, sent or not.
+
+    Called under the conversation's lock. The tenant's sum is under no lock, so uploads at the same moment in several of
+    its conversations may exceed the bound by their own size.
+    """
+    in_conversation = Attachment.objects.filter(conversation=conversation).aggregate(
+        files=Count("pk"), bytes=Sum("size")
+    )
+    in_tenant = Attachment.objects.filter(tenant_id=conversation.tenant_id).aggregate(bytes=Sum("size"))
     for bound, most, would_be in (
-        ("ATTACHMENT_CONVERSATION_FILES", settings.ATTACHMENT_CONVERSATION_FILES, there["files"] + 1),
-        ("ATTACHMENT_CONVERSATION_BYTES", settings.ATTACHMENT_CONVERSATION_BYTES, (there["bytes"] or 0) + size),
-        ("ATTACHMENT_TENANT_BYTES", settings.ATTACHMENT_TENANT_BYTES, (tenant["bytes"] or 0) + size),
+        ("ATTACHMENT_CONVERSATION_FILES", settings.ATTACHMENT_CONVERSATION_FILES, in_conversation["files"] + 1),
+        (
+            "ATTACHMENT_CONVERSATION_BYTES",
+            settings.ATTACHMENT_CONVERSATION_BYTES,
+            (in_conversation["bytes"] or 0) + size,
+        ),
+        ("ATTACHMENT_TENANT_BYTES", settings.ATTACHMENT_TENANT_BYTES, (in_tenant["bytes"] or 0) + size),
     ):
         if would_be > most:
             raise TooManyFiles(f"{bound} is {most:,}, and this file would be over it.", bound=bound, most=most)
@@ -53,17 +62,17 @@ def waiting(conversation: Conversation, ids: Sequence[int], *, actor: Actor) -> 
     """
     if not ids:
         return []
-    found = {row.pk: row for row in by(actor).filter(conversation=conversation, pk__in=ids)}
+    own = {row.pk: row for row in by(actor).filter(conversation=conversation, pk__in=ids)}
     for pk in ids:
-        if pk not in found:
+        if pk not in own:
             raise AttachmentNotFound(attachment_id=str(pk))
-        if found[pk].message_id is not None:
+        if own[pk].message_id is not None:
             raise AttachmentSent(attachment_id=str(pk))
-    return [found[pk] for pk in ids]
+    return [own[pk] for pk in ids]
 
 
 def bind(attached: Iterable[Attachment], message: Message) -> None:
-    """Send these with a message, under the conversation's lock. Each is taken by one UPDATE, which only one can win."""
+    """Send these with a message, under the conversation's lock. Raises `TryAgain` if one was just sent or deleted."""
     for place, row in enumerate(attached):
         if not Attachment.objects.filter(pk=row.pk, message=None).update(message=message, place=place):
             raise TryAgain(f"attachment {row.pk} was sent or forgotten just now")  # the next attempt says which
@@ -71,12 +80,12 @@ def bind(attached: Iterable[Attachment], message: Message) -> None:
 
 
 def names(attached: Iterable[Attachment]) -> str:
-    """What is shown where there is no room for a file."""
+    """Their names in one line, for places that cannot show a file."""
     return ", ".join(row.name for row in attached)
 
 
-def told(row: Attachment) -> dict[str, Any]:
-    """What events and transfers say of an attachment. The addresses ask for a credential like all others."""
+def as_data(row: Attachment) -> dict[str, Any]:
+    """What events and transfers say of an attachment. The addresses need a credential like all others."""
     content = f"/api/v1/attachments/{row.pk}"
     return {
         "id": str(row.pk),
@@ -91,25 +100,25 @@ def told(row: Attachment) -> dict[str, Any]:
     }
 
 
-# --- Gone again --------------------------------------------------------------------------------------------------
+# --- Removing ----------------------------------------------------------------------------------------------------
 
 
 def discard(row: Attachment) -> None:
-    """Remove one that was never sent; the file goes after the commit. Raises `AttachmentSent`."""
+    """Delete an attachment that was never sent; the file goes after the commit. Raises `AttachmentSent`."""
     if not Attachment.objects.filter(pk=row.pk, message=None).delete()[0]:
         raise AttachmentSent(attachment_id=str(row.pk))
     transaction.on_commit(partial(files.drop, row.storage_key), robust=True)
 
 
 def forget(most: int = 1000) -> int:
-    """Remove what was uploaded and never sent, row by row and then its file; returns how many.
+    """Delete attachments that were not sent in ATTACHMENT_UNSENT seconds, each row before its file; returns how many.
 
-    Two at once are harmless, and so is a message that names one in the same moment: one of the two wins the row.
+    Two at once are harmless, and so is a message that takes one in the same moment: one of the two wins the row.
     """
     before = clock.now() - timedelta(seconds=settings.TANDEM["ATTACHMENT_UNSENT"])
     old = Attachment.objects.filter(message=None, created_at__lt=before).order_by("created_at")
-    tried = old.filter(loops.not_put_off(LOOP, "pk"))
-    return sum(loops.each(LOOP, tried.values_list("tenant_id", "pk", "storage_key")[:most], _forget_one))
+    ready = old.filter(loops.not_put_off(LOOP, "pk"))
+    return sum(loops.each(LOOP, ready.values_list("tenant_id", "pk", "storage_key")[:most], _forget_one))
 
 
 def _forget_one(tenant_id: int, pk: int, key: str) -> bool:

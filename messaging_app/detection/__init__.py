@@ -1,4 +1,4 @@
-"""Does somebody need a human? The ways in: `detector_for(tenant_id)`, and behind it `analyser_for(tenant_id)`."""
+"""Does a customer need a human? Entry points: `detector_for(tenant_id)`, and after it `analyser_for(tenant_id)`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from messaging_app.detection.rules import Detector, Need, RuleRow, Rules, Versio
 __all__ = ["Analyser", "Detector", "Need", "analyser_for", "detector_for"]
 
 LOOKED_AT_AGAIN = 60.0
-"""Seconds after which a tenant's rules are read again though their version is the same: somebody may use SQL."""
+"""Seconds after which a tenant's rules are read again with the same version: SQL may change them without a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,17 @@ _compiling = Lock()
 
 
 def detector_for(tenant_id: int) -> Detector:
-    """The tenant's rules in use, compiled. A tenant without rules needs nobody (`defaults.install` gives it some).
+    """The tenant's rules in use, compiled. Without rules nothing is ever detected (`defaults.install` adds some).
 
     One small query a call, for the rules' version: an edit counts from the next message on, in every process. Call it
-    before taking a conversation, because rules that are new are compiled here, which takes some milliseconds. The admin
-    has done that when an edit is committed.
+    before locking a conversation, because new rules are compiled here, which takes some milliseconds. The admin calls
+    it when an edit is committed.
     """
     return _rules(tenant_id)
 
 
 def analyser_for(tenant_id: int) -> Analyser | None:
-    """What may be asked where the rules do not escalate: outside of every transaction, because it asks another server.
+    """The analyser for messages that the rules do not escalate. Use it outside transactions: it calls another server.
 
     None unless the installation names one (ANALYSER_URL) and the tenant has a rule of the kind `model` in use.
     """
@@ -64,7 +64,7 @@ def _rules(tenant_id: int) -> Rules:
 
 
 def _compiled_once(rows: tuple[RuleRow, ...]) -> Rules:
-    """Two messages that both meet an edit compile it once: the second waits for the first."""
+    """If two messages need the same new rules, they are compiled once: the second waits for the first."""
     with _compiling:
         return _compiled(rows)
 

@@ -31,7 +31,7 @@ def _unhelped(language: str, code: str, phrases: tuple[str, ...], exceptions: tu
 
 
 def _anger(language: str, code: str, phrases: tuple[str, ...], exceptions: tuple[str, ...]) -> tuple[RuleRow, RuleRow]:
-    """One angry word is looked at when somebody has time; two in one message are not left to a bot."""
+    """One angry phrase in a message flags the conversation; two escalate it."""
     return (
         RuleRow(Kind.SENTIMENT, f"Anger ({language})", phrases, exceptions, 1, Effect.FLAG, Severity.MEDIUM, code),
         RuleRow(
@@ -68,7 +68,7 @@ DEFAULT_RULES: tuple[RuleRow, ...] = (
 
 
 def install(tenant: Tenant) -> int:
-    """Give a tenant the default rules it lacks; answers how many were added.
+    """Give a tenant the default rules it lacks; returns how many were added.
 
     A rule is known by kind and name. One that is there is left as it is, edited or not in use: running this again is
     harmless. A rule that was deleted or renamed comes back; to be rid of one, take it out of use.

@@ -2,11 +2,11 @@
 
 RE2's word boundary looks at ASCII alone. So the text it meets is spelt for it (`spelled`): each letter beyond ASCII
 becomes five capital letters, which normalised text never holds, and an expression is written in the same letters. Then
-`\\b`, `\\w` and every class of characters mean what they mean to Python, in every language. The first of the five is one
-of A to J, the others are of K to Z: no match begins or ends inside a letter.
+`\\b`, `\\w` and every class of characters mean what they mean to Python, in every language. The first of the five is
+one of A to J, the others are of K to Z: no match begins or ends inside a letter.
 
 What RE2 cannot express is refused: look-ahead, look-behind, references to groups, possessive repetitions. A part of an
-expression may be named `(?P<match>…)`: then what stands around it is looked at and does not belong to what was found.
+expression may be named `(?P<match>…)`: then the rest must match too, and does not belong to the result.
 
 Pure: no Django, no database.
 """
@@ -26,13 +26,13 @@ import re2
 MAX_REPEAT = 1000
 """The most times that RE2 repeats something, counted through repetitions inside of one another."""
 MAX_MEMORY = 1 << 20
-"""Bytes that one compiled expression takes at most, with what it remembers of the texts it has met."""
+"""Bytes that one compiled expression takes at most, with its cache of states."""
 MAX_PROGRAM = 5_000
-"""Steps of one compiled expression: what a letter of a text can cost at most. The largest default has 703."""
+"""Instructions of one compiled expression: a letter of a text costs at most so many. The largest default has 703."""
 MATCH = "match"
-"""The name of the group that holds what was found, where it is not the whole expression."""
+"""The name of the group that holds the result, where that is not the whole match."""
 
-# `sre_parse` under its present name. The only way to ask the regular expressions' own parser what it understood.
+# `sre_parse` under its present name: the only way to the syntax tree of Python's own parser.
 _parser: Any = import_module("re._parser")
 
 type Ranges = list[tuple[int, int]]
@@ -81,7 +81,7 @@ _REFUSED = {
 
 
 class Spelling(dict[int, str | int]):
-    """How characters are spelled, if `is_spelled` says so of one beyond ASCII. Each is worked out once."""
+    """How characters are spelled: those beyond ASCII for which `is_spelled` is true. Each is computed once."""
 
     def __init__(self, is_spelled: Callable[[str], bool]) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class Spelling(dict[int, str | int]):
         return 1 if character.isascii() else len(self.spelled(character))
 
     def spelled(self, text: str) -> bytes:
-        """Half of a surrogate pair, which no database holds, becomes a question mark."""
+        """A text as RE2 meets it. Half of a surrogate pair, which no database holds, becomes a question mark."""
         return (text if text.isascii() else text.translate(self)).encode(errors="replace")
 
 
@@ -154,7 +154,7 @@ def _clipped(ranges: Ranges, ends: tuple[int, int]) -> Ranges:
 
 
 def _missing(ranges: Ranges, ends: tuple[int, int]) -> Ranges:
-    """What of everything between two ends is not in the ranges."""
+    """The code points between two ends that are not in the ranges."""
     edges = [(0, ends[0] - 1), *_clipped(ranges, ends), (ends[1] + 1, 0)]
     return [(before[1] + 1, after[0] - 1) for before, after in pairwise(edges) if before[1] + 1 < after[0]]
 
@@ -196,7 +196,7 @@ def _span(first: int, last: int) -> Characters:
 
 
 def _one(code: int) -> Characters:
-    """A character and, because normalised text has no capitals, its small form."""
+    """A character with its small form, because normalised text has no capitals."""
     codes = {code, *(ord(small) for small in (chr(code).lower(), chr(code).casefold()) if len(small) == 1)}
     spelled_ones = [(code, code) for code in codes if code >= _BEYOND_ASCII[0] and chr(code).isalnum()]
     return Characters(_merged((c, c) for c in codes if (c, c) not in spelled_ones), _merged(spelled_ones))
@@ -293,7 +293,7 @@ def _character(operation: str, argument: Any) -> str:
 
 
 def compiled(source: str) -> Any:
-    """What finds an expression in spelled text. Raises `Refused` where RE2 will not have it."""
+    """An expression of `translated`, compiled. Raises `Refused` if RE2 cannot compile it, or only too large."""
     try:
         engine = re2.compile(source.encode(), options(MAX_MEMORY))
     except re2.error as error:

@@ -1,7 +1,7 @@
-"""The analyser: a language model behind the rules, asked by OpenAI's chat completions protocol.
+"""The analyser: a language model behind the rules, called by OpenAI's chat completions protocol.
 
 What the customer wrote is data to it, and what it answers is data to us: one of three words, a severity and a short
-reason. Whatever else it says, or if it says nothing in time, the rules' answer stands. It asks another server, so it is
+reason. If it answers anything else, or nothing in time, the rules' answer stands. It calls another server, so it is
 never called inside a transaction.
 """
 
@@ -48,7 +48,7 @@ outcomes: Counter[str] = Counter()
 
 
 class Budget:
-    """So many calls a minute for each tenant, in this process: a bucket that fills evenly."""
+    """Limits the calls a minute of each tenant, in this process: a token bucket that fills evenly."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -56,6 +56,7 @@ class Budget:
         self._left: dict[int, tuple[float, float]] = {}
 
     def take(self, tenant_id: int, per_minute: int) -> bool:
+        """Take one call; False when none is left."""
         with self._lock:
             now = self._clock()
             left, since = self._left.get(tenant_id, (per_minute, now))
@@ -68,7 +69,7 @@ _budget = Budget()
 
 
 class Analyser:
-    """A `Detector` that asks the model. Its rule names it, and is the most that it may bring about.
+    """A `Detector` that calls the model. Its rule gives the name, and the most that the model may bring about.
 
     Without a tenant it has no budget: for evaluation.
     """
@@ -79,12 +80,12 @@ class Analyser:
     def customer_said(self, text: str, *, is_vip: bool) -> Need | None:
         """One call at most. None also when there is no usable answer: the log and `outcomes` say why."""
         if self._tenant_id is not None and not _budget.take(self._tenant_id, settings.ANALYSER_CALLS_PER_MINUTE):
-            _not_asked("over budget", f"tenant {self._tenant_id} has used its calls of this minute")
+            _unanswered("over budget", f"tenant {self._tenant_id} has used its calls of this minute")
             return None
         try:
-            need = read(_asked(text), self._rule)
+            need = read(_answer_to(text), self._rule)
         except Unanswered as why:
-            _not_asked("no answer", str(why))
+            _unanswered("no answer", str(why))
             return None
         outcomes["need" if need else NOTHING] += 1
         return need
@@ -99,7 +100,7 @@ class Analyser:
 class Behind:
     """The rules, and the analyser where no rule escalates, as one `Detector`: for evaluation.
 
-    In a conversation the two are parted by the commit: see `sessions_app.actions.analysis`.
+    In a conversation the analyser runs after the commit: see `sessions_app.actions.analysis`.
     """
 
     def __init__(self, rules: Detector, analyser: Detector) -> None:
@@ -109,8 +110,8 @@ class Behind:
         need = self._rules.customer_said(text, is_vip=is_vip)
         if need is not None and need.effect == ESCALATE:
             return need
-        found = self._analyser.customer_said(text, is_vip=is_vip)
-        return found if need is None or (found and found.effect == ESCALATE) else need
+        by_model = self._analyser.customer_said(text, is_vip=is_vip)
+        return by_model if need is None or (by_model and by_model.effect == ESCALATE) else need
 
     def admits_failure(self, text: str) -> bool:
         return self._rules.admits_failure(text)
@@ -119,17 +120,17 @@ class Behind:
         return self._rules.failed(count)
 
 
-def _not_asked(outcome: str, why: str) -> None:
+def _unanswered(outcome: str, why: str) -> None:
     outcomes[outcome] += 1
     log.warning("analyser: %s (%s); the rules' answer stands", outcome, why)
 
 
-def _asked(text: str) -> str:
-    """The model's own words. Raises `Unanswered`."""
-    given = json.dumps({"customer_message": text[: settings.ANALYSER_CHARACTERS]}, ensure_ascii=False)
+def _answer_to(text: str) -> str:
+    """The content of the model's answer. Raises `Unanswered`."""
+    question = json.dumps({"customer_message": text[: settings.ANALYSER_CHARACTERS]}, ensure_ascii=False)
     body = {
         "model": settings.ANALYSER_MODEL,
-        "messages": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": given}],
+        "messages": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": question}],
         "response_format": {"type": "json_object"},
         "temperature": 0,
         "max_tokens": MAX_TOKENS,
@@ -153,34 +154,34 @@ def _asked(text: str) -> str:
 
 
 def read(content: str, rule: RuleLike) -> Need | None:
-    """What the model's words ask for, at most what the rule allows. Raises `Unanswered` for what is no answer.
+    """The need in a model's answer, at most what the rule allows. Raises `Unanswered` for what is no answer.
 
-    Models like to wrap their JSON in a fence or a sentence: whatever stands around the object is passed over.
+    Models often wrap their JSON in a code fence or a sentence: the text around the object is ignored.
     """
-    said = _object(content)
-    need = str(said.get("need")).strip().lower()
-    if need == NOTHING:
+    fields = _object(content)
+    effect = str(fields.get("need")).strip().lower()
+    if effect == NOTHING:
         return None
-    if need not in (FLAG, ESCALATE):
+    if effect not in (FLAG, ESCALATE):
         raise Unanswered("the model's answer is none of the three")
-    severity = str(said.get("severity")).strip().lower()
-    found = Need(need, severity, "model", rule.name, _reason(said.get("reason")))
+    severity = str(fields.get("severity")).strip().lower()
+    need = Need(effect, severity, "model", rule.name, _reason(fields.get("reason")))
     if severity not in SEVERITIES:
-        found = replace(found, severity=rule.severity)
-    return found if rule.effect == ESCALATE else replace(found, effect=rule.effect)
+        need = replace(need, severity=rule.severity)
+    return need if rule.effect == ESCALATE else replace(need, effect=rule.effect)
 
 
 def _object(content: str) -> dict[str, Any]:
     try:
-        said = json.loads(content[content.find("{") : content.rfind("}") + 1])
+        answer = json.loads(content[content.find("{") : content.rfind("}") + 1])
     except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
+        answer = None
+    if not isinstance(answer, dict):
         raise Unanswered("the model's answer holds no JSON object")
-    return said
+    return answer
 
 
-def _reason(said: Any) -> str:
+def _reason(reason: Any) -> str:
     """One line of printable text: agents read it, and a customer may have had a hand in it."""
-    text = " ".join(said.split()) if isinstance(said, str) else ""
+    text = " ".join(reason.split()) if isinstance(reason, str) else ""
     return "".join(character for character in text if character.isprintable())[:MAX_REASON]

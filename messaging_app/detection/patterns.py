@@ -1,8 +1,7 @@
-"""From a phrase in the admin to a compiled pattern, and the refusal of those that are wrong.
+"""Compiles the phrases of the admin to patterns, and refuses those that are wrong.
 
-No database. A phrase is a word or some words, taken literally, or a regular expression between slashes. Both look at
-text as `normalised` leaves it, and RE2 looks for both: however they are written, the time they take grows with the
-length of the text and no faster.
+No database. A phrase is a word or some words, taken literally, or a regular expression between slashes. RE2 matches
+both, against text as `normalised` returns it: however they are written, the time is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ from messaging_app.detection.expressions import Refused
 EXCERPT = 80
 """Characters of a phrase that a refusal repeats."""
 MAX_TEXT = 4_000
-"""Characters of a message that are looked at. Whoever needs a human says so before that."""
+"""Characters of a message that are looked at. A customer who needs a human says so before that."""
 MAX_PHRASE = 2_000
 MAX_PHRASES = 500
 MAX_FOUND = 100
-"""How often one pattern is looked for in one message: each time may read to the end of it."""
+"""How often one pattern is searched in one message: each search may read to the end of it."""
 MAX_RULE_PROGRAM = 30_000
-"""Steps of all phrases of one rule together. All default rules together have about 22,000."""
+"""Instructions of RE2 for all phrases of one rule together. All default rules together have about 22,000."""
 MAX_SET_MEMORY = 8 << 20
-"""Bytes for finding out in one pass which of many patterns occur, with what is remembered of the texts met before."""
+"""Bytes of one RE2 set, which finds in one pass which of many patterns occur, and of its cache of states."""
 
 # Scripts that put no space between words, or that glue endings to them (Hangul): no word boundary to look for.
 _UNSPACED = (
@@ -96,7 +95,7 @@ class PhraseRefused(Malformed):
 
 
 def normalised(text: str) -> str:
-    """One form for what people type in many: width, case, apostrophes, invisible characters and white space."""
+    """A text in one form, whatever width, case, apostrophes, invisible characters and white space it was typed with."""
     text = text[:MAX_TEXT]
     if text.isascii():
         return " ".join(text.replace("`", "'").lower().split())
@@ -154,12 +153,12 @@ class Pattern(NamedTuple):
         return text.for_literals if self.is_literal else text.for_expressions
 
     def search(self, text: Text, start: int = 0) -> tuple[int, int] | None:
-        """The characters of the first match from `start` on; of its group `match`, if it has one."""
-        found = self.engine.search(self.bytes_of(text), text.offset(start, literal=self.is_literal))
-        if found is None:
+        """Where the first match from `start` on begins and ends, in characters; its group `match`, if it has one."""
+        match = self.engine.search(self.bytes_of(text), text.offset(start, literal=self.is_literal))
+        if match is None:
             return None
-        span = found.span(self.engine.groups)
-        first, last = span if span[0] >= 0 else found.span()
+        span = match.span(self.engine.groups)
+        first, last = span if span[0] >= 0 else match.span()
         return text.place(first, literal=self.is_literal), text.place(last, literal=self.is_literal)
 
     def spans(self, text: Text) -> Iterator[tuple[int, int]]:
@@ -178,51 +177,53 @@ class Pattern(NamedTuple):
 
 
 class Patterns:
-    """Which of many patterns occur in a text: one pass over it, however many there are."""
+    """Finds which of many patterns occur in a text, in one pass over it."""
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self._patterns = patterns
         self._sets = [
-            one
+            pattern_set
             for is_literal in (True, False)
-            for one in _sets([n for n, pattern in enumerate(patterns) if pattern.is_literal is is_literal], patterns)
+            for pattern_set in _sets(
+                [n for n, pattern in enumerate(patterns) if pattern.is_literal is is_literal], patterns
+            )
         ]
 
     def occurring(self, text: Text) -> set[int]:
         """The numbers of the patterns that match somewhere."""
-        found: set[int] = set()
-        for one, numbers in self._sets:
-            matches = one.Match(self._patterns[numbers[0]].bytes_of(text)) if one else None
-            if matches is None:  # not even the end of the text: too large, or the engine ran out of memory
-                found.update(n for n in numbers if self._patterns[n].search(text))
+        occurring: set[int] = set()
+        for pattern_set, numbers in self._sets:
+            matches = pattern_set.Match(self._patterns[numbers[0]].bytes_of(text)) if pattern_set else None
+            if matches is None:  # not even `\z` matched: too large for a set, or the engine ran out of memory
+                occurring.update(n for n in numbers if self._patterns[n].search(text))
             else:
-                found.update(numbers[place] for place in matches if place < len(numbers))
-        return found
+                occurring.update(numbers[place] for place in matches if place < len(numbers))
+        return occurring
 
 
 def _sets(numbers: list[int], patterns: Sequence[Pattern]) -> list[tuple[Any, list[int]]]:
-    """As few sets as these patterns fit into, each with their numbers in the order of its own."""
+    """As few RE2 sets as the patterns fit into, each with their numbers, in order; None for one too large for a set."""
     if not numbers:
         return []
-    one = re2.Set.SearchSet(expressions.options(MAX_SET_MEMORY))
+    pattern_set = re2.Set.SearchSet(expressions.options(MAX_SET_MEMORY))
     for number in numbers:
-        one.Add(patterns[number].source)
-    one.Add(r"\z")  # matches every text, so that an empty answer can only be a failure
+        pattern_set.Add(patterns[number].source)
+    pattern_set.Add(r"\z")  # matches every text, so that an empty result can only be a failure
     try:
-        one.Compile()
+        pattern_set.Compile()
     except re2.error:
         if len(numbers) == 1:
             return [(None, numbers)]
         half = len(numbers) // 2
         return _sets(numbers[:half], patterns) + _sets(numbers[half:], patterns)
-    return [(one, numbers)]
+    return [(pattern_set, numbers)]
 
 
 # --- Phrases -----------------------------------------------------------------------------------------------------
 
 
 def validate_phrases(phrases: object) -> None:
-    """Raises `Malformed`, naming the phrase, when one is not text, empty, or no expression that RE2 can express."""
+    """Raises `PhraseRefused`, naming the phrase, for one that is not text, is empty, or that RE2 cannot express."""
     if not isinstance(phrases, (list, tuple)):
         raise PhraseRefused(NO_LIST)
     if len(phrases) > MAX_PHRASES:
@@ -245,7 +246,7 @@ def compile_phrase(phrase: object) -> Pattern:
     return _compiled(phrase.strip())
 
 
-@lru_cache(maxsize=4096)  # a rule edited, or the same default rule of another tenant, costs only what is new
+@lru_cache(maxsize=4096)  # an edited rule, or another tenant's default rule, compiles only new phrases
 def _compiled(phrase: str) -> Pattern:
     if not is_expression(phrase):
         before, words, after = _literal(phrase)
@@ -263,23 +264,26 @@ def _compiled(phrase: str) -> Pattern:
 
 
 def compile_phrases(phrases: Iterable[str]) -> list[Pattern]:
-    """Few patterns: the literal phrases with the same boundaries in one, longest first; each regular expression on
-    its own, because what they find is told one by one. Raises `Malformed`."""
+    """As few patterns as possible. Raises `PhraseRefused`.
+
+    The literal phrases with the same boundaries are in one, longest first. Each regular expression is on its own,
+    because its matches count by themselves.
+    """
     literals: dict[tuple[str, str], list[str]] = defaultdict(list)
-    found = []
+    separate = []
     for phrase in phrases:
         if is_expression(phrase.strip()):
-            found.append(compile_phrase(phrase))
+            separate.append(compile_phrase(phrase))
         else:
             before, words, after = _literal(phrase)
             literals[before, after].append(words)
-    together = [
+    combined = [
         _literals(f"{before}(?:{'|'.join(sorted(words, key=len, reverse=True))}){after}")
         for (before, after), words in literals.items()
     ]
-    if sum(pattern.engine.programsize for pattern in together + found) > MAX_RULE_PROGRAM:
+    if sum(pattern.engine.programsize for pattern in combined + separate) > MAX_RULE_PROGRAM:
         raise PhraseRefused(TOO_MUCH)
-    return together + found
+    return combined + separate
 
 
 def _literals(source: str) -> Pattern:
@@ -291,7 +295,7 @@ def _literals(source: str) -> Pattern:
 
 
 def _literal(phrase: str) -> tuple[str, str, str]:
-    """A boundary, the words as an expression, a boundary.
+    """A literal phrase as an expression: the boundary before, the words, the boundary after.
 
     Whole words where the script has words; anywhere in the text where it has none. An apostrophe may be missing
     ("dont"), and a space may stand between two characters of an unspaced script.
@@ -310,7 +314,7 @@ def _literal(phrase: str) -> tuple[str, str, str]:
 
 
 def _source(phrase: str) -> str:
-    """An expression, normalised as the text is; full-width brackets must not become syntax."""
+    """An expression, normalised like the text, but so that full-width brackets do not become syntax."""
     return "".join(
         character if character.isascii() else re.escape(unicodedata.normalize("NFKC", character))
         for character in unicodedata.normalize("NFC", phrase[1:-1])

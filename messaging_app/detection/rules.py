@@ -1,6 +1,6 @@
 """The rules of need, compiled: what a customer says, what a bot admits, how often it failed.
 
-Pure apart from `load` and `version`. The rules themselves are rows (`NeedRule`, or `Row` where there is no database).
+Pure apart from `load` and `version`. The rules themselves are rows: `NeedRule`, or `RuleRow` without a database.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ MAX_EVIDENCE = 80
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Somebody should look: how urgently, which rule says so, and the words that made it say so."""
+    """A need for a human: what to do, how urgent it is, which rule decided, and the words that it matched."""
 
     effect: str
     severity: str
@@ -70,7 +70,7 @@ class Need:
 
 
 class Detector(Protocol):
-    """The one interface of detection: the rules, and the analyser that may stand behind them."""
+    """The interface of detection, which the rules and the analyser behind them share."""
 
     def customer_said(self, text: str, *, is_vip: bool) -> Need | None:
         """What one message of a customer asks for."""
@@ -83,7 +83,7 @@ class Detector(Protocol):
 
 
 class RuleLike(Protocol):
-    """What a rule has, be it a `NeedRule` or a `Row`."""
+    """The fields that a rule has, be it a `NeedRule` or a `RuleRow`."""
 
     @property
     def kind(self) -> str: ...
@@ -103,7 +103,7 @@ class RuleLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
-    """A rule without a database. Hashable, so that the compiled form can be kept under its content."""
+    """A rule without a database. Hashable, so that compiled rules can be cached by their content."""
 
     kind: str
     name: str
@@ -120,11 +120,11 @@ class Rules:
 
     The order is VIP, keyword, failure, sentiment, model; within a kind the graver rule comes first. The first rule
     that escalates decides; if none does, the first that flags. (Otherwise the flag every VIP gets would keep a VIP
-    who asks for a human from getting one.) Rules of the kind `model` are passed over here: the gravest of them, `model`,
-    is what switches an analyser on.
+    who asks for a human from getting one.) Rules of the kind `model` are not checked here: the gravest of them,
+    `self.model`, switches the analyser on.
 
-    A rule that cannot be used, and a phrase that cannot, is passed over with an error in the log: the admin refuses
-    them, and what came by another way must not stop a tenant's messages. `problems` says what is wrong with one.
+    A rule or phrase that cannot be used is skipped with an error in the log: the admin refuses it, and one that came
+    another way must not stop a tenant's messages. `problems` says what is wrong with a rule.
     """
 
     def __init__(self, rows: Iterable[RuleLike]) -> None:
@@ -134,8 +134,8 @@ class Rules:
         self._failure = _Group(row for row in ordered if row.kind == "failure")
 
     def customer_said(self, text: str, *, is_vip: bool) -> Need | None:
-        said = Text(normalised(text))
-        occurring = self._heard.occurring(said)
+        message = Text(normalised(text))
+        occurring = self._heard.occurring(message)
         flag = None
         for number, rule in enumerate(self._heard.rules):
             if flag is not None and rule.effect != ESCALATE:
@@ -143,15 +143,15 @@ class Rules:
             if rule.kind == "vip":
                 need = rule.need("") if is_vip else None
             else:
-                need = rule.hears(said) if number in occurring else None
+                need = rule.need_in(message) if number in occurring else None
             if need is not None and need.effect == ESCALATE:
                 return need
             flag = flag or need
         return flag
 
     def admits_failure(self, text: str) -> bool:
-        said = Text(normalised(text))
-        return any(self._failure.rules[number].found_in(said) for number in self._failure.occurring(said))
+        answer = Text(normalised(text))
+        return any(self._failure.rules[number].found_in(answer) for number in self._failure.occurring(answer))
 
     def failed(self, count: int) -> Need | None:
         reached = [rule for rule in self._failure.rules if count >= rule.threshold]
@@ -172,23 +172,23 @@ class _Rule:
     def need(self, evidence: str) -> Need:
         return Need(self.effect, self.severity, self.kind, self.name, evidence[:MAX_EVIDENCE])
 
-    def hears(self, text: Text) -> Need | None:
-        """Anger needs as many hits as the threshold says; a keyword needs one."""
-        found = self.found_in(text)
-        if len(found) < (self.threshold if self.kind == "sentiment" else 1):
+    def need_in(self, text: Text) -> Need | None:
+        """The need that a text shows. Anger takes as many hits as the threshold says, a keyword one."""
+        hits = self.found_in(text)
+        if len(hits) < (self.threshold if self.kind == "sentiment" else 1):
             return None
-        return self.need(", ".join(dict.fromkeys(found)))
+        return self.need(", ".join(dict.fromkeys(hits)))
 
     def found_in(self, text: Text) -> list[str]:
-        """What the phrases find outside the exceptions, left to right, each place once."""
+        """The texts that the phrases match outside of the exceptions, left to right, each place once."""
         text = self._masked(text)
         spans = sorted(span for pattern in self.phrases for span in pattern.spans(text))
-        found, end = [], 0
+        hits, end = [], 0
         for start, stop in spans:
             if start >= end:
-                found.append(text.plain[start:stop])
+                hits.append(text.plain[start:stop])
                 end = stop
-        return found
+        return hits
 
     def _masked(self, text: Text) -> Text:
         characters = list(text.plain)
@@ -199,7 +199,7 @@ class _Rule:
 
 
 class _Group:
-    """Rules that look at the same texts, and the one pass that says which of them need to look closer."""
+    """Rules for the same texts. One pass over a text finds those that may match it."""
 
     def __init__(self, rows: Iterable[RuleLike]) -> None:
         self.rules = list(filter(None, map(_built, rows)))
@@ -208,12 +208,12 @@ class _Group:
         self._patterns = Patterns([pattern for pattern, _ in owned])
 
     def occurring(self, text: Text) -> set[int]:
-        """The numbers of the rules of which a phrase occurs, exceptions aside."""
+        """The numbers of the rules that have a phrase which occurs; exceptions are not considered yet."""
         return {self._owners[number] for number in self._patterns.occurring(text)}
 
 
 def _built(row: RuleLike) -> _Rule | None:
-    """None for a row that cannot be a rule for a reason that nobody has thought of: it alone is left out."""
+    """The compiled rule; None after an unexpected error, so that this row alone is left out."""
     try:
         return _Rule(row)
     except Exception:
@@ -232,7 +232,7 @@ def _is_known(row: RuleLike) -> bool:
 
 
 def _unknown(row: RuleLike) -> PhraseRefused | None:
-    """Which of its fields, if any, holds what no rule can have: rows may come by import or SQL."""
+    """The first field with a value that no rule can have; None without one. Rows may come by import or SQL."""
     for field, value, known in (
         ("kind", row.kind, ORDER),
         ("effect", row.effect, EFFECTS),
@@ -266,17 +266,17 @@ def _together(row: RuleLike, phrases: Sequence[str]) -> list[Pattern]:
 
 
 def problems(rule: RuleLike) -> list[PhraseRefused]:
-    """Why a rule, or which of its phrases, is passed over; empty when all of it counts."""
-    found = [why] if (why := _unknown(rule)) else []
+    """Why a rule, or some of its phrases, cannot be used; empty when all of it can."""
+    problems = [why] if (why := _unknown(rule)) else []
     for phrases in (rule.phrases, rule.exceptions):
         listed = phrases if isinstance(phrases, (list, tuple)) else ()
         refused = [why for phrase in listed if (why := _refusal(compile_phrase, phrase))]
-        found += refused or ([why] if (why := _refusal(validate_phrases, phrases)) else [])
-    return found
+        problems += refused or ([why] if (why := _refusal(validate_phrases, phrases)) else [])
+    return problems
 
 
 def is_useless(rule: RuleLike) -> bool:
-    """Whether nothing of it can ever be heard: none of its phrases can be used, or it is of an unknown kind."""
+    """Whether the rule can never match: none of its phrases can be used, or one of its fields has an unknown value."""
     if _unknown(rule) or rule.kind not in WITH_PHRASES:
         return _unknown(rule) is not None
     return not _together(rule, _usable(rule, _texts(rule.phrases)))
@@ -294,9 +294,9 @@ type Version = tuple[tuple[int, datetime], ...]
 
 
 def version(tenant_id: int) -> Version:
-    """What changes whenever one of the tenant's rules in use does, unless by SQL past `NeedRule.save`. One query.
+    """A value that changes with each of the tenant's rules in use, unless by SQL past `NeedRule.save`. One query.
 
-    All moments and not the latest: an edit that is committed late may have an earlier one.
+    It holds all times of change and not the latest: an edit that is committed late may have an earlier one.
     """
     return tuple(_in_use(tenant_id).values_list("pk", "changed_at"))
 
@@ -304,10 +304,10 @@ def version(tenant_id: int) -> Version:
 def load(tenant_id: int) -> tuple[RuleRow, ...]:
     """The tenant's rules in use, as plain rows. One query."""
     fields = ("kind", "name", "phrases", "exceptions", "threshold", "effect", "severity", "language")
-    found = _in_use(tenant_id).values_list(*fields)
+    rows = _in_use(tenant_id).values_list(*fields)
     return tuple(
         RuleRow(kind, name, _texts(phrases), _texts(exceptions), *rest)
-        for kind, name, phrases, exceptions, *rest in found
+        for kind, name, phrases, exceptions, *rest in rows
     )
 
 

@@ -73,7 +73,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One question put to one dataset. `gold` answers None for a line that is left out."""
+    """One question put to one dataset. `gold` returns None for a line that is left out."""
 
     dataset: str
     measure: str
@@ -99,7 +99,7 @@ def _contact(line: Line) -> bool:
 
 
 def _contact_without_hours(line: Line) -> bool | None:
-    """As `_contact`, but whoever asks for the hours, and so for no human (docs/rules.md, Detection), is left out."""
+    """As `_contact`, without those who ask for the hours, and so for no human (docs/rules.md, Detection)."""
     asks_hours = line["labels"]["intent"] == "contact_customer_service" and _OPENING_HOURS.search(line["content"])
     return None if asks_hours else _contact(line)
 
@@ -151,7 +151,7 @@ DATASETS = tuple(dict.fromkeys([measure.dataset for measure in MEASURES] + list(
 
 
 def judge(detector: Detector, lines: Iterable[Line]) -> list[Judged]:
-    """What the detector says to each line: customers are listened to, bots watched, everybody else passed over."""
+    """The detector's result for each line: a need for a customer's, an admission for a bot's, none for all others."""
     judged = []
     for line in lines:
         sender, text = line["sender_type"], line["content"]
@@ -165,14 +165,16 @@ def judge(detector: Detector, lines: Iterable[Line]) -> list[Judged]:
 
 
 def scores(dataset: str, judged: Iterable[Judged]) -> list[Score]:
-    """Every measure of a dataset."""
+    """The score of every measure of a dataset."""
     judged = list(judged)
-    found = []
+    lines = []
     for measure in MEASURES:
         if measure.dataset == dataset:
-            pairs = [(truth, measure.predicted(one)) for one in judged if (truth := measure.gold(one.line)) is not None]
-            found.append(score(dataset, measure.measure, pairs))
-    return found
+            pairs = [
+                (truth, measure.predicted(item)) for item in judged if (truth := measure.gold(item.line)) is not None
+            ]
+            lines.append(score(dataset, measure.measure, pairs))
+    return lines
 
 
 def score(dataset: str, measure: str, pairs: Iterable[tuple[bool, bool]]) -> Score:
@@ -202,20 +204,20 @@ def rate(dataset: str, detector: Detector, judged: Iterable[Judged]) -> Rate:
     rules: Counter[str] = Counter()
     in_a_row: dict[str, int] = defaultdict(int)
     conversations, failed = set(), set()
-    for one in judged:
-        conversation = one.line["conversation_id"]
+    for item in judged:
+        conversation = item.line["conversation_id"]
         conversations.add(conversation)
-        if one.line["sender_type"] == "customer":
+        if item.line["sender_type"] == "customer":
             customer += 1
-            noticed += one.noticed
-            escalated += one.escalates
-            if one.need is not None:
-                rules[one.need.rule] += 1
-        elif one.line["sender_type"] == "bot":
+            noticed += item.noticed
+            escalated += item.escalates
+            if item.need is not None:
+                rules[item.need.rule] += 1
+        elif item.line["sender_type"] == "bot":
             bot += 1
-            admitted += one.admits
-            in_a_row[conversation] = in_a_row[conversation] + 1 if one.admits else 0
-            if one.admits and detector.failed(in_a_row[conversation]) is not None:
+            admitted += item.admits
+            in_a_row[conversation] = in_a_row[conversation] + 1 if item.admits else 0
+            if item.admits and detector.failed(in_a_row[conversation]) is not None:
                 failed.add(conversation)
     return Rate(
         dataset=dataset,
@@ -238,9 +240,9 @@ def predictions(dataset: str, judged: Iterable[Judged]) -> list[dict[str, Any]]:
     for measure in MEASURES:
         if measure.dataset == dataset and measure.is_official:
             return [
-                {"message_id": one.line["message_id"], "handoff": int(measure.predicted(one))}
-                for one in judged
-                if one.line["sender_type"] == "customer"
+                {"message_id": item.line["message_id"], "handoff": int(measure.predicted(item))}
+                for item in judged
+                if item.line["sender_type"] == "customer"
             ]
     return []
 

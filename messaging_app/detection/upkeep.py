@@ -1,4 +1,4 @@
-"""Rules that the engine cannot use, or not all of: found, named, and switched off where nothing usable is left."""
+"""Finds rules that the engine can use in part or not at all, records why, and switches off those that are useless."""
 
 from __future__ import annotations
 
@@ -34,15 +34,18 @@ class Finding:
 
 
 def find(rules: Iterable[NeedRule]) -> Iterator[Finding]:
-    """Those of the rules that the engine cannot use as they stand."""
+    """The rules that the engine cannot use completely, each with the reasons."""
     for rule in rules:
-        if found := problems(rule):
-            yield Finding(rule, tuple(map(str, found)), is_useless(rule))
+        if refused := problems(rule):
+            yield Finding(rule, tuple(map(str, refused)), is_useless(rule))
 
 
 def note_unknown() -> int:
-    """For the clock: tell in the admin, with the rule, that a row from an import or SQL is of an unknown kind, severity or effect
-    and left out. It stays switched on, because whoever wrote it may still mend it. Returns how many were new."""
+    """For the clock: record for the admin that a rule is left out, because its kind, severity or effect is unknown.
+
+    Such a row comes from an import or SQL. The rule stays switched on, because its author may still correct it.
+    Returns how many were new.
+    """
     known = Q(kind__in=ORDER, effect__in=EFFECTS, severity__in=SEVERITIES)
     rows = NeedRule.objects.exclude(known).filter(loops.not_put_off(LOOP, "pk"), is_enabled=True, problem="")[:AT_ONCE]
     return sum(loops.each(LOOP, ((rule.tenant_id, rule.pk, rule) for rule in rows), _noted))
@@ -56,7 +59,7 @@ def _noted(tenant_id: int, rule_id: int, rule: NeedRule) -> int:
 def keep(finding: Finding) -> None:
     """Keep the reason with the rule, for the admin, and switch it off if nothing of it can be used.
 
-    What can still be used stays in use: a customer who asks for a human must not go unheard because of another phrase.
+    What can still be used stays in use: a customer who asks for a human must not be missed because of another phrase.
     """
     rule = finding.rule
     rule.problem, rule.changed_at = finding.problem, timezone.now()

@@ -1,4 +1,4 @@
-"""What was said and how it travels: conversations, messages, the stream of operations, rules of need."""
+"""Models of conversations and messages, the stream of operations, search, webhooks and rules of need."""
 
 from messaging_app.models.agent_tools import CannedReply, ConversationLabel, Draft, Label, Mention, SavedView
 from messaging_app.models.attachments import Attachment

@@ -1,4 +1,4 @@
-"""What the desk keeps beside what was said: canned replies, labels, saved views, mentions in notes, and drafts."""
+"""What agents keep besides messages: canned replies, labels, saved views, mentions in notes, and drafts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from config.db import CheckedJSONField, ExactCharField
 
 
 class CannedReply(Shared):
-    """Words that are said often, under a shortcut such as /refund that is unique among its holder's.
+    """A text that is sent often, under a shortcut such as /refund that is unique among its holder's.
 
-    `text` may hold variables such as {customer}; see `canned`, which is the only one to write `sought`, the words by which
-    a reply is found.
+    `text` may hold variables such as {customer} (`agent_tools.canned_replies`). Only that module's `remember` writes
+    `sought`, the text by which a reply is searched.
     """
 
     shortcut = ExactCharField(
@@ -49,7 +49,7 @@ class CannedReply(Shared):
 
 
 class Label(models.Model):
-    """A word that agents put on conversations. The palette is fixed, so that every label can be read (core/labels.css)."""
+    """A word that agents put on conversations. The palette is fixed, so that each can be read (core/labels.css)."""
 
     class Colour(models.TextChoices):
         GREY = "grey", _("grey")
@@ -93,7 +93,7 @@ class Label(models.Model):
 
 
 class ConversationLabel(models.Model):
-    """A label on a conversation, and who put it there. Written by whoever holds the conversation's lock."""
+    """A label on a conversation, and who put it there. Written under the conversation's lock."""
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, verbose_name=_("tenant"))
     conversation = models.ForeignKey(
@@ -117,7 +117,7 @@ class ConversationLabel(models.Model):
 
 
 class SavedView(Shared):
-    """A named part of the desk's list. What `filter` may hold and what it means is `sessions_app.queries.view_filters`."""
+    """A named filter of the desk's list. `sessions_app.queries.view_filters` says what `filter` holds and means."""
 
     name = ExactCharField(_("name"), max_length=limits.MAX_VIEW_NAME)
     filter = CheckedJSONField(_("filter"), default=dict, blank=True)
@@ -170,7 +170,7 @@ class Mention(models.Model):
 
 
 class Draft(models.Model):
-    """Words that an agent has typed and not sent: one of each mode in a conversation. Nobody else sees them (`drafts`)."""
+    """A text that an agent has typed and not sent: one per mode in a conversation. Nobody else sees it (`drafts`)."""
 
     class Mode(models.TextChoices):
         REPLY = "reply", _("reply")

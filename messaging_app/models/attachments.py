@@ -16,10 +16,10 @@ SIDE = 480
 
 
 class Attachment(models.Model):
-    """A file that somebody put up in a conversation, and sent with one message, or will.
+    """A file that somebody uploaded to a conversation, to send it with one message.
 
-    Type, size and dimensions are what its content says. The file lies under `storage_key`, which nothing of the user's
-    is in. `client_id` is the uploader's own, so that a repeat is harmless.
+    Type, size and dimensions are those of its content. The file is stored under `storage_key`, in which nothing comes
+    from the user. `client_id` is the uploader's own id for it, so that a repeated upload is harmless.
     """
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, verbose_name=_("tenant"))
@@ -65,12 +65,11 @@ class Attachment(models.Model):
             ),
             models.UniqueConstraint(fields=["storage_key"], name="attachment_key_once"),
         )
-        # The first part serves a message's own; with it empty, what was never sent, the oldest first.
+        # The first serves the attachments of a message, and those never sent (no message), the oldest first.
         indexes: ClassVar = (
             models.Index(fields=["message", "created_at"], name="attachment_message"),
-            models.Index(
-                fields=["tenant", "size"], name="attachment_tenant_size"
-            ),  # what a tenant's files take together
+            # The sum of a tenant's files.
+            models.Index(fields=["tenant", "size"], name="attachment_tenant_size"),
         )
 
     def __str__(self) -> str:
@@ -78,7 +77,7 @@ class Attachment(models.Model):
 
     @property
     def preview_size(self) -> tuple[int, int]:
-        """Width and height of the preview, so that a page keeps its room; nothing moves when it comes."""
+        """Width and height of the preview, so that a page reserves its space and does not move when it loads."""
         width, height = self.width or 1, self.height or 1
         scale = min(1.0, SIDE / max(width, height))
         return max(1, round(width * scale)), max(1, round(height * scale))

@@ -24,7 +24,7 @@ class Controller(models.TextChoices):
 
 
 class Tier(models.IntegerChoices):
-    """The first key of the list's order."""
+    """The first key by which the desk's list is sorted."""
 
     EMERGENCY = 1, _("emergency")
     HAND_RAISED = 2, _("hand raised")
@@ -36,7 +36,8 @@ class Tier(models.IntegerChoices):
 class Conversation(models.Model):
     """The lasting thread between one account and one shop on one platform; the row that every verb locks first.
 
-    Only `sessions_app.unit.settle` writes controller, holder, epoch, tier and desk_order; only `stream` writes seq and chain.
+    Only `sessions_app.unit.settle` writes controller, holder, epoch, tier and desk_order; only `stream` writes seq and
+    chain.
     """
 
     class Kind(models.TextChoices):
@@ -52,9 +53,8 @@ class Conversation(models.Model):
     is_vip = models.BooleanField(_("VIP"), default=False)
 
     controller = ExactCharField(_("controller"), max_length=8, choices=Controller, default=Controller.NONE)
-    holder = models.CharField(
-        _("holder"), max_length=limits.MAX_DIGEST, blank=True
-    )  # session and owner: a change raises the epoch
+    # Session and owner: a change raises the epoch.
+    holder = models.CharField(_("holder"), max_length=limits.MAX_DIGEST, blank=True)
     epoch = models.PositiveBigIntegerField(_("epoch"), default=0)
     tier = models.PositiveSmallIntegerField(_("tier"), choices=Tier, default=Tier.RESOLVED)
     desk_order = models.BigIntegerField(_("place within the tier"), default=0)  # smaller is shown first
@@ -62,7 +62,7 @@ class Conversation(models.Model):
     needs_human = models.BooleanField(_("needs a human"), default=False)
     need = CheckedJSONField(_("why"), default=dict, blank=True)
     waiting_since = models.DateTimeField(_("waiting for a human since"), null=True, blank=True)
-    # When the first of the customer's words came in that nobody has answered or set aside (`sessions_app.promises.unanswered`).
+    # When the customer's first message came that nobody has answered or set aside (`sessions_app.promises.unanswered`).
     unanswered_since = models.DateTimeField(_("unanswered since"), null=True, blank=True)
     is_urgent = models.BooleanField(_("urgent"), default=False)
     pinned_at = models.DateTimeField(_("pinned"), null=True, blank=True)
@@ -105,9 +105,9 @@ class Conversation(models.Model):
 
 
 class Message(models.Model):
-    """One thing said. Never lost, never stored twice: `message_id` is unique in a tenant and platform.
+    """A message. Never lost, never stored twice: `message_id` is unique in a tenant and platform.
 
-    `session_id` is a plain number because this app knows nothing of sessions; empty until somebody's work covers it.
+    `session_id` is a plain number because this app knows nothing of sessions; empty until a session covers it.
     `seq` is the operation that recorded it.
     """
 

@@ -17,8 +17,8 @@ class NeedRule(models.Model):
     """When a conversation needs a human. Checked in the order VIP, keyword, failure, sentiment, model.
 
     `phrases` are words or regular expressions in any language; where one of `exceptions` matches, the phrase inside it
-    does not count ("when does the service desk open?" is no request for a human). `problem` names what the engine cannot
-    use of them, in English; every process knows by `changed_at` that it holds an older rule.
+    does not count ("when does the service desk open?" is no request for a human). `problem` says, in English, what the
+    engine cannot use; by `changed_at` every process sees that its compiled rule is an older one.
     """
 
     class Kind(models.TextChoices):

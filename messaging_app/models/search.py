@@ -1,4 +1,4 @@
-"""What search keeps: the words of messages and customers."""
+"""The search index: the terms of messages and customers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from messaging_app.models.conversations import Conversation, Message
 
 
 class SearchCursor(models.Model):
-    """Up to where a tenant's stream is indexed for search. Whoever writes to the index locks this row."""
+    """How far a tenant's stream is indexed for search. Everything that writes to the index locks this row."""
 
     tenant = models.OneToOneField(Tenant, models.CASCADE, primary_key=True, verbose_name=_("tenant"))
     pos = models.PositiveBigIntegerField(_("position"), default=0)
@@ -26,7 +26,7 @@ class SearchCursor(models.Model):
 
 
 class MessageTerms(models.Model):
-    """What a message is found by, as `search` writes it. A migration indexes `terms`, on each database in its way."""
+    """The terms by which a message is found, as `search` writes them. A migration makes each database's own index."""
 
     message = models.OneToOneField(
         Message, models.CASCADE, primary_key=True, db_constraint=False, related_name="+", verbose_name=_("message")
@@ -42,7 +42,7 @@ class MessageTerms(models.Model):
 
 
 class ConversationTerms(models.Model):
-    """What a conversation's customer is found by: like `MessageTerms`, of name and account."""
+    """The terms by which a conversation's customer is found: like `MessageTerms`, of name and account."""
 
     conversation = models.OneToOneField(
         Conversation,

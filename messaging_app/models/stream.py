@@ -1,4 +1,4 @@
-"""The stream of operations, and the marks of what is gone."""
+"""The stream of operations, and the marks of the record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Operation(models.Model):
 
     `seq` runs 1..n in its conversation (a trigger refuses a gap, a constraint a double); `pos` is its place in the
     tenant's stream, given after commit by the relay. `chain` is a hash over the operation and the one before it.
-    What is the tenant's and no conversation's (an agent's presence) has none: its `seq` is 1, its chain its own.
+    An operation of the tenant alone (an agent's presence) has no conversation: its `seq` is 1, its chain its own.
     Operations hold digests and ids of what was said, not the words, so that erasing a person leaves the chain whole.
     """
 
@@ -61,7 +61,7 @@ class Operation(models.Model):
 
     @property
     def message_pk(self) -> int | None:
-        """Of an operation that names one message, as `message.created` does: its row; None where the record does not say."""
+        """The primary key of the message that the operation names (`message.created` does), or None."""
         pk = self.data.get("message")
         return pk if type(pk) is int else None
 
@@ -83,10 +83,10 @@ class StreamHead(models.Model):
 class RecordMark(models.Model):
     """A signed statement about operations that cannot speak for themselves (messaging_app/record_marks.py).
 
-    `unkeyed`: how many operations the conversations of a tenant had, and the hash over their heads, on the day from which
-    they are signed; `unkeyed_head` has the same of those that belong to none.
-    `forgotten`: up to which `seq` the operations of a conversation are gone, with the chain at the cut; without a
-    conversation, up to which id those that belong to none are. Triggers let nothing be deleted that no such row covers.
+    `unkeyed`: how many operations the conversations of a tenant had, and the hash over their heads, when operations
+    began to be signed; `unkeyed_head` has the same of operations that belong to no conversation.
+    `forgotten`: up to which `seq` the operations of a conversation were deleted, with the chain at the cut; without a
+    conversation, up to which id those that belong to none were. Triggers refuse a deletion that no such row covers.
     """
 
     class Kind(models.TextChoices):

@@ -20,8 +20,8 @@ from messaging_app.models import attachments as attachment_models  # noqa: F401 
 class WebhookEndpoint(models.Model):
     """Where a tenant's events are sent. Up to `pos`, its cursor in the stream, every event it wants has its delivery.
 
-    `owner` is the integrator that manages it, empty for the tenant's administrators. What they did with it is in
-    `changes`, so a deleted one stays, without its secrets. `lease_until` belongs to the one sender that serves it now.
+    `owner` is the integrator that manages it, empty for the tenant's administrators. `changes` records what they did,
+    so a deleted one stays, without its secrets. `lease_until` belongs to the one sender that serves it now.
     """
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="webhooks", verbose_name=_("tenant"))
@@ -61,7 +61,7 @@ class WebhookEndpoint(models.Model):
         )
 
     def note(self, what: str, *, by: str, at: datetime, **more: Any) -> None:
-        """Keep who changed what; the caller saves. Old entries make room, so that no loop of changes fills the row."""
+        """Record who changed what; the caller saves. Only the newest 100 entries stay, so that the row stays small."""
         self.changes = [*self.changes, {"at": at.isoformat(), "by": by, "what": what, **more}][-100:]
 
     def disable(self, reason: str, *, by: str, at: datetime) -> None:
@@ -73,7 +73,7 @@ class WebhookEndpoint(models.Model):
 class WebhookDelivery(models.Model):
     """One event on its way to one endpoint, and the log of its attempts. Sent again, it keeps its `event_id`.
 
-    It holds the event's position and not its words: what is sent is made at each attempt from what is stored then.
+    It holds the event's position and not its content: each attempt renders the event from what is stored then.
     """
 
     class Status(models.TextChoices):

@@ -1,1 +1,1 @@
-"""That the record holds: checkpoints, marks of what is gone, and the one way in which operations go."""
+"""Whether the record holds: signed checkpoints, and the one way in which operations are deleted."""

@@ -1,8 +1,8 @@
-"""Checkpoints: signed lines that say how far each tenant's stream went and what it was, to be kept where the database is not.
+"""Checkpoints: signed lines about the state of each tenant's stream, to be kept where the database is not.
 
-A line has, of each tenant, the last position and one hash over the operations up to it in their order. So its size depends on
-the number of tenants only, and a later check finds out whether the record was cut, a tenant is gone, or somebody who has
-the key too has written it anew.
+A line has each tenant's last position and one hash over the operations up to it, in order. So its size depends on the
+number of tenants only. A later check finds out whether the record was cut, a tenant was deleted, or somebody who has
+the key as well has rewritten the record.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class NotKept(Exception):
 
 
 def folded(tenant_id: int, *, since: tuple[int, str] = (0, "")) -> Iterator[tuple[int, str]]:
-    """Position by position, one hash over all of the stream up to it. `since` is where it was folded to before."""
+    """Each position of the stream with one hash over all up to there. `since`: the position and hash to go on from."""
     last, fold = since
     rows = Operation.objects.filter(tenant_id=tenant_id).order_by("pos")
     while page := list(rows.filter(pos__gt=last).values_list("pos", "chain")[:_PAGE]):
@@ -60,22 +60,22 @@ def folded(tenant_id: int, *, since: tuple[int, str] = (0, "")) -> Iterator[tupl
 
 
 def start_of(tenant_id: int) -> tuple[int, str]:
-    """Where the stream begins to be whole: behind what was forgotten, as a mark says."""
+    """Position and hash after which the stream is complete, by the mark of the last deletion; (0, "") without one."""
     mark = RecordMark.objects.filter(tenant_id=tenant_id, kind=RecordMark.Kind.FORGOTTEN, conversation_id=None).first()
     return (mark.pos, mark.chain) if mark else (0, "")
 
 
 def kept_of(tenant_id: int) -> dict[str, Any] | None:
-    """Of what stays where others were forgotten: up to which position, one hash over it, and how many were gone then.
+    """The operations that stayed when others were deleted: up to which position, one hash over them, how many are gone.
 
-    None where nothing was forgotten, or something is just now.
+    None where nothing was deleted, or while something is being deleted.
     """
     pos, _ = start_of(tenant_id)
     if not pos:
         return None
     gone = _gone(tenant_id)
-    told = {"pos": pos, "gone": gone, "hash": _kept(tenant_id, pos)}
-    return told if gone == _gone(tenant_id) else None
+    kept = {"pos": pos, "gone": gone, "hash": _kept(tenant_id, pos)}
+    return kept if gone == _gone(tenant_id) else None
 
 
 def _kept(tenant_id: int, until: int) -> str:
@@ -92,21 +92,21 @@ def _gone(tenant_id: int) -> int:
 
 
 def taken(*, after: dict[str, Any] | None = None) -> str:
-    """A line for now, without its end. What `after` (the line before, if it is signed) has folded is not folded again."""
-    before = {told["id"]: told for told in after["tenants"]} if after else {}
+    """A line for now, without the line break. Hashing goes on from `after`, the line before, if that one is signed."""
+    before = {state["id"]: state for state in after["tenants"]} if after else {}
     tenants = []
     for tenant in Tenant.objects.order_by("pk"):
         pos, fold = _since(tenant.pk, before.get(tenant.pk))
         for pos, fold in folded(tenant.pk, since=(pos, fold)):  # noqa: B007, B020 – the last is wanted
             pass
-        told = {"id": tenant.pk, "name": tenant.slug, "pos": pos, "hash": fold}
-        tenants.append(told | ({"kept": kept} if (kept := kept_of(tenant.pk)) else {}))
+        state = {"id": tenant.pk, "name": tenant.slug, "pos": pos, "hash": fold}
+        tenants.append(state | ({"kept": kept} if (kept := kept_of(tenant.pk)) else {}))
     line = {"v": 1, "at": clock.utc(clock.now()), "tenants": tenants}
     return json.dumps(line | {"signature": audit_keys.signature(PURPOSE, _text(line))}, ensure_ascii=False)
 
 
 def _since(tenant_id: int, known: dict[str, Any] | None) -> tuple[int, str]:
-    """What the line before has folded; from the start where that is not there any more."""
+    """The position and hash to go on from: those of the line before, or of the start if that position is gone."""
     start = start_of(tenant_id)
     if known is None or known["pos"] < start[0]:
         return start
@@ -114,22 +114,24 @@ def _since(tenant_id: int, known: dict[str, Any] | None) -> tuple[int, str]:
     return (known["pos"], known["hash"]) if is_there else start
 
 
-def _text(told: dict[str, Any]) -> str:
-    return json.dumps(told, sort_keys=True, separators=(",", ":"))
+def _text(line: dict[str, Any]) -> str:
+    return json.dumps(line, sort_keys=True, separators=(",", ":"))
 
 
 def read(line: str) -> dict[str, Any] | None:
-    """A line that one of AUDIT_KEYS has signed; None for any other."""
+    """The content of a line that is signed with one of AUDIT_KEYS; None for any other line."""
     try:
-        told = json.loads(line)
-        signature = told.pop("signature")
+        content = json.loads(line)
+        signature = content.pop("signature")
     except (ValueError, AttributeError, KeyError, TypeError):
         return None
-    return told if isinstance(signature, str) and audit_keys.is_signature(signature, PURPOSE, _text(told)) else None
+    return (
+        content if isinstance(signature, str) and audit_keys.is_signature(signature, PURPOSE, _text(content)) else None
+    )
 
 
 def append(path: Path, *, older_than: timedelta | None = None) -> bool:
-    """Write a line for now behind those of the file; with `older_than` only if the last one is. Whether one was written."""
+    """Append a line for now to the file; with `older_than` only if the last line is older. Returns whether it did."""
     with path.open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
@@ -139,13 +141,13 @@ def append(path: Path, *, older_than: timedelta | None = None) -> bool:
         before = read(last)
         if older_than and before and clock.now() - datetime.fromisoformat(before["at"]) < older_than:
             return False
-        begun = "\n" if last and not last.endswith("\n") else ""
-        file.write(f"{begun}{taken(after=before)}\n")
+        line_break = "\n" if last and not last.endswith("\n") else ""
+        file.write(f"{line_break}{taken(after=before)}\n")
         return True
 
 
 def send(address: str) -> None:
-    """Post a line for now. It is its own proof, so the request has no signature beside. Raises `NotKept`.
+    """Post a line for now. The line itself is signed, so the request is not. Raises `NotKept`.
 
     The rules of webhooks hold: https, to public addresses only.
     """
@@ -156,9 +158,9 @@ def send(address: str) -> None:
 
 
 def differences(lines: Iterable[str], *, only: int | None = None) -> Iterator[Wrong]:
-    """Where the record of today, of one tenant or of all, is not what it was when the lines were written.
+    """Where the record, of one tenant or of all, is no longer what it was when the lines were written.
 
-    Of each tenant the first line that does not fit is told. A line that is not signed is told, too.
+    Yields the first difference of each tenant, and each line that is not signed or contradicts an earlier one.
     """
     seen: dict[int, dict[int, tuple[str, str]]] = defaultdict(dict)
     kept: dict[int, list[tuple[dict[str, Any], str]]] = defaultdict(list)
@@ -166,46 +168,46 @@ def differences(lines: Iterable[str], *, only: int | None = None) -> Iterator[Wr
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        told = read(line)
-        if told is None:
+        content = read(line)
+        if content is None:
             yield Wrong(f"line {number}", "the signature", "that of one of AUDIT_KEYS", "another, or none")
             continue
-        for tenant in told["tenants"]:
+        for tenant in content["tenants"]:
             names[tenant["id"]] = tenant["name"]
-            here = seen[tenant["id"]]
-            named = f"line {number}, {told['at']}"
-            if here.get(tenant["pos"], (tenant["hash"],))[0] != tenant["hash"]:
-                yield Wrong(named, f"tenant {tenant['name']}", "what an earlier line says", "another hash")
-            here.setdefault(tenant["pos"], (tenant["hash"], named))
+            positions = seen[tenant["id"]]
+            source = f"line {number}, {content['at']}"
+            if positions.get(tenant["pos"], (tenant["hash"],))[0] != tenant["hash"]:
+                yield Wrong(source, f"tenant {tenant['name']}", "what an earlier line says", "another hash")
+            positions.setdefault(tenant["pos"], (tenant["hash"], source))
             if "kept" in tenant:
-                kept[tenant["id"]].append((tenant["kept"], named))
-    for tenant_id, here in seen.items():
+                kept[tenant["id"]].append((tenant["kept"], source))
+    for tenant_id, positions in seen.items():
         if only not in (None, tenant_id):
             continue
         name = names[tenant_id]
         try:
-            wrong = _difference(tenant_id, name, here) or _other_than_kept(tenant_id, name, kept[tenant_id])
+            wrong = _difference(tenant_id, name, positions) or _other_than_kept(tenant_id, name, kept[tenant_id])
         except (TypeError, ValueError, Error) as error:
             if fault_of(error):
                 raise
-            found = f"that one cannot be read: {type(error).__name__}"
-            wrong = Wrong(f"tenant {name}", "the stream", "operations to be readable", found)
+            reason = f"that one cannot be read: {type(error).__name__}"
+            wrong = Wrong(f"tenant {name}", "the stream", "operations to be readable", reason)
         if wrong:
             yield wrong
 
 
 def _other_than_kept(tenant_id: int, name: str, lines: list[tuple[dict[str, Any], str]]) -> Wrong | None:
-    """A line says nothing of what stays now if more was forgotten since."""
+    """The first line whose operations that stayed are others now. A line from before a later deletion is skipped."""
     gone, today = _gone(tenant_id) if lines else 0, {}
-    for told, named in lines:
-        pos = told["pos"]
-        if told["gone"] != gone:
+    for state, source in lines:
+        pos = state["pos"]
+        if state["gone"] != gone:
             continue
         if pos not in today:
             today[pos] = _kept(tenant_id, pos)
-        if told["hash"] != today[pos]:
+        if state["hash"] != today[pos]:
             what = f"operations that stay up to position {pos}, where others were forgotten"
-            return Wrong(f"tenant {name}", what, f"those of the checkpoint ({named})", "others")
+            return Wrong(f"tenant {name}", what, f"those of the checkpoint ({source})", "others")
     return None
 
 

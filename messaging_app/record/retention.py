@@ -1,8 +1,8 @@
-"""The one way in which operations go: in the order of a conversation, from its beginning, and on record.
+"""The one way in which operations are deleted: from the beginning of each conversation, in order, and on record.
 
-A mark is written first (the triggers delete nothing that none covers): it holds the chain at the cut, so that the rest is
-checked from there, and of the stream where it begins to be whole. The newest operation of a conversation stays, because
-the next one is numbered and chained by it.
+A mark is written first (triggers refuse a deletion that no mark covers). It holds the chain at the cut, so that the
+rest can be checked from there; the tenant's own mark holds where its stream begins to be complete. The newest operation
+of a conversation stays, because the next one is numbered and chained by it.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _PAGE = 500
 
 
 class RecordBroken(Exception):
-    """What would be forgotten does not fit its chain: forgetting it would hide that."""
+    """An operation that should be deleted does not fit its chain: deleting it would hide that."""
 
 
 @dataclass(slots=True)
 class Forgotten:
-    """`broken`: what stays, because it is not as it was written."""
+    """How much was deleted. `broken`: what stays, because it is not as it was written."""
 
     conversations: int = 0
     operations: int = 0
@@ -40,7 +40,8 @@ class Forgotten:
 def forget_operations(tenant_id: int, *, before: datetime) -> Forgotten:
     """Delete a tenant's operations made before a time, each conversation in a transaction of its own.
 
-    Only what has its position goes. What is broken up to the cut stays, is named, and stops nothing else.
+    Only operations that have a position are deleted. A conversation that is broken before the cut stays and is named
+    in `broken`; it stops no other.
     """
     _remember_the_stream(tenant_id, before)
     done, last = Forgotten(), 0
@@ -87,7 +88,7 @@ def _keep(mark: RecordMark) -> None:
 
 
 def _remember_the_stream(tenant_id: int, before: datetime) -> None:
-    """From where it can be folded afterwards: behind the last operation that may go."""
+    """Mark from where the stream can be hashed afterwards: after the last operation that may be deleted."""
     with transaction.atomic():
         lock_rows(StreamHead.objects.filter(tenant_id=tenant_id)).first()
         newest = Operation.objects.filter(tenant_id=tenant_id, at__lt=before, pos__isnull=False).order_by("-pos")
@@ -125,7 +126,7 @@ def _forget(conversation_id: int, before: datetime) -> int:
 
 
 def _forget_those_of_no_conversation(tenant_id: int, before: datetime) -> int:
-    """By id, up to the first that is younger or has no position. What is unsigned of the rest is counted, and signed, anew."""
+    """By id, up to the first that is younger or has no position. The mark signs anew which unsigned ones are left."""
     with transaction.atomic():
         rows = Operation.objects.filter(tenant_id=tenant_id, conversation=None).order_by("pk")
         if record_marks.unsigned_alone(rows) != record_marks.expected_alone(tenant_id):

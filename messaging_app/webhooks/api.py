@@ -161,10 +161,10 @@ class WebhookEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, Endpoin
         return endpoints.endpoints_of(self.actor)
 
     def get_object(self) -> WebhookEndpoint:
-        found: WebhookEndpoint | None = self.get_queryset().filter(pk=number(self.kwargs["pk"])).first()
-        if found is None:
+        endpoint: WebhookEndpoint | None = self.get_queryset().filter(pk=number(self.kwargs["pk"])).first()
+        if endpoint is None:
             raise NotFound("There is no such webhook.")
-        return found
+        return endpoint
 
     @read_endpoint(WebhookResponse(many=True), scope=Scope.WEBHOOKS)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -33,33 +33,33 @@ log = logging.getLogger(__name__)
 
 SENDERS, DELIVERIES = "webhook-senders", "webhook-deliveries"
 LEASE = timedelta(seconds=90)
-"""Longer than any request: its own seconds, and the resolver's, which cannot be cut short."""
+"""Longer than any request: its own limit, and the time of the resolver, which cannot be limited."""
 SCHEDULE = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds from one failed attempt to the next, as the Standard Webhooks specification suggests: about three days."""
 JITTER = 0.1
-"""Each wait is longer by up to this part of it, so that many that failed together do not come back together."""
+"""The largest random share by which a wait is longer, so that what failed together is not retried together."""
 MOST_WAIT = timedelta(days=1)
-"""What a receiver may ask for by `Retry-After`."""
+"""The longest wait that a receiver may ask for by `Retry-After`."""
 GIVE_UP = timedelta(days=5)
-"""An endpoint without one success for so long is disabled."""
+"""An endpoint that has failed for this long, without one success, is disabled."""
 SLICE = 50
 SLICE_SECONDS = 1.0
-"""What is sent to an endpoint before it is another's turn."""
+"""Deliveries, and seconds, for one endpoint before it is another one's turn."""
 LOGGED = 50
-"""Attempts that a delivery's log keeps, the newest."""
+"""The newest attempts, so many of them, that a delivery's log keeps."""
 
 Status = WebhookDelivery.Status
 
 
 def due(endpoint_id: int | None = None) -> list[tuple[int, bool]]:
-    """The endpoints (or this one) that something is due to and nobody serves, each with whether it is failing."""
+    """The endpoints (or this one) with due deliveries that no sender serves now, each with whether it is failing."""
     now = clock.now()
     waiting = WebhookDelivery.objects.filter(endpoint=OuterRef("pk"), next_attempt_at__lte=now)
     waiting = waiting.filter(loops.not_put_off(DELIVERIES, "pk"))
     free = Q(lease_until=None) | Q(lease_until__lte=now)
-    asked = Q(not_before=None) | Q(not_before__lte=now)
-    tried = loops.not_put_off(SENDERS, "pk")
-    endpoints = serving().filter(free, asked, tried, Exists(waiting)).order_by("pk")
+    not_held_back = Q(not_before=None) | Q(not_before__lte=now)
+    not_put_off = loops.not_put_off(SENDERS, "pk")
+    endpoints = serving().filter(free, not_held_back, not_put_off, Exists(waiting)).order_by("pk")
     if endpoint_id is not None:
         endpoints = endpoints.filter(pk=endpoint_id)
     return [(pk, since is not None) for pk, since in endpoints.values_list("pk", "failing_since")]
@@ -68,7 +68,7 @@ def due(endpoint_id: int | None = None) -> list[tuple[int, bool]]:
 def serve(endpoint_id: int, *, is_stopped: Callable[[], bool] = lambda: False) -> int:
     """Send a slice of what is due to an endpoint; returns how many attempts were made.
 
-    Ends at the first failure, or when its time is over: the caller asks `due` again, and lets others go first.
+    Ends at the first failure, or after `SLICE_SECONDS`: the caller calls `due` again, so that others go first.
     """
     claimed = _claim(endpoint_id)
     attempts, start = 0, monotonic()
@@ -105,7 +105,7 @@ def _sent(
 
 
 # --- The lease ---------------------------------------------------------------------------------------------------
-# Each is one conditional UPDATE without a join, which is atomic on every database. The time in the column is the token.
+# Each step is one conditional UPDATE without a join, atomic on every database. The time in the column is the token.
 
 
 @dataclass(slots=True)
@@ -115,7 +115,7 @@ class _Lease:
     is_lost: bool = False
 
     def renew(self) -> bool:
-        """False when it was lost, or when the endpoint is not to be sent to any more."""
+        """False when the lease was lost, or when nothing may be sent to the endpoint any more."""
         if (until := _renew(self.endpoint_id, self.until)) is None:
             self.is_lost = True
             return False
@@ -130,7 +130,7 @@ def _claim(endpoint_id: int) -> datetime | None:
 
 
 def _renew(endpoint_id: int, lease: datetime) -> datetime | None:
-    """None when the lease was lost, or when the endpoint is not to be sent to any more."""
+    """None when the lease was lost, or when nothing may be sent to the endpoint any more."""
     return _take(Q(pk=endpoint_id, lease_until=lease), clock.now() + LEASE)
 
 
@@ -149,22 +149,24 @@ def _release(endpoint_id: int, lease: datetime) -> None:
 
 
 def _next(endpoint_id: int) -> list[tuple[int, int]]:
-    """What is due, with its tenant: pings first, then in the order of the stream."""
+    """Tenant and id of the deliveries that are due: pings first, then in the order of the stream."""
     waiting = WebhookDelivery.objects.filter(endpoint=endpoint_id, next_attempt_at__lte=clock.now())
-    tried = waiting.filter(loops.not_put_off(DELIVERIES, "pk"))
-    return list(tried.order_by(F("pos").asc(nulls_first=True), "pk").values_list("tenant_id", "pk")[:SLICE])
+    ready = waiting.filter(loops.not_put_off(DELIVERIES, "pk"))
+    return list(ready.order_by(F("pos").asc(nulls_first=True), "pk").values_list("tenant_id", "pk")[:SLICE])
 
 
 def _still_due(delivery_id: int) -> WebhookDelivery | None:
-    """The delivery with its endpoint as they are now, unless somebody has ended or put it off meanwhile."""
+    """The delivery and its endpoint as stored now; None if the delivery has ended or was put off meanwhile."""
     now = clock.now()
-    asked = Q(endpoint__not_before=None) | Q(endpoint__not_before__lte=now)
-    rows = WebhookDelivery.objects.filter(asked, pk=delivery_id, next_attempt_at__lte=now, endpoint__in=serving())
+    not_held_back = Q(endpoint__not_before=None) | Q(endpoint__not_before__lte=now)
+    rows = WebhookDelivery.objects.filter(
+        not_held_back, pk=delivery_id, next_attempt_at__lte=now, endpoint__in=serving()
+    )
     return rows.select_related("endpoint__owner").first()
 
 
 def _attempt(post: Post, delivery: WebhookDelivery) -> ReceiverResponse | None:
-    """Send the event as it is told now. None when there is nothing to tell of any more."""
+    """Send the event, rendered from what is stored now. None when its operation is no longer kept."""
     endpoint, now = delivery.endpoint, clock.now()
     if not endpoint.secret:  # an empty key would be a signature that anybody can make
         return ReceiverResponse(error="Not sent: the secret cannot be read since SECRET_KEY was replaced; rotate it")
@@ -172,12 +174,12 @@ def _attempt(post: Post, delivery: WebhookDelivery) -> ReceiverResponse | None:
         event = _event(delivery)
         if event is None:
             return None
-        told = {"type": event["type"], "timestamp": event["at"], "data": event}
-        body = orjson.dumps(told, option=orjson.OPT_UTC_Z)
+        payload = {"type": event["type"], "timestamp": event["at"], "data": event}
+        body = orjson.dumps(payload, option=orjson.OPT_UTC_Z)
     except DatabaseError:
         raise
     except Exception as error:
-        # One event that cannot be told does not stop those behind it.
+        # One event that cannot be rendered does not stop those behind it.
         log.exception("the event %s cannot be told", delivery.event_id)
         return ReceiverResponse(error=f"Not sent: {type(error).__name__}")
     headers = signed(signing_secrets(endpoint, now), id=delivery.event_id, at=now, body=body)
@@ -195,7 +197,7 @@ def _event(delivery: WebhookDelivery) -> dict[str, Any] | None:
 
 
 def signing_secrets(endpoint: WebhookEndpoint, now: datetime) -> list[str]:
-    """The secret, and beside it the one before while that one still counts."""
+    """The secrets to sign with: the present one, and the one before while it is still valid."""
     is_old_valid = endpoint.old_secret_until is not None and endpoint.old_secret_until > now
     return [endpoint.secret, endpoint.old_secret] if is_old_valid and endpoint.old_secret else [endpoint.secret]
 
@@ -205,7 +207,7 @@ def signing_secrets(endpoint: WebhookEndpoint, now: datetime) -> list[str]:
 
 @retried
 def _record(sent: WebhookDelivery, answer: ReceiverResponse) -> None:
-    """Write down an attempt. A success always counts; a failure only puts off what is still pending."""
+    """Store how an attempt went. A success always counts; a failure puts off a delivery only while it is pending."""
     with transaction.atomic():
         endpoint = lock_rows(WebhookEndpoint.objects.filter(pk=sent.endpoint_id)).first()
         delivery = lock_rows(WebhookDelivery.objects.filter(pk=sent.pk)).first()
@@ -237,7 +239,7 @@ def _record(sent: WebhookDelivery, answer: ReceiverResponse) -> None:
 
 
 def _end(delivery: WebhookDelivery, why: str) -> None:
-    """Give one up that cannot be sent, and blame nobody."""
+    """Give up a delivery that cannot be sent, without counting it as the endpoint's failure."""
     pending = WebhookDelivery.objects.filter(pk=delivery.pk, status=Status.PENDING)
     pending.update(status=Status.FAILED, next_attempt_at=None, last_error=why)
 
@@ -255,7 +257,7 @@ def _line(answer: ReceiverResponse, now: datetime) -> dict[str, Any]:
 def _failed(endpoint: WebhookEndpoint, answer: ReceiverResponse, now: datetime) -> None:
     endpoint.failing_since = endpoint.failing_since or now
     if answer.code in {429, 503}:
-        endpoint.not_before = _asked_to_wait(answer.retry_after, now) or endpoint.not_before
+        endpoint.not_before = _retry_time(answer.retry_after, now) or endpoint.not_before
     if not endpoint.is_enabled:
         return
     if answer.code == 410:
@@ -265,7 +267,7 @@ def _failed(endpoint: WebhookEndpoint, answer: ReceiverResponse, now: datetime) 
 
 
 def _put_off(delivery: WebhookDelivery, endpoint: WebhookEndpoint, now: datetime) -> None:
-    """To the next place in the schedule, and not before the receiver asked for it. A ping has one attempt."""
+    """Set the next attempt by the schedule, but not before the receiver allows it. A ping has one attempt."""
     delivery.attempts += 1
     if delivery.attempts >= len(SCHEDULE) or delivery.type == PING:
         delivery.status, delivery.next_attempt_at = Status.FAILED, None
@@ -274,8 +276,8 @@ def _put_off(delivery: WebhookDelivery, endpoint: WebhookEndpoint, now: datetime
     delivery.next_attempt_at = max(now + timedelta(seconds=wait), endpoint.not_before or now)
 
 
-def _asked_to_wait(retry_after: str, now: datetime) -> datetime | None:
-    """`Retry-After` as a time, within bounds: a number of seconds or a date."""
+def _retry_time(retry_after: str, now: datetime) -> datetime | None:
+    """`Retry-After`, seconds or a date, as a time from now to `MOST_WAIT` later; None where it is neither."""
     try:
         if retry_after.isdigit():
             until = now + timedelta(seconds=min(int(retry_after), MOST_WAIT.total_seconds()))

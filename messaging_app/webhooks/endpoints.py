@@ -25,14 +25,14 @@ from messaging_app.webhooks.outbox import PING, again
 from messaging_app.webhooks.post import new_secret
 
 MOST_ENDPOINTS = 20
-"""Of one integrator, or of a tenant's administrators."""
+"""Webhooks of one integrator, or of a tenant's administrators together."""
 MOST_TYPES = 50
 MAX_TYPE = 64
-"""Characters of what names types of events."""
+"""Characters of one entry in a webhook's types of events."""
 OLD_SECRET_SECONDS = 24 * 3600
-"""How long the secret before goes on signing beside a new one."""
+"""How long the old secret goes on signing along with a new one, by default."""
 MARGIN = timedelta(minutes=1)
-"""Positions are given at commit, times before: an event of this moment may stand behind one that is a little older."""
+"""Positions are given later than times are taken: an event may have a later position and a slightly earlier time."""
 
 TYPE = re.compile(r"^[a-z_]+(\.[a-z_]+)*(\.\*)?$")
 
@@ -62,8 +62,8 @@ def deliveries_of(actor: Actor) -> QuerySet[WebhookDelivery]:
     return WebhookDelivery.objects.filter(tenant_id=actor.tenant_id, endpoint__in=endpoints_of(actor))
 
 
-def _held(actor: Actor, endpoint_id: int) -> WebhookEndpoint:
-    """The webhook, locked. Raises `NotFound` for what is not the actor's to manage."""
+def _locked(actor: Actor, endpoint_id: int) -> WebhookEndpoint:
+    """The webhook, locked. Raises `NotFound` for one that the actor may not manage."""
     endpoint = lock_rows(endpoints_of(actor).filter(pk=endpoint_id)).first()
     if endpoint is None:
         raise NotFound
@@ -79,9 +79,9 @@ def _by(actor: Actor) -> str:
 
 @retried
 def create_endpoint(*, actor: Actor, url: str, types: Sequence[str] = (), description: str = "") -> Issued:
-    """A new webhook, which gets what happens from now on. An integrator's is its own, anybody else's the tenant's.
+    """Create a webhook, which gets the events from now on. An integrator's is its own, an administrator's the tenant's.
 
-    Raises `AddressRefused` or `Malformed` for what cannot work, `Conflict` when there are too many.
+    Raises `AddressRefused` or `Malformed` for an address or types that cannot work, `Conflict` when there are too many.
     """
     owner_id = actor.id if actor.kind == ActorKind.INTEGRATOR else None
     with transaction.atomic():
@@ -111,12 +111,12 @@ def change_endpoint(
     description: str | None = None,
     is_enabled: bool | None = None,
 ) -> WebhookEndpoint:
-    """Change what is named. Enabled again, it goes on where it stopped; new types count from its cursor on.
+    """Change the fields that are given. Enabled again, it goes on where it stopped; new types count from its cursor on.
 
     Raises `AddressRefused`, `Malformed`, `NotFound`.
     """
     with transaction.atomic():
-        endpoint, now = _held(actor, endpoint_id), clock.now()
+        endpoint, now = _locked(actor, endpoint_id), clock.now()
         if url is not None:
             endpoint.url = _checked_url(url)
             endpoint.note("address changed", by=_by(actor), at=now, url=url)
@@ -131,16 +131,16 @@ def change_endpoint(
             endpoint.is_enabled, endpoint.disabled_reason = True, ""
             endpoint.note("enabled", by=_by(actor), at=now)
         if url is not None or is_enabled is True:
-            endpoint.failing_since = endpoint.not_before = None  # that was before
+            endpoint.failing_since = endpoint.not_before = None  # they belong to the state before
         endpoint.save()
     return endpoint
 
 
 @retried
 def delete_endpoint(*, actor: Actor, endpoint_id: int) -> None:
-    """Nothing is sent any more. The row and its log stay as a record, the secrets do not. Raises `NotFound`."""
+    """Stop sending for good. The row and its log stay as a record, without the secrets. Raises `NotFound`."""
     with transaction.atomic():
-        endpoint, now = _held(actor, endpoint_id), clock.now()
+        endpoint, now = _locked(actor, endpoint_id), clock.now()
         endpoint.is_enabled, endpoint.disabled_reason, endpoint.deleted_at = False, "Deleted.", now
         endpoint.secret = endpoint.old_secret = ""
         endpoint.note("deleted", by=_by(actor), at=now)
@@ -159,7 +159,7 @@ def rotate_secret(*, actor: Actor, endpoint_id: int, keep_old_for: int = OLD_SEC
     if not 0 <= keep_old_for <= 7 * OLD_SECRET_SECONDS:
         raise Malformed("The old secret may go on for at most seven days.")
     with transaction.atomic():
-        endpoint, now = _held(actor, endpoint_id), clock.now()
+        endpoint, now = _locked(actor, endpoint_id), clock.now()
         endpoint.old_secret = endpoint.secret if keep_old_for else ""
         endpoint.old_secret_until = now + timedelta(seconds=keep_old_for) if keep_old_for else None
         endpoint.secret = new_secret()
@@ -175,7 +175,7 @@ def ping(*, actor: Actor, endpoint_id: int) -> WebhookDelivery:
     Raises `NotFound`, or `Conflict` for a webhook that is disabled.
     """
     with transaction.atomic():
-        endpoint = _held(actor, endpoint_id)
+        endpoint = _locked(actor, endpoint_id)
         if not endpoint.is_enabled:
             raise Conflict("This webhook is disabled; enable it first.")
         return WebhookDelivery.objects.create(
@@ -191,8 +191,8 @@ def ping(*, actor: Actor, endpoint_id: int) -> WebhookDelivery:
 def replay(*, actor: Actor, delivery_id: int) -> WebhookDelivery:
     """Send a delivery again, under its id and from the beginning of the schedule. Raises `NotFound`."""
     with transaction.atomic():
-        found = deliveries_of(actor).filter(pk=delivery_id).values_list("endpoint_id", flat=True).first()
-        endpoint, now = _held(actor, found or 0), clock.now()
+        endpoint_id = deliveries_of(actor).filter(pk=delivery_id).values_list("endpoint_id", flat=True).first()
+        endpoint, now = _locked(actor, endpoint_id or 0), clock.now()
         delivery = lock_rows(WebhookDelivery.objects.filter(pk=delivery_id, endpoint=endpoint)).first()
         if delivery is None:
             raise NotFound
@@ -207,14 +207,14 @@ def replay(*, actor: Actor, delivery_id: int) -> WebhookDelivery:
 def replay_since(
     *, actor: Actor, endpoint_id: int, after: int | None = None, since: datetime | None = None
 ) -> WebhookEndpoint:
-    """Send all that the webhook wants once more, from behind a position or from a time on, as far as it is kept.
+    """Send the events that the webhook wants again, after a position or from a time on, as far as they are kept.
 
-    Its cursor goes back; what was sent before is sent again under the same ids. Raises `Malformed`, `NotFound`.
+    Its cursor goes back; events that were sent before are sent under the same ids. Raises `Malformed`, `NotFound`.
     """
     if (after is None) == (since is None):
         raise Malformed("Name either a position or a time.")
     with transaction.atomic():
-        endpoint, now = _held(actor, endpoint_id), clock.now()
+        endpoint, now = _locked(actor, endpoint_id), clock.now()
         back_to = _position_before(endpoint.tenant_id, since) if since else after or 0
         if not 0 <= back_to <= endpoint.pos:
             raise Malformed(f"The webhook is at position {endpoint.pos}; name one before it.")
@@ -224,14 +224,14 @@ def replay_since(
 
 
 def _go_on(endpoint: WebhookEndpoint, what: str, actor: Actor, now: datetime, **more: object) -> None:
-    """Who asks for a replay says that the receiver is ready."""
+    """Save a replay. Asking for one means that the receiver is ready, so `not_before` no longer counts."""
     endpoint.not_before = None
     endpoint.note(what, by=_by(actor), at=now, **more)
     endpoint.save(update_fields=["pos", "not_before", "changes"])
 
 
 def _position_before(tenant_id: int, moment: datetime) -> int:
-    """A position that everything from this moment on stands behind; sooner too early than too late."""
+    """A position before all events from this moment on; rather too early than too late."""
     earlier = Operation.objects.filter(tenant_id=tenant_id, pos__isnull=False, at__lt=moment - MARGIN)
     return earlier.order_by("-pos").values_list("pos", flat=True).first() or 0
 

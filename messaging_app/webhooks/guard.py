@@ -1,8 +1,8 @@
 """Where webhooks may go, and the only place that connects there.
 
 An address is given by somebody else, so it could name this machine, its neighbours or a cloud's metadata. Names are
-therefore resolved here, once for each connection; unless every address is public nothing is connected to, and what is
-connected to is the address that was looked at, so a resolver that changes its mind has no second chance.
+therefore resolved here, once for each connection. It connects only if all addresses of the name are public, and to one
+of the addresses that were checked, so a resolver that then gives another answer (DNS rebinding) has no effect.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NOT_PUBLIC_V6 = [ipaddress.IPv6Network(net) for net in ("2002::/16", "2001::/23
 
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
-"""A name as it is asked for, with or without the dot of the root."""
+"""A host name in ASCII, with or without the final dot."""
 _MOST_LETTERS = 253
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 """What a resolver may read as a part of an IPv4 address, where it stands last (WHATWG URL, "ends in a number")."""
@@ -50,7 +50,7 @@ class AddressRefused(Malformed):
 
 
 def is_public(text: str) -> bool:
-    """True for an address that anybody on the Internet could be reached at."""
+    """True for an IP address that belongs to the public Internet."""
     address = ipaddress.ip_address(text)
     if settings.WEBHOOK_ALLOW_LOOPBACK and address.is_loopback:
         return True
@@ -62,10 +62,9 @@ def is_public(text: str) -> bool:
 
 
 def checked(text: str) -> httpx.URL:
-    """The address, if its form is allowed and its host may be public, as far as can be seen without looking it up: what its
-    name stands for is known only when it is sent to.
+    """The address, if its form is allowed and its host may be public. Raises `AddressRefused`.
 
-    Raises `AddressRefused`.
+    Nothing is resolved here: the addresses of a name are checked at each connection.
     """
     try:
         url = httpx.URL(text)
@@ -73,7 +72,7 @@ def checked(text: str) -> httpx.URL:
         raise AddressRefused("This is no address.") from error
     if url.scheme != "https" and not (url.scheme == "http" and settings.WEBHOOK_ALLOW_LOOPBACK):
         raise AddressRefused("The address must begin with https://.")
-    host = url.raw_host.decode("ascii", "replace")  # as it is asked for: `host` would decode what may be no IDNA
+    host = url.raw_host.decode("ascii", "replace")  # the ASCII form: `host` would decode what may be no IDNA
     is_host = bool(_NAME.fullmatch(host)) and len(host.rstrip(".")) <= _MOST_LETTERS
     if not (is_host or _is_literal(host)) or url.userinfo or url.fragment or text != text.strip() or "\\" in text:
         raise AddressRefused("The address must have a host, and neither a user, a password nor a fragment.")
@@ -85,7 +84,7 @@ def checked(text: str) -> httpx.URL:
 
 
 def _may_be_public(name: str) -> bool:
-    """False for a name that stands for nothing on the Internet, and for a number that passes for a name.
+    """False for a name that is not public on the Internet, and for a number that a resolver would take for an address.
 
     `127.1`, `0x7f.1` and `2130706433` are this machine to many resolvers; an IPv4 address is written as four decimals.
     """
@@ -106,23 +105,23 @@ def _is_literal(host: str) -> bool:
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """What the system's resolver says; it also reads the numbers that pass for names (`127.1`, `0x7f000001`)."""
-    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    """The addresses that the system's resolver gives; it also takes numbers for addresses (`127.1`, `0x7f000001`)."""
+    return [str(address[4][0]) for address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def public_addresses(host: str, port: int) -> list[str]:
-    """A name's addresses, if all of them are public. Raises `AddressRefused`, or a connection's error for no name."""
+    """A name's first addresses, if all are public. Raises `AddressRefused`, or `ConnectError` if it has none."""
     try:
-        found = list(dict.fromkeys(resolve(host, port)))
+        addresses = list(dict.fromkeys(resolve(host, port)))
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError("the name cannot be resolved") from error
-    if not found or not all(map(is_public, found)):
+    if not addresses or not all(map(is_public, addresses)):
         raise AddressRefused("Webhooks are sent to public addresses only.")
-    return found[:MOST_ADDRESSES]
+    return addresses[:MOST_ADDRESSES]
 
 
 class Stream(httpcore.NetworkStream):
-    """A connection whose every step ends by the deadline of its `Network`, however slowly the other side drips."""
+    """A connection whose every step ends by the deadline of its `Network`, however slowly the other side sends."""
 
     def __init__(self, stream: httpcore.NetworkStream, network: Network) -> None:
         self._stream = stream
@@ -147,7 +146,7 @@ class Stream(httpcore.NetworkStream):
 
 
 class Network(httpcore.NetworkBackend):
-    """Connects to public addresses only. One thread's; `allow` begins the time of one request."""
+    """Connects to public addresses only. For one thread; `allow` sets the deadline of one request."""
 
     def __init__(self) -> None:
         self._plain = httpcore.SyncBackend()
@@ -157,7 +156,7 @@ class Network(httpcore.NetworkBackend):
         self._deadline = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds until the deadline. Raises a time-out after it."""
+        """Seconds until the deadline. Raises `ReadTimeout` after it."""
         seconds = self._deadline - time.monotonic()
         if seconds <= 0:
             raise httpcore.ReadTimeout("the time is over")

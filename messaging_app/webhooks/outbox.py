@@ -18,14 +18,14 @@ LOOP = "webhook-dispatch"
 
 BATCH = 500
 MOST_BATCHES = 4
-"""Of one endpoint in one pass, so that one that goes far back does not hold up the others."""
+"""Batches of one endpoint in a round, so that an endpoint that is far behind does not hold up the others."""
 KEPT = timedelta(days=30)
 """How long a delivery that has ended stays in the log."""
 PING = "ping"
 
 
 def serving() -> QuerySet[WebhookEndpoint]:
-    """The endpoints that are sent to. One whose program was switched off waits, and loses nothing."""
+    """The endpoints that events are sent to. While an endpoint's program is switched off, its events wait."""
     owned = Q(owner=None) | Q(owner__is_active=True)
     return WebhookEndpoint.objects.filter(owned, is_enabled=True, deleted_at=None)
 
@@ -36,12 +36,12 @@ def event_id(tenant_id: int, pos: int | None) -> str:
 
 
 def again(now: datetime) -> dict[str, Any]:
-    """What a delivery is set to, to be sent from the beginning of the schedule."""
+    """The values of a delivery that is to be sent from the beginning of the schedule."""
     return {"status": WebhookDelivery.Status.PENDING, "attempts": 0, "next_attempt_at": now}
 
 
 def dispatch() -> int:
-    """Make the deliveries of all that is new; returns how many events were looked at. One endpoint's failure stops no other."""
+    """Make the deliveries of all new events; returns how many it read. One endpoint's failure stops no other."""
     behind = serving().filter(loops.not_put_off(LOOP, "pk"), tenant__streamhead__pos__gt=F("pos"))
     return sum(loops.each(LOOP, behind.values_list("tenant_id", "pk"), _follow))
 
@@ -65,11 +65,11 @@ def _dispatch(endpoint_id: int) -> int:
             return 0
         now = clock.now()
         wanted = {event_id(o.tenant_id, o.pos): o for o in operations if endpoint.wants(o.type)}
-        # There are such rows only when somebody has put the cursor back: they are sent once more.
-        there = WebhookDelivery.objects.filter(endpoint=endpoint, event_id__in=list(wanted))
-        known = set(there.values_list("event_id", flat=True))
+        # Such rows exist only after a replay has moved the cursor back: they are sent once more.
+        existing = WebhookDelivery.objects.filter(endpoint=endpoint, event_id__in=list(wanted))
+        known = set(existing.values_list("event_id", flat=True))
         if known:
-            there.update(**again(now))
+            existing.update(**again(now))
         WebhookDelivery.objects.bulk_create(
             WebhookDelivery(
                 tenant_id=endpoint.tenant_id,
@@ -88,6 +88,6 @@ def _dispatch(endpoint_id: int) -> int:
 
 
 def forget() -> int:
-    """Take old deliveries out of the log; returns how many. What is still to be sent stays."""
+    """Delete old deliveries; returns how many. Those that are still to be sent stay."""
     old = WebhookDelivery.objects.filter(next_attempt_at=None, created_at__lt=clock.now() - KEPT)
     return loops.delete_in_pieces(old)

@@ -27,11 +27,11 @@ from messaging_app.webhooks import guard
 log = logging.getLogger(__name__)
 
 SECONDS = 10.0
-"""From the connection to the end of the answer. Only the resolver is not bound by it."""
+"""From the connection to the end of the answer. Only the resolver may take longer."""
 KEPT = 1000
 """Bytes of an answer that the log keeps."""
 MOST_READ = limits.MAX_ANSWER
-"""Bytes of an answer's body that are read; a longer answer counts, and ends the connection. Its head may have 100 KiB (h11)."""
+"""Bytes of an answer's body that are read. A longer answer counts, and ends the connection. Headers: 100 KiB (h11)."""
 
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "Tandem-Webhooks/1", "Accept-Encoding": "identity"}
 
@@ -56,7 +56,7 @@ def new_secret() -> str:
 
 
 def signed(keys: Iterable[str], *, id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The headers of the scheme, with one signature for each secret."""
+    """The headers of the Standard Webhooks scheme, with one signature for each secret."""
     return {
         "webhook-id": id,
         "webhook-timestamp": str(int(at.timestamp())),
@@ -66,7 +66,7 @@ def signed(keys: Iterable[str], *, id: str, at: datetime, body: bytes) -> dict[s
 
 @cache
 def tls() -> SSLContext:
-    """Certificates are checked by name against the usual authorities, whatever the environment says."""
+    """Checks certificates by name against the usual authorities, whatever the environment variables say."""
     return httpx.create_ssl_context(trust_env=False)
 
 
@@ -84,7 +84,7 @@ class Post:
         self._pool.close()
 
     def send(self, address: str, headers: dict[str, str], body: bytes) -> ReceiverResponse:
-        """Never raises: whatever goes wrong is the answer."""
+        """Send one request. Never raises: a failure is in the answer's `error`."""
         start = monotonic()
         code, text, retry_after, error = None, "", "", ""
         try:
@@ -97,8 +97,8 @@ class Post:
                 content=body,
             ) as response:
                 code = response.status
-                told = {name.lower(): value for name, value in response.headers}
-                retry_after = told.get(b"retry-after", b"").decode("latin-1")[:100]
+                received = {name.lower(): value for name, value in response.headers}
+                retry_after = received.get(b"retry-after", b"").decode("latin-1")[:100]
                 text, error = _beginning(response)
         except Exception as failure:
             error = _reason(failure)
@@ -111,7 +111,7 @@ class Post:
 def _verdict(code: int, cut: str) -> str:
     """What is wrong with an answer of this status; empty for a success. `cut` says why it broke off before its end.
 
-    Whoever has not answered to the end may have died in between, and is asked again: the receiver knows the event by its id.
+    A receiver that broke off may have died on the way, so the event is sent again; the receiver knows it by its id.
     """
     if 300 <= code < 400:
         return f"HTTP {code}: redirects are not followed"
@@ -121,9 +121,9 @@ def _verdict(code: int, cut: str) -> str:
 
 
 def _beginning(response: httpcore.Response) -> tuple[str, str]:
-    """The beginning of an answer, as text that every database stores, and what broke it off before its end, if anything did.
+    """The first `KEPT` bytes of an answer, as text that every database stores, and why it broke off, or "".
 
-    What is longer than `MOST_READ` is not waited for.
+    It is read up to `MOST_READ` bytes.
     """
     kept, read, cut = b"", 0, ""
     try:

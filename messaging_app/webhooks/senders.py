@@ -1,7 +1,7 @@
 """The threads of a process that send webhooks.
 
 The clock only wakes them and goes on. Endpoints that fail or are slow have threads of their own: a receiver that hangs
-holds one of the others once, for one request, and after that only waits beside its like.
+blocks one of the quick threads once, for one request, and after that only slow ones.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 THREADS = 8
 SLOW_THREADS = 4
 SLOW = 2.0
-"""Seconds for a slice from which on an endpoint is slow; a quick one needs about `SLICE_SECONDS` for the longest."""
+"""Seconds: an endpoint whose slice took longer is slow. A quick one's longest slice takes about `SLICE_SECONDS`."""
 
 
 class Senders:
     """Each endpoint is served by one thread at a time; the lease sees to that between processes."""
 
     def __init__(self, threads: int = THREADS, slow_threads: int = SLOW_THREADS) -> None:
-        # They start their threads with the first work.
+        # The pools start their threads with the first work.
         self._quick = ThreadPoolExecutor(threads, "webhooks")
         self._slow = ThreadPoolExecutor(slow_threads, "webhooks-slow")
         self._stopped = Event()
@@ -38,16 +38,16 @@ class Senders:
         self._known_slow: set[int] = set()
 
     def wake(self, endpoint_id: int | None = None) -> int:
-        """Have all that is due sent (or this endpoint's); returns at once, with how many endpoints that is."""
-        found = delivery.due(endpoint_id)
-        for pk, is_failing in found:
+        """Start to send all that is due (or this endpoint's); returns at once, with the number of endpoints concerned."""
+        endpoints = delivery.due(endpoint_id)
+        for pk, is_failing in endpoints:
             with self._lock:
                 if pk in self._under_way or self._stopped.is_set():
                     continue
                 self._under_way.add(pk)
                 lane = self._slow if is_failing or pk in self._known_slow else self._quick
             lane.submit(self._serve, pk)
-        return len(found)
+        return len(endpoints)
 
     def close(self) -> None:
         """Begin nothing new, and wait for the requests that are under way."""
@@ -56,7 +56,7 @@ class Senders:
             lane.shutdown(wait=True, cancel_futures=True)
 
     def _serve(self, endpoint_id: int) -> None:
-        """One slice; what is left goes to the end of the line."""
+        """Serve one slice; the rest goes to the end of the queue."""
         start = monotonic()
         try:
             made = loops.one(delivery.SENDERS, None, endpoint_id, partial(self._slice, endpoint_id)) or 0

@@ -1,7 +1,7 @@
-"""The analyser's part in a conversation: asked after the commit, on a thread; acted on in a verb of its own.
+"""Has the analyser examine customers' messages: after the commit, on a thread. A verb of its own applies the result.
 
-Nothing waits for it, and nothing is kept for it: an analysis that is lost with its process, or finds no room or budget,
-costs what the analyser would have seen in that one message. The rules have spoken by then, and the next message is
+Nothing waits for an analysis, and none is retried: one that is lost with its process, or finds no room or budget, costs
+what the analyser would have seen in that one message. The rules have been applied by then, and the next message is
 examined anew.
 """
 
@@ -31,7 +31,7 @@ from sessions_app.unit.unit_of_work import locked_conversation, verb
 log = logging.getLogger(__name__)
 
 STILL_COUNTS = timedelta(minutes=1)
-"""How long words ask for a human although the customer has gone on since."""
+"""How long a message can still raise a need after the customer has written another one."""
 
 _threads = Threads("analyser", threads=4, room=40)
 
@@ -50,7 +50,7 @@ def _hand_over(key: tuple[int, int], work: partial[None]) -> None:
 
 
 def examine(tenant_id: int, conversation_id: int, seq: int, text: str) -> None:
-    """Ask the tenant's analyser about a customer's words, and act on what it finds."""
+    """Have the tenant's analyser examine a customer's message, and act on the need it detects. A refusal is logged."""
     analyser = analyser_for(tenant_id)
     need = analyser.customer_said(text, is_vip=False) if analyser else None
     if need is None:
@@ -63,9 +63,9 @@ def examine(tenant_id: int, conversation_id: int, seq: int, text: str) -> None:
 
 @verb
 def act_on_analysis(*, actor: Actor, conversation_id: int, seq: int, need: Need) -> Outcome:
-    """The analyser found a need in the customer's words of operation `seq`: flag the conversation, or escalate it.
+    """Flag or escalate the conversation for the need that the analyser detected in the customer's message `seq`.
 
-    Nothing, where the words are no news any more; the answer's `passed_over` says why.
+    Does nothing where the message no longer counts: the outcome's detail `passed_over` says why.
     """
     with locked_conversation(actor, conversation_id) as locked:
         passed_over = _passed_over(locked, seq, need)
@@ -75,7 +75,7 @@ def act_on_analysis(*, actor: Actor, conversation_id: int, seq: int, need: Need)
 
 
 def _passed_over(locked: LockedConversation, seq: int, need: Need) -> str:
-    """Why these words call for nobody any more; empty when they still do."""
+    """Why the message calls for no human any more; empty when it still does."""
     if controller_of(locked) in (Controller.HUMAN, Controller.QUEUE):
         return "a human has it, or will"
     since = Operation.objects.filter(conversation=locked.conversation, seq__gt=seq)
@@ -83,9 +83,9 @@ def _passed_over(locked: LockedConversation, seq: int, need: Need) -> str:
     by_itself = Q(data__reason__in=(oplog.TAKEN_UP, oplog.ANSWERED))
     if since.filter(served | (Q(type="attention.cleared") & ~by_itself)).exists():
         return "a human has seen it since"
-    said = Operation.objects.get(conversation=locked.conversation, seq=seq)
-    went_on = since.filter(type="message.created", data__sender_type=Message.Sender.CUSTOMER.value)
-    if locked.now - said.at > STILL_COUNTS and went_on.exists():
+    operation = Operation.objects.get(conversation=locked.conversation, seq=seq)
+    later_messages = since.filter(type="message.created", data__sender_type=Message.Sender.CUSTOMER.value)
+    if locked.now - operation.at > STILL_COUNTS and later_messages.exists():
         return "the customer has gone on since"
     if locked.conversation.needs_human and need.effect != ESCALATE:
         return "it is flagged already"

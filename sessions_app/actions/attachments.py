@@ -1,7 +1,7 @@
-"""Files in a conversation: put up before they are sent, and taken back. `talk` and `intake` send them with words.
+"""Files of a conversation: uploaded before a message sends them, or discarded. `messages` and `inbound` send them.
 
 An upload changes nothing that anybody else sees, so it is no operation; the message that sends it is, with its digest.
-The file is examined and stored between two short holds of the conversation, never inside one.
+The file is examined and stored between two short locks of the conversation, never under one.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ from sessions_app.unit.unit_of_work import locked_conversation, verb
 def upload(
     *, actor: Actor, conversation_id: int, file: IO[bytes], size: int, sha256: str, name: str, client_id: str = ""
 ) -> Attachment:
-    """Put up a file in a conversation, to be sent with a message. Whoever may speak there may; see `access.may_attach`.
+    """Upload a file, to be sent with a message later. Anybody who may speak there may; see `access.may_attach`.
 
-    The same `client_id` again is the same attachment. Raises what `content.examined` and the two verbs below raise, and
-    `StorageFailed`.
+    `size` is in bytes. The same `client_id` again returns the same attachment. Raises what `content.examined` and the
+    two verbs below raise, and `StorageFailed`.
     """
     client_id = incoming.identifier(client_id, "client_id") if client_id else ""
     known = admit_upload(actor=actor, conversation_id=conversation_id, sha256=sha256, size=size, client_id=client_id)
     if known is not None:
         return known
-    found = content.examined(file, size)
-    key = files.keep(file, found, tenant_id=actor.tenant_id)
+    examined = content.examined(file, size)
+    key = files.keep(file, examined, tenant_id=actor.tenant_id)
     try:
         entered = enter_upload(
             actor=actor,
             conversation_id=conversation_id,
-            found=found,
+            examined=examined,
             key=key,
             size=size,
             sha256=sha256,
             name=name,
             client_id=client_id,
         )
-    except DomainError:  # any other may have come after the commit: then the file stays, and at worst no row names it
+    except DomainError:  # another error may come after the commit: then the file stays; at worst no row names it
         files.drop(key)
         raise
     if entered.storage_key != key:  # the same upload from two sides at once: the other was first
@@ -64,7 +64,7 @@ def upload(
 def admit_upload(
     *, actor: Actor, conversation_id: int, sha256: str, size: int, client_id: str = ""
 ) -> Attachment | None:
-    """Whether an upload may begin; what was uploaded before, where this is a repeat.
+    """Check that an upload may begin. Returns the earlier attachment for a repeat, None for a new one.
 
     Raises `NotFound`, `NotServing`, `Forbidden`, `TooManyFiles`, `TooManyUnsent`, `UploadIdTaken`.
     """
@@ -77,14 +77,14 @@ def enter_upload(
     *,
     actor: Actor,
     conversation_id: int,
-    found: Content,
+    examined: Content,
     key: str,
     size: int,
     sha256: str,
     name: str,
     client_id: str = "",
 ) -> Attachment:
-    """Enter what lies in the store under `key`; asked again whether it may. Returns an earlier one for a repeat."""
+    """Create the row of the file stored under `key`, after the same checks. Returns the earlier one for a repeat."""
     with locked_conversation(actor, conversation_id) as locked:
         known = _known(locked, sha256, size, client_id)
         if known is not None:
@@ -92,13 +92,13 @@ def enter_upload(
         row = Attachment(
             tenant_id=actor.tenant_id,
             conversation=locked.conversation,
-            name=names.safe(name, found.media_type),
-            media_type=found.media_type,
+            name=names.safe(name, examined.media_type),
+            media_type=examined.media_type,
             size=size,
             sha256=sha256,
-            width=found.width,
-            height=found.height,
-            has_preview=bool(found.preview),
+            width=examined.width,
+            height=examined.height,
+            has_preview=bool(examined.preview),
             storage_key=key,
             uploader_kind=actor.kind.value,
             uploader_id=actor.pk,
@@ -114,7 +114,7 @@ def enter_upload(
 
 
 def _known(locked: LockedConversation, sha256: str, size: int, client_id: str) -> Attachment | None:
-    """Under the lock: may the actor, is there room, and was this uploaded before?"""
+    """Under the lock: check right and room. Returns what was uploaded with this `client_id` before, if anything."""
     access.may_attach(locked)
     own = rows.by(locked.actor).filter(conversation=locked.conversation)
     known = own.filter(client_id=client_id).first() if client_id else None
@@ -129,9 +129,9 @@ def _known(locked: LockedConversation, sha256: str, size: int, client_id: str) -
 
 @verb
 def discard(*, actor: Actor, attachment_id: int) -> None:
-    """Take back what one has put up and not sent. Raises `AttachmentNotFound`, `AttachmentSent`."""
-    mine = rows.by(actor).filter(pk=attachment_id).first()
-    if mine is None:
+    """Delete a file that the actor has uploaded and not sent. Raises `AttachmentNotFound`, `AttachmentSent`."""
+    attachment = rows.by(actor).filter(pk=attachment_id).first()
+    if attachment is None:
         raise AttachmentNotFound
-    with locked_conversation(actor, mine.conversation_id):
-        rows.discard(mine)
+    with locked_conversation(actor, attachment.conversation_id):
+        rows.discard(attachment)

@@ -1,4 +1,4 @@
-"""History of a batch: stored in bulk, many conversations in one transaction, and judged never."""
+"""Stores the history of a batch in bulk: many conversations in one transaction, never examined for needs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from sessions_app.states import OPEN
 
 
 def store_history(actor: Actor, rows: list[BatchRow], report: Report) -> dict[int, list[BatchRow]]:
-    """Store what is history in bulk; returns the rows of conversations that are alive, to be stored one by one."""
+    """Store what is history in bulk. Returns those of living conversations, by id, to be stored one by one."""
     now = clock.now()
-    rows = not_known(actor.tenant_id, on_time(rows, now), report)  # what is known makes no conversation
+    rows = not_known(actor.tenant_id, on_time(rows, now), report)  # first: a repeat creates no conversation
     conversations = _lock_conversations(actor.tenant_id, by_conversation(rows))
     unknown = by_conversation(not_known(actor.tenant_id, rows, report))
     ids = [c.pk for c in conversations.values()]
@@ -53,25 +53,25 @@ def _lock_conversations(
     tenant_id: int, keys: Iterable[tuple[str, str, str]]
 ) -> dict[tuple[str, str, str], Conversation]:
     """Find or make the conversations, and lock them in the order of their ids; each has its tenant's policies."""
-    wanted = set(keys)
-    if not wanted:
+    unique = set(keys)
+    if not unique:
         return {}
     rows = Conversation.objects.filter(
         tenant_id=tenant_id,
-        platform__in={k[0] for k in wanted},
-        shop_id__in={k[1] for k in wanted},
-        account_id__in={k[2] for k in wanted},
+        platform__in={k[0] for k in unique},
+        shop_id__in={k[1] for k in unique},
+        account_id__in={k[2] for k in unique},
     )
 
-    def found() -> dict[tuple[str, str, str], int]:
+    def ids_by_key() -> dict[tuple[str, str, str], int]:
         values = rows.values_list("platform", "shop_id", "account_id", "pk")
-        return {(p, s, a): pk for p, s, a, pk in values if (p, s, a) in wanted}
+        return {(p, s, a): pk for p, s, a, pk in values if (p, s, a) in unique}
 
-    known = found()
-    if missing := sorted(wanted - known.keys()):
+    known = ids_by_key()
+    if missing := sorted(unique - known.keys()):
         made = (Conversation(tenant_id=tenant_id, platform=p, shop_id=s, account_id=a) for p, s, a in missing)
         Conversation.objects.bulk_create(made, ignore_conflicts=True, batch_size=1000)
-        known = found()
+        known = ids_by_key()
     held = lock_rows(row_policies.beside(Conversation.objects.filter(pk__in=known.values())))
     return {(c.platform, c.shop_id, c.account_id): c for c in held}
 
@@ -105,7 +105,7 @@ def _store(
 
 
 def _save_all(model: Any, rows: list[Any], fields: Sequence[str]) -> None:
-    """Update many rows at once: an insert that always conflicts with itself is several times faster than bulk_update."""
+    """Update many rows at once: an insert in which every row conflicts is several times faster than bulk_update."""
     unique = list({row.pk: row for row in rows}.values())
     if unique:
         model.objects.bulk_create(

@@ -1,4 +1,4 @@
-"""Rows of a conversation that is alive: one conversation at a time, under its lock, and judged."""
+"""Stores rows of a living conversation: one conversation at a time, under its lock, and examined for needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sessions_app.unit.settle import controller_of, settle
 
 
 def in_turn(locked: LockedConversation, rows: list[BatchRow], report: Report) -> list[BatchRow]:
-    """A bot's answers of now are under the rules of a bot that speaks now: its turn, and the epoch it was given."""
+    """The rows that may be stored: a bot's recent answers need its turn and its epoch, as in `post_message`."""
     if locked.actor.kind != ActorKind.BOT:
         return rows
     fresh_since, good = locked.now - locked.policies.history_gap, []
@@ -27,23 +27,23 @@ def in_turn(locked: LockedConversation, rows: list[BatchRow], report: Report) ->
         if row.sender_type != Message.Sender.BOT or row.sent_at <= fresh_since or speaks(locked, row.epoch):
             good.append(row)
         else:
-            told = "stale_epoch: it is not this bot's turn, or not in this epoch; an answer of now needs both"
-            report.refuse([not_stored(row, told, StaleEpoch.code)])
+            reason = "stale_epoch: it is not this bot's turn, or not in this epoch; an answer of now needs both"
+            report.refuse([not_stored(row, reason, StaleEpoch.code)])
     return good
 
 
 def store_living(
     locked: LockedConversation, rows: list[BatchRow], report: Report, detector: Detector | None = None
 ) -> None:
-    """Put rows of one conversation into sessions, under its lock. What is alive is known whole: `turn.sessions`.
+    """Put rows of one conversation into sessions, under its lock; `locked.sessions` holds all that are open.
 
-    Without a detector nothing is judged.
+    `rows` are in the order of `sent_at`, and not empty. Without a detector no message is examined.
     """
     conversation, gap = locked.conversation, locked.policies.history_gap
     near = sessions_near([conversation.pk], rows[0].sent_at, rows[-1].sent_at, gap).get(conversation.pk, [])
     held = {s.pk: s for s in locked.sessions}
     near = [held.get(s.pk, s) for s in near]
-    # A plan must be what `one_live_session` can hold: nothing new is alive beside what is open.
+    # The constraint `one_live_session` must hold: no new session is live while another is open.
     plan = batch_plan.plan(
         conversation, near, rows, locked.policies, alive_since=None if locked.sessions else locked.now - gap
     )
@@ -59,7 +59,7 @@ def store_living(
     for session, row in plan.rows():
         if row.pk is not None:
             Message.objects.filter(pk=row.pk).update(session_id=session.pk)
-    plan.add_to(report)  # before the rows that are joined lose their ids
+    plan.add_to(report)  # before `join` deletes sessions, which clears their ids
     join(plan.joined)
     for session, _ in (*plan.extended, *plan.fixed):
         session.save(update_fields=SESSION_FIGURES)
@@ -70,7 +70,7 @@ def store_living(
 
 def _judge(locked: LockedConversation, rows: list[BatchRow], fresh_since: datetime, detector: Detector | None) -> int:
     """Examine what customers said just now; never history. Returns the transfers raised (0 or 1)."""
-    asked_before = len(locked.transfers)
+    pending_before = len(locked.transfers)
     for row in rows:
         if detector is None or row.sender_type != "customer" or row.sent_at <= fresh_since or row.pk is not None:
             continue
@@ -79,4 +79,4 @@ def _judge(locked: LockedConversation, rows: list[BatchRow], fresh_since: dateti
         if need := detector.customer_said(row.content, is_vip=locked.conversation.is_vip):
             act_on(locked, need.as_dict())
     settle(locked)
-    return max(0, len(locked.transfers) - asked_before)
+    return max(0, len(locked.transfers) - pending_before)

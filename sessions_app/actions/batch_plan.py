@@ -1,4 +1,4 @@
-"""What the rows of a batch do to the sessions of one conversation, and what the operation tells of it."""
+"""Plans how the rows of a batch change the sessions of one conversation, and what the operation records of it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from sessions_app.states import TERMINAL, Kind, Origin, Owner, Status
 
 @dataclass(slots=True)
 class Plan:
-    """What one conversation's rows do to its sessions."""
+    """How one conversation's rows change its sessions. Sessions in `fixed` only count their rows."""
 
     created: list[tuple[ChatSession, list[BatchRow]]] = field(default_factory=list)
     extended: list[tuple[ChatSession, list[BatchRow]]] = field(default_factory=list)
-    joined: list[tuple[ChatSession, ChatSession]] = field(default_factory=list)  # what went into what
+    joined: list[tuple[ChatSession, ChatSession]] = field(default_factory=list)  # (deleted, into which)
     fixed: list[tuple[ChatSession, list[BatchRow]]] = field(default_factory=list)
 
     def add_to(self, report: Report) -> None:
@@ -35,8 +35,8 @@ class Plan:
         report.sessions_joined += sum(gone.pk <= report.since for gone, _ in self.joined)
 
     def rows(self) -> list[tuple[ChatSession, BatchRow]]:
-        """In the order of their times, in which they are stored: one operation records them all, and whoever sees the last
-        n messages sees the last n rows of it.
+        """Session and row, in the order of `sent_at`. They are stored so: one operation records them all, and a
+        participant who sees the last n messages sees its last n rows.
         """
         kept = (*self.created, *self.extended, *self.fixed)
         return sorted(((session, row) for session, rows in kept for row in rows), key=lambda pair: pair[1].sent_at)
@@ -50,10 +50,11 @@ def plan(
     *,
     alive_since: datetime | None,
 ) -> Plan:
-    """Decide; nothing is stored. A new session is alive if its stretch goes on until `alive_since`; None: none may be.
+    """Decide what becomes of the rows; stores nothing. A new session is alive if its stretch ends after `alive_since`;
+    None: no new one is.
 
-    An ended session never lives again: a stretch that is alive and to which an ended one belongs is a new session that
-    takes it in. What is alive already takes in what it is bridged to, so that no plan has two of them.
+    An ended session never lives again: a living stretch that touches one becomes a new session, which absorbs it. A
+    living session absorbs those that it is bridged to, so that no plan has two living ones.
     """
     covered, stretches = group([_span(s) for s in near], rows, own.history_gap)
     plan = Plan(fixed=covered)
@@ -78,19 +79,19 @@ def plan(
         joined = [s for s in stretch.keys if s is not session]
         plan.joined += [(s, session) for s in joined]
         _figures(session, stretch, joined, own)
-    for session, said in covered:
-        session.message_count += len(said)
-        session.first_message_at = min(session.first_message_at or said[0].sent_at, said[0].sent_at)
-        session.last_message_at = max(session.last_message_at or said[-1].sent_at, said[-1].sent_at)
+    for session, covered_rows in covered:
+        session.message_count += len(covered_rows)
+        session.first_message_at = min(session.first_message_at or covered_rows[0].sent_at, covered_rows[0].sent_at)
+        session.last_message_at = max(session.last_message_at or covered_rows[-1].sent_at, covered_rows[-1].sent_at)
     return plan
 
 
 def _figures(session: ChatSession, stretch: Stretch, joined: list[ChatSession], own: Policies) -> None:
-    """Bring a grouped session's figures up to date. The robot marker decides its kind; a person of the shop who steps
-    into a robot's stretch is a takeover inside it, kept as the moment of the first such word.
+    """Update a grouped session's figures. One row with the robot marker makes it a robot session; where a person of the
+    shop steps in, the time of that person's first message is kept (`human_since`).
 
-    Whoever owns it only rises, from nobody by a bot to the shop's people: so the order of the rows does not matter, and
-    a person who answers from the shop's app does not lose it to a row.
+    The owner only rises, from nobody to a bot to the shop's people: so the order of the rows does not matter, and no
+    row takes the session from a person who answers in the shop's app.
     """
     rows = stretch.rows
     session.message_count += len(rows) + sum(s.message_count for s in joined)
@@ -124,16 +125,16 @@ def sessions_near(
         conversation_id__in=conversation_ids,
         opened_at__lte=last + gap,
     )
-    found: dict[int, list[ChatSession]] = {}
+    by_conversation: dict[int, list[ChatSession]] = {}
     for session in near.order_by("opened_at", "pk"):
-        found.setdefault(session.conversation_id, []).append(session)
-    return found
+        by_conversation.setdefault(session.conversation_id, []).append(session)
+    return by_conversation
 
 
 def _is_found(session: ChatSession) -> bool:
-    """Nothing but grouping has made of it what it is: it may grow, and be joined. One of these at most is alive.
+    """Whether grouping alone made this session: it may grow, and be joined. At most one of these is alive.
 
-    What somebody opened, moved or paused is theirs, as it is.
+    A session that somebody opened, moved or paused stays as it is.
     """
     return session.origin == Origin.GROUPED and session.status in (Status.ACTIVE, *TERMINAL)
 
@@ -162,7 +163,7 @@ SESSION_FIGURES = [
 
 
 def told_of(plan: Plan) -> dict[str, Any]:
-    """What the operation says of a batch: how many messages, a digest of which, and what became of which session."""
+    """The data of `messages.grouped`: how many messages, a digest of their ids, and what became of which session."""
     ids = sorted(row.message_id for _, row in plan.rows())
     stored = [row for _, row in plan.rows() if row.pk is None]
     return {
@@ -187,7 +188,7 @@ def _figure(session: ChatSession) -> dict[str, Any]:
 
 
 def join(pairs: list[tuple[ChatSession, ChatSession]]) -> None:
-    """A late message bridged two stretches: the messages of one become the other's, and its row goes, on record."""
+    """Delete the first session of each pair; its messages go to the second. A late message bridged their stretches."""
     for gone, into in pairs:
         Message.objects.filter(session_id=gone.pk).update(session_id=into.pk)
         ChatSession.objects.filter(previous=gone).update(previous=into)

@@ -1,4 +1,4 @@
-"""The rows of a batch and what each becomes, and the report that tells it."""
+"""The rows of a batch, the messages that they become, and the report on them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sessions_app.unit.settle import desk_order
 class Report:
     """What a batch did. Counts of rows, except the sessions and transfers.
 
-    A session that one part of the batch made and another joined to its neighbour was not created: the counts do not
-    depend on the cut either. `since` is the newest session before the batch.
+    A session that one part of the batch made and another joined to its neighbour does not count as created, so the
+    counts do not depend on how the batch was cut. `since` is the id of the newest session before the batch.
     """
 
     since: int = 0
@@ -38,12 +38,12 @@ class Report:
             setattr(self, name, getattr(self, name) + value)
 
     def include(self, part: Report) -> None:
-        """What a part of this batch did, with what it did not store."""
+        """Add the report on a part of this batch, with its rejections."""
         self.add(part)
         self.rejections += part.rejections
 
     def refuse(self, rows: Iterable[Rejected]) -> None:
-        """Count and tell rows that are not stored."""
+        """Count and list rows that are not stored."""
         before = len(self.rejections)
         self.rejections += rows
         self.rejected += len(self.rejections) - before
@@ -53,7 +53,7 @@ class Report:
 
 
 def not_known(tenant_id: int, rows: list[BatchRow], report: Report) -> list[BatchRow]:
-    """The rows that are not stored yet. A repeat is counted; where an id names something else, that is told too."""
+    """The rows that are not stored yet. The others count as duplicates; an id of another message is listed as well."""
     stored = Message.objects.filter(tenant_id=tenant_id)
     known: dict[tuple[str, str], tuple[tuple[str, str, str], str, str]] = {}
     for platform in {row.platform for row in rows}:
@@ -76,7 +76,7 @@ def not_known(tenant_id: int, rows: list[BatchRow], report: Report) -> list[Batc
 
 
 def on_time(rows: list[BatchRow], now: datetime) -> list[BatchRow]:
-    """The rows in the order they were said, none of them later than now."""
+    """The rows in the order they were said. Changes them: a `sent_at` in the future becomes now."""
     for row in rows:
         row.sent_at = not_later(row.sent_at, now)
     return sorted(rows, key=lambda row: row.sent_at)
@@ -99,7 +99,7 @@ def message_of(conversation: Conversation, row: BatchRow, session_id: int | None
 
 
 def remember(conversation: Conversation, rows: list[BatchRow]) -> None:
-    """The list shows the latest words, whichever batch brought them. What was stored before has been shown already."""
+    """Show the newest new message in the desk's list, unless a newer one is shown. Rows with a `pk` are not new."""
     newest = next((row for row in reversed(rows) if row.pk is None), None)
     if newest is None:
         return
@@ -111,7 +111,7 @@ def remember(conversation: Conversation, rows: list[BatchRow]) -> None:
 
 
 def row_of(message: Message, now: datetime) -> BatchRow:
-    """Its time is bounded here too: older versions stored what senders claimed."""
+    """A stored message as a row. Its time is bounded here too: older versions stored what senders claimed."""
     return BatchRow(
         line=0,
         platform=message.platform,

@@ -1,10 +1,10 @@
-"""Batches: what was said while nobody was looking becomes messages and sessions. One function for file, API and task.
+"""Batches: messages that are brought afterwards are stored and put into sessions. One function for file, API and task.
 
 prepare → group → associate → store → judge, per transaction of some rows. The result does not depend on how the rows
 were cut or in which order they came, and doing it again changes nothing. History is stored in bulk; a conversation in
-which something is open, or was said within the last gap, goes one by one through the shape of every verb.
+which something is open, or was said within the last gap, is stored by itself, as a unit of work.
 
-What becomes of rows stands in `batch_rows`, what they do to sessions in `batch_plan`; `batch_history` and `batch_living` store.
+`batch_rows` makes messages of rows, `batch_plan` decides on the sessions, `batch_history` and `batch_living` store.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ log = logging.getLogger(__name__)
 
 GROUPING = "grouping"
 HELD = 1_000
-"""Rows of living conversations that are kept back at most while a batch or file is read: as many as a batch has that is
-answered at once, and as are stored in one transaction without making others wait."""
+"""The most rows of living conversations that are kept back while a batch or file is read: as many as in a batch that is
+stored while its sender waits, and as one transaction stores without making others wait."""
 
 
 def ingest_batch(
@@ -61,22 +61,22 @@ def ingest_batch(
 def ingest(
     *, actor: Actor, rows: Iterable[BatchRow | Rejected | None], size: int | None = None, since: int | None = None
 ) -> Iterator[Report]:
-    """Store rows, `size` in a transaction, and report after each. What was reported is committed: stop whenever you like.
+    """Store rows, `size` in a transaction, and report after each. What was reported is committed: stop at any time.
 
-    Rejected rows are reported and stop nothing; None is a blank line. `since` is the newest session before the batch,
-    for one that goes on. Each conversation is stored by itself where something unforeseen happens in one: its rows are
-    reported, the others are stored. Raises `Forbidden` for who brings no messages at all.
+    Rejected rows are reported and stop nothing; None is a blank line. `since` is the id of the newest session before
+    the batch, for one that is resumed. After an unforeseen error each conversation is stored by itself: the rows of the
+    one that fails are reported, the others are stored. Raises `Forbidden` for an actor who may bring no messages.
 
-    What belongs to a living conversation is kept back until all rows are read, `HELD` of them at most, and reported then:
-    whether somebody needs a human depends on what was said after it, and not on where a transaction ended.
+    What belongs to a living conversation is kept back until all rows are read, `HELD` of them at most, and reported
+    then: whether somebody needs a human depends on what was said after it, and not on where a transaction ended.
     """
     access.may_bring(actor)
     since, held = newest_session() if since is None else since, dict[int, list[BatchRow]]()
     for part in batched(rows, size or settings.TANDEM["BATCH_SIZE"]):
         report = Report(since=since, lines=sum(row is not None for row in part))
         report.refuse(row for row in part if isinstance(row, Rejected))
-        for conversation_id, said in _store_history_of(actor, _allowed(actor, part, report), report).items():
-            held.setdefault(conversation_id, []).extend(said)
+        for conversation_id, living in _store_history_of(actor, _allowed(actor, part, report), report).items():
+            held.setdefault(conversation_id, []).extend(living)
         if sum(map(len, held.values())) > HELD:
             _store_living_of(actor, held, report)
             held = {}
@@ -89,7 +89,7 @@ def ingest(
 
 
 def _allowed(actor: Actor, part: Iterable[BatchRow | Rejected | None], report: Report) -> list[BatchRow]:
-    """The rows that this actor may bring; the others are reported. What a bot says is said as that bot."""
+    """The rows that this actor may bring; the others are reported. A bot's own messages get its id and name."""
     good = []
     for row in part:
         if not isinstance(row, BatchRow):
@@ -106,13 +106,13 @@ def _allowed(actor: Actor, part: Iterable[BatchRow | Rejected | None], report: R
 
 
 def fresh_since(actor: Actor) -> datetime:
-    """What was said later is said now; whatever is older is history."""
+    """Where history ends: a message that was sent later counts as said now."""
     tenant = Tenant.objects.only("policies").get(pk=actor.tenant_id)
     return clock.now() - row_policies.of(tenant).history_gap
 
 
 def must_be_allowed(actor: Actor, row: BatchRow, fresh_since: datetime) -> None:
-    """Before a batch is taken: whether a program may bring this row, as things stand. Raises `Forbidden`."""
+    """Check, before a batch is accepted, that a program may bring this row as things stand. Raises `Forbidden`."""
     access.may_bring(actor, row.sender_type)
     if actor.kind != ActorKind.BOT or row.sender_type != Message.Sender.BOT or row.sent_at <= fresh_since:
         return
@@ -148,7 +148,7 @@ _PASSING = (Busy, TryAgain, OperationalError, InterfaceError, InternalError)
 
 
 def _store_history_of(actor: Actor, rows: list[BatchRow], report: Report) -> dict[int, list[BatchRow]]:
-    """Store what is history; returns the rows of conversations that are alive."""
+    """Store what is history; returns the rows of living conversations, by conversation id."""
     kept, report.duplicate, taken = distinct(rows)
     report.rejections += taken
     try:
@@ -164,39 +164,39 @@ def _store_history_of(actor: Actor, rows: list[BatchRow], report: Report) -> dic
 
 def _store_living_of(actor: Actor, held: dict[int, list[BatchRow]], report: Report) -> None:
     for conversation_id, rows in held.items():
-        said, repeats, taken = distinct(rows)
+        unique, repeats, taken = distinct(rows)
         report.duplicate += repeats
         report.rejections += taken
-        with _reporting(report, said, conversation_id):
-            report.include(_once_more(_store_living_rows, actor, conversation_id, said, report.since))
+        with _reporting(report, unique, conversation_id):
+            report.include(_once_more(_store_living_rows, actor, conversation_id, unique, report.since))
 
 
 def _each_by_itself(actor: Actor, rows: list[BatchRow], report: Report) -> dict[int, list[BatchRow]]:
     later: dict[int, list[BatchRow]] = {}
-    for key, said in by_conversation(rows).items():
-        with _reporting(report, said, key):
-            part, more = _once_more(_store_history_rows, actor, said, report.since)
+    for key, conversation_rows in by_conversation(rows).items():
+        with _reporting(report, conversation_rows, key):
+            part, more = _once_more(_store_history_rows, actor, conversation_rows, report.since)
             report.include(part)
             later |= more
     return later
 
 
 @contextmanager
-def _reporting(report: Report, said: list[BatchRow], conversation: object) -> Iterator[None]:
-    """What goes wrong in one conversation is told with the lines of its rows, and stops no other."""
+def _reporting(report: Report, rows: list[BatchRow], conversation: object) -> Iterator[None]:
+    """Report an error in one conversation on each of its rows; it stops no other conversation."""
     try:
         yield
     except _PASSING:
         raise
     except Exception as error:
-        log.exception("conversation %s: %s rows of a batch were not stored", conversation, len(said))
+        log.exception("conversation %s: %s rows of a batch were not stored", conversation, len(rows))
         code = error.code if isinstance(error, DomainError) else "failed"
         why = str(error) if isinstance(error, DomainError) else type(error).__name__
-        report.refuse(not_stored(row, f"{code}: the conversation could not be stored ({why})", code) for row in said)
+        report.refuse(not_stored(row, f"{code}: the conversation could not be stored ({why})", code) for row in rows)
 
 
 def _once_more[**P, R](store: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Two writers may bring one id in two conversations at once; the constraint tells, and we look again."""
+    """Once again after an `IntegrityError`: two writers may store one message id in two conversations at once."""
     try:
         return store(*args, **kwargs)
     except IntegrityError:
@@ -213,12 +213,11 @@ def _store_history_rows(actor: Actor, rows: list[BatchRow], since: int) -> tuple
 
 @retried
 def _store_living_rows(actor: Actor, conversation_id: int, rows: list[BatchRow], since: int) -> Report:
-    """Store one living conversation's rows under its lock, and judge whether somebody needs a human."""
+    """Store one living conversation's rows under its lock, and examine them for needs."""
     report = Report(since=since)
     detector = detector_for(actor.tenant_id)
-    with locked_conversation(
-        actor, conversation_id, known_only=False
-    ) as locked:  # a bot brings its history wherever it was said
+    # Not `known_only`: a bot brings its history to conversations in which it has had no session.
+    with locked_conversation(actor, conversation_id, known_only=False) as locked:
         new = on_time(not_known(actor.tenant_id, rows, report), locked.now)
         new = in_turn(locked, new, report)
         if new:
@@ -227,18 +226,18 @@ def _store_living_rows(actor: Actor, conversation_id: int, rows: list[BatchRow],
 
 
 def group_unsessioned(*, limit: int = 1000) -> Report:
-    """The beat's grouping job: messages that were stored while nobody had a session are put into sessions.
+    """For the clock: put messages that were stored without a session into sessions.
 
-    The same pure function as for batches; a conversation at a time, under its lock. Whoever was told of a message has
-    `group_after` seconds to open a session for it: until then it is nobody's, and does not begin a session of its own.
+    By the same pure function as batches, one conversation at a time, under its lock. A program that receives a message
+    has the tenant's `group_after` to open a session for it: until then the message begins no session of its own.
     """
     report = Report()
     tenants = Tenant.objects.values_list("pk", "policies")
     due = row_policies.overdue("sent_at", clock.now(), lambda own: own.group_after, tenants)
     lost = Message.objects.filter(due, session_id__isnull=True, is_note=False)
     tried = lost.filter(loops.not_put_off(GROUPING, "conversation_id"))
-    found = tried.values_list("tenant_id", "conversation_id").distinct()[:limit]
-    for part in loops.each(GROUPING, found, _group_conversation):
+    conversations = tried.values_list("tenant_id", "conversation_id").distinct()[:limit]
+    for part in loops.each(GROUPING, conversations, _group_conversation):
         report.add(part)
     return report
 
@@ -257,10 +256,10 @@ def _group_conversation(tenant_id: int, conversation_id: int) -> Report:
 def _arrived(messages: list[Message]) -> datetime:
     """When the last of them came in, which may be long after it was said."""
     last = max(messages, key=lambda message: message.seq)
-    told = Operation.objects.filter(conversation_id=last.conversation_id, seq=last.seq).values_list("at", flat=True)
-    return told.first() or EARLIEST
+    times = Operation.objects.filter(conversation_id=last.conversation_id, seq=last.seq).values_list("at", flat=True)
+    return times.first() or EARLIEST
 
 
 def group_late(locked: LockedConversation, message: Message) -> None:
-    """Put what reached a live door as history into its place among the sessions: like a row, and judged never."""
+    """Put a late message into its place among the sessions, like a row of a batch; it is never examined for needs."""
     store_living(locked, [row_of(message, locked.now)], Report(since=newest_session()))

@@ -24,6 +24,7 @@ from sessions_app.states import LIVE, TransferKind, TransferStatus
 log = logging.getLogger(__name__)
 
 MOST = 100
+"""Conversations in one call."""
 
 
 class BulkAction(StrEnum):
@@ -44,7 +45,7 @@ class BulkAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of one conversation: an outcome, or why not."""
+    """The result for one conversation: an outcome, or the problem that prevented it."""
 
     conversation_id: int
     outcome: Outcome | None = None
@@ -60,10 +61,11 @@ def act_on_many(
     label_id: int | None = None,
     reason: str = "",
 ) -> list[Done]:
-    """Do it to each conversation, in the order they are named; one named twice is done once.
+    """Apply one action to each conversation, in the given order; an id that is given twice counts once.
 
-    Raises `Malformed` for an unknown action, for none or too many conversations, or a label that is missing or too much,
-    and `Forbidden` for who may act on none. All else is told with the conversation it is about.
+    Raises `Malformed` for an unknown action, for fewer than 1 or more than `MOST` conversations, and for a label that
+    is missing or not needed; `Forbidden` for an actor who may act on none. Any other refusal is a `problem` of its
+    conversation.
     """
     verb = _verb(actor, action, label_id, reason)
     ids = list(dict.fromkeys(conversation_ids))
@@ -77,9 +79,7 @@ def _do(verb: Callable[..., Outcome], conversation_id: int) -> Done:
         return Done(conversation_id, outcome=verb(conversation_id=conversation_id))
     except DomainError as error:
         return Done(conversation_id, problem=error)
-    except (
-        Exception
-    ) as error:  # those before it are done, those behind it are not to go undone, and both are to be told
+    except Exception as error:  # the conversations before and after this one must still be done and reported
         error_id = uuid4().hex[:12]
         log.error("error %s in conversation %s of many", error_id, conversation_id, exc_info=error)
         return Done(conversation_id, problem=InternalError(error_id=error_id))
@@ -88,28 +88,28 @@ def _do(verb: Callable[..., Outcome], conversation_id: int) -> Done:
 def _verb(actor: Actor, action: str, label_id: int | None, reason: str) -> Callable[..., Outcome]:
     if action not in set(BulkAction):
         raise Malformed(f"Unknown action {action!r}; use one of {', '.join(BulkAction)}.")
-    named = BulkAction(action)
-    verb = _VERBS[named]
-    if (label_id is not None) != (named in _WITH_LABEL):
+    bulk_action = BulkAction(action)
+    verb = _VERBS[bulk_action]
+    if (label_id is not None) != (bulk_action in _WITH_LABEL):
         raise Malformed("Name the label to put on or take off, and for nothing else.")
     if label_id is not None:
         access.may_label(actor)
         return partial(verb, actor=actor, label_id=label_id)
     access.must_be_agent(actor)
-    return partial(verb, actor=actor, **({_WITH_REASON[named]: reason} if named in _WITH_REASON else {}))
+    return partial(verb, actor=actor, **({_WITH_REASON[bulk_action]: reason} if bulk_action in _WITH_REASON else {}))
 
 
 def _accept(*, actor: Actor, conversation_id: int) -> Outcome:
-    """The transfer that waits in the conversation; if none does, the one by which the actor serves it already."""
+    """Accept the pending transfer; where none is pending, the one by which the actor serves already (a repeat)."""
     moves = Transfer.objects.filter(conversation_id=conversation_id, tenant_id=actor.tenant_id)
     own_offer = Q(kind=TransferKind.HANDOVER, from_kind=ActorKind.AGENT, from_id=actor.pk)
     waiting = moves.filter(~own_offer, status=TransferStatus.PENDING).order_by("pk").first()
     served = moves.filter(accepted_by=actor.pk, session__agent=actor.pk, session__status__in=sorted(LIVE))
-    found = waiting or served.order_by("pk").last()
-    if found is None:
+    transfer = waiting or served.order_by("pk").last()
+    if transfer is None:
         visible.conversation(actor, conversation_id)
         raise NotQueued
-    return transfers.accept_transfer(actor=actor, transfer_id=found.pk)
+    return transfers.accept_transfer(actor=actor, transfer_id=transfer.pk)
 
 
 _VERBS: dict[BulkAction, Callable[..., Outcome]] = {

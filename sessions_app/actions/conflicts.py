@@ -55,7 +55,7 @@ def resolve_conflict(
 
 
 def preempt(locked: LockedConversation, live: ChatSession, *, reason: str) -> None:
-    """Pause the live session for a better one; it resumes by itself. Its bot is told by the operation."""
+    """Pause the live session for a better one; it resumes by itself. Its bot learns of it from the operation."""
     oplog.transition(locked, live, Status.PAUSED, reason=reason, preempted=True)
 
 
@@ -73,15 +73,14 @@ def escalate(locked: LockedConversation, session: ChatSession, *, reason: str, t
 
 
 def refusal(locked: LockedConversation, error: type[Conflict]) -> Conflict:
-    """The error for who may not open, with what is in the way."""
+    """The error for an actor whose session is refused, with the session that is in the way."""
     live = locked.waiting[0] if locked.rule == "C0" else locked.live  # nothing live: the head of the line is in the way
     assert live is not None
     return error(
         rule=locked.rule,
         live_session_id=live.pk,
         owner_kind=live.owner_kind or "queue",
-        owner_name=""
-        if locked.actor.kind == ActorKind.BOT
-        else access.told_owner(locked.actor, live),  # whose it is may be no bot's
+        # a bot may not know whose session it is
+        owner_name="" if locked.actor.kind == ActorKind.BOT else access.told_owner(locked.actor, live),
         may_end_at=live.expires_at.isoformat() if live.expires_at else None,
     )

@@ -1,4 +1,4 @@
-"""What agents do to a conversation beside moving it: resolve, pins, to-dos, urgency, flags. No toggles."""
+"""What agents do to a conversation without moving it: resolve, pins, to-dos, urgency, flags. No toggles."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from sessions_app.unit.unit_of_work import locked_conversation, verb
 
 @verb
 def resolve(*, actor: Actor, conversation_id: int, reason: str = "", expected_epoch: int | None = None) -> Outcome:
-    """End what the actor serves. Resolving what is resolved already answers the same.
+    """End the session that the actor serves. A repeat answers the same. Raises `NotServing`, `Forbidden`, `StaleEpoch`.
 
-    Words of the customer that the actor has read and not answered are set aside by that; what came in meanwhile waits.
+    The customer's unanswered messages are set aside, if the actor has read the newest one; otherwise they wait.
     """
     access.must_be_agent(actor)
     with locked_conversation(actor, conversation_id, expected_epoch=expected_epoch) as locked:
@@ -42,7 +42,7 @@ def resolve(*, actor: Actor, conversation_id: int, reason: str = "", expected_ep
 
 
 def _mark(actor: Actor, conversation_id: int, column: str, is_set: bool, operation: str) -> Outcome:
-    """Set or clear a mark; nothing is recorded when it is so already, so that a repeat is harmless."""
+    """Set or clear a mark. Where it is set or clear already nothing is recorded, so that a repeat is harmless."""
     access.must_be_agent(actor)
     with locked_conversation(actor, conversation_id) as locked:
         conversation = locked.conversation
@@ -96,10 +96,10 @@ def raise_flag(*, actor: Actor, conversation_id: int, reason: str = "") -> Outco
 
 @verb
 def acknowledge(*, actor: Actor, conversation_id: int) -> Outcome:
-    """Say that a human has looked at a flagged conversation; the flag goes.
+    """Clear the flag of a conversation: a human has looked at it.
 
-    Where nobody could answer, the customer's words are set aside by that: they want no answer. A bot whose turn it is owes
-    one all the same.
+    Where nobody could answer, the customer's messages are set aside too: they need no answer. A bot whose turn it is
+    still owes one.
     """
     access.must_be_agent(actor)
     with locked_conversation(actor, conversation_id) as locked:
@@ -111,10 +111,9 @@ def acknowledge(*, actor: Actor, conversation_id: int) -> Outcome:
 @retried
 @by_role
 def mark_read(*, actor: Actor, conversation_id: int, seq: int) -> None:
-    """Note how far an agent has read. Moves forward only, as far as there is something to read; no operation, because
-    nothing about the turn changes.
+    """Record how far an agent has read: operation `seq`, or the last one there is. It only moves forward.
 
-    Mentions of the agent up to there are read too.
+    Mentions of the agent up to there are read too. It is no operation, because nothing about the turn changes.
     """
     access.must_be_agent(actor)
     read = thread.mark_read(actor=actor, conversation_id=conversation_id, seq=seq)

@@ -32,10 +32,10 @@ def invite_department(
     history: str = HistoryMode.NONE,
     history_count: int = 0,
 ) -> Outcome:
-    """Invite everybody of a department. The answer's detail lists who was `invited`, with the tokens, and who `skipped`.
+    """Invite everybody of a department. The outcome's detail lists those `invited`, with tokens, and those `skipped`.
 
-    The directory is asked between two transactions and never inside one: first whether the actor may invite at all,
-    then who belongs to it, then all are invited at once. What fails in between invites nobody.
+    The directory is queried between two transactions and never inside one: first it is checked that the actor may
+    invite, then the members are read, then all are invited at once. An error in between invites nobody.
     """
     participants.checked_history(history, history_count)
     may_invite(actor=actor, conversation_id=conversation_id)
@@ -54,7 +54,7 @@ def _slug(actor: Actor) -> str:
 
 @verb
 def may_invite(*, actor: Actor, conversation_id: int) -> Outcome:
-    """Whether the actor may invite people from outside: says why not, as `invite_participant` would. Changes nothing."""
+    """Check that the actor may invite people from outside; raises what `invite_participant` would. Changes nothing."""
     with locked_conversation(actor, conversation_id) as locked:
         access.must_own(actor, locked.live)
     return locked.outcome(locked.live)
@@ -64,7 +64,7 @@ def may_invite(*, actor: Actor, conversation_id: int) -> Outcome:
 def invite_members(
     *, actor: Actor, conversation_id: int, members: list[Person], history: str, history_count: int
 ) -> Outcome:
-    """Invite all of them, in one transaction; whoever is in or invited already, by the address, is skipped."""
+    """Invite all members in one transaction; those who are in or invited already, by their address, are skipped."""
     with locked_conversation(actor, conversation_id) as locked:
         access.must_own(actor, locked.live)
         inside = Participant.objects.filter(
@@ -90,6 +90,6 @@ def invite_members(
 
 
 def _known_by(name: str, contact: str) -> tuple[str, str]:
-    """By the address; by the name, where there is none."""
+    """What people are told apart by: the address, or the name where there is no address."""
     address = contact.strip().casefold()
     return ("address", address) if address else ("name", name.strip().casefold())

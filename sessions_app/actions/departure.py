@@ -1,8 +1,9 @@
-"""Departure: an agent leaves, and nothing of theirs waits for somebody who does not come back (C5).
+"""Departure: an agent leaves, and none of the agent's work waits for somebody who does not come back (C5).
 
-A dismissal counts at once and in one short transaction; from its commit on the agent is let in nowhere and gets nothing.
-What they had goes on conversation by conversation, each in a transaction of its own: one that fails stops no other, and
-what a kill left is found by the clock (`finish_departures`), as is whoever was marked as gone past the verb.
+A dismissal takes effect at once, in one short transaction: from its commit on the agent is let in nowhere and gets
+nothing. The agent's work is moved on conversation by conversation, each in a transaction of its own: one that fails
+stops no other. The clock (`finish_departures`) finds what a killed process left, and agents who were deactivated
+without the verb.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ GETS_NOTHING = "the agent gets nothing new"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Departure:
-    """What a dismissal answers. `moved` conversations went on at once; `left` could not, and the clock tries again."""
+    """The result of a dismissal: conversations `moved` on at once, and those `left`, which the clock tries again."""
 
     agent: Agent
     moved: int
@@ -51,11 +52,11 @@ class Departure:
 
 @verb
 def dismiss_agent(*, actor: Actor, agent_id: int, reason: str = "") -> Departure:
-    """An agent does not work here any more: at once, on record, with what becomes of everything that was theirs.
+    """End an agent's employment at once, on record, and move on all work that the agent has.
 
-    Live sessions are asked for again (C5), paused ones are nobody's from now on, what was asked of them is asked of the
-    team, offers are withdrawn, collaborations end; sockets and logins end within a second. Their messages, labels and
-    the rest of what they did stay. Again, it finishes what was left.
+    Live sessions go back to the queue (C5), paused ones lose their owner, transfers addressed to the agent are
+    addressed to the team, offers are withdrawn, collaborations end; sockets and logins end within a second. The agent's
+    messages, labels and other records stay. A repeat finishes what was left.
     Raises `Forbidden` for oneself and for somebody who may do more, `Conflict` for the last administrator, `NotFound`.
     """
     access.must_be_supervisor(actor)
@@ -71,16 +72,16 @@ def dismiss_agent(*, actor: Actor, agent_id: int, reason: str = "") -> Departure
 
 def _to_dismiss(actor: Actor, agent_id: int) -> Agent:
     """The agent, locked together with the tenant's administrators: two who dismiss each other meet here."""
-    mine = Agent.objects.filter(tenant_id=actor.tenant_id)
-    admins = mine.filter(role=Agent.Role.ADMIN, is_active=True)
-    found: dict[int, Agent] = {row.pk: row for row in lock_rows(mine.filter(pk=agent_id) | admins)}
-    agent = found.get(agent_id)
+    agents = Agent.objects.filter(tenant_id=actor.tenant_id)
+    admins = agents.filter(role=Agent.Role.ADMIN, is_active=True)
+    rows: dict[int, Agent] = {row.pk: row for row in lock_rows(agents.filter(pk=agent_id) | admins)}
+    agent = rows.get(agent_id)
     if agent is None:
         raise NotFound("There is no such agent.")
     if not agent.is_active:
         return agent
     may_dismiss(actor, agent)
-    if agent.role == Agent.Role.ADMIN and len(found) == 1:
+    if agent.role == Agent.Role.ADMIN and len(rows) == 1:
         raise Conflict("The last administrator stays: make somebody else one first.")
     return agent
 
@@ -101,15 +102,15 @@ def _end_employment(actor: Actor, agent: Agent, reason: str) -> None:
     agent.is_active = False
     agent.availability, agent.availability_reason, agent.availability_since = Agent.Availability.OFFLINE, "", now
     agent.save(update_fields=["is_active", "availability", "availability_reason", "availability_since"])
-    told = {"agent_id": agent.pk, "name": agent.name, "reason": reason}
-    stream.record(agent.tenant_id, actor=actor, type="agent.dismissed", at=now, data=told)
+    data = {"agent_id": agent.pk, "name": agent.name, "reason": reason}
+    stream.record(agent.tenant_id, actor=actor, type="agent.dismissed", at=now, data=data)
     presence_log.note(agent, now, actor)
 
 
 def finish_departures() -> int:
-    """For the clock: what whoever does not work here any more still has, and what was asked of whoever gets nothing new.
+    """For the clock: move on the work of dismissed agents, and what waits for the answer of drained ones.
 
-    Returns how many conversations went on.
+    Returns how many conversations were moved on.
     """
     tried = loops.not_put_off(LOOP, "conversation_id")
     drained = Agent.objects.filter(is_active=True, is_drained=True)
@@ -123,9 +124,10 @@ def finish_departures() -> int:
 
 @verb
 def drain_agent(*, actor: Actor, agent_id: int, reason: str = "") -> Agent:
-    """An agent gets nothing new: no offers, nothing by their own hand, no handover. What they serve stays theirs.
+    """Give an agent nothing new: no offers, nothing taken by hand, no handovers. What they serve stays theirs.
 
-    What waits for their answer alone waits for the team's. A repeat is no change. Raises `Forbidden`, `NotFound`.
+    A transfer addressed to the agent alone is addressed to the team. A repeat changes nothing. Raises `Forbidden`,
+    `NotFound`.
     """
     agent = _set_drained(actor, agent_id, True, reason)
     _clear_all(actor, _requests(Agent.objects.filter(pk=agent.pk)))
@@ -134,7 +136,7 @@ def drain_agent(*, actor: Actor, agent_id: int, reason: str = "") -> Agent:
 
 @verb
 def undrain_agent(*, actor: Actor, agent_id: int, reason: str = "") -> Agent:
-    """An agent gets new work again. A repeat is no change. Raises `Forbidden`, `NotFound`."""
+    """Let an agent get new work again. A repeat changes nothing. Raises `Forbidden`, `NotFound`."""
     return _set_drained(actor, agent_id, False, reason)
 
 
@@ -150,25 +152,25 @@ def _set_drained(actor: Actor, agent_id: int, is_drained: bool, reason: str) -> 
             now = clock.now()
             agent.is_drained = is_drained
             agent.save(update_fields=["is_drained"])
-            told = {"agent_id": agent.pk, "name": agent.name, "reason": reason.strip()[: limits.MAX_REASON]}
+            data = {"agent_id": agent.pk, "name": agent.name, "reason": reason.strip()[: limits.MAX_REASON]}
             if is_drained:
-                stream.record(agent.tenant_id, actor=actor, type="agent.drained", at=now, data=told)
+                stream.record(agent.tenant_id, actor=actor, type="agent.drained", at=now, data=data)
             else:
-                stream.record(agent.tenant_id, actor=actor, type="agent.undrained", at=now, data=told)
+                stream.record(agent.tenant_id, actor=actor, type="agent.undrained", at=now, data=data)
             presence_log.note(agent, now, actor)
             presence_log.look_at_the_queue(agent)
     return agent
 
 
-# --- What somebody who leaves has ----------------------------------------------------------------------------------
+# --- The work of an agent who leaves -------------------------------------------------------------------------------
 
 
 type Holdings = set[tuple[int, int, int]]
-"""Of each its tenant, conversation and agent."""
+"""Ids of tenant, conversation and agent."""
 
 
 def holdings(agents: QuerySet[Agent], *, tried: Combinable | None = None) -> Holdings:
-    """Everything that these agents own, are asked, are offered or take part in; where `tried` says so, if it is named."""
+    """What these agents own, are asked or offered, or take part in, filtered by `tried`: `AT_ONCE` rows a kind."""
     inside = (ParticipantStatus.INVITED, ParticipantStatus.JOINED)
     return _requests(agents, tried=tried) | _held(
         agents,
@@ -179,23 +181,23 @@ def holdings(agents: QuerySet[Agent], *, tried: Combinable | None = None) -> Hol
 
 
 def _requests(agents: QuerySet[Agent], *, tried: Combinable | None = None) -> Holdings:
-    """What waits for an answer of theirs."""
+    """Pending transfers that are addressed or offered to these agents."""
     pending = Transfer.objects.filter(status=TransferStatus.PENDING)
     return _held(agents, tried, (pending, "to_agent"), (pending, "offered_to"))
 
 
 def _held(agents: QuerySet[Agent], tried: Combinable | None, *held: tuple[QuerySet[Any], str]) -> Holdings:
-    found: Holdings = set()
+    holdings: Holdings = set()
     for rows, whose in held:
         theirs = rows.filter(*[tried] if tried else [], **{f"{whose}__in": agents}).order_by("pk")
-        found |= set(theirs.values_list("tenant_id", "conversation_id", f"{whose}_id")[:AT_ONCE])
-    return found
+        holdings |= set(theirs.values_list("tenant_id", "conversation_id", f"{whose}_id")[:AT_ONCE])
+    return holdings
 
 
 def _clear_all(actor: Actor | None, held: Holdings) -> int:
-    """In the name of `actor`, or of the system. What fails is tried again by the clock.
+    """Move on what is held, as `actor` or as the system; returns how many. The clock tries again what fails.
 
-    What somebody orders is tried though it be put off: it failed for another agent, or for a cause that may be gone.
+    What an actor orders is tried even if put off: it may have failed for another agent, or for a cause that is gone.
     """
 
     def clear(tenant_id: int, conversation_id: int, agent_id: int) -> bool:
@@ -225,14 +227,14 @@ def _clear(actor: Actor, conversation_id: int, agent_id: int) -> bool:
 
 
 def _free(locked: LockedConversation, session: ChatSession) -> None:
-    """A paused session is nobody's, and waits for its turn: whoever would have resumed it does not come back."""
+    """Leave a paused session without an owner, waiting for its turn: the agent will not come back to resume it."""
     oplog.change_owner(locked, session, Owner.NOBODY)
     if session.on_hold:
         lifecycle.hold(locked, session, False)
 
 
 def release_requests(locked: LockedConversation, agent_id: int, *, reason: str) -> bool:
-    """What waits for this one agent's answer waits for the team's, and what was offered to them is offered on."""
+    """Address this agent's pending transfers to the team, and withdraw offers to the agent. True if there were any."""
     theirs = [t for t in locked.transfers if agent_id in (t.to_agent_id, t.offered_to_id)]
     for transfer in theirs:
         if transfer.to_agent_id == agent_id:

@@ -25,7 +25,7 @@ from sessions_app.unit.unit_of_work import locked_conversation, verb
 _MACHINES = (ActorKind.BOT, ActorKind.INTEGRATOR, ActorKind.SYSTEM)
 LOOP = "flows"
 MOST = 1000
-"""Overdue flows that one look ends."""
+"""Overdue flows that one call ends."""
 CHANGES = ("pending_question", "missing_info", "last_candidate", "last_notification", "failed_reason")
 
 
@@ -38,7 +38,7 @@ def open_flow(
     conversation_id: int | None = None,
     missing_info: list[str] | None = None,
 ) -> GuidedFlow:
-    """Begin a flow, or find the one that this trigger of the same program began (`is_repeat`): a retry is the same flow.
+    """Begin a flow, or return the one that this trigger of the same program began (`is_repeat`).
 
     The conversation may be bound later. Raises `Malformed`, `Forbidden`, and what `bind_flow` raises.
     """
@@ -51,8 +51,8 @@ def open_flow(
     known = GuidedFlow.objects.filter(tenant_id=actor.tenant_id, client_id=actor.id, trigger_id=trigger_id)
     end_overdue(known)
     with locked_conversation(actor, conversation_id) if conversation_id is not None else nullcontext() as locked:
-        if found := known.first():
-            return _repeated(found)
+        if opened := known.first():
+            return _repeated(opened)
         if locked:
             _must_have_the_turn(locked)
         now = locked.now if locked else clock.now()
@@ -87,14 +87,14 @@ def _must_have_the_turn(locked: LockedConversation) -> None:
 
 
 def _check(sent: dict[str, Any]) -> None:
-    """Raises `Malformed`, naming the place, for what cannot be kept."""
+    """Raises `Malformed`, naming the place, for what cannot be stored."""
     try:
         for name, value in sent.items():
             free_json.check(value, name)
     except free_json.Unstorable as error:
         raise free_json.malformed(error) from None
     missing = sent.get("missing_info", [])
-    if not isinstance(missing, list) or not all(isinstance(one, str) for one in missing):
+    if not isinstance(missing, list) or not all(isinstance(text, str) for text in missing):
         raise Malformed("missing_info is a list of texts.", errors={"missing_info": ["Send a list of texts."]})
 
 
@@ -106,19 +106,19 @@ def _flow(actor: Actor, flow_id: int) -> GuidedFlow:
 
 
 def end_overdue(rows: QuerySet[GuidedFlow]) -> int:
-    """End those of these flows whose lease or time is over, so that whoever asks for one finds it so. Returns how many.
+    """End the flows in `rows` whose lease or time is over, before they are read. Returns how many.
 
-    Those of a conversation end with its other timers, under its lock; the others under their own rows'.
+    A flow of a conversation ends with its other timers, under the conversation's lock; any other under its own row's.
     """
     overdue = _overdue(rows).order_by("pk").values_list("pk", "tenant_id", "conversation_id")[:MOST]
-    return sum(_end(*found) for found in list(overdue))
+    return sum(_end(*row) for row in list(overdue))
 
 
 def end_overdue_unbound() -> int:
-    """For the clock: those of no conversation, so that no sweep of conversations comes by them. Returns how many."""
+    """For the clock: end overdue flows without a conversation, which no sweep finds. Returns how many."""
     overdue = _overdue(GuidedFlow.objects.filter(conversation=None)).filter(loops.not_put_off(LOOP, "pk"))
-    found = overdue.order_by("pk").values_list("tenant_id", "pk")[:MOST]
-    return sum(loops.each(LOOP, list(found), lambda tenant_id, flow_id: _end(flow_id, tenant_id, None)))
+    rows = overdue.order_by("pk").values_list("tenant_id", "pk")[:MOST]
+    return sum(loops.each(LOOP, list(rows), lambda tenant_id, flow_id: _end(flow_id, tenant_id, None)))
 
 
 def _overdue(rows: QuerySet[GuidedFlow]) -> QuerySet[GuidedFlow]:
@@ -144,7 +144,7 @@ def _end(flow_id: int, tenant_id: int, conversation_id: int | None) -> bool:
 
 
 def _apply_due(flow: GuidedFlow) -> None:
-    """Before a verb looks at it: a deadline stays applied when the verb is refused."""
+    """End the flow if it is overdue, before the verb's own transaction: it stays ended when the verb is refused."""
     end_overdue(GuidedFlow.objects.filter(pk=flow.pk))
 
 
@@ -152,8 +152,8 @@ def _apply_due(flow: GuidedFlow) -> None:
 def bind_flow(*, actor: Actor, flow_id: int, conversation_id: int) -> GuidedFlow:
     """Tie a flow to its conversation, once; from then on a blocking flow gets the customer's words.
 
-    Where it is bound already it is answered again (`is_repeat`). Raises `Conflict` for another conversation, and where the
-    live session is not the bot's; `NotFound` where the bot has none at all.
+    A flow that is bound to it already is returned with `is_repeat`. Raises `Conflict` for another conversation, and
+    where the live session is not the bot's; `NotFound` where the bot has had no session at all.
     """
     _apply_due(_flow(actor, flow_id))
     with locked_conversation(actor, conversation_id) as locked:
@@ -183,8 +183,8 @@ def bind_flow(*, actor: Actor, flow_id: int, conversation_id: int) -> GuidedFlow
 def move_flow(*, actor: Actor, flow_id: int, to: str, version: int, **changes: Any) -> GuidedFlow:
     """Move a flow, if it is still at `version`. A move to `rerunning` has a lease; blocking states expire.
 
-    `changes` may set any of `CHANGES`. The last move that a program asked for is answered again (`is_repeat`) when the
-    same program sends the same, whatever has moved the flow since. Raises `FlowMoved` with the present version,
+    `changes` may set any of `CHANGES`. When a program sends its last move again, the flow is returned with `is_repeat`,
+    whatever has moved it since. Raises `FlowMoved` with the present version,
     `IllegalTransition`, `Malformed`.
     """
     if to not in set(FlowStatus):
@@ -206,9 +206,9 @@ def move_flow(*, actor: Actor, flow_id: int, to: str, version: int, **changes: A
 
 @verb
 def renew_flow(*, actor: Actor, flow_id: int, version: int) -> GuidedFlow:
-    """Give a rerun its whole lease again, by the program whose flow it is; in total no longer than the flow's expiry.
+    """Renew the whole lease of a rerun, for the program whose flow it is; never beyond the flow's expiry.
 
-    No move: the version stays, so that the same sent again only renews again. Raises `Forbidden`, `FlowMoved`,
+    It is no move: the version stays, so that a repeat only renews again. Raises `Forbidden`, `FlowMoved`,
     `IllegalTransition`.
     """
     flow = _flow(actor, flow_id)
@@ -223,7 +223,7 @@ def renew_flow(*, actor: Actor, flow_id: int, version: int) -> GuidedFlow:
 
 
 def _held(actor: Actor, flow: GuidedFlow) -> AbstractContextManager[LockedConversation | None]:
-    """A flow without a conversation is held by nobody: it is written by compare-and-set alone."""
+    """The conversation's lock. A flow without a conversation has none: it is written by compare-and-set alone."""
     if flow.conversation_id:
         return locked_conversation(actor, flow.conversation_id, known_only=False)
     return transaction.atomic()
@@ -235,6 +235,6 @@ def _must_be_at(flow: GuidedFlow, version: int, locked: LockedConversation | Non
 
 
 def _digest(actor: Actor, to: str, version: int, changes: dict[str, Any]) -> str:
-    """Of a move as it was asked for: from one version there is one, so that none but its repeat has the same."""
-    asked = [actor.kind, actor.id, to, version, changes]
-    return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    """Identifies a requested move: from one version there is one move, so that only its repeat has the same digest."""
+    request = [actor.kind, actor.id, to, version, changes]
+    return sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

@@ -1,8 +1,8 @@
-"""Batches that programs send: small ones are stored at once, large ones kept in a file and stored behind the answer.
+"""Batches that programs send: small ones are stored at once, large ones are kept in a file and stored after the answer.
 
-A part of the file and the place where it ended are stored in one transaction, so a batch that was interrupted, wherever
-that was, goes on as if nothing had happened, and counts no row twice. A lease on the batch's row keeps two workers
-apart; that of one that died ends by itself.
+Each part of the file is stored in one transaction with the position where it ended, so an interrupted batch resumes at
+that position, and counts no row twice. A lease on the batch's row keeps two workers apart; that of a worker that died
+ends by itself.
 """
 
 from __future__ import annotations
@@ -38,17 +38,19 @@ log = logging.getLogger(__name__)
 
 LOOP, FORGETTING = "batches", "forget-batches"
 ENDED_AT_ONCE = 1000
-"""Ended batches that are tidied up at once."""
+"""Ended batches that one call tidies up."""
 SMALL = 1000
-"""Lines. A batch of so many is stored while its sender waits."""
+"""Lines. A batch of no more is stored while its sender waits."""
 SHOWN = 100
-"""Rejections that a batch's result tells."""
+"""Rejections that a batch's result lists at most."""
 LEASE = timedelta(seconds=15)
 """Renewed with each part. Should one take longer, its worker still holds the row: nobody else can claim it."""
 AGAIN = timedelta(seconds=5)
+"""The pause before a batch that stopped is tried again."""
 MOST_FAILURES = 20
-"""In a row, before a batch is given up; its file stays as long as its row."""
+"""Failures in a row before a batch is given up; its file stays as long as its row."""
 KEPT = timedelta(days=30)
+"""How long the row of an ended batch is kept."""
 
 State = Batch.State
 
@@ -56,16 +58,16 @@ _threads = Threads("batches", threads=2, room=20)
 
 
 def may_bring(actor: Actor) -> None:
-    """Raises `Forbidden`."""
+    """Check that the actor is a program. Raises `Forbidden`."""
     if actor.kind not in (ActorKind.BOT, ActorKind.INTEGRATOR):
         raise Forbidden("Only programs bring batches.")
 
 
 def _must_be_its_own(actor: Actor, lines: Iterable[bytes]) -> None:
-    """A bot brings its own answers, not what is anybody else's to tell, and who is not the channel brings nothing that
-    customers said: else nothing of the batch is stored.
+    """Refuse a whole batch in which a bot brings other than its own answers, or in which a program that is not the
+    channel brings what customers said.
 
-    What it says now is held against the turn once more under the lock, row by row. Raises `Forbidden` naming the line.
+    Under the lock, the turn is checked once more for recent answers, row by row. Raises `Forbidden` naming the line.
     """
     if actor.kind != ActorKind.BOT and actor.may(Scope.INBOUND):
         return
@@ -79,7 +81,7 @@ def _must_be_its_own(actor: Actor, lines: Iterable[bytes]) -> None:
 
 
 def store_at_once(*, actor: Actor, file: IO[bytes], size: int) -> Batch:
-    """Store a small batch; the answer is a batch that is done, and no row is kept of it. Raises `Forbidden`, `Busy`."""
+    """Store a small batch of `size` bytes. Returns a batch that is done and has no row. Raises `Forbidden`, `Busy`."""
     may_bring(actor)
     now = clock.now()
     batch = Batch(tenant_id=actor.tenant_id, client_id=actor.pk, size=size, started_at=now, created_at=now)
@@ -92,7 +94,7 @@ def store_at_once(*, actor: Actor, file: IO[bytes], size: int) -> Batch:
 
 
 def keep(*, actor: Actor, file: IO[bytes], size: int) -> Batch:
-    """Keep a large batch until a worker has stored it. Raises `Forbidden`."""
+    """Keep a large batch of `size` bytes until a worker has stored it. Raises `Forbidden`."""
     may_bring(actor)
     _must_be_its_own(actor, file)
     file.seek(0)
@@ -109,7 +111,7 @@ def wake() -> int:
 
 
 def work_off(batch_id: int) -> None:
-    """Store a batch to its end, part by part, unless somebody else has it."""
+    """Store a batch to its end, part by part, unless another worker has it."""
     lease = _claim(batch_id)
     if lease is None:
         return
@@ -164,7 +166,7 @@ def _claim(batch_id: int) -> datetime | None:
 
 @retried
 def _store_part(batch_id: int, lease: datetime, lines: list[bytes]) -> datetime | None:
-    """Some lines and how far we are, together or not at all. None when the lease was lost."""
+    """Store some lines and the new position in one transaction. Returns the new lease; None when it was lost."""
     with transaction.atomic():
         now = clock.now()
         if not Batch.objects.filter(pk=batch_id, lease_until=lease).update(lease_until=now + LEASE):
@@ -187,8 +189,10 @@ def _rows(lines: Iterable[bytes], first: int) -> Iterator[BatchRow | Rejected | 
 
 def _add(batch: Batch, report: Report, *, position: int, lines: int) -> None:
     batch.counts = {name: batch.counts.get(name, 0) + count for name, count in report.counts().items()}
-    told = [{"line": one.line, "code": one.code, "reason": one.reason} for one in report.rejections]
-    batch.rejections = [*batch.rejections, *told][:SHOWN]
+    rejections = [
+        {"line": rejected.line, "code": rejected.code, "reason": rejected.reason} for rejected in report.rejections
+    ]
+    batch.rejections = [*batch.rejections, *rejections][:SHOWN]
     batch.position += position
     batch.line += lines
 
@@ -200,10 +204,10 @@ def _end(batch_id: int, state: str) -> None:
 
 
 def _put_off(batch_id: int, error: str) -> None:
-    """Try again soon, and not for ever."""
-    mine = Batch.objects.filter(pk=batch_id)
-    mine.update(lease_until=clock.now() + AGAIN, error=error, failures=F("failures") + int(bool(error)))
-    if mine.filter(failures__gte=MOST_FAILURES).exists():
+    """Try again after `AGAIN`; after `MOST_FAILURES` with an `error` the batch has failed."""
+    row = Batch.objects.filter(pk=batch_id)
+    row.update(lease_until=clock.now() + AGAIN, error=error, failures=F("failures") + int(bool(error)))
+    if row.filter(failures__gte=MOST_FAILURES).exists():
         _end(batch_id, State.FAILED)
 
 

@@ -39,11 +39,12 @@ def receive_message(
     platform: str = "default",
     customer_name: str = "",
 ) -> Outcome:
-    """A customer said something. The answer's controller says who gets it, with session, epoch, and place in the queue.
+    """Store and route a customer's message. The outcome says who gets it (controller, session, epoch, queue position).
 
-    The conversation is named by its id, or by its key, and made if it is new and the words are stored. Empty text while a
-    guided flow waits repeats the flow's question. A message id sent again answers as the first time. What comes later than
-    `LATE_MESSAGE` after it was said is history, which nobody is asked to answer. Raises `Malformed`, `MessageIdTaken`.
+    The conversation is named by its id, or by its key, and created if it is new and the message is stored. Empty text
+    while a guided flow waits repeats the flow's question. A message id sent again answers as the first time. A message
+    that comes later than `LATE_MESSAGE` after it was sent is history, which nobody has to answer. Raises `Malformed`,
+    `MessageIdTaken`.
     """
     access.may_deliver(actor)
     customer_name = customer_name or (actor.name if actor.kind == ActorKind.CUSTOMER else "")
@@ -69,13 +70,13 @@ def receive_message(
         if is_late:
             return late_messages.as_history(locked, words, Message.Sender.CUSTOMER)
         session = _session_for(locked, words)
-        message, said = append_message(locked, words, Message.Sender.CUSTOMER, session=session)
+        message, operation = append_message(locked, words, Message.Sender.CUSTOMER, session=session)
         if route == Controller.FLOW:
             _to_the_flow(locked, message)
         if route in (Controller.BOT, Controller.NONE, Controller.FLOW):
             _examine(locked, message, detector)
             _relieve_a_dead_bot(locked)
-        keep_answer(locked, said, session)
+        keep_answer(locked, operation, session)
     waits = waiting(locked.conversation)
     return locked.outcome(
         locked.live or session,
@@ -86,7 +87,7 @@ def receive_message(
 
 
 def _name(locked: LockedConversation, customer_name: str, *, is_late: bool) -> None:
-    """The channel's newest name of the customer counts. None erases nothing, and neither does an old message's."""
+    """Store the customer's newest name from the channel. An empty one erases nothing; a late message replaces none."""
     name, conversation = person_name(customer_name), locked.conversation
     if not name or name == conversation.customer_name or locked.actor.kind == ActorKind.CUSTOMER:
         return
@@ -101,7 +102,7 @@ def _name(locked: LockedConversation, customer_name: str, *, is_late: bool) -> N
 
 
 def _session_for(locked: LockedConversation, words: NewMessage) -> ChatSession | None:
-    """Whose work these words belong to. What a stretch that was only found does not reach is put in its place later."""
+    """The session of the message. None for one sent before the live grouped session began: grouping places it later."""
     live = locked.live
     if live and live.origin == Origin.GROUPED and words.sent_at and live.first_message_at:
         return live if words.sent_at >= live.first_message_at else None
@@ -109,12 +110,12 @@ def _session_for(locked: LockedConversation, words: NewMessage) -> ChatSession |
 
 
 def _queued(locked: LockedConversation) -> ChatSession | None:
-    """The manual session that heads the line while nothing is live: what the customer says belongs to it."""
+    """The manual session at the head of the queue while nothing is live: the customer's messages belong to it."""
     return next((s for s in locked.waiting[:1] if not s.is_robot), None)
 
 
 def _to_the_flow(locked: LockedConversation, message: Message) -> None:
-    """What answers a question with a picture alone is told by the picture's name."""
+    """Give the waiting flow its answer; an attachment without text is given by its name."""
     flow = locked.flows[0]
     if flow.status == FlowStatus.WAITING:
         answer = message.content if message.content.strip() else locked.conversation.last_text
@@ -130,7 +131,7 @@ def _examine(locked: LockedConversation, message: Message, detector: Detector) -
 
 
 def _relieve_a_dead_bot(locked: LockedConversation) -> None:
-    """The customer waits for an answer that cannot come: a human is asked for at once."""
+    """Ask for a human at once where the live session's bot is dead: its answer cannot come."""
     live = locked.live
     if live and live.owner_kind == Owner.BOT and live.bot and not presence.is_alive(live.bot, locked.now):
         transfers.raise_need(locked, reason="the bot is not there", trigger="bot_dead")

@@ -1,4 +1,4 @@
-"""What reaches a live door long after it was said (`LATE_MESSAGE`): stored at its time, and nobody is asked to answer it."""
+"""Messages that reach a live endpoint long after they were sent (`LATE_MESSAGE`): stored at their time, unanswered."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ def is_late(locked: LockedConversation, words: NewMessage) -> bool:
 
 
 def as_history(locked: LockedConversation, words: NewMessage, sender_type: str) -> Outcome:
-    """Stored among the sessions like a row of a batch; it raises nothing, and moves no turn."""
-    message, said = append_message(locked, words, sender_type, session=None, is_late=True)
+    """Store the message among the sessions, like a row of a batch; it raises no need, and moves no turn."""
+    message, operation = append_message(locked, words, sender_type, session=None, is_late=True)
     batches.group_late(locked, message)
     message.refresh_from_db(fields=["session_id"])
-    keep_answer(locked, said, None)
-    said.data["answer"]["session_id"] = message.session_id
+    keep_answer(locked, operation, None)
+    operation.data["answer"]["session_id"] = message.session_id
     return Outcome(
         conversation_id=locked.conversation.pk,
         seq=message.seq,
-        **said.data["answer"],
+        **operation.data["answer"],
         message_id=message.message_id,
         detail={"is_history": True},
     )

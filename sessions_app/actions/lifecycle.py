@@ -62,27 +62,27 @@ def open_session(
 ) -> Outcome:
     """Open a robot or human session under the conflict rules; the answer names the rule that decided.
 
-    The conversation is named by its id, or by its key, and made if it is new and the session opens.
+    The conversation is named by its id, or by its key, and created if it is new and the session opens.
     An agent's human session is the agent's at once; anybody else's waits in the queue. `on_conflict="fail"` turns
     'waits' into `LiveSessionExists`. A human session asked for while a robot is live escalates that robot (C6). A
-    customer who has asked for a human already is answered again with what was asked for, or with who serves.
-    A bot that has an open session of this type here already is answered with that one, as it is.
+    customer who has asked for a human already gets the session that a human serves, or that waits for one.
+    A bot that has an open session of this type here already gets that one, unchanged.
     Raises `Malformed`, `Forbidden`, `HumanServes` (C7), `LiveSessionExists`, `NoCapacity`.
     """
-    wanted, its_task, its_priority = _checked(robot, kind, task, priority, urgent)
+    session_kind, task_type, own_priority = _checked(robot, kind, task, priority, urgent)
     context = checked_object(context, "context")
     access.may_open(actor, robot=robot)
     by_key = partial(conversation_for, actor=actor, shop_id=shop_id, account_id=account_id, platform=platform)
     with locked_conversation(actor, conversation_id, by_key=by_key, known_only=False) as locked:
-        if actor.kind == ActorKind.CUSTOMER and (asked := asked_already(locked)):
-            waits = locked.transfer_of(asked) if asked.owner_kind == Owner.NOBODY else None
+        if actor.kind == ActorKind.CUSTOMER and (earlier := _human_session(locked)):
+            waits = locked.transfer_of(earlier) if earlier.owner_kind == Owner.NOBODY else None
             if waits:
                 repeated_request.merge(
-                    locked, asked, waits, repeated_request.Request(reason=reason, reason_by=actor.kind)
+                    locked, earlier, waits, repeated_request.Request(reason=reason, reason_by=actor.kind)
                 )
-            return locked.outcome(asked, transfer_id=waits.pk if waits else None)
+            return locked.outcome(earlier, transfer_id=waits.pk if waits else None)
         bot = _bot(locked, bot_id) if robot else None
-        if bot and (own := _open_already(locked, bot, wanted, on_conflict)):
+        if bot and (own := _open_already(locked, bot, session_kind, on_conflict)):
             return locked.outcome(own, is_repeat=True)
         if previous_id is not None:
             previous = locked.session(previous_id)
@@ -90,14 +90,14 @@ def open_session(
                 raise NotFound("There is no such session.")
             if previous.status not in TERMINAL:
                 raise Conflict("Only an ended session can be reopened.", session_id=previous.pk)
-        its_rank = rank(wanted, its_priority or PRIORITY[wanted])
-        verdict = resolve_conflict(locked.live, locked.waiting, wanted, its_rank, by_agent=actor.is_agent)
-        locked.rule = verdict.rule
-        if verdict.refuse:
+        session_rank = rank(session_kind, own_priority or PRIORITY[session_kind])
+        decision = resolve_conflict(locked.live, locked.waiting, session_kind, session_rank, by_agent=actor.is_agent)
+        locked.rule = decision.rule
+        if decision.refuse:
             raise conflicts.refusal(locked, HumanServes)
-        if robot and verdict.status == Status.PENDING and on_conflict == "fail":
+        if robot and decision.status == Status.PENDING and on_conflict == "fail":
             raise conflicts.refusal(locked, LiveSessionExists)
-        if verdict.escalate and locked.live:
+        if decision.escalate and locked.live:
             if on_conflict == "fail":
                 raise conflicts.refusal(locked, LiveSessionExists)
             session = locked.live
@@ -105,10 +105,10 @@ def open_session(
         else:
             session = _open(
                 locked,
-                verdict,
-                wanted,
-                its_task,
-                its_priority,
+                decision,
+                session_kind,
+                task_type,
+                own_priority,
                 bot,
                 previous_id=previous_id,
                 reason=reason,
@@ -119,7 +119,7 @@ def open_session(
 
 def _open(
     locked: LockedConversation,
-    verdict: ConflictDecision,
+    decision: ConflictDecision,
     kind: Kind,
     task: TaskType,
     priority: Priority | None,
@@ -136,16 +136,16 @@ def _open(
         agent = locked.agent(locked.actor.id)
         override = access.room(locked, agent, override=kind == Kind.MANUAL_URGENT)
     live = locked.live
-    if live and verdict.preempt:
+    if live and decision.preempt:
         conflicts.preempt(locked, live, reason=reason or f"yields to {kind}")
-    elif live and verdict.rule == "C0":
+    elif live and decision.rule == "C0":
         conflicts.supersede(locked, live)
-    assert verdict.status is not None
+    assert decision.status is not None
     session = oplog.create_session(
         locked,
         kind=kind,
         task=task,
-        status=verdict.status,
+        status=decision.status,
         priority=priority,
         bot=bot,
         agent=agent,
@@ -171,8 +171,8 @@ def _trigger(actor: Actor) -> str:
     return "customer" if actor.kind == ActorKind.CUSTOMER else "session asked for"
 
 
-def asked_already(locked: LockedConversation) -> ChatSession | None:
-    """The session that a human serves, or that waits for one: whoever asks for a human has it, or gets it."""
+def _human_session(locked: LockedConversation) -> ChatSession | None:
+    """The session that a human serves, or that waits for one; None where nobody has asked for a human."""
     if locked.live and locked.live.is_human_served:
         return locked.live
     return next((s for s in (locked.live, *locked.waiting) if s and locked.transfer_of(s)), None)
@@ -182,17 +182,19 @@ def _checked(
     robot: bool, kind: str | None, task: str, priority: int | None, urgent: bool
 ) -> tuple[Kind, TaskType, Priority | None]:
     try:
-        its_task = TaskType(task)
+        task_type = TaskType(task)
     except ValueError:
         raise Malformed(f"Unknown task {task!r}; use one of {', '.join(TaskType)}.") from None
     try:
-        wanted = Kind(kind) if kind else (robot_kind(its_task) if robot else human_kind(its_task, urgent=urgent))
+        session_kind = (
+            Kind(kind) if kind else (robot_kind(task_type) if robot else human_kind(task_type, urgent=urgent))
+        )
     except ValueError:
         raise Malformed(f"Unknown session type {kind!r}; use one of {', '.join(Kind)}.") from None
-    if wanted.is_robot != robot:
-        raise Malformed(f"{wanted} is no type of a {'robot' if robot else 'human'} session.")
+    if session_kind.is_robot != robot:
+        raise Malformed(f"{session_kind} is no type of a {'robot' if robot else 'human'} session.")
     try:
-        return wanted, its_task, Priority(priority) if priority is not None else None
+        return session_kind, task_type, Priority(priority) if priority is not None else None
     except ValueError:
         raise Malformed(f"Unknown priority {priority!r}; use 1 (emergency) to 4 (low).") from None
 
@@ -214,7 +216,7 @@ def _bot(locked: LockedConversation, bot_id: int | None) -> ApiClient | None:
 def _open_already(
     locked: LockedConversation, bot: ApiClient, kind: Kind, on_conflict: OnConflict
 ) -> ChatSession | None:
-    """The bot's own open session of this type: asked for again, it is the same. One that waits is no answer to `fail`."""
+    """The bot's own open session of this type, which a repeat gets. None if it waits and `on_conflict` is `fail`."""
     own = next((s for s in locked.sessions if s.is_robot and s.bot_id == bot.pk and s.kind == kind), None)
     waits = own is not None and own.status in (Status.PENDING, Status.PAUSED)
     return None if waits and on_conflict == "fail" else own
@@ -247,8 +249,8 @@ def activate_session(*, actor: Actor, session_id: int) -> Outcome:
 def pause_session(*, actor: Actor, session_id: int, reason: str = "", expected_epoch: int | None = None) -> Outcome:
     """Pause an ACTIVE session until `resume_session`; whoever waits becomes live meanwhile. Harmless to repeat.
 
-    Raises `Forbidden`, and `IllegalTransition` in another status, and for a bot whose session waits for a human and was
-    preempted: held by it, nobody would see the wish for a human any more.
+    Raises `Forbidden`, and `IllegalTransition` in another status, and for a bot whose preempted session waits for a
+    human: on hold, nobody would see any more that a human was asked for.
     """
     with locked_conversation(actor, session_id=session_id, expected_epoch=expected_epoch) as locked:
         session = locked.session(session_id)
@@ -266,7 +268,7 @@ def pause_session(*, actor: Actor, session_id: int, reason: str = "", expected_e
 
 
 def hold(locked: LockedConversation, session: ChatSession, is_held: bool) -> None:
-    """Whether a paused session waits for `resume_session`, or only for its turn."""
+    """Set whether a paused session waits for `resume_session` or only for its turn, on record."""
     session.on_hold = is_held
     session.save(update_fields=["on_hold"])
     if is_held:
@@ -334,8 +336,10 @@ def complete_session(
         if session.status == Status.COMPLETED and session.outcome == outcome:
             return locked.outcome(session, is_repeat=True)
         if session.status in TERMINAL:
-            told = f"{session.status}, {session.outcome}" if session.outcome else session.status
-            raise IllegalTransition(f"The session has ended ({told}).", status=session.status, outcome=session.outcome)
+            ending = f"{session.status}, {session.outcome}" if session.outcome else session.status
+            raise IllegalTransition(
+                f"The session has ended ({ending}).", status=session.status, outcome=session.outcome
+            )
         if outcome == "needs_human" and (waits := locked.transfer_of(session)) and session.owner_kind == Owner.NOBODY:
             locked.rule = "C6"
             repeated_request.merge(
@@ -356,10 +360,10 @@ def complete_session(
 def complete(
     locked: LockedConversation, session: ChatSession, *, outcome: str, reason: str, set_aside: bool = False
 ) -> None:
-    """The effect of completing, for the verbs that need it. `set_aside`: what the customer said last wants no answer."""
+    """Complete a session under the lock. `set_aside`: the customer's last message needs no answer."""
     session.outcome = outcome
-    more: dict[str, Any] = {"set_aside": True} if set_aside else {}
-    oplog.transition(locked, session, Status.COMPLETED, reason=reason, outcome=outcome, **more)
+    data: dict[str, Any] = {"set_aside": True} if set_aside else {}
+    oplog.transition(locked, session, Status.COMPLETED, reason=reason, outcome=outcome, **data)
 
 
 @verb
@@ -377,7 +381,7 @@ def cancel_session(*, actor: Actor, session_id: int, reason: str = "") -> Outcom
 
 
 def _must_not_wait_for_a_human(locked: LockedConversation, session: ChatSession) -> None:
-    """The wish for a human is never dropped in silence, least of all by the bot that it is about. Raises `IllegalTransition`."""
+    """No bot ends or holds a session in which a human was asked for. Raises `IllegalTransition`."""
     status = session.paused_from if session.status == Status.PAUSED else session.status
     if locked.actor.kind == ActorKind.BOT and status == Status.TRANSFERRED:
         raise IllegalTransition(_WAITS_FOR_A_HUMAN, status=session.status, owner_kind=session.owner_kind)
@@ -385,7 +389,7 @@ def _must_not_wait_for_a_human(locked: LockedConversation, session: ChatSession)
 
 @verb
 def expire_due(*, actor: Actor, conversation_id: int) -> Outcome:
-    """Apply what is due on a conversation: what every verb does first, for the sweeper."""
+    """Apply what is due on a conversation, for the sweeper; every other verb does so before its own work."""
     with locked_conversation(actor, conversation_id) as locked:
         pass
     return locked.outcome()
@@ -393,14 +397,17 @@ def expire_due(*, actor: Actor, conversation_id: int) -> Outcome:
 
 @verb
 def set_priority(*, actor: Actor, session_id: int, priority: int) -> Outcome:
-    """Raise or lower one session's priority; its rank follows the priority first and the type second."""
-    _, _, wanted = _checked(True, None, TaskType.CONSULTATION, priority, False)
+    """Raise or lower one session's priority; its rank follows the priority first and the type second.
+
+    Raises `Malformed`, `Forbidden`, `IllegalTransition` for a session that has ended.
+    """
+    _, _, new_priority = _checked(True, None, TaskType.CONSULTATION, priority, False)
     with locked_conversation(actor, session_id=session_id) as locked:
         session = locked.session(session_id)
         access.may_drive(actor, session)
         _must_be_open(session)
         before = session.rank
-        session.set_priority(wanted)
+        session.set_priority(new_priority)
         if session.rank == before:
             return locked.outcome(session, is_repeat=True)
         session.save(update_fields=["priority", "rank"])
@@ -411,10 +418,10 @@ def set_priority(*, actor: Actor, session_id: int, priority: int) -> Outcome:
 def conversation_for(
     *, actor: Actor, shop_id: str, account_id: str, platform: str = "default", customer_name: str = ""
 ) -> Conversation:
-    """Find or make the conversation between an account and a shop. Raises `Malformed` for a key that cannot be.
+    """Find or create the conversation between an account and a shop. Raises `Malformed` for an invalid key.
 
-    A verb calls it under `locked_conversation`, so that what is refused makes none. Who is bound to one conversation makes none, and
-    finds no other.
+    A verb calls it by `locked_conversation`, so that a refused verb creates none. An actor bound to one conversation
+    creates none, and finds no other: `NotFound`.
     """
     platform, shop_id, account_id = incoming.conversation_key(platform, shop_id, account_id)
     if actor.conversation_id is not None:

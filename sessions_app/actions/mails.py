@@ -1,8 +1,7 @@
-"""Sending what came after hours to the team by e-mail: taken under the lock, sent outside of it, recorded under it again.
+"""Sends what came after hours to the team by e-mail: taken under the lock, sent outside it, recorded under it again.
 
-The row says that an e-mail waits, so the sweep is all that starts one: a process that dies in the middle costs LEASE, and
-may at worst send the same e-mail twice. One that could not be sent for good flags its conversation: somebody sees it at
-the desk.
+The row says that an e-mail waits, and only the sweep starts one: a process that dies in the middle costs LEASE, and may
+at worst send the same e-mail twice. An e-mail that is given up flags its conversation: somebody sees it at the desk.
 """
 
 from __future__ import annotations
@@ -46,9 +45,9 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(minutes=2)
 """How long an e-mail that was taken is left to its sender: longer than all time-outs of one sending together."""
 AGAIN_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 120))
-"""How long is waited after each attempt that failed; after one more the e-mail is given up."""
+"""The pause after each attempt that failed; after one more the e-mail is given up."""
 MOST_MESSAGES, MOST_CHARACTERS = 20, 2_000
-"""How many of the last messages an e-mail holds, and how much of each. The desk has all of it."""
+"""How many of the last messages an e-mail holds, and how many characters of each text. The desk has all of it."""
 
 LOOP = "mails"
 _threads = Threads("mails", threads=2, room=20)
@@ -74,7 +73,7 @@ def send_waiting() -> int:
 
 
 def _guarded(tenant_id: int, conversation_id: int, mail_id: int) -> None:
-    """One that cannot be taken, or whose end cannot be recorded, is put off and stops no other."""
+    """Deliver one e-mail; where it cannot be taken or recorded, it is put off and stops no other."""
     loops.one(LOOP, tenant_id, mail_id, partial(deliver, tenant_id, conversation_id, mail_id))
 
 
@@ -105,7 +104,7 @@ def deliver(tenant_id: int, conversation_id: int, mail_id: int) -> None:
 
 @verb
 def take_mail(*, actor: Actor, conversation_id: int, mail_id: int) -> Letter | None:
-    """The e-mail to send now, nobody else's for LEASE. None when it does not wait any more, or somebody has it."""
+    """Take the e-mail to send now, for LEASE. None when it does not wait any more, or another process has it."""
     with locked_conversation(actor, conversation_id) as locked:
         mail = _waiting(locked, mail_id).filter(due_at__lte=locked.now).select_related("transfer__to_team").first()
         if mail is None:
@@ -123,7 +122,7 @@ def take_mail(*, actor: Actor, conversation_id: int, mail_id: int) -> Letter | N
 def end_mail(
     *, actor: Actor, conversation_id: int, mail_id: int, attempt: int, error: str = "", for_good: bool = False
 ) -> Outcome:
-    """Record that an e-mail was sent, or why not: then it is tried again later, or given up. Nothing for an old attempt."""
+    """Record that an e-mail was sent, or why not: then it is tried again later, or given up. Ignores an old attempt."""
     with locked_conversation(actor, conversation_id) as locked:
         mail = _waiting(locked, mail_id).filter(attempts=attempt).first()
         if mail and not error:
@@ -138,7 +137,7 @@ def end_mail(
 
 @verb
 def send_mail_again(*, actor: Actor, conversation_id: int, mail_id: int) -> Outcome:
-    """Put an e-mail on its way once more, by a supervisor. Raises `Conflict` while it is still on its way."""
+    """Send an e-mail once more; for supervisors. Raises `Forbidden`, `NotFound`, `Conflict` while it is on its way."""
     access.must_be_supervisor(actor)
     with locked_conversation(actor, conversation_id) as locked:
         mail = Mail.objects.filter(pk=mail_id, conversation=locked.conversation).first()
@@ -178,25 +177,27 @@ def _letter(locked: LockedConversation, mail: Mail) -> Letter:
     )
 
 
-def _told(package: dict[str, Any], zone: ZoneInfo) -> Iterator[tuple[str, str]]:
-    """What was said about the work: who said it and when stands with each, as far as it was kept."""
+def _package_lines(package: dict[str, Any], zone: ZoneInfo) -> Iterator[tuple[str, str]]:
+    """Label and text of each entry about the work. The label has who said it and when, where that was kept."""
     labels = {
         "suggestion": _("Suggestion"),
         "promises": _("Promised"),
         "urgency": _("Urgency"),
         "task_state": _("Task"),
     }
-    for (part, by, who, at), alike in groupby(entries(package), key=lambda one: (one.part, one.by, one.who, one.at)):
+    for (part, by, who, at), alike in groupby(
+        entries(package), key=lambda entry: (entry.part, entry.by, entry.who, entry.at)
+    ):
         label = labels[part] if by else {"suggestion": _("The bot suggests")}.get(part, labels[part])
         said_by = f" ({plain(who or by)}, {moment(at, zone)})" if at else ""
-        yield f"{label}{said_by}", ", ".join(map(_said, alike))
+        yield f"{label}{said_by}", ", ".join(map(_entry_text, alike))
 
 
-def _said(one: Said) -> str:
-    if one.part == "urgency":
-        return pgettext("priority", Priority(one.value).name.lower())
-    value = one.value if isinstance(one.value, str) else json.dumps(one.value, ensure_ascii=False)
-    return f"{one.name}: {value}" if one.part == "task_state" else value
+def _entry_text(entry: Said) -> str:
+    if entry.part == "urgency":
+        return pgettext("priority", Priority(entry.value).name.lower())
+    value = entry.value if isinstance(entry.value, str) else json.dumps(entry.value, ensure_ascii=False)
+    return f"{entry.name}: {value}" if entry.part == "task_state" else value
 
 
 def _lines(locked: LockedConversation, transfer: Transfer, zone: ZoneInfo) -> Iterator[str]:
@@ -209,14 +210,14 @@ def _lines(locked: LockedConversation, transfer: Transfer, zone: ZoneInfo) -> It
         (_("Shop"), conversation.shop_id),
         (_("Asked"), moment(transfer.requested_at, zone)),
         (_("The customer says") if is_customers_reason(package) else _("Why"), transfer.reason or transfer.trigger),
-        *_told(package, zone),
+        *_package_lines(package, zone),
     )
     yield from (f"{name}: {' '.join(value.split())[:MOST_CHARACTERS]}" for name, value in facts if value)
-    said = package.get("messages", [])[-MOST_MESSAGES:]
-    if said:
+    messages = package.get("messages", [])[-MOST_MESSAGES:]
+    if messages:
         yield ""
         yield _("What was said last:")
-    for message in said:
+    for message in messages:
         at = moment(datetime.fromisoformat(message["sent_at"]), zone)
         yield ""
         yield f"[{at}] {message['sender_type']}:"

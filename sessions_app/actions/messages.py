@@ -33,9 +33,9 @@ def append_message(
     is_late: bool = False,
     **data: Any,
 ) -> tuple[Message, Operation]:
-    """Store what was said, with what the actor attached to it, and record it, under the lock.
+    """Store a message with the files that the actor attached, and record it, under the lock. Returns both rows.
 
-    Idle clocks start anew; a note does not count as talk. Raises `AttachmentNotFound`, `AttachmentSent`.
+    The session's idle clock starts anew, except for a note. Raises `AttachmentNotFound`, `AttachmentSent`.
     """
     attached = attachments.waiting(locked.conversation, words.attachments, actor=locked.actor)
     message = thread.append(
@@ -53,8 +53,8 @@ def append_message(
     if is_late:
         data["is_history"] = True
     if sender_type in unanswered.ANSWERS and not is_note:
-        asked = unanswered.named_by(locked.conversation, message.message_id)
-        data |= {"answers_id": asked} if asked else {}
+        answers_id = unanswered.named_by(locked.conversation, message.message_id)
+        data |= {"answers_id": answers_id} if answers_id else {}
     if attached:
         data["attachments"] = [{"id": row.pk, "digest": row.sha256} for row in attached]
     operation = locked.record(
@@ -78,7 +78,7 @@ def _touch(locked: LockedConversation, session: ChatSession, message: Message) -
     session.first_message_at = min(session.first_message_at or message.sent_at, message.sent_at)
     session.last_message_at = max(session.last_message_at or message.sent_at, message.sent_at)
     session.last_activity_at = locked.now
-    if session.origin == Origin.GROUPED:  # over with its gap, by the clock of its words: as a batch would find it
+    if session.origin == Origin.GROUPED:  # ends a gap after its last message was sent, as if a batch had brought it
         session.expires_at = oplog.deadline(session, session.last_message_at, locked.policies)
     elif session.is_live and session.owner_kind in (Owner.BOT, Owner.SHOP):
         session.expires_at = locked.now + locked.policies.robot_session_timeout
@@ -94,15 +94,15 @@ def _touch(locked: LockedConversation, session: ChatSession, message: Message) -
     )
 
 
-def keep_answer(locked: LockedConversation, said: Operation, session: ChatSession | None) -> None:
-    """Settle, and keep the answer with the operation, so that a repeat of this message can be given the same one.
+def keep_answer(locked: LockedConversation, operation: Operation, session: ChatSession | None) -> None:
+    """Settle, and store the answer in the operation, so that a repeat of this message can be given the same one.
 
-    History is answered by nobody.
+    Nobody answers history: its controller is NONE.
     """
     settle(locked)
-    is_history = said.data.get("is_history", False)
+    is_history = operation.data.get("is_history", False)
     session = session if is_history else locked.live or session
-    said.data["answer"] = {
+    operation.data["answer"] = {
         "controller": Controller.NONE.value if is_history else locked.conversation.controller,
         "epoch": locked.conversation.epoch,
         "rule": locked.rule,
@@ -114,12 +114,12 @@ def keep_answer(locked: LockedConversation, said: Operation, session: ChatSessio
 
 def replayed_outcome(locked: LockedConversation, known: Message) -> Outcome:
     """The answer to a message that was sent before: as the first time, also when the turn has moved on."""
-    said = Operation.objects.filter(conversation=locked.conversation, seq=known.seq).first()
-    answer = {  # what came in a batch was answered by a report, not by a turn
+    operation = Operation.objects.filter(conversation=locked.conversation, seq=known.seq).first()
+    answer = {  # a message of a batch has no answer of its own: the batch had a report
         "controller": locked.conversation.controller,
         "epoch": locked.conversation.epoch,
         "session_id": known.session_id,
-    } | (said.data.get("answer", {}) if said else {})
+    } | (operation.data.get("answer", {}) if operation else {})
     return Outcome(
         conversation_id=locked.conversation.pk,
         seq=known.seq,
@@ -140,30 +140,30 @@ _SENDERS = {
 def post_message(*, actor: Actor, conversation_id: int, words: NewMessage, epoch: int | None = None) -> Outcome:
     """Say something as the bot that owns the live session, as its agent or a collaborator, or as a participant.
 
-    A bot names the `epoch` it was given, or is `Malformed`: if the turn has moved since, `StaleEpoch` is raised and nothing
-    is stored.
+    A bot names the `epoch` it was given, or is `Malformed`: if the turn has moved since, `StaleEpoch` is raised and
+    nothing is stored.
     A message id sent again answers as the first time. What a customer says comes in by `receive_message`.
-    Raises `Malformed`, `MessageIdTaken` and what the rights are.
+    Raises `Malformed`, `MessageIdTaken`, `Forbidden`, and for an agent `NotServing` where no human serves.
     """
     words = thread.checked(words)
     sender = _SENDERS.get(actor.kind)
     if sender is None:
         raise Forbidden("Only bots, agents and participants speak here.")
     if actor.kind == ActorKind.BOT and epoch is None:
-        wanted = "A bot sends the epoch that it was given with what it answers."
-        raise Malformed(f"epoch: {wanted}", errors={"epoch": [wanted]})
+        problem = "A bot sends the epoch that it was given with what it answers."
+        raise Malformed(f"epoch: {problem}", errors={"epoch": [problem]})
     detector = detector_for(actor.tenant_id) if actor.kind == ActorKind.BOT else None
     with locked_conversation(actor, conversation_id) as locked:
         if known := thread.find(locked.conversation, words, sender_type=sender, actor=actor):
             return replayed_outcome(locked, known)
         if detector:
-            message, said = _as_bot(locked, words, epoch, detector)
+            message, operation = _as_bot(locked, words, epoch, detector)
         elif actor.kind == ActorKind.AGENT:
             access.may_speak(locked)
-            message, said = append_message(locked, words, Message.Sender.AGENT, session=locked.live)
+            message, operation = append_message(locked, words, Message.Sender.AGENT, session=locked.live)
         else:
-            message, said = _as_participant(locked, words)
-        keep_answer(locked, said, locked.live)
+            message, operation = _as_participant(locked, words)
+        keep_answer(locked, operation, locked.live)
     return locked.outcome(locked.live, seq=message.seq, message_id=message.message_id)
 
 
@@ -175,17 +175,17 @@ def _as_bot(
         raise StaleEpoch(epoch=conversation.epoch, controller=conversation.controller)
     assert live is not None
     live.failed_answers = live.failed_answers + 1 if detector.admits_failure(words.content) else 0
-    message, said = append_message(locked, words, Message.Sender.BOT, session=live, epoch=epoch)
+    message, operation = append_message(locked, words, Message.Sender.BOT, session=live, epoch=epoch)
     if live.failed_answers and (need := detector.failed(live.failed_answers)):
         act_on(locked, need.as_dict())
-    return message, said
+    return message, operation
 
 
 def speaks(locked: LockedConversation, epoch: int | None) -> bool:
-    """Whether this bot has the turn, and was told so in this epoch."""
+    """Whether the acting bot has the turn, and `epoch` is the present one."""
     live = locked.live
-    is_its = live is not None and live.owner_kind == Owner.BOT and live.bot_id == locked.actor.id
-    return is_its and controller_of(locked) == Controller.BOT and epoch == locked.conversation.epoch
+    is_own = live is not None and live.owner_kind == Owner.BOT and live.bot_id == locked.actor.id
+    return is_own and controller_of(locked) == Controller.BOT and epoch == locked.conversation.epoch
 
 
 def _as_participant(locked: LockedConversation, words: NewMessage) -> tuple[Message, Operation]:
@@ -202,15 +202,17 @@ def act_on(locked: LockedConversation, need: dict[str, Any]) -> None:
 
 @verb
 def post_note(*, actor: Actor, conversation_id: int, words: NewMessage) -> Outcome:
-    """A private note: any agent of the tenant writes it, agents only read it. Whom it names finds it under mentions."""
+    """Write a private note: any agent of the tenant may, and only agents read it. Agents it names get a mention."""
     access.must_be_agent(actor)
     words = thread.checked(words)
     with locked_conversation(actor, conversation_id) as locked:
         if known := thread.find(locked.conversation, words, sender_type=Message.Sender.AGENT, actor=actor):
             return replayed_outcome(locked, known)
-        named = mentions.named(words.content, tenant_id=actor.tenant_id, by=actor.id)
-        told: dict[str, Any] = {"mentions": named} if named else {}
-        message, said = append_message(locked, words, Message.Sender.AGENT, session=locked.live, is_note=True, **told)
-        mentions.keep(message, named)
-        keep_answer(locked, said, locked.live)
+        mentioned = mentions.named(words.content, tenant_id=actor.tenant_id, by=actor.id)
+        data: dict[str, Any] = {"mentions": mentioned} if mentioned else {}
+        message, operation = append_message(
+            locked, words, Message.Sender.AGENT, session=locked.live, is_note=True, **data
+        )
+        mentions.keep(message, mentioned)
+        keep_answer(locked, operation, locked.live)
     return locked.outcome(locked.live, seq=message.seq, message_id=message.message_id)

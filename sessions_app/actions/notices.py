@@ -1,7 +1,7 @@
-"""Sending what invited people are told: taken under the lock, sent outside of it, and what became of it recorded.
+"""Sends notices to invited people: taken under the lock, sent outside it, recorded under it again.
 
-The row says that a notice waits, so the sweep is all that starts one: a process that dies in the middle costs LEASE, and
-may at worst send the same link twice. What could not go out for now (greylisting, a limit, a server that is away) is tried
+The row says that a notice waits, and only the sweep starts one: a process that dies in the middle costs LEASE, and may
+at worst send the same link twice. After a temporary failure (greylisting, a limit, a server that is away) it is tried
 again with growing pauses. A notice that failed is not tried again by itself; somebody reads why, and sends it again.
 """
 
@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(minutes=2)
 """How long a notice that was taken is left to its sender: longer than all time-outs of one sending together."""
 AGAIN_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 120))
-"""How long is waited after each attempt that failed for now; one that fails once more has failed."""
+"""The pause after each temporary failure; after one more the notice has failed."""
 MAX_ATTEMPTS = len(AGAIN_AFTER) + 1
-"""A notice that ends its sender each time is given up."""
+"""Attempts after which a notice is given up, also where each ended its process before it was recorded."""
 
 LOOP = "notices"
 _threads = Threads("notices", threads=2, room=20)
@@ -41,14 +41,14 @@ def send_waiting() -> int:
     """Hand the notices that are due to this process's threads; returns how many. What finds no room stays due."""
     due = Participant.objects.filter(loops.not_put_off(LOOP, "pk"), notice_due_at__lte=clock.now())
     taken = 0
-    found = due.order_by("notice_due_at").values_list("tenant_id", "conversation_id", "pk")[:100]
-    for tenant_id, conversation_id, participant_id in found:
+    rows = due.order_by("notice_due_at").values_list("tenant_id", "conversation_id", "pk")[:100]
+    for tenant_id, conversation_id, participant_id in rows:
         taken += _threads.take(participant_id, partial(_guarded, tenant_id, conversation_id, participant_id))
     return taken
 
 
 def _guarded(tenant_id: int, conversation_id: int, participant_id: int) -> None:
-    """One that cannot be taken, or whose end cannot be recorded, is put off and stops no other."""
+    """Deliver one notice; where it cannot be taken or recorded, it is put off and stops no other."""
     loops.one(LOOP, tenant_id, participant_id, partial(deliver, tenant_id, conversation_id, participant_id))
 
 
@@ -80,7 +80,7 @@ def deliver(tenant_id: int, conversation_id: int, participant_id: int) -> None:
 
 @verb
 def take_notice(*, actor: Actor, conversation_id: int, participant_id: int) -> Notice | None:
-    """The notice to send now, nobody else's for LEASE. None when it does not wait any more, or somebody has it."""
+    """Take the notice to send now, for LEASE. None when it does not wait any more, or another process has it."""
     with locked_conversation(actor, conversation_id) as locked:
         waiting = Participant.objects.filter(
             pk=participant_id, conversation=locked.conversation, notice_status=NoticeStatus.WAITING
@@ -125,7 +125,7 @@ def end_notice(
 ) -> Outcome:
     """Record that the notice with this link was sent, or why not: then it is tried again later, or has failed.
 
-    Nothing, where another link has taken its place.
+    `key` is the digest of the link's token. Does nothing where a new link has replaced this one.
     """
     with locked_conversation(actor, conversation_id) as locked:
         participant = Participant.objects.filter(

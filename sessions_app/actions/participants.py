@@ -35,7 +35,8 @@ _IN = (ParticipantStatus.INVITED, ParticipantStatus.JOINED)
 def invite_colleague(*, actor: Actor, conversation_id: int, agent_id: int) -> Outcome:
     """Bring another agent into a conversation that is being served. The colleague is in at once, and is no owner.
 
-    The owner or a collaborator invites; the invitee exists, is online and is not in yet.
+    The owner or a collaborator invites. Raises `NotServing`, `Forbidden`, `NotFound`, `AlreadyIn`, and `NotAvailable`
+    for an agent who is not reachable.
     """
     with locked_conversation(actor, conversation_id) as locked:
         access.may_speak(locked)
@@ -57,7 +58,7 @@ def invite_colleague(*, actor: Actor, conversation_id: int, agent_id: int) -> Ou
 
 @verb
 def leave(*, actor: Actor, conversation_id: int) -> Outcome:
-    """Leave a conversation one collaborates in or was invited to. The owner cannot leave."""
+    """Leave a conversation that the actor collaborates in or was invited to. The owner cannot: `OwnerCannotLeave`."""
     with locked_conversation(actor, conversation_id) as locked:
         if access.owns(actor, locked.live):
             raise OwnerCannotLeave
@@ -69,11 +70,11 @@ def leave(*, actor: Actor, conversation_id: int) -> Outcome:
 
 
 def _mine(locked: LockedConversation) -> Participant:
-    mine: dict[str, Any] = {"agent_id": locked.actor.id} if locked.actor.is_agent else {"pk": locked.actor.id}
+    key: dict[str, Any] = {"agent_id": locked.actor.id} if locked.actor.is_agent else {"pk": locked.actor.id}
     if not locked.actor.is_agent and locked.actor.kind != ActorKind.PARTICIPANT:
         raise Forbidden
-    here = Participant.objects.filter(conversation=locked.conversation, **mine).order_by("-pk")
-    participant = here.filter(status=ParticipantStatus.JOINED).first() or here.first()
+    rows = Participant.objects.filter(conversation=locked.conversation, **key).order_by("-pk")
+    participant = rows.filter(status=ParticipantStatus.JOINED).first() or rows.first()
     if participant is None or participant.status not in (ParticipantStatus.JOINED, ParticipantStatus.LEFT):
         raise NotFound("There is no such conversation.")
     return participant
@@ -92,9 +93,10 @@ def invite_participant(
 ) -> Outcome:
     """Invite somebody from outside the desk; the answer holds the link's one-time token, shown only here.
 
-    Where there is an address a notice with the link goes to it soon; how that went is seen on the participant.
-    `history` says how much the participant will see: none of what was said before the invitation counts until joining
-    (`none`), all since the invitation (`from_now`), the `last` n messages, or `all`.
+    If there is an address (`contact`), a notice with the link goes to it soon; the participant shows the result.
+    `history` says what the participant will see: what comes after joining (`none`), all since the invitation
+    (`from_now`), also the `last` n messages before joining (`history_count`), or `all`. Raises `Malformed`,
+    `NotServing`, `Forbidden`.
     """
     if role not in Participant.Role.values or role == Participant.Role.COLLABORATOR:
         raise Malformed("role must be employee, department or guest.")
@@ -110,7 +112,7 @@ def invite_participant(
 
 
 def checked_history(history: str, history_count: int) -> None:
-    """Raises `Malformed` for what says nothing of how much is shared."""
+    """Check how much is shared. Raises `Malformed`."""
     if history not in set(HistoryMode):
         raise Malformed(f"history must be one of {', '.join(HistoryMode)}.")
     if history == HistoryMode.LAST and history_count < 1:
@@ -120,7 +122,7 @@ def checked_history(history: str, history_count: int) -> None:
 def add(
     locked: LockedConversation, *, name: str, role: str, contact: str, history: str, history_count: int
 ) -> tuple[Participant, str]:
-    """Invite one, under the lock; the second is the link's token."""
+    """Invite one person, under the lock. Returns the participant and the link's token."""
     participant = Participant(
         role=role,
         name=name.strip()[: limits.MAX_NAME],
@@ -137,7 +139,7 @@ def add(
 def send_notice_again(*, actor: Actor, conversation_id: int, participant_id: int, contact: str = "") -> Outcome:
     """Send the notice once more, to a new address if one is named, with a new link: the old one ends.
 
-    The owner or a supervisor, while the participant has not joined. The answer holds the new token, as when inviting.
+    The owner or a supervisor, while the participant has not joined (`Conflict`). The outcome holds the new token.
     """
     with locked_conversation(actor, conversation_id) as locked:
         access.must_own(actor, locked.live)
@@ -169,14 +171,14 @@ def _participant(locked: LockedConversation, participant_id: int) -> Participant
 
 @verb
 def join(*, tenant_id: int, token: str) -> Outcome:
-    """Enter by the link's one-time token: the second use is refused, like a token that never was."""
-    found = Participant.objects.filter(tenant_id=tenant_id, token_hash=digest(token))
-    participant = found.first()
+    """Join by the link's one-time token. Raises `LinkIsOver` for a second use as for an unknown token."""
+    rows = Participant.objects.filter(tenant_id=tenant_id, token_hash=digest(token))
+    participant = rows.first()
     if participant is None:
         raise LinkIsOver
     actor = as_actor(participant)
     with locked_conversation(actor, participant.conversation_id) as locked:
-        participant = found.first()  # again under the lock: of two who use the link at once, one is in
+        participant = rows.first()  # again under the lock: of two who use the link at once, one is in
         if participant is None or participant.status != ParticipantStatus.INVITED:
             raise LinkIsOver
         _share(locked, participant)
@@ -185,7 +187,7 @@ def join(*, tenant_id: int, token: str) -> Outcome:
 
 
 def as_actor(participant: Participant) -> Actor:
-    """Whom a participant acts as: bound to the one conversation."""
+    """The actor of a participant, bound to the one conversation."""
     return Actor(
         kind=ActorKind.PARTICIPANT,
         tenant_id=participant.tenant_id,
@@ -196,18 +198,18 @@ def as_actor(participant: Participant) -> Actor:
 
 
 def _share(locked: LockedConversation, participant: Participant) -> None:
-    """Decide from which operation on somebody sees who joins now; since the invitation was decided with it.
+    """Set the operation from which a participant who joins now sees messages; `from_now` was set by the invitation.
 
-    The last n messages are those that came last, of what participants see at all. A batch records many in one operation:
-    of these the last by their rows, which stand in the order of their times.
+    The last n messages are those that were stored last, without notes. A batch records many in one operation: of these,
+    the last rows, which are in the order of their times.
     """
     if participant.history == HistoryMode.NONE:
         participant.history_from_seq = locked.conversation.seq + 1  # the joining itself
     elif participant.history == HistoryMode.LAST:
-        said = thread.messages(locked.conversation.pk, notes=False).order_by("-seq", "-id").values_list("seq", "pk")
-        last = list(said[: participant.history_count])
+        messages = thread.messages(locked.conversation.pk, notes=False).order_by("-seq", "-id").values_list("seq", "pk")
+        newest = list(messages[: participant.history_count])
         participant.history_from_seq, participant.history_from_id = (
-            last[-1] if last else (locked.conversation.seq + 1, None)
+            newest[-1] if newest else (locked.conversation.seq + 1, None)
         )
 
 

@@ -1,8 +1,8 @@
-"""Presence: what an agent declares, that an agent or program is heard of, how much an agent takes on.
+"""Presence: an agent's declared availability, heartbeats of agents and programs, and an agent's capacity.
 
-Three facts that are never mixed (`agents_app.presence`). Each change is a line in the agent's presence log and an event of
-the tenant's stream, both in the transaction of the change, under the agent's lock. After it the queue is looked at anew:
-somebody may be free now, or an offer may be to somebody who has gone.
+Three facts that are never mixed (`agents_app.presence`). Each change is a line in the agent's presence log and an event
+of the tenant's stream, both in the transaction of the change, under the agent's lock. Afterwards the queue is examined
+anew: somebody may be free now, or an offer may be open to somebody who has gone.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ AT_ONCE = 1000
 
 @verb
 def declare_availability(*, actor: Actor, availability: str, reason: str = "", agent_id: int | None = None) -> Agent:
-    """Say whether one takes work, with a reason for the record. Supervisors say it of others too (`agent_id`).
+    """Set whether an agent takes work, with a reason on record. Supervisors set it for others too (`agent_id`).
 
-    Whoever stops being available keeps what they serve; what was only offered goes to somebody else at once.
-    Raises `Malformed` for a word that is none of `DECLARABLE`, `Forbidden`, `NotFound`.
+    An agent who stops being available keeps what they serve; what was only offered goes to somebody else at once.
+    Raises `Malformed` for a value that is none of `DECLARABLE`, `Forbidden`, `NotFound`.
     """
-    words = [word for word, _ in DECLARABLE]
-    if availability not in words:
-        raise Malformed(f"Unknown availability {availability!r}; use one of {', '.join(words)}.")
+    values = [value for value, _ in DECLARABLE]
+    if availability not in values:
+        raise Malformed(f"Unknown availability {availability!r}; use one of {', '.join(values)}.")
     if agent_id is None and not actor.is_agent:
         raise NotFound("Only agents have an availability.")
     is_own = actor.is_agent and agent_id in (None, actor.id)
@@ -71,7 +71,7 @@ def declare_availability(*, actor: Actor, availability: str, reason: str = "", a
 
 @verb
 def change_capacity(*, actor: Actor, agent_id: int, max_load: int) -> Agent:
-    """How many live sessions an agent takes on at once; supervisors only. Less than what is served ends nothing.
+    """Set how many live sessions an agent takes on at once; supervisors only. A lower number ends none.
 
     Raises `Malformed`, `Forbidden`, `NotFound`.
     """
@@ -89,17 +89,17 @@ def change_capacity(*, actor: Actor, agent_id: int, max_load: int) -> Agent:
 
 @retried
 def heartbeat(*, actor: Actor) -> None:
-    """Note that an agent or a program is there; who was thought away is looked at as free again. Raises `Forbidden`."""
+    """Record a heartbeat of an agent or program. An agent who was away may get offers again. Raises `Forbidden`."""
     if presence.record_heartbeat(actor=actor):
         _came_back(actor)
 
 
 @retried
 def _came_back(actor: Actor) -> None:
-    """Nothing for somebody who was dismissed meanwhile; of two heartbeats at once the first has noted it."""
+    """Does nothing for an agent dismissed meanwhile; of two heartbeats at once only the first is noted."""
     with transaction.atomic():
-        mine = Agent.objects.filter(pk=actor.pk, tenant_id=actor.tenant_id, is_active=True)
-        agent: Agent | None = lock_rows(mine).first()
+        active = Agent.objects.filter(pk=actor.pk, tenant_id=actor.tenant_id, is_active=True)
+        agent: Agent | None = lock_rows(active).first()
         if agent is None:
             return
         now = clock.now()
@@ -110,7 +110,7 @@ def _came_back(actor: Actor) -> None:
 
 
 def note_changes() -> int:
-    """For the clock: note who has fallen silent, and what was changed past the verbs. Returns how many changes."""
+    """For the clock: note agents who fell silent, and changes made without a verb. Returns how many changes."""
     tried = presence.unnoted(clock.now()).filter(loops.not_put_off(LOOP, "pk"))
     return sum(loops.each(LOOP, tried.order_by("pk").values_list("tenant_id", "pk")[:AT_ONCE], _noted))
 

@@ -1,4 +1,4 @@
-"""After an outage (C5): the truth for whoever comes back, and the sessions of agents who do not."""
+"""After an outage (C5): the state of a session for the bot or agent that comes back."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ MOST = 500
 class RecoveryState:
     """`state` is yours, paused, waiting, moved or ended; `owner_name` says to whom it moved.
 
-    `missed` is a page of operations, `messages` are the words of those among them that recorded some. Where `has_more`,
-    the next page begins behind `next_after_seq`; else that is where the next absence begins. `unanswered` are what the
-    customer said and nobody has answered, if the turn is the caller's. All of them in the order of `seq`.
+    `missed` is a page of operations, `messages` are those that these operations recorded. Where `has_more`, the next
+    page begins after `next_after_seq`; otherwise the next recovery does. `unanswered` are the customer's messages that
+    nobody has answered, if the caller has the turn. All of them are in the order of `seq`.
     """
 
     state: str
@@ -44,9 +44,10 @@ class RecoveryState:
 
 @verb
 def recover(*, actor: Actor, session_id: int, after_seq: int = 0, limit: int = MOST) -> RecoveryState:
-    """What has become of a session while the caller was away, and what the caller may hear and read of since `after_seq`.
+    """What became of a session while the caller was away, and what the caller may read of it since `after_seq`.
 
-    A page of at most `limit` operations, 1 to `MOST`, up to the state that is told. Raises `Malformed`, `Forbidden`.
+    A page of at most `limit` operations, 1 to `MOST`, none newer than the returned state. Raises `Malformed`,
+    `Forbidden`.
     """
     if not 1 <= limit <= MOST:
         raise Malformed(f"limit is a number from 1 to {MOST}.")
@@ -56,25 +57,27 @@ def recover(*, actor: Actor, session_id: int, after_seq: int = 0, limit: int = M
         locked.rule = "C5"
         state = _state(actor, session)
         owed = unanswered.owed(locked) if _has_the_turn(state, locked.conversation.controller) else []
-    here = locked.conversation
-    missed = visible.operations(actor).filter(conversation_id=here.pk, seq__gt=after_seq, seq__lte=here.seq)
+    conversation = locked.conversation
+    missed = visible.operations(actor).filter(
+        conversation_id=conversation.pk, seq__gt=after_seq, seq__lte=conversation.seq
+    )
     page = list(missed.order_by("seq")[: limit + 1])
     has_more, page = len(page) > limit, page[:limit]
-    readable = visible.messages(actor).filter(conversation_id=here.pk).prefetch_related("attachments")
+    readable = visible.messages(actor).filter(conversation_id=conversation.pk).prefetch_related("attachments")
     return RecoveryState(
         state=state,
         session_id=session.pk,
-        conversation_id=here.pk,
+        conversation_id=conversation.pk,
         status=session.status,
-        controller=here.controller,
-        epoch=here.epoch,
-        seq=here.seq,
+        controller=conversation.controller,
+        epoch=conversation.epoch,
+        seq=conversation.seq,
         owner_name=access.told_owner(actor, session),
         missed=page,
         messages=list(readable.filter(pk__in=message_ids(page)).order_by("seq", "pk")),
         unanswered=list(readable.filter(pk__in=[message.pk for message in owed]).order_by("seq", "pk")),
         has_more=has_more,
-        next_after_seq=page[-1].seq if has_more else max(after_seq, here.seq),
+        next_after_seq=page[-1].seq if has_more else max(after_seq, conversation.seq),
     )
 
 
@@ -92,10 +95,10 @@ def _state(actor: Actor, session: ChatSession) -> str:
         return "paused"
     if session.status == Status.PENDING:
         return "waiting"
-    mine = session.owner_id == actor.id and session.owner_kind == actor.kind
-    return "yours" if mine else "moved"
+    is_own = session.owner_id == actor.id and session.owner_kind == actor.kind
+    return "yours" if is_own else "moved"
 
 
 def _has_the_turn(state: str, controller: str) -> bool:
-    """A session that is the caller's is live; while a flow has the right to the answer, it may not be given."""
+    """Whether the caller may answer: the session is the caller's (so it is live), and no flow has the turn."""
     return state == "yours" and controller != Controller.FLOW

@@ -1,7 +1,8 @@
 """Asking again for what waits already: what is new is added to the transfer that waits, and recorded.
 
-Urgency only rises. Needs are merged, each at the highest level; promises and reasons are added, to the session as to what
-waits (`sessions_app.core.context_package`); an addressee is named if there was none. Nothing that somebody asked for is lost in silence, and what says nothing new changes nothing.
+Urgency only rises. Needs are merged, each at the highest level; promises and reasons are added, to the session as to
+the transfer (`sessions_app.core.context_package`); an addressee is set if there was none. Nothing that somebody asked
+for is lost in silence, and a request without anything new changes nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from sessions_app.states import Priority
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked for now; what is empty asks for nothing more."""
+    """The new request. An empty field adds nothing."""
 
     urgent: bool = False
     reason: str = ""
@@ -36,19 +37,23 @@ class Request:
 
 
 def merge(locked: LockedConversation, session: ChatSession, transfer: Transfer, request: Request) -> bool:
-    """Add what is new to a transfer that waits; True when anything was. An addressee that there is stays."""
+    """Add what is new to a transfer that waits; True when anything was. An addressee is not replaced."""
     is_raised = request.urgent and _raise(locked, session)
-    told = {**_addressed(transfer, request), **_needed(transfer, request), **_said(locked, session, transfer, request)}
-    if not told:
+    changes = {
+        **_addressed(transfer, request),
+        **_needed(transfer, request),
+        **_context_changes(locked, session, transfer, request),
+    }
+    if not changes:
         return is_raised
     transfer.save(update_fields=["to_agent", "to_team", "needs", "context"])
-    locked.record("transfer.changed", session, transfer_id=transfer.pk, kind=transfer.kind, **told)
+    locked.record("transfer.changed", session, transfer_id=transfer.pk, kind=transfer.kind, **changes)
     _look_at_the_offer(locked, transfer)
     return True
 
 
 def _raise(locked: LockedConversation, session: ChatSession) -> bool:
-    """An emergency comes before everything else, the customer's own session as it is."""
+    """Make the session an emergency, whatever its type; False if it is one already."""
     if session.priority == Priority.EMERGENCY:
         return False
     session.set_priority(Priority.EMERGENCY)
@@ -58,14 +63,14 @@ def _raise(locked: LockedConversation, session: ChatSession) -> bool:
 
 
 def _addressed(transfer: Transfer, request: Request) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     if transfer.to_agent is None and request.to_agent is not None:
         transfer.to_agent = request.to_agent
-        told["to_agent_id"] = request.to_agent.pk
+        changes["to_agent_id"] = request.to_agent.pk
     if transfer.to_team is None and request.to_team is not None:
         transfer.to_team = request.to_team
-        told["to_team_id"] = request.to_team.pk
-    return told
+        changes["to_team_id"] = request.to_team.pk
+    return changes
 
 
 def _needed(transfer: Transfer, request: Request) -> dict[str, Any]:
@@ -78,11 +83,15 @@ def _needed(transfer: Transfer, request: Request) -> dict[str, Any]:
     return {"needs": needs}
 
 
-def _said(locked: LockedConversation, session: ChatSession, transfer: Transfer, request: Request) -> dict[str, Any]:
-    """A reason that is not there yet, and what the context adds. The reasons of others stay theirs: each names its actor."""
+def _context_changes(
+    locked: LockedConversation, session: ChatSession, transfer: Transfer, request: Request
+) -> dict[str, Any]:
+    """Add a new reason, and what the context adds. Earlier reasons stay, each with its actor."""
     package = transfer.context
     reason = request.reason.strip()[: limits.MAX_REASON]
-    reason = "" if reason in {transfer.reason, *(more["reason"] for more in package.get("reasons", []))} else reason
+    reason = (
+        "" if reason in {transfer.reason, *(earlier["reason"] for earlier in package.get("reasons", []))} else reason
+    )
     is_new = say(locked, session, request.extra, urgency=package.get("urgency"))
     if not (is_new or reason):
         return {}
@@ -91,7 +100,7 @@ def _said(locked: LockedConversation, session: ChatSession, transfer: Transfer, 
 
 
 def _look_at_the_offer(locked: LockedConversation, transfer: Transfer) -> None:
-    """It may be offered to somebody whom it does not fit any more."""
+    """Withdraw the open offer if the transfer does not fit its agent any more."""
     agent = transfer.offered_to
     if agent is None:
         return

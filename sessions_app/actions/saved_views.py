@@ -1,4 +1,4 @@
-"""Saved views: a part of the desk's list under a name. Whose they are, and the verbs on them."""
+"""Saved views: named filters of the desk's list. Whose they are, and the verbs on them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,7 @@ from sessions_app.queries.view_counts import views_of
 from sessions_app.rights.field_rights import by_role
 
 MOST_VIEWS = 30
-"""Of one holder: an agent, a team or the tenant."""
-
-
-# --- Reading -----------------------------------------------------------------------------------------------------
-
-
-# --- Verbs -------------------------------------------------------------------------------------------------------
+"""Saved views of one holder: an agent, a team or the tenant."""
 
 
 @retried
@@ -54,13 +48,13 @@ def change_view(*, actor: Actor, view_id: int, **changes: Any) -> SavedView:
 @retried
 @by_role
 def delete_view(*, actor: Actor, view_id: int) -> None:
-    """Raises `NotFound`, `Forbidden`."""
+    """Delete a view. Raises `NotFound`, `Forbidden`."""
     with transaction.atomic():
         _kept(actor, view_id).delete()
 
 
 def checked_name(name: str) -> str:
-    """Raises `Malformed`."""
+    """The name without white space around it. Raises `Malformed`."""
     if not name.strip() or len(name.strip()) > limits.MAX_VIEW_NAME or not name.strip().isprintable():
         raise Malformed(f"A saved view’s name has 1 to {limits.MAX_VIEW_NAME} visible characters.")
     return name.strip()

@@ -1,4 +1,4 @@
-"""What the shop's own people said in the channel's own app, past us."""
+"""Messages that the shop's own people sent in the channel's own app, not by Tandem."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sessions_app.unit.unit_of_work import locked_conversation, verb
 
 @verb
 def echo_message(*, actor: Actor, conversation_id: int, words: NewMessage) -> Outcome:
-    """A person answered from the shop's own app, and the channel tells us: the bot falls silent at once.
+    """Store what a person answered in the shop's own app, as the channel reports it: the bot loses the turn at once.
 
     The session goes to the shop's people: from the bot as a takeover, from the queue as an accept. An agent who serves
-    is not disturbed. It idles out like a robot's session, because nobody there can press 'resolve'. What a bot or an agent
-    said here a moment ago and the channel tells back is that message again (`echoes`). What comes later than `LATE_MESSAGE`
-    after it was said is history: nobody of the shop is there now.
+    keeps it. It idles out like a robot's session, because nobody there can press 'resolve'. A message that a bot or an
+    agent sent from here a moment ago is that message again (`echo_detection`). One that comes later than `LATE_MESSAGE`
+    after it was sent is history: nobody of the shop is there now. Raises `Forbidden`, `Malformed`, `MessageIdTaken`.
     """
     if actor.kind not in (ActorKind.INTEGRATOR, ActorKind.SYSTEM):
         raise Forbidden("Only the channel's integrator reports what was said in the shop's own app.")
@@ -38,8 +38,8 @@ def echo_message(*, actor: Actor, conversation_id: int, words: NewMessage) -> Ou
         session = locked.live or next((s for s in locked.waiting[:1] if not s.is_robot), None)
         if session and session.owner_kind != Owner.AGENT:
             _to_the_shop(locked, session)
-        message, said = append_message(locked, words, Message.Sender.SHOP, session=session)
-        keep_answer(locked, said, locked.live)
+        message, operation = append_message(locked, words, Message.Sender.SHOP, session=session)
+        keep_answer(locked, operation, locked.live)
     return locked.outcome(locked.live, seq=message.seq, message_id=message.message_id)
 
 

@@ -27,12 +27,12 @@ def move_on_from_silent_agents() -> int:
     """Put the live sessions of agents not heard of for the grace time back in the queue. Returns how many."""
     owned = ChatSession.objects.filter(agent__in=_silent(), owner_kind=Owner.AGENT, status__in=sorted(LIVE))
     tried = owned.filter(loops.not_put_off(SILENT_AGENTS, "conversation_id"))
-    found = tried.values_list("tenant_id", "conversation_id", "agent_id")[:AT_ONCE]
-    return sum(loops.each(SILENT_AGENTS, found, _move_on))
+    rows = tried.values_list("tenant_id", "conversation_id", "agent_id")[:AT_ONCE]
+    return sum(loops.each(SILENT_AGENTS, rows, _move_on))
 
 
 def _silent() -> QuerySet[Agent]:
-    """Agents not heard of for the grace time; who never was, since the first of their sessions came to them."""
+    """Agents not heard of for the grace time; for one never heard of, it runs from when the first session came."""
     gone = presence.gone_since(clock.now())
     owned = ChatSession.objects.filter(agent=OuterRef("pk"), owner_kind=Owner.AGENT, status__in=sorted(LIVE))
     brought = Transfer.objects.filter(session=OuterRef("pk"), accepted_by=OuterRef("agent")).order_by("-pk")
@@ -42,7 +42,7 @@ def _silent() -> QuerySet[Agent]:
 
 
 def _move_on(tenant_id: int, conversation_id: int, agent_id: int | None) -> bool:
-    """Unless the agent was heard of meanwhile."""
+    """Put the session back in the queue, unless the agent was heard of meanwhile."""
     heard = Agent.objects.filter(pk=agent_id or 0, last_seen_at__gte=presence.gone_since(clock.now()))
     if heard.exists():
         return False
@@ -59,7 +59,7 @@ def _move_on(tenant_id: int, conversation_id: int, agent_id: int | None) -> bool
 
 
 def escalate_from_dead_bots() -> int:
-    """Ask for a human where a bot is dead, whatever it died of (`presence.is_alive`), and a customer waits. Returns how many.
+    """Ask for a human where a bot is dead for any reason (`presence.is_alive`) and a customer waits. Returns how many.
 
     Where nobody waits it is left until the customer writes again: a bot's short outage must not fill the queue.
     """
@@ -70,8 +70,8 @@ def escalate_from_dead_bots() -> int:
         bot__in=dead, owner_kind=Owner.BOT, status=Status.ACTIVE, conversation__unanswered_since__isnull=False
     )
     tried = waiting.filter(loops.not_put_off(DEAD_BOTS, "conversation_id"))
-    found = tried.values_list("tenant_id", "conversation_id", "bot_id")[:AT_ONCE]
-    return sum(loops.each(DEAD_BOTS, found, _relieve))
+    rows = tried.values_list("tenant_id", "conversation_id", "bot_id")[:AT_ONCE]
+    return sum(loops.each(DEAD_BOTS, rows, _relieve))
 
 
 @retried

@@ -1,7 +1,7 @@
 """Finds conversations on which something is due, without a lock; each is then taken, re-checked and settled.
 
-Two kinds: a deadline has passed, and somebody has become free for what waits to be offered (`drain`). The drain asks first
-whether anybody is free; while nobody is, it costs the same however many wait.
+Two kinds: a deadline has passed, or somebody has become free for what waits to be offered (`drain`). The drain looks
+first whether anybody is free; while nobody is, it costs the same however many wait.
 """
 
 from __future__ import annotations
@@ -49,26 +49,28 @@ def due(limit: int = CHUNK) -> set[tuple[int, int]]:
         SlaClock.objects.filter(wakes_at__lte=now),
         *_lapsed(now),
     )
-    found: set[tuple[int, int]] = set()
+    conversations: set[tuple[int, int]] = set()
     tried = loops.not_put_off(LOOP, "conversation_id")
     for candidates in rows:
-        found |= set(candidates.filter(tried).annotate(of=F("conversation_id")).values_list("tenant_id", "of")[:limit])
+        conversations |= set(
+            candidates.filter(tried).annotate(of=F("conversation_id")).values_list("tenant_id", "of")[:limit]
+        )
     waiting = forgotten(now).filter(loops.not_put_off(LOOP, "pk"))
-    return found | set(waiting.values_list("tenant_id", "pk")[:limit])
+    return conversations | set(waiting.values_list("tenant_id", "pk")[:limit])
 
 
 def forgotten(now: datetime) -> QuerySet[Conversation]:
-    """Where a customer's words have lain for `group_after` without anybody who could answer, and nobody was called."""
-    asked_for = Tenant.objects.filter(unanswered=Tenant.Unanswered.FLAG).values_list("pk", "policies")
+    """Conversations without a flag whose customer has waited for `group_after`, and which nobody could answer."""
+    flagging = Tenant.objects.filter(unanswered=Tenant.Unanswered.FLAG).values_list("pk", "policies")
     return Conversation.objects.filter(
-        row_policies.overdue("unanswered_since", now, lambda own: own.group_after, asked_for),
+        row_policies.overdue("unanswered_since", now, lambda own: own.group_after, flagging),
         unanswered.nobodys(),
         needs_human=False,
     )
 
 
 def _lapsed(now: datetime) -> tuple[QuerySet[Transfer], ...]:
-    """Offers to who has gone, and to who is full. They are found by their own index, however much waits beside them."""
+    """Open offers to agents who have gone, and to agents who are full. An index finds them, however many wait."""
     offered = Transfer.objects.filter(status=TransferStatus.PENDING, offer_expires_at__isnull=False)
     return (
         offered.exclude(offered_to__in=presence.takes_work(now)),
@@ -77,13 +79,13 @@ def _lapsed(now: datetime) -> tuple[QuerySet[Transfer], ...]:
 
 
 def _served() -> Coalesce:
-    """How many live sessions the agent has to whom a transfer is offered."""
+    """The number of live sessions of the agent to whom a transfer is offered."""
     live = ChatSession.objects.filter(agent=OuterRef("offered_to"), owner_kind=Owner.AGENT, status__in=sorted(LIVE))
     return Coalesce(Subquery(live.order_by().values("agent").annotate(n=Count("pk")).values("n")), 0)
 
 
 def sweep_due() -> int:
-    """Apply everything that is due, and offer what waits; returns how many conversations, and flows of none, were looked at."""
+    """Apply all that is due, and offer what waits. Returns how many conversations and unbound flows were looked at."""
     looked = _take(sorted(due())) + flows.end_overdue_unbound()
     tenants = ((tenant_id, tenant_id) for tenant_id in _to_drain(clock.now()))
     return looked + sum(loops.each(DRAINS, tenants, _drained))
@@ -98,9 +100,9 @@ def _to_drain(now: datetime) -> list[int]:
     return list(Tenant.objects.filter(waits, pk__in=with_room).order_by("pk").values_list("pk", flat=True))
 
 
-def _take(found: Iterable[tuple[int, int]]) -> int:
+def _take(conversations: Iterable[tuple[int, int]]) -> int:
     """Settle these conversations, each by itself; returns how many."""
-    return sum(loops.each(LOOP, found, _settled))
+    return sum(loops.each(LOOP, conversations, _settled))
 
 
 def _settled(tenant_id: int, conversation_id: int) -> bool:
@@ -113,29 +115,29 @@ def _drained(tenant_id: int, _: int) -> int:
 
 
 def look(tenant_id: int) -> None:
-    """Somebody may be free, or have gone: what was offered to who cannot take it is looked at again, then the queue."""
+    """After a change of presence: settle offers to agents who cannot take them any more, then drain the queue."""
     for offered in _lapsed(clock.now()):
-        mine = offered.filter(loops.not_put_off(LOOP, "conversation_id"), tenant_id=tenant_id)
-        _take(list(mine.values_list("tenant_id", "conversation_id")[:CHUNK]))
+        own_offers = offered.filter(loops.not_put_off(LOOP, "conversation_id"), tenant_id=tenant_id)
+        _take(list(own_offers.values_list("tenant_id", "conversation_id")[:CHUNK]))
     drain(tenant_id)
 
 
 # --- The queue ---------------------------------------------------------------------------------------------------
 
 PAGE = 100
-"""Of the line, that is read at once."""
+"""Transfers of the queue that are read at once."""
 PAGES = 10
-"""That one drain reads, when nobody who is free fits what stands first."""
+"""Pages that one drain reads, when nobody who is free fits the head of the queue."""
 _reached: dict[int, InLine] = {}
-"""By tenant: where the last drain stopped, because it had read enough. The next one looks at the head, and goes on from there."""
+"""By tenant: where the last drain stopped after `PAGES`. The next one reads the head, and goes on from there."""
 
 
 def drain(tenant_id: int) -> int:
     """Offer what waits in a tenant's queues, in the order of the desk, as long as somebody is free. Returns how many.
 
-    By every sweep, and whenever a verb may have made room (`wake`): never in a request. Who is free is looked at once,
-    without a lock; each conversation is then taken and decided anew, each by itself: one about which nothing can be decided is
-    put off alone. One drain at a time for each tenant in a process.
+    Runs in every sweep, and whenever a verb may have made room (`wake`); never in a request. Free agents are read once,
+    without a lock; each conversation is then locked and decided anew, by itself: one that fails is put off alone. A
+    process runs one drain at a time for each tenant.
     """
     return wake.alone(tenant_id, partial(_drain, tenant_id))
 
@@ -168,7 +170,7 @@ def _drain(tenant_id: int) -> int:
 
 
 def _offer(line: list[Transfer], case: Callable[[Transfer], Case], free: list[Candidate], now: datetime) -> int:
-    """Offer what fits somebody who is `free`, and count them by it, until nobody is left there. Returns how many."""
+    """Offer what fits a free agent, and count it as the agent's load, until `free` is empty. Returns how many."""
 
     def offer(tenant_id: int, conversation_id: int, transfer: Transfer) -> bool:
         chosen = choose(case(transfer), free).chosen

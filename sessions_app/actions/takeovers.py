@@ -1,4 +1,4 @@
-"""Moving a conversation at once, without asking whoever gets it: taken over, grabbed, given back, put back in the queue."""
+"""Moves a conversation at once, without asking its next owner: taken over, grabbed, released, put back in the queue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sessions_app.unit.unit_of_work import locked_conversation, verb
 def take_over(
     *, actor: Actor, conversation_id: int, reason: str = "", override: bool = False, expected_epoch: int | None = None
 ) -> Outcome:
-    """Take a conversation from the bot at once. Raises `AlreadyTaken` when a human has it, `NotServing`, `NoCapacity`."""
+    """Take a conversation from the bot. Raises `AlreadyTaken` when a human has it, `NotServing`, `NoCapacity`."""
     access.must_be_agent(actor)
     with locked_conversation(actor, conversation_id, expected_epoch=expected_epoch) as locked:
         live = locked.live
@@ -48,7 +48,10 @@ def take_over(
 def grab(
     *, actor: Actor, conversation_id: int, reason: str, override: bool = False, expected_epoch: int | None = None
 ) -> Outcome:
-    """Take a conversation from the human who serves it, with a reason. Never one's own, an unassigned or an ended one."""
+    """Take a conversation from the human who serves it, with a reason.
+
+    Raises `Malformed` without a reason, `NotServing`, `Conflict` for one's own, `NoCapacity`, `StaleEpoch`.
+    """
     access.must_be_agent(actor)
     if not reason.strip():
         raise Malformed("Say why you take this conversation from a colleague.")
@@ -78,10 +81,10 @@ def release_to_bot(
     force: bool = False,
     expected_epoch: int | None = None,
 ) -> Outcome:
-    """Give the conversation back to its bot, which is told what it missed and the human's `summary`.
+    """Give the conversation back to its bot, with what the bot missed and the human's `summary`.
 
-    A manual session ends with it, and the robot session that waited resumes. Raises `NoBot` when none can take it;
-    `force` returns it, or ends the manual session, all the same.
+    A manual session ends, and the robot session that waited resumes. Raises `NoBot` when no bot can take it; with
+    `force` it is returned, or the manual session ended, all the same.
     """
     with locked_conversation(actor, conversation_id, expected_epoch=expected_epoch) as locked:
         live = locked.live
@@ -122,7 +125,7 @@ def _bot_can_take(locked: LockedConversation, live: ChatSession) -> bool:
 
 
 def _relieved_at(session: ChatSession) -> int:
-    """The operation by which the bot last lost its turn: what it missed comes after."""
+    """The `seq` of the operation by which the bot last lost its turn: what it missed comes after."""
     lost = Operation.objects.filter(session_id=session.pk, type="session.transferred").order_by("-id")
     return lost.values_list("seq", flat=True).first() or 0
 
@@ -150,8 +153,8 @@ def reassign(
         if live is None or live.owner_kind != Owner.AGENT or from_agent_id not in (None, live.agent_id):
             raise NotServing
         to_team = team_named(locked, to_team_id)
-        told: dict[str, Any] = {"reason": reason, "reason_by": actor.kind, "trigger": "absence"}
-        transfer = move_on(locked, live, to_team=to_team, is_put_back=not actor.is_system, **told)
+        why: dict[str, Any] = {"reason": reason, "reason_by": actor.kind, "trigger": "absence"}
+        transfer = move_on(locked, live, to_team=to_team, is_put_back=not actor.is_system, **why)
     return locked.outcome(live, transfer_id=transfer.pk)
 
 
@@ -165,10 +168,10 @@ def move_on(
     to_team: Team | None = None,
     is_put_back: bool = False,
 ) -> Transfer:
-    """C5: the session's agent is not there any more. It stays live, without an owner, and is asked for again.
+    """C5: request an absent agent's session again. It stays live, without an owner.
 
-    Whom its agent had wanted to hand it over to is asked still, unless a team is named, or somebody puts it back in the
-    queue by hand (`is_put_back`). The skills and reasons of before go along (`asked_before`).
+    The addressee of the agent's own pending handover is kept, unless a team is named, or somebody puts the session back
+    in the queue by hand (`is_put_back`). The skills and reasons of earlier requests are kept (`asked_before`).
     """
     waits = locked.transfer_of(session)
     is_handed_on = waits is not None and to_team is None and not is_put_back
@@ -178,7 +181,7 @@ def move_on(
     to: dict[str, Any] = (
         {"to_team": before.to_team, "to_agent": before.to_agent} if is_handed_on else {"to_team": to_team}
     )
-    told: dict[str, Any] = {"reason": reason, "reason_by": reason_by, "trigger": trigger, "reasons": before.reasons}
-    transfer = oplog.create_transfer(locked, session, TransferKind.REASSIGNMENT, needs=before.needs, **to, **told)
+    why: dict[str, Any] = {"reason": reason, "reason_by": reason_by, "trigger": trigger, "reasons": before.reasons}
+    transfer = oplog.create_transfer(locked, session, TransferKind.REASSIGNMENT, needs=before.needs, **to, **why)
     oplog.change_owner(locked, session, Owner.NOBODY, transfer_id=transfer.pk)
     return transfer

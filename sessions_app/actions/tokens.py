@@ -14,9 +14,9 @@ from sessions_app.rights.field_rights import by_role
 
 @by_role
 def issue_customer_token(*, actor: Actor, conversation_id: int, customer_name: str = "") -> str:
-    """A token with which one customer reads and writes in one conversation, as far as its maker may.
+    """Issue a token with which one customer reads and writes in one conversation, as far as the actor may.
 
-    It has the maker's scopes and no more, and is not told a name that the maker may not read. Raises `NotFound`,
+    It has no scope that the actor does not have, and holds no name that the actor may not read. Raises `NotFound`,
     `Forbidden`.
     """
     conversation = visible.conversation(actor, conversation_id)

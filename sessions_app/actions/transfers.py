@@ -1,6 +1,6 @@
-"""Asking that a conversation moves from one owner to another, and the answers. Every move has exactly one Transfer row.
+"""Requests to move a conversation from one owner to another, and the answers. Every move has exactly one Transfer row.
 
-What moves at once, without being asked for, stands in `takeovers`.
+Moves at once, without a request, are in `takeovers`.
 """
 
 from __future__ import annotations
@@ -61,16 +61,17 @@ def request_transfer(
 ) -> Outcome:
     """Ask for a human (escalation), or, from the human who serves, for another one (handover).
 
-    What is asked for again while it waits keeps its waiting clock, and is added to (`asking_again`). With no robot session to
-    escalate, a manual one is opened and waits. The handover's sender serves on until it is accepted. `needs` are skills
-    with the level that whoever it is offered to must have. `context` may hold suggestion, promises, urgency, task_state.
-    Raises `Malformed`, `Forbidden`, `HumanServes` when a human serves and another asks, `NotFound`, `Conflict`.
+    A request that is repeated while it waits keeps its waiting clock; what is new is added (`repeated_request`). With
+    no robot session to escalate, a manual one is opened and waits. The handover's sender serves on until it is
+    accepted. `needs` are skills with the least level that an agent must have to be offered it. `context` may hold
+    suggestion, promises, urgency, task_state. Raises `Malformed`, `Forbidden`, `HumanServes` when a human serves and
+    another asks, `NotFound`, `Conflict`.
     """
     extra = checked_extra(context)
     with locked_conversation(actor, conversation_id, expected_epoch=expected_epoch) as locked:
         to = _recipients(locked, to_team_id, to_agent_id) | {"needs": _checked_needs(needs)}
         if actor.kind == ActorKind.CUSTOMER and locked.live and locked.live.is_human_served:
-            return locked.outcome(locked.live, is_repeat=True)  # what was asked for is there
+            return locked.outcome(locked.live, is_repeat=True)  # a human serves already
         if locked.live and locked.live.is_human_served:
             session = locked.live
             transfer = _ask_handover(
@@ -100,7 +101,7 @@ def raise_need(
 ) -> tuple[ChatSession, Transfer]:
     """Escalate what is live, or open a manual session that waits; what is new is added to what waits already (C6).
 
-    Whose words raise it does not matter here: a need that was detected is nobody's request.
+    Checks no rights of the actor: a detected need is nobody's request. Returns the session and its pending transfer.
     """
     locked.rule = "C6"
     live = locked.live
@@ -117,14 +118,14 @@ def raise_need(
             )
             repeated_request.merge(locked, session, waits, request)
             return session, waits
-    more: dict[str, Any] = {"to_agent": to_agent, "to_team": to_team, "needs": needs, "extra": extra}
-    more["reason_by"] = reason_by
-    # What was only found has no bot to fence, and stays what grouping may still join.
+    details: dict[str, Any] = {"to_agent": to_agent, "to_team": to_team, "needs": needs, "extra": extra}
+    details["reason_by"] = reason_by
+    # A grouped session is not escalated: it has no bot to fence, and grouping may still join it.
     if live and live.owner_kind == Owner.BOT and live.origin == Origin.OPENED:
         if urgent and live.priority != Priority.EMERGENCY:
             live.set_priority(Priority.EMERGENCY)
             locked.record("session.priority_set", live, priority=live.priority, rank=live.rank)
-        return live, conflicts.escalate(locked, live, reason=reason, trigger=trigger, **more)
+        return live, conflicts.escalate(locked, live, reason=reason, trigger=trigger, **details)
     if live:
         conflicts.supersede(locked, live)
     session = oplog.create_session(
@@ -135,27 +136,31 @@ def raise_need(
         reason=reason,
     )
     return session, oplog.create_transfer(
-        locked, session, TransferKind.ESCALATION, reason=reason, trigger=trigger, **more
+        locked, session, TransferKind.ESCALATION, reason=reason, trigger=trigger, **details
     )
 
 
-def _ask_handover(locked: LockedConversation, session: ChatSession, **asked: Any) -> Transfer:
+def _ask_handover(locked: LockedConversation, session: ChatSession, **request: Any) -> Transfer:
     if session.owner_kind == Owner.SHOP or not locked.actor.is_agent:
         raise HumanServes(owner_name=access.told_owner(locked.actor, session))
     access.must_own(locked.actor, session)
-    agent = asked.get("to_agent")
+    agent = request.get("to_agent")
     if agent and agent.pk == session.agent_id:
         raise Conflict("The conversation is with this agent already.")
     waits = locked.transfer_of(session)
-    if waits and (agent or asked.get("to_team")) and (waits.to_agent, waits.to_team) == (agent, asked.get("to_team")):
-        more = {name: asked[name] for name in ("reason", "reason_by", "needs", "extra")}
-        repeated_request.merge(locked, session, waits, repeated_request.Request(**more))
+    if (
+        waits
+        and (agent or request.get("to_team"))
+        and (waits.to_agent, waits.to_team) == (agent, request.get("to_team"))
+    ):
+        additions = {name: request[name] for name in ("reason", "reason_by", "needs", "extra")}
+        repeated_request.merge(locked, session, waits, repeated_request.Request(**additions))
         return waits
     if waits:
         raise Conflict("A handover of this conversation waits for an answer; withdraw it first.", transfer_id=waits.pk)
-    if agent is None and asked.get("to_team") is None:
+    if agent is None and request.get("to_team") is None:
         raise Malformed("Name the team or the agent to hand over to.")
-    return oplog.create_transfer(locked, session, TransferKind.HANDOVER, **asked)
+    return oplog.create_transfer(locked, session, TransferKind.HANDOVER, **request)
 
 
 def _checked_needs(needs: dict[str, int] | None) -> dict[str, int]:
@@ -196,7 +201,7 @@ def hand_over(
     reason: str = "",
     expected_epoch: int | None = None,
 ) -> Outcome:
-    """Ask another agent or team to take over what the actor serves; serves on until it is accepted."""
+    """Ask another agent or team to take over what the actor serves; the actor serves on until it is accepted."""
     access.must_be_agent(actor)
     return request_transfer(
         actor=actor,
@@ -271,7 +276,7 @@ def _must_be_pending(actor: Actor, transfer: Transfer) -> None:
 
 
 def _may_accept(locked: LockedConversation, transfer: Transfer) -> None:
-    """Whoever it is addressed to; a supervisor may take any."""
+    """Only whom it is addressed or offered to; a supervisor may accept any. Raises `Forbidden`."""
     actor = locked.actor
     if actor.is_supervisor:
         return
@@ -287,11 +292,11 @@ def _may_accept(locked: LockedConversation, transfer: Transfer) -> None:
 
 @verb
 def decline_transfer(*, actor: Actor, transfer_id: int, reason: str = "") -> Outcome:
-    """Say no to a transfer addressed to oneself: it goes back to its sender, or waits on for everybody where there is none,
-    or its tenant wants it so. An offer goes on to the next agent.
+    """Decline a transfer addressed to oneself: it goes back to its sender, or waits on for everybody where there is no
+    sender, or the tenant wants it so. An offer goes on to the next agent.
 
-    What lies in a queue for everybody is not one agent's to decline, and no supervisor's where it would only wait on there
-    (`NoWayBack`).
+    A transfer that waits for everybody is not one agent's to decline (`Forbidden`), nor a supervisor's if it would only
+    wait on (`NoWayBack`). Raises `AlreadyTaken`, `TransferEnded`.
     """
     access.must_be_agent(actor)
     with locked_conversation(actor, transfer_id=transfer_id) as locked:
@@ -319,20 +324,20 @@ def decline_transfer(*, actor: Actor, transfer_id: int, reason: str = "") -> Out
 
 @verb
 def withdraw_transfer(*, actor: Actor, transfer_id: int, reason: str = "") -> Outcome:
-    """Take back what one asked for: the bot its escalation, the agent the handover, a supervisor or integrator any.
+    """Withdraw one's own request: a bot its escalation, an agent the handover, a supervisor or integrator any.
 
-    Whatever the tenant does with what nobody answers, it is really withdrawn: an escalation goes back to its bot, if that
-    is there, and a human session that waits ends as CANCELLED. A reassignment has nobody to go back to, and where the
-    customer was told that a human will answer only a supervisor says otherwise: `NoWayBack`.
+    Whatever the tenant's policy for unanswered transfers is, it is really withdrawn: an escalation goes back to its
+    bot, if that is there, and a human session that waits ends as CANCELLED. Raises `NoWayBack` for a reassignment,
+    which has nobody to go back to, and where the customer was told that a human will answer, except for a supervisor.
     """
     with locked_conversation(actor, transfer_id=transfer_id) as locked:
         transfer = _pending(locked, transfer_id)
         is_sender = transfer.from_id == actor.id and transfer.from_kind == actor.kind
-        may = is_sender or actor.is_supervisor or actor.is_system or actor.kind == ActorKind.INTEGRATOR
-        if may and transfer.status == TransferStatus.WITHDRAWN:
+        is_allowed = is_sender or actor.is_supervisor or actor.is_system or actor.kind == ActorKind.INTEGRATOR
+        if is_allowed and transfer.status == TransferStatus.WITHDRAWN:
             return locked.outcome(locked.session(transfer.session_id), transfer_id=transfer.pk, is_repeat=True)
         _must_be_pending(actor, transfer)
-        if not may:
+        if not is_allowed:
             raise Forbidden("Only the one who asked for a transfer withdraws it.")
         session = locked.session(transfer.session_id)
         _withdraw(locked, session, transfer, reason=reason)

@@ -1,4 +1,4 @@
-"""The admin of whose turn it is: one module a noun. Nothing is written but by verbs, in the name of whoever acts."""
+"""The admin of sessions, transfers and people: one module a noun. Actions call verbs, in the name of the login."""
 
 from sessions_app.admin import (
     agents,

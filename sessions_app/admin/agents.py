@@ -1,4 +1,4 @@
-"""Agents in the admin: who leaves, leaves by the verb, in the name of whoever says so."""
+"""Agents in the admin: dismissed and drained by the verbs, in the name of who is logged in."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AgentWithDepartureAdmin(WithReason, AgentAdmin):
     actions = ("dismiss", "drain", "undrain")
 
     def has_supervise_permission(self, request: HttpRequest) -> bool:
-        """Superusers look after the installation, also without an agent: they act under the name of their login."""
+        """Supervisors, and superusers, who may have no agent: these act under the name of their login."""
         return is_supervisor(request) or bool(request.user.is_superuser)
 
     def actor_for(self, request: HttpRequest, row: Agent) -> Actor:
@@ -37,26 +37,26 @@ class AgentWithDepartureAdmin(WithReason, AgentAdmin):
         return system_actor(row.tenant_id, name=request.user.get_username())
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Only what was changed: the rest may have changed since the page was drawn. The verb ends an employment."""
+        """Save only the changed fields: others may have changed since the page was shown. A verb dismisses."""
         if not change:
             super().save_model(request, obj, form, change)
             return
-        is_over = "is_active" in form.changed_data and not obj.is_active
-        obj.save(update_fields=[name for name in form.changed_data if not (is_over and name == "is_active")])
-        if is_over:
-            # When the page's own transaction is over: the verb takes each conversation in one of its own.
+        is_dismissal = "is_active" in form.changed_data and not obj.is_active
+        obj.save(update_fields=[name for name in form.changed_data if not (is_dismissal and name == "is_active")])
+        if is_dismissal:
+            # After the page's own transaction: the verb takes each conversation in a transaction of its own.
             transaction.on_commit(lambda: self._dismiss(request, obj))
 
     def _dismiss(self, request: HttpRequest, agent: Agent) -> None:
         try:
-            self._leaves(request, self.actor_for(request, agent), agent, "")
+            self._dismiss_by_verb(request, self.actor_for(request, agent), agent, "")
         except DomainError as error:
             self.message_user(request, self.refused(agent, error), messages.WARNING)
 
     @action(description=_("Dismiss: what is theirs goes on with others, their logins end"), permissions=["supervise"])
     def dismiss(self, request: HttpRequest, queryset: QuerySet[Agent]) -> HttpResponse | None:
         def verb(actor: Actor, agent: Agent, reason: str) -> None:
-            self._leaves(request, actor, agent, reason)
+            self._dismiss_by_verb(request, actor, agent, reason)
 
         return self.with_reason(request, queryset, verb, "dismiss", _("Dismiss these agents"))
 
@@ -74,7 +74,7 @@ class AgentWithDepartureAdmin(WithReason, AgentAdmin):
 
         return self.with_reason(request, queryset, verb, "undrain", _("Give these agents new work again"))
 
-    def _leaves(self, request: HttpRequest, actor: Actor, agent: Agent, reason: str) -> None:
+    def _dismiss_by_verb(self, request: HttpRequest, actor: Actor, agent: Agent, reason: str) -> None:
         if not may_dismiss(request, agent):
             raise Forbidden("Nobody dismisses themselves, or somebody who may do more.")
         departure.dismiss_agent(actor=actor, agent_id=agent.pk, reason=reason)

@@ -1,4 +1,4 @@
-"""How conversations found agents, in the admin: each decision with its reasons, and how others would have done."""
+"""Assignment decisions in the admin: each with its reasons, and a past period played again under other rules."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from sessions_app.whatif.statistics import NAMES
 
 _AT = "%Y-%m-%dT%H:%M"
 LONGEST = timedelta(days=7)
+"""The longest period that the form takes; the command takes longer ones."""
 
 
 @admin.register(AssignmentDecision)
@@ -51,7 +52,7 @@ class AssignmentDecisionAdmin(ReadOnly, TandemAdmin):
 
     @action(description=_("What if"), url_path="what-if", icon="timeline", permissions=["view"])
     def what_if(self, request: HttpRequest) -> HttpResponse:
-        """A past period under other rules, beside what happened. Reads only, so the form is a GET."""
+        """Compare a past period with the same one under other rules. It only reads, so the form is a GET."""
         tenants = own_rows(request, Tenant.objects.all(), "pk")
         form = WhatIfForm(request.GET or None, tenants=tenants)
         rows: list[tuple[str, str, str, str]] = []
@@ -101,18 +102,18 @@ class WhatIfForm(forms.Form):
         team: Any = self.fields["team"]
         team.queryset = Team.objects.filter(tenant__in=tenants).select_related("tenant")
         as_it_is = [("", _("as it is"))]
-        for name, words in (("strategy", Team.Strategy.choices), ("assignment", Tenant.Assignment.choices)):
+        for name, options in (("strategy", Team.Strategy.choices), ("assignment", Tenant.Assignment.choices)):
             choices: Any = self.fields[name]
-            choices.choices = [*as_it_is, *words]
+            choices.choices = [*as_it_is, *options]
         today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
         for name, at in (("start", today - timedelta(days=1)), ("end", today)):
             attrs = {"type": "datetime-local"}
             self.fields[name].widget = UnfoldAdminTextInputWidget(attrs=attrs)
             self.fields[name].initial = at.strftime(_AT)
-        for one in self.fields.values():
-            one.label = capfirst(one.label)
-            if isinstance(one, forms.IntegerField):
-                one.widget = UnfoldAdminIntegerFieldWidget()
+        for form_field in self.fields.values():
+            form_field.label = capfirst(form_field.label)
+            if isinstance(form_field, forms.IntegerField):
+                form_field.widget = UnfoldAdminIntegerFieldWidget()
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
@@ -141,8 +142,8 @@ class WhatIfForm(forms.Form):
     def changes(self) -> dict[str, Any]:
         """As `whatif.changes.changed` takes them."""
         given, team = self.cleaned_data, self.cleaned_data["team"]
-        wanted = ("strategy", "assignment", "offer_timeout", "overflow_after")
-        rules = {name: given[name] for name in wanted if given[name] not in (None, "")}
+        names = ("strategy", "assignment", "offer_timeout", "overflow_after")
+        rules = {name: given[name] for name in names if given[name] not in (None, "")}
         changes: dict[str, Any] = {"teams": {team.name: rules}} if rules else {}
         if given["transfer_timeout"]:
             changes["tenant"] = {"transfer_timeout": given["transfer_timeout"]}
@@ -153,16 +154,16 @@ class WhatIfForm(forms.Form):
 
 
 def _rows(compared: Comparison) -> list[tuple[str, str, str, str]]:
-    """Of each figure: its name, what happened, what if, and the difference."""
+    """A row for each figure: its name, what happened, what if, and the difference."""
     return [
-        (str(name), _told(then), _told(changed), _difference(changed - then))
+        (str(name), _amount(then), _amount(changed), _difference(changed - then))
         for key, name in NAMES.items()
         for then, changed in [(getattr(compared.then, key), getattr(compared.changed, key))]
     ]
 
 
-def _told(value: int | timedelta) -> str:
-    """Whole numbers, and times in minutes and seconds."""
+def _amount(value: int | timedelta) -> str:
+    """A figure as text: a whole number, or a time in minutes and seconds."""
     if isinstance(value, timedelta):
         minutes, seconds = divmod(round(value.total_seconds()), 60)
         return gettext("%(minutes)s min %(seconds)s s") % {"minutes": number_format(minutes), "seconds": seconds}
@@ -173,4 +174,4 @@ def _difference(value: int | timedelta) -> str:
     if not value:
         return "0"
     is_less = value < timedelta() if isinstance(value, timedelta) else value < 0
-    return f"−{_told(-value)}" if is_less else f"+{_told(value)}"
+    return f"−{_amount(-value)}" if is_less else f"+{_amount(value)}"

@@ -68,7 +68,7 @@ class ParticipantAdmin(BySupervisors, ReadOnly, TandemAdmin):
 
     @action(description=_("Send the notice again, with a new link"), permissions=["supervise"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[Participant]) -> None:
-        """Each participant stands for itself. The new link is in the notice only."""
+        """A refusal for one participant stops no other. The new link is in the notice only."""
         done = 0
         for participant in queryset:
             try:
@@ -76,10 +76,10 @@ class ParticipantAdmin(BySupervisors, ReadOnly, TandemAdmin):
                     actor=acting(request), conversation_id=participant.conversation_id, participant_id=participant.pk
                 )
             except DomainError as error:
-                said = gettext("%(name)s: %(why)s") % {"name": participant.name, "why": error}
-                self.message_user(request, said, messages.WARNING)
+                text = gettext("%(name)s: %(why)s") % {"name": participant.name, "why": error}
+                self.message_user(request, text, messages.WARNING)
             else:
                 done += 1
         if done:
-            said = ngettext("%(count)s notice is on its way.", "%(count)s notices are on their way.", done)
-            self.message_user(request, said % {"count": done}, messages.SUCCESS)
+            text = ngettext("%(count)s notice is on its way.", "%(count)s notices are on their way.", done)
+            self.message_user(request, text % {"count": done}, messages.SUCCESS)

@@ -29,6 +29,7 @@ class BySupervisors:
 
 
 def acting(request: HttpRequest) -> Actor:
+    """The actor of the supervisor who is logged in. The action's permission has made sure that there is one."""
     agent = agent_of(request)
     assert agent is not None
     return agent_actor(agent)
@@ -44,6 +45,8 @@ class ReasonForm(forms.Form):
 
 
 class WithReason:
+    """For an admin whose actions ask for a reason. A subclass may replace `actor_for`, `refused` and `count`."""
+
     admin_site: Any
     opts: Any
     message_user: Any
@@ -59,7 +62,7 @@ class WithReason:
         action_name: str,
         title: Any,
     ) -> HttpResponse | None:
-        """Ask for the reason on a page of its own, then call the verb for each row. Each stands for itself."""
+        """Ask for the reason on a page of its own, then call the verb for each row. A refusal stops no other row."""
         form = ReasonForm(request.POST if "reason" in request.POST else None)
         rows = list(queryset)
         if not form.is_valid():

@@ -1,4 +1,4 @@
-"""Saved views in the admin: what a filter may hold is known only here."""
+"""Saved views in the admin. They are in this app because only it knows what a filter may hold."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class SavedViewForm(SharedForm):
         cleaned = super().clean()
         if "filter" in cleaned and cleaned.get("tenant"):
             try:
-                wanted = view_filters.checked(cleaned["filter"] or {}, tenant_id=cleaned["tenant"].pk)
+                criteria = view_filters.checked(cleaned["filter"] or {}, tenant_id=cleaned["tenant"].pk)
             except Malformed as error:
                 raise ValidationError({"filter": str(error)}) from error
-            cleaned["filter"] = wanted.as_dict()
+            cleaned["filter"] = criteria.as_dict()
         return cleaned
 
 

@@ -85,7 +85,7 @@ class MailAdmin(ReadOnly, TandemAdmin):
 
     @action(description=_("Send again"), permissions=["supervise"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[Mail]) -> None:
-        """Each e-mail stands for itself."""
+        """A refusal for one e-mail stops no other."""
         agent = agent_of(request)
         assert agent is not None
         done = 0
@@ -93,10 +93,10 @@ class MailAdmin(ReadOnly, TandemAdmin):
             try:
                 mails.send_mail_again(actor=agent_actor(agent), conversation_id=mail.conversation_id, mail_id=mail.pk)
             except DomainError as error:
-                said = gettext("E-mail %(number)s: %(why)s") % {"number": mail.pk, "why": error}
-                self.message_user(request, said, messages.WARNING)
+                text = gettext("E-mail %(number)s: %(why)s") % {"number": mail.pk, "why": error}
+                self.message_user(request, text, messages.WARNING)
             else:
                 done += 1
         if done:
-            said = ngettext("%(count)s e-mail is on its way.", "%(count)s e-mails are on their way.", done)
-            self.message_user(request, said % {"count": done}, messages.SUCCESS)
+            text = ngettext("%(count)s e-mail is on its way.", "%(count)s e-mails are on their way.", done)
+            self.message_user(request, text % {"count": done}, messages.SUCCESS)

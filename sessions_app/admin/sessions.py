@@ -1,4 +1,4 @@
-"""Whose turn it is, in the admin. Nothing is written here but by two verbs, for supervisors and in their name."""
+"""Sessions and conversations in the admin. Read-only, but for two verbs that supervisors call in their own name."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ class ChatSessionAdmin(StatusLabel, WithReason, BySupervisors, ReadOnly, TandemA
 
     @display(description=_("owner"))
     def owner(self, session: ChatSession) -> str:
-        named = {"agent": session.agent, "bot": session.bot}.get(session.owner_kind)
-        return str(named or session.owner_kind or "–")
+        owner = {"agent": session.agent, "bot": session.bot}.get(session.owner_kind)
+        return str(owner or session.owner_kind or "–")
 
     @action(description=_("Cancel"), permissions=["supervise"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[ChatSession]) -> HttpResponse | None:
@@ -121,7 +121,7 @@ class ChatSessionAdmin(StatusLabel, WithReason, BySupervisors, ReadOnly, TandemA
         def verb(actor: Actor, session: ChatSession, reason: str) -> None:
             if not session.is_live:
                 raise NotServing
-            # The agent of the page looked at: if another serves it by now, it stays where it is.
+            # The agent whom the page showed: if another one serves it by now, it is not moved.
             takeovers.reassign(
                 actor=actor,
                 conversation_id=session.conversation_id,
@@ -132,7 +132,7 @@ class ChatSessionAdmin(StatusLabel, WithReason, BySupervisors, ReadOnly, TandemA
         return self.with_reason(request, queryset, verb, "put_back", _("Put these sessions back in the queue"))
 
 
-# --- Conversations, with whose turn it was -----------------------------------------------------------------------
+# --- Conversations, with their sessions --------------------------------------------------------------------------
 
 
 class SessionInline(NewestInline):
@@ -150,6 +150,6 @@ class TurnConversationAdmin(ConversationAdmin):
     inlines = (MessageInline, SessionInline, TransferInline, OperationInline)
 
     def related(self, conversation: Conversation) -> list[tuple[Any, dict[str, Any]]]:
-        of_it = {"conversation__id": conversation.pk}
-        more = [(model, of_it) for model in (ChatSession, Transfer, Participant, GuidedFlow, SlaClock, Mail)]
+        lookup = {"conversation__id": conversation.pk}
+        more = [(model, lookup) for model in (ChatSession, Transfer, Participant, GuidedFlow, SlaClock, Mail)]
         return super().related(conversation) + more

@@ -50,8 +50,8 @@ class AgentEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, Endpoints
         agent = self.get_queryset().filter(pk=number(self.kwargs["pk"])).first()
         if agent is None:
             raise NotFound("There is no such agent.")
-        found: Agent = agent
-        return found
+        own: Agent = agent
+        return own
 
     @read_endpoint(AgentResponse(many=True), scope=Scope.READ)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -88,12 +88,12 @@ class AgentEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, Endpoints
         presence.change_capacity(actor=actor, agent_id=agent_id, max_load=max_load)
         return self._one(agent_id)
 
-    @command(body=requests.DepartureRequest, answer=DepartureResponse, scope=Scope.SESSIONS, in_parts=True)
+    @command(body=requests.DepartureRequest, answer=DepartureResponse, scope=Scope.SESSIONS, non_atomic=True)
     def dismiss(self, actor: Actor, agent_id: int, reason: str = "") -> departure.Departure:
         """Dismiss an agent: supervisors only, on record. What was theirs goes on elsewhere, their logins end at once."""
         return departure.dismiss_agent(actor=actor, agent_id=agent_id, reason=reason)
 
-    @command(body=requests.DepartureRequest, answer=AgentResponse, scope=Scope.SESSIONS, in_parts=True)
+    @command(body=requests.DepartureRequest, answer=AgentResponse, scope=Scope.SESSIONS, non_atomic=True)
     def drain(self, actor: Actor, agent_id: int, reason: str = "") -> Agent:
         """Give an agent nothing new: supervisors only, on record. What the agent serves stays theirs."""
         departure.drain_agent(actor=actor, agent_id=agent_id, reason=reason)
@@ -106,8 +106,8 @@ class AgentEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, Endpoints
         return self._one(agent_id)
 
     def _one(self, agent_id: int) -> Agent:
-        found: Agent = self.get_queryset().get(pk=agent_id)
-        return found
+        agent: Agent = self.get_queryset().get(pk=agent_id)
+        return agent
 
     def _me(self) -> Agent:
         if not self.actor.is_agent:
@@ -144,7 +144,7 @@ class DepartmentEndpoints(Endpoints):
     )
     def list(self, request: Request) -> Response:
         """Departments by name, as the installation's directory has them; agents only."""
-        asked = requests.DepartmentQuery(data=request.query_params.dict())
-        asked.is_valid(raise_exception=True)
-        found = departments.search(actor=self.actor, text=asked.validated_data["search"])
-        return Response(DepartmentsResponse({"departments": found}).data)
+        query = requests.DepartmentQuery(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        matching = departments.search(actor=self.actor, text=query.validated_data["search"])
+        return Response(DepartmentsResponse({"departments": matching}).data)

@@ -1,4 +1,4 @@
-"""Files that go with messages: put up, looked at, fetched, taken back."""
+"""Files that go with messages: upload, description, download, removal before they are sent."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FIELDS = frozenset(AttachmentRequest().fields)
 
 
 def attached(view: Endpoints, request: Request, conversation_id: int) -> Response:
-    """Take the file of a body, once for each Idempotency-Key; it is stored outside of every transaction."""
+    """Store the file of a request, once for each Idempotency-Key, outside of transactions. Raises `ValidationError`."""
     sent: Any = request.data
     if unknown := set(sent) - FIELDS:
         raise ValidationError({name: ["Unknown; this takes file, client_id."] for name in sorted(unknown)})
@@ -41,7 +41,7 @@ def attached(view: Endpoints, request: Request, conversation_id: int) -> Respons
         client_id = str(sent.get("client_id", ""))
         digest = sha256(f"{file.digest}\n{file.name}\n{client_id}".encode()).hexdigest()
         work = partial(_take, view, file, conversation_id, client_id)
-        return respond(request, work, digest=digest, in_parts=True)
+        return respond(request, work, digest=digest, non_atomic=True)
 
 
 def _take(view: Endpoints, file: Received, conversation_id: int, client_id: str) -> Answer:

@@ -1,4 +1,4 @@
-"""Many messages at once: as JSON or as lines, stored while the sender waits or behind the answer."""
+"""Many messages at once, as JSON or NDJSON: stored while the sender waits, or after the response."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _IN_MEMORY = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A batch as lines in a file that goes when it is closed."""
+    """A batch as NDJSON in a temporary file, which closing deletes. `size` is in bytes, `digest` is SHA-256 in hex."""
 
     file: IO[bytes]
     size: int
@@ -46,7 +46,7 @@ class Received:
 
 
 def received(pieces: Iterable[bytes]) -> Received:
-    """Raises `TooLarge` beyond BATCH_MAX_BYTES."""
+    """Write a body to a temporary file, which the caller closes. Raises `TooLarge` beyond BATCH_MAX_BYTES."""
     file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 – the endpoint closes it
     digest, size, lines, last = sha256(), 0, 0, b"\n"
     for piece in pieces:
@@ -150,8 +150,8 @@ class BatchEndpoints(mixins.RetrieveModelMixin, Endpoints):
         batch = self.get_queryset().filter(pk=number(self.kwargs["pk"])).first()
         if batch is None:
             raise NotFound("There is no such batch.")
-        found: Batch = batch
-        return found
+        own: Batch = batch
+        return own
 
     @read_endpoint(BatchResponse, scope=Scope.MESSAGES)
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -177,7 +177,7 @@ class BatchEndpoints(mixins.RetrieveModelMixin, Endpoints):
             raise ValidationError({"body": ["Send messages, and their Content-Length."]})
         with sent.file:
             is_small = sent.lines <= import_queue.SMALL
-            answer = respond(request, partial(self._take, sent, is_small), digest=sent.digest, in_parts=is_small)
+            answer = respond(request, partial(self._take, sent, is_small), digest=sent.digest, non_atomic=is_small)
         if answer.status_code == 202:
             answer.headers["Location"] = reverse("api:batch-detail", args=[answer.data["id"]])
         return answer

@@ -1,4 +1,4 @@
-"""Canned replies: found, filled in for a conversation, and kept."""
+"""Canned replies: searched, filled in for a conversation, and edited."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class CannedReplyFilter(FilterByRole):
     conversation_id = IdFilter(method="unnarrowed", help_text="Fill the variables in for this conversation.")
 
     def that_hold(self, rows: QuerySet[CannedReply], name: str, value: str) -> QuerySet[CannedReply]:
-        return canned_replies.found(rows, value)
+        return canned_replies.find(rows, value)
 
     def shared_as(self, rows: QuerySet[CannedReply], name: str, value: str) -> QuerySet[CannedReply]:
         return canned_replies.shared_as(rows, value)
@@ -120,14 +120,14 @@ class CannedReplyEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, End
     pagination_class = FittestFirst
 
     def get_queryset(self) -> QuerySet[Any]:
-        return canned_replies.found(canned_replies.replies_of(self.actor), "")
+        return canned_replies.find(canned_replies.replies_of(self.actor), "")
 
     def get_object(self) -> CannedReply:
         return canned_replies.reply(self.actor, number(self.kwargs["pk"]))
 
     def _context(self, request: Request) -> dict[str, Any]:
-        named = request.query_params.get("conversation_id")
-        values = reply_rendering.values_in(self.actor, number(named)) if named else None
+        conversation_id = request.query_params.get("conversation_id")
+        values = reply_rendering.values_in(self.actor, number(conversation_id)) if conversation_id else None
         return {**self.get_serializer_context(), "values": values}
 
     @read_endpoint(CannedReplyResponse(many=True), scope=Scope.READ)

@@ -1,4 +1,4 @@
-"""Conversations: reading them, and what is done to one as a whole."""
+"""Conversations: reading them, and the commands on one as a whole."""
 
 from __future__ import annotations
 
@@ -114,18 +114,18 @@ def _live() -> QuerySet[ChatSession]:
 
 
 class DeskPages(Pages):
-    """Conversations in the desk's order, which its keys go on from; there is no way back."""
+    """Pages of conversations in the desk's order, by its keys; no page links to the one before."""
 
     _next: Cursor | None = None
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
-        self._asked = request.build_absolute_uri()
+        self._address = request.build_absolute_uri()
         after = Cursor.read(request.query_params.get("cursor", ""))
         rows, self._next = queries.placed(queryset, after, self.get_page_size(request))
         return rows
 
     def get_next_link(self) -> str | None:
-        return replace_query_param(self._asked, "cursor", str(self._next)) if self._next else None
+        return replace_query_param(self._address, "cursor", str(self._next)) if self._next else None
 
     def get_previous_link(self) -> str | None:
         return None
@@ -162,9 +162,9 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
         pager = DeskPages() if request.query_params.get("saved_view") else Pages()
         page = pager.paginate_queryset(self.filter_queryset(self.get_queryset()), request, view=self) or []
         ids = [row.pk for row in page]
-        beside = {"live": queries.live_sessions(ids), "labels": labels.on(ids), "openings": pressing.openings(page)}
-        beside["standing"] = queries.standing(self.actor, ids)
-        answers = ConversationResponse(page, many=True, context={**self.get_serializer_context(), **beside})
+        related = {"live": queries.live_sessions(ids), "labels": labels.on(ids), "openings": pressing.openings(page)}
+        related["standing"] = queries.standing(self.actor, ids)
+        answers = ConversationResponse(page, many=True, context={**self.get_serializer_context(), **related})
         return pager.get_paginated_response(answers.data)
 
     @read_endpoint(ConversationDetailResponse, scope=Scope.READ)
@@ -176,12 +176,12 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
     def queue(self, request: Request, pk: str) -> Response:
         """Where the conversation stands in the line for a human, and how long that is likely to take."""
         waits = waiting(self.get_object())
-        told = {
+        fields = {
             "is_waiting": waits is not None,
             "position": waits.position if waits else None,
             "expected_wait": waits.seconds if waits else None,
         }
-        return Response(QueueResponse(told).data)
+        return Response(QueueResponse(fields).data)
 
     def _page(self, rows: QuerySet[Any], pages: type[Pages], answer: Any) -> Response:
         pager = pages()
@@ -191,8 +191,8 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
     @read_endpoint(MessageResponse(many=True), scope=Scope.READ, detail=True)
     def messages(self, request: Request, pk: str) -> Response:
         """What was said, the newest first; each reader sees what was shared with them."""
-        said = visible.messages(self.actor).filter(conversation=self.get_object()).prefetch_related("attachments")
-        return self._page(said, MessagePages, MessageResponse)
+        rows = visible.messages(self.actor).filter(conversation=self.get_object()).prefetch_related("attachments")
+        return self._page(rows, MessagePages, MessageResponse)
 
     messages.kwargs["pagination_class"] = MessagePages
     messages.kwargs["filterset_class"] = None
@@ -200,8 +200,8 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
     @read_endpoint(OperationResponse(many=True), scope=Scope.READ, detail=True)
     def timeline(self, request: Request, pk: str) -> Response:
         """What happened, operation by operation."""
-        done = visible.operations(self.actor).filter(conversation=self.get_object())
-        return self._page(done, OperationPages, OperationResponse)
+        rows = visible.operations(self.actor).filter(conversation=self.get_object())
+        return self._page(rows, OperationPages, OperationResponse)
 
     timeline.kwargs["pagination_class"] = OperationPages
     timeline.kwargs["filterset_class"] = None
@@ -223,10 +223,10 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
     )
     def availability(self, request: Request) -> Response:
         """Whether a robot session could be live at once. A reading, not a promise: opening decides."""
-        asked = requests.PlaceQuery(data=request.query_params.dict())
-        asked.is_valid(raise_exception=True)
-        found = queries.availability(self.actor, **asked.validated_data)
-        return Response(AvailabilityResponse(found).data)
+        query = requests.PlaceQuery(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        availability = queries.availability(self.actor, **query.validated_data)
+        return Response(AvailabilityResponse(availability).data)
 
     # --- The turn ---
 
@@ -317,14 +317,14 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
         """Take a label off; done again, nothing changes."""
         return labelling.unlabel(actor=actor, conversation_id=pk, **body)
 
-    @command(body=requests.BulkRequest, answer=BulkResponse, scope=Scope.TRANSFERS, detail=False, in_parts=True)
+    @command(body=requests.BulkRequest, answer=BulkResponse, scope=Scope.TRANSFERS, detail=False, non_atomic=True)
     def bulk(self, actor: Actor, *, ids: Iterable[int], action: str, **body: Any) -> dict[str, Any]:
         """Do one thing to up to 100 conversations, each for itself; `results` says of each what became of it.
 
         A refusal stops no other, and does not change the status 200 of the whole.
         """
-        done = bulk.act_on_many(actor=actor, conversation_ids=ids, action=action, **body)
-        return {"done": sum(one.problem is None for one in done), "results": done}
+        results = bulk.act_on_many(actor=actor, conversation_ids=ids, action=action, **body)
+        return {"done": sum(result.problem is None for result in results), "results": results}
 
     @command(body=requests.ReadRequest, answer=None, status=204, scope=Scope.READ)
     def read(self, actor: Actor, pk: int, seq: int) -> None:
@@ -369,7 +369,7 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
         answer=InvitedResponse,
         scope=Scope.TRANSFERS,
         status=201,
-        in_parts=True,  # the directory is asked outside of every transaction; whoever is in already is skipped
+        non_atomic=True,  # the directory is asked outside of every transaction; whoever is in already is skipped
         also=(502,),
     )
     def invite_department(self, actor: Actor, pk: int, **body: Any) -> Outcome:

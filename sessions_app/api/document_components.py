@@ -1,6 +1,7 @@
-"""Parts of the API's document that no serializer declares: what stands in the objects that verbs and rules fill.
+"""Components of the API's document that no serializer declares: the objects that verbs and rules fill.
 
-`PARTS` says which field is which of them. `OPEN` are the objects that stay open, each with its reason; a test finds others.
+`PARTS` says which field has which component. `OPEN` are the objects whose members are not declared, each with its
+reason; a test finds any other.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ def _text(description: str) -> Schema:
 
 
 def _context_package() -> Schema:
-    """The published schema (docs/schemas), as a component. What a transfer carries may be of an earlier version, which has
-    less of it, and the oldest carry nothing: so nothing is required.
+    """The published schema (docs/schemas), as a component.
+
+    No field is required: a transfer's package may be of an earlier version with fewer fields, and the oldest are empty.
     """
     schema = _published()
-    version = schema["properties"]["version"].pop(
-        "const"
-    )  # a number for a constant is more than some generators can do
+    # Some client generators cannot do a `const` that is a number.
+    version = schema["properties"]["version"].pop("const")
     schema["properties"]["version"] |= {"type": "integer", "minimum": 1, "maximum": version}
     return {name: value for name, value in schema.items() if name in ("type", "description", "properties")}
 
@@ -130,7 +131,7 @@ PARTS: dict[str, str] = {
     "TransferResponse.context": "ContextPackage",
     "TransferResponse.needs": "SkillLevels",
 }
-"""Fields whose serializer says no more than that they are objects."""
+"""The component of each field whose serializer says only that it is an object."""
 
 OPEN: dict[str, str] = {
     "TaskState": "A bot's own notes on its task: their form is the bot's.",
@@ -141,7 +142,7 @@ OPEN: dict[str, str] = {
 
 
 def name_parts(document: dict[str, Any]) -> None:
-    """Add the parts, and put a reference wherever `PARTS` says that a field is one of them."""
+    """Add the components to the document, in place, and refer to them from the fields in `PARTS`."""
     schemas = document["components"]["schemas"]
     schemas |= deepcopy(SCHEMAS)
     for place, part in PARTS.items():

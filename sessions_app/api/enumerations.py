@@ -1,7 +1,7 @@
-"""The enumerations of the API's document: each a component of its own, called after the domain and never after a form.
+"""The enumerations of the API's document: each a component of its own, named for the domain and never for a serializer.
 
-`config.openapi.name_enums` puts a reference wherever the document has one of these sets of values; a test finds a set that
-has no name here.
+`config.openapi.name_enums` puts a reference wherever the document has one of these sets of values; a test finds a set
+without a name here.
 """
 
 from __future__ import annotations
@@ -106,4 +106,4 @@ ENUMS: dict[str, tuple[list[Any], str]] = {
     "TransferKind": (_of(TransferKind), "How a session changes its owner."),
     "TransferStatus": (_of(TransferStatus), "What became of a transfer; all but PENDING is final."),
 }
-"""Each name with its values and what they are about."""
+"""By name: the values, and the component's description."""

@@ -51,7 +51,7 @@ class TicketResponse(serializers.Serializer[dict[str, Any]]):
 
 
 _NUMBER = {"type": "string", "pattern": f"^[0-9]{{0,{limits.MAX_DIGITS}}}$"}
-_ASKED = [
+_PARAMETERS = [
     OpenApiParameter("after", _NUMBER, description="The cursor of the last answer or event. Left out: from now on."),
     OpenApiParameter(
         "types",
@@ -76,13 +76,13 @@ class EventEndpoints(Endpoints):
     serializer_class = EventsResponse
 
     @extend_schema(responses=_ANSWERS)
-    @read_endpoint(EventsResponse, scope=Scope.EVENTS, parameters=_ASKED, also=(410,))
+    @read_endpoint(EventsResponse, scope=Scope.EVENTS, parameters=_PARAMETERS, also=(410,))
     def list(self, request: Request) -> Response:
         """The events behind a cursor; with `Accept: text/event-stream` they come as they happen, where ASGI serves."""
-        asked = subscription.subscription(request.query_params, request.headers.get("Last-Event-ID", ""))
-        subscription.checked(self.actor, asked)
-        after = start(self.actor.tenant_id, asked.after)
-        page = subscription.read(self.actor, asked, after, _limit(request.query_params.get("limit", "")))
+        wanted = subscription.subscription(request.query_params, request.headers.get("Last-Event-ID", ""))
+        subscription.checked(self.actor, wanted)
+        after = start(self.actor.tenant_id, wanted.after)
+        page = subscription.read(self.actor, wanted, after, _limit(request.query_params.get("limit", "")))
         return Response({"events": page.events, "cursor": str(page.cursor), "has_more": page.has_more})
 
     @command(answer=TicketResponse, scope=Scope.EVENTS, status=201, detail=False)

@@ -1,4 +1,4 @@
-"""Fields of bodies and filters that read what senders bring as every other door does: `messaging_app.incoming`."""
+"""Fields for bodies and filters that clean what senders send as every other door does, by `messaging_app.incoming`."""
 
 from __future__ import annotations
 

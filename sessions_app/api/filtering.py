@@ -27,5 +27,5 @@ class FilterByRole(django_filters.FilterSet):
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Raises `Forbidden` for a filter that is not the caller's to use."""
         check_filters(self.actor, self.list_name, (name for name in self.filters if (self.data or {}).get(name)))
-        found: QuerySet[Any] = super().filter_queryset(queryset)
-        return found
+        rows: QuerySet[Any] = super().filter_queryset(queryset)
+        return rows

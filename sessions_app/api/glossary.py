@@ -1,8 +1,8 @@
 """What each field and parameter of the API is, in a sentence, with its unit: the document's descriptions.
 
-A field is described where it is declared (`help_text`), or here where one name means one thing wherever it stands. An entry
-`Component.field` counts before one of the name alone; `operation.parameter` likewise. A test finds what is described
-nowhere, and entries that nothing uses.
+A field is described where it is declared (`help_text`), or here if its name means the same everywhere. An entry
+`Component.field` counts before one of the name alone; `operation.parameter` likewise. A test finds fields without a
+description, and entries that nothing uses.
 """
 
 from __future__ import annotations
@@ -149,10 +149,10 @@ FIELDS: dict[str, str] = {
     "pos": "Its position in the tenant's stream; null where it has none.",
     "state": "How it stands.",
     "BatchResponse.state": "How far the batch is.",
-    "TruthResponse.state": "What has become of the session.",
+    "RecoveryStateResponse.state": "What has become of the session.",
     "status": "How it stands.",
     "Problem.status": "The HTTP status.",
-    "TruthResponse.status": "The session's status.",
+    "RecoveryStateResponse.status": "The session's status.",
     "Readiness.status": "Whether the process can serve.",
     "Liveness.status": "Always `ok`.",
     "task": "What the session is about; `consultation` when left out.",

@@ -1,4 +1,4 @@
-"""Labels: the words that a tenant has for its conversations, made, changed and taken out of use."""
+"""Labels: a tenant's words for its conversations, created, changed and taken out of use."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from config.pages import ByName
 from messaging_app.agent_tools import labels
 from messaging_app.models.agent_tools import Label
 from sessions_app.api.responses import LabelResponse
-
-# --- Labels ------------------------------------------------------------------------------------------------------
 
 
 class LabelRequest(RequestSerializer):
@@ -73,9 +71,3 @@ class LabelEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, Endpoints
     def destroy(self, actor: Actor, pk: int) -> None:
         """Delete a label that no conversation has; 409 `label_in_use` otherwise."""
         labels.delete_label(actor=actor, label_id=pk)
-
-
-# --- Saved views -------------------------------------------------------------------------------------------------
-
-
-# --- Mentions ----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What is said: a customer's message in, an answer out, and the credentials of customers and participants."""
+"""Messages: a customer's in, an answer out; and the credentials of customers and participants."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class JoinEndpoint(Endpoints):
     @command(body=requests.JoinRequest, answer=JoinedResponse, scope=None, status=201, called="enter")
     def create(self, actor: Actor, *, tenant: str, token: str) -> dict[str, Any]:
         """Enter a conversation by the link's one-time token; the answer's token is the participant's own from here on."""
-        where = Tenant.objects.filter(slug=tenant).first()
-        if where is None:
+        row = Tenant.objects.filter(slug=tenant).first()
+        if row is None:
             raise LinkIsOver
-        joined = participants.join(tenant_id=where.pk, token=token)
+        joined = participants.join(tenant_id=row.pk, token=token)
         participant = participants.as_actor(Participant.objects.get(pk=joined.participant_id or 0))
         return {
             "conversation_id": joined.conversation_id,

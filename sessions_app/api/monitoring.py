@@ -1,4 +1,4 @@
-"""What whoever runs Tandem asks: is it alive, is it ready, which build, how much; and the API's own documents."""
+"""For the operator: liveness, readiness, build and metrics. For the API's users: its documents."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ from sessions_app.queries import metrics as gauges
 
 
 def only_read(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """An address that is asked and not written to; any other method is refused as everywhere in the API."""
+    """A view for GET and HEAD only; any other method is refused as everywhere in the API."""
 
     @csrf_exempt
     @wraps(view)
-    def ask(request: HttpRequest) -> HttpResponse:
+    def answer(request: HttpRequest) -> HttpResponse:
         if request.method in ("GET", "HEAD"):
             return view(request)
         with translation.override("en"):
             return _refused(MethodNotAllowed(request.method or ""), Allow="GET, HEAD")
 
-    return ask
+    return answer
 
 
 @only_read
 def live(request: HttpRequest) -> HttpResponse:
-    """The process answers. Asks nothing else, so that a slow database does not have it killed."""
+    """The process answers. It checks nothing else, so that a slow database does not get it killed."""
     return JsonResponse({"status": "ok"})
 
 
 @only_read
 def ready(request: HttpRequest) -> HttpResponse:
-    """Whether this process can serve, with each thing that it uses: 503 when one that it needs is not there.
+    """Whether this process can serve, with the state of each thing that it uses: 503 if one that it needs is missing.
 
-    Redis is none of these. Without it everything goes on, more slowly: `degraded`, and 200, else a balancer would take all
-    processes out at once. So it is where something failed in a loop and is put off: everything else goes on.
+    Redis is not needed: without it everything goes on, more slowly. The answer is then `degraded` with 200: with 503 a
+    load balancer would take all processes out at once. It is the same where failed items of a loop are put off.
     """
     checks = {"database": _works(_database), "migrations": _works(_migrations)}
     is_ready = all(state == "ok" for state in checks.values())
@@ -68,14 +68,14 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 
 class _PutOff(Exception):
-    """How many items are put off, by loop: numbers and our own words only."""
+    """How many items are put off, by loop. Its text may be shown: it has numbers and our own words only."""
 
 
 def _works(check: Any) -> str:
     try:
         check()
-    except _PutOff as told:
-        return str(told)
+    except _PutOff as error:
+        return str(error)
     except Exception as error:  # whatever it is, it is not there
         return type(error).__name__  # its text may hold an address or a password
     return "ok"
@@ -95,8 +95,8 @@ def _migrations() -> None:
 
 
 def _nothing_put_off() -> None:
-    if found := loops.put_off():
-        raise _PutOff("put off: " + ", ".join(f"{loop} {count}" for loop, count in found.items()))
+    if put_off := loops.put_off():
+        raise _PutOff("put off: " + ", ".join(f"{loop} {count}" for loop, count in put_off.items()))
 
 
 @only_read
@@ -107,7 +107,7 @@ def build(request: HttpRequest) -> HttpResponse:
 
 @only_read
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus. With METRICS_TOKEN set, whoever asks must send it; without it only this machine may ask."""
+    """Metrics for Prometheus. With METRICS_TOKEN set, the caller must send it; without it only this machine may ask."""
     token = settings.METRICS_TOKEN
     sent = request.headers.get("Authorization", "")
     local = request.META.get("REMOTE_ADDR") in ("127.0.0.1", "::1") and "X-Forwarded-For" not in request.headers
@@ -132,19 +132,19 @@ class Document(SpectacularAPIView):
 
 @require_GET
 def docs(request: HttpRequest) -> HttpResponse:
-    """The same to read and to try."""
+    """The page to read and to try the API's document."""
     return render(request, "api/docs.html")
 
 
 @require_GET
 def errors(request: HttpRequest) -> HttpResponse:
     """Each code, what it means and what to do: where `type` of a problem leads."""
-    told = [{**code._asdict(), "meaning": _marked(code.meaning), "remedy": _marked(code.remedy)} for code in CATALOGUE]
-    return render(request, "api/errors.html", {"catalogue": told})
+    codes = [{**code._asdict(), "meaning": _marked(code.meaning), "remedy": _marked(code.remedy)} for code in CATALOGUE]
+    return render(request, "api/errors.html", {"catalogue": codes})
 
 
 def _marked(text: str) -> str:
-    """What stands between backticks is code."""
+    """The text as HTML, with `<code>` for what stands between backticks."""
     parts = ((("{}", "<code>{}</code>")[place % 2], part) for place, part in enumerate(text.split("`")))
     return format_html_join("", "{}", ((format_html(form, part),) for form, part in parts))
 
@@ -155,7 +155,7 @@ def nowhere(request: HttpRequest) -> HttpResponse:
 
 
 def _refused(error: Exception, **more: str) -> HttpResponse:
-    told = problem_of(error)
-    assert told
-    status, body, headers = told
+    refusal = problem_of(error)
+    assert refusal
+    status, body, headers = refusal
     return JsonResponse(body, status=status, headers=headers | more, content_type=PROBLEM)

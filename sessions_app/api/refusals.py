@@ -1,8 +1,8 @@
 """Which codes an operation may refuse with, beyond those that any of its kind may (`config.openapi.USUAL`).
 
-The document says them in each response (`code` of the problem). Tests hold the table against both sides: a code that an answer
-of any test has must be declared (tests/conftest.py), and what is declared must be raised somewhere that the operation
-leads to, and the other way round (tests/api/test_refusals.py).
+The document names them in each response (`code` of the problem). Tests check the table from both sides: a code that
+any test gets must be declared (tests/conftest.py); what is declared must be raised by code that the operation reaches,
+and the other way round (tests/api/test_refusals.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the API's commands take. Field names are the verbs' own keywords."""
+"""The request bodies of the API's commands. Field names are the verbs' own keywords."""
 
 from __future__ import annotations
 
@@ -139,12 +139,12 @@ class WordsRequest(RequestSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """`words` is what the verbs take."""
-        named = ("content", "message_id", "sender_name", "sent_at", "attachments")
-        rest = {name: value for name, value in attrs.items() if name not in named}
-        said = {name: attrs[name] for name in named if name in attrs}
+        """The message's own fields become `words`, the `NewMessage` that the verbs take."""
+        fields = ("content", "message_id", "sender_name", "sent_at", "attachments")
+        rest = {name: value for name, value in attrs.items() if name not in fields}
+        message = {name: attrs[name] for name in fields if name in attrs}
         return rest | {
-            "words": NewMessage(**{"content": ""} | said | {"attachments": tuple(said.get("attachments", ()))})
+            "words": NewMessage(**{"content": ""} | message | {"attachments": tuple(message.get("attachments", ()))})
         }
 
 

@@ -1,6 +1,6 @@
-"""By whom each endpoint may be called, and who may set which field of its body, as the document shows it (`x-roles`).
+"""Who may call each endpoint, and who may set which field of its body, as the document shows it (`x-roles`).
 
-Which verbs stand behind an endpoint is written down here; the roles are those of `field_rights`, which the verbs ask.
+The verbs behind each endpoint are listed here; the roles are those of `field_rights`, which the verbs check.
 """
 
 from __future__ import annotations
@@ -72,30 +72,30 @@ VERBS: dict[str, tuple[str, ...]] = {
     "webhooks_rotate_secret": ("rotate_secret",),
     "webhooks_replay": ("replay_since",),
 }
-"""The verbs behind each endpoint that takes a body; with several, a role is let in by any of them."""
+"""The verbs behind each endpoint that takes a body; with several, a role may call it if it may call any of them."""
 
-_BESIDE: dict[str, dict[str, Roles]] = {
+_OTHER_FIELDS: dict[str, dict[str, Roles]] = {
     "conversations_bulk": {"ids": RIGHTS["act_on_many"].callers},
     "transfers_accept": {"reason": RIGHTS["accept_transfer"].callers},
     "messages_post": {"echo": INTEGRATORS, "epoch": EVERYBODY},  # who needs no epoch may send one
     "batches_bring": {"rows": PROGRAMS},
     "join_enter": {"tenant": EVERYBODY, "token": EVERYBODY},  # the token is the credential
 }
-"""Fields of a body that are not a verb's: what names things, and what the endpoint itself reads."""
+"""Fields of a body that no verb has a rule for: ids, and what the endpoint itself reads."""
 
 
 def rights_of(operation_id: str) -> Rights:
     """Who may call an endpoint, and for each field of its body who may set it. Raises `LookupError`."""
     verbs = [RIGHTS[verb] for verb in VERBS.get(operation_id, ())]
-    beside = _BESIDE.get(operation_id, {})
-    if not verbs and not beside:
+    others = _OTHER_FIELDS.get(operation_id, {})
+    if not verbs and not others:
         raise LookupError(f"Say in sessions_app.api.roles which verb stands behind {operation_id}.")
-    callers: Roles = frozenset().union(*((rights.callers for rights in verbs) if verbs else beside.values()))
+    callers: Roles = frozenset().union(*((rights.callers for rights in verbs) if verbs else others.values()))
     fields: dict[str, Roles] = dict.fromkeys(TARGETS, callers)
     for rights in verbs:
         for field, roles in rights.fields.items():
             fields[field] = roles if field in TARGETS else fields.get(field, frozenset()) | roles
-    return Rights(callers, fields | beside)
+    return Rights(callers, fields | others)
 
 
 def describe(operation: dict[str, Any], fields: list[str]) -> None:
@@ -109,8 +109,8 @@ def describe(operation: dict[str, Any], fields: list[str]) -> None:
     for field in fields:
         if rights.may_set(field) != rights.callers:
             narrower.setdefault(rights.may_set(field), []).append(f"`{field}`")
-    told = [f"Only {named(roles)} may set {', '.join(names)}." for roles, names in narrower.items()]
-    operation["description"] = "\n\n".join([operation.get("description", ""), *told])
+    sentences = [f"Only {named(roles)} may set {', '.join(names)}." for roles, names in narrower.items()]
+    operation["description"] = "\n\n".join([operation.get("description", ""), *sentences])
 
 
 def _sorted(roles: Roles) -> list[str]:

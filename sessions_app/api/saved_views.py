@@ -120,12 +120,12 @@ class SavedViewEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, Endpo
 
 
 def _with_ids(body: dict[str, Any]) -> dict[str, Any]:
-    """The filter as it is kept: with ids as the text that they are outside."""
+    """The body with the filter as it is stored: its ids are text."""
     if "filter" not in body:
         return body
-    kept = dict(body["filter"])
-    if "labels" in kept:
-        kept["labels"] = [str(pk) for pk in kept["labels"]]
-    if "team_id" in kept:
-        kept["team_id"] = str(kept["team_id"])
-    return body | {"filter": kept}
+    stored = dict(body["filter"])
+    if "labels" in stored:
+        stored["labels"] = [str(pk) for pk in stored["labels"]]
+    if "team_id" in stored:
+        stored["team_id"] = str(stored["team_id"])
+    return body | {"filter": stored}

@@ -1,4 +1,4 @@
-"""Sessions, transfers and guided flows: the pieces of work, and the moves between who works them."""
+"""Sessions: the pieces of work on a conversation, opened, driven and ended."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sessions_app.api.filtering import FilterByRole
 from sessions_app.api.lookup import FoundById, choices_of
 from sessions_app.api.responses import (
     OutcomeResponse,
+    RecoveryStateResponse,
     SessionResponse,
-    TruthResponse,
 )
 from sessions_app.core.locked_conversation import Outcome
 from sessions_app.models import ChatSession, SlaClock
@@ -99,7 +99,7 @@ class SessionEndpoints(FoundById):
         """Raise or lower a session's priority."""
         return lifecycle.set_priority(actor=actor, session_id=pk, **body)
 
-    @command(body=requests.RecoverRequest, answer=TruthResponse, scope=Scope.SESSIONS)
+    @command(body=requests.RecoverRequest, answer=RecoveryStateResponse, scope=Scope.SESSIONS)
     def recover(self, actor: Actor, pk: int, **body: Any) -> recovery.RecoveryState:
         """After an outage: what has become of a session, what was missed, page by page, and what has to be answered."""
         return recovery.recover(actor=actor, session_id=pk, **body)

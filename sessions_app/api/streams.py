@@ -1,7 +1,8 @@
-"""Events as they come, by SSE and by WebSocket: two ASGI applications over the same pages.
+"""Live events by SSE and by WebSocket: two ASGI applications that send the same pages.
 
 They stand beside Django's handler, not behind it: that would hold a thread and a database connection for each stream as
-long as it is open. A client that does not read is not sent to (see `config.backpressure`), and closed after EVENT_PATIENCE.
+long as it is open. Nothing more is sent to a client that does not read (see `config.backpressure`); it is disconnected
+after EVENT_PATIENCE seconds.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ type Send = Callable[[Message], Awaitable[None]]
 
 EVENT_STREAM = "text/event-stream"
 NOBODYS = 0
-"""No tenant: of a request that was refused before it was known whose it is."""
+"""The tenant id of a request that is refused before its tenant is known."""
 _CLOSING = {
     400: Close.MALFORMED,
     401: Close.NOT_AUTHENTICATED,
@@ -58,7 +59,7 @@ _HEADERS = [
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),  # nginx would keep events until it has a bufferful
     (b"x-content-type-options", b"nosniff"),
-    (b"connection", b"close"),  # nothing comes after it, and whoever reads it to the end need not wait to see that
+    (b"connection", b"close"),  # so a client that has read to the end sees at once that nothing follows
 ]
 
 
@@ -67,7 +68,7 @@ class Slow(Exception):
 
 
 def is_stream(scope: MutableMapping[str, Any]) -> bool:
-    """Whether a request wants the events as a stream, rather than as JSON, which the same address answers by `events`."""
+    """Whether a request wants the events as a stream. If not, `events` answers the same address with JSON."""
     path = scope["path"].removeprefix(scope.get("root_path", ""))
     return path == "/api/v1/events" and scope["method"] == "GET" and _prefers_stream(_header(scope, b"accept"))
 
@@ -77,23 +78,22 @@ def _prefers_stream(accept: str) -> bool:
         ranges = [MediaType(text) for text in accept.split(",") if text.strip()]
     except ValueError:  # longer than Django reads
         return False
-    stream = _wanted(ranges, EVENT_STREAM)
-    return stream[0] > 0 and stream > _wanted(ranges, "application/json")
+    stream = _preference(ranges, EVENT_STREAM)
+    return stream[0] > 0 and stream > _preference(ranges, "application/json")
 
 
-def _wanted(ranges: list[MediaType], media_type: str) -> tuple[float, int, int]:
-    """How much `Accept` wants it, to compare: the quality of the most specific range that covers it; how specific that is; how
-    early it stands.
+def _preference(ranges: list[MediaType], media_type: str) -> tuple[float, int, int]:
+    """How much `Accept` prefers a media type, to compare: quality, specificity and place of the most specific range.
 
-    `HttpRequest.get_preferred_type` passes over ranges of quality 0, so that a wider one brings back what they exclude.
+    `HttpRequest.get_preferred_type` ignores ranges of quality 0, so that a wider one brings back what they exclude.
     """
     covering = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
-    found = (
-        (one.specificity, -place, one.quality)
-        for place, one in enumerate(ranges)
-        if f"{one.main_type}/{one.sub_type}" in covering
+    matches = (
+        (media_range.specificity, -place, media_range.quality)
+        for place, media_range in enumerate(ranges)
+        if f"{media_range.main_type}/{media_range.sub_type}" in covering
     )
-    specificity, place, quality = max(found, default=(0, 0, 0.0))
+    specificity, place, quality = max(matches, default=(0, 0, 0.0))
     return quality, specificity, place
 
 
@@ -102,10 +102,10 @@ def has_ticket(scope: MutableMapping[str, Any]) -> bool:
 
 
 class Visit:
-    """One client's stay: who it is, what it asked for, and where it begins."""
+    """One client's connection: its credential, its subscription, and the cursor from which it is served."""
 
-    def __init__(self, holder: ConnectionCredential, asked: Subscription) -> None:
-        self.holder, self.asked = holder, asked
+    def __init__(self, holder: ConnectionCredential, wanted: Subscription) -> None:
+        self.holder, self.wanted = holder, wanted
         self.cursor = 0
         self.is_reset = False
 
@@ -114,10 +114,10 @@ class Visit:
         return self.holder.actor
 
     def begin(self) -> None:
-        """Raises `NotFound`, `Busy`."""
-        subscription.checked(self.actor, self.asked)
+        """Find the cursor; `is_reset` if the client's own is no longer kept. Raises `NotFound`, `Busy`."""
+        subscription.checked(self.actor, self.wanted)
         try:
-            self.cursor = start(self.actor.tenant_id, self.asked.after)
+            self.cursor = start(self.actor.tenant_id, self.wanted.after)
         except CursorGone as gone:
             self.cursor, self.is_reset = int(gone.fields["cursor"]), True
 
@@ -126,29 +126,29 @@ class Visit:
         send: Callable[[AsyncGenerator[Page]], Awaitable[None]],
         gone: Callable[[Connection], Awaitable[None]],
     ) -> bool:
-        """Send pages until the client is gone or the pass is revoked; False for the latter.
+        """Send pages until the client is gone (True), or its credential is revoked (False).
 
-        It listens before it begins, so that nothing falls between the cursor and the first hint. Raises `Slow`,
-        `TooManyConnections`.
+        It waits for notifications before it reads the cursor, so that no event between the two is missed. Raises
+        `Slow`, `TooManyConnections`, and what `begin` raises.
         """
-        conversation_id = subscription.conversation_of(self.actor, self.asked)
+        conversation_id = subscription.conversation_of(self.actor, self.wanted)
         with registry.registry.keeping(self.holder) as connection:
-            async with live.hub.following(self.actor.tenant_id, conversation_id=conversation_id) as bell:
-                return await self._follow(connection, bell, send, gone)
+            async with live.hub.following(self.actor.tenant_id, conversation_id=conversation_id) as waiter:
+                return await self._follow(connection, waiter, send, gone)
 
     async def _follow(
         self,
         connection: Connection,
-        bell: Waiter,
+        waiter: Waiter,
         send: Callable[[AsyncGenerator[Page]], Awaitable[None]],
         gone: Callable[[Connection], Awaitable[None]],
     ) -> bool:
         await in_thread(self.begin)
         pages = follow(
-            partial(subscription.read, self.actor, self.asked),
+            partial(subscription.read, self.actor, self.wanted),
             after=self.cursor,
-            bell=bell,
-            audience=subscription.audience(self.actor, self.asked),
+            waiter=waiter,
+            audience=subscription.audience(self.actor, self.wanted),
         )
         async with aclosing(pages):
             sending, leaving = asyncio.ensure_future(send(pages)), asyncio.ensure_future(gone(connection))
@@ -165,10 +165,11 @@ class Visit:
                 await asyncio.wait({sending, leaving})
 
 
-async def _patiently(sent: Awaitable[None]) -> None:
+async def _patiently(sending: Awaitable[None]) -> None:
+    """Raises `Slow` if it takes longer than EVENT_PATIENCE."""
     try:
         async with asyncio.timeout(settings.EVENT_PATIENCE):
-            await sent
+            await sending
     except TimeoutError:
         raise Slow from None
 
@@ -177,19 +178,19 @@ async def _patiently(sent: Awaitable[None]) -> None:
 
 
 async def event_stream(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-    """GET /api/v1/events with `Accept: text/event-stream`. Ends when the pass is revoked: the client's next try is refused."""
+    """GET /api/v1/events with `Accept: text/event-stream`. Ends when the credential is revoked; a retry is refused."""
 
     async def sent(text: str) -> None:
         await _patiently(send({"type": "http.response.body", "body": text.encode(), "more_body": True}))
 
-    async def pages(found: AsyncGenerator[Page]) -> None:
+    async def pages(following: AsyncGenerator[Page]) -> None:
         backpressure.as_stream(scope, settings.EVENT_PATIENCE)
-        headers = [*_HEADERS, *_encoded(await _for_other_origins(scope, tenant_id))]
+        headers = [*_HEADERS, *_encoded(await _cors_headers(scope, tenant_id))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         # An id without data moves the client's Last-Event-ID, and is no event.
         reset = f'event: reset\ndata: {{"cursor":"{visit.cursor}"}}\n' if visit.is_reset else ""
         await sent(f"retry: 1000\nid: {visit.cursor}\n{reset}\n")
-        async for page in found:
+        async for page in following:
             for event, line in zip(page.events, page.lines, strict=True):
                 await sent(f"id: {event['pos']}\nevent: {event['type']}\ndata: {line}\n\n")
             if not page.events:
@@ -201,9 +202,9 @@ async def event_stream(scope: MutableMapping[str, Any], receive: Receive, send: 
         tenant_id = visit.actor.tenant_id
         await visit.run(pages, partial(_disconnected, receive))
     except (DomainError, NotAuthenticated) as error:
-        status, body, headers = _told(error, scope)
-        opened = await _for_other_origins(scope, None if status == 401 else tenant_id)
-        await _refuse(send, status, body, headers | opened)
+        status, body, headers = _problem_of(error, scope)
+        cors_headers = await _cors_headers(scope, None if status == 401 else tenant_id)
+        await _refuse(send, status, body, headers | cors_headers)
         return
     except Slow:
         log.info("a stream of events was cut: its client does not read")
@@ -218,19 +219,19 @@ def _visit_by_header(scope: MutableMapping[str, Any]) -> Visit:
     return _visit(holder, subscription.subscription(_query(scope), _header(scope, b"last-event-id")))
 
 
-def _visit(holder: ConnectionCredential | None, asked: Subscription) -> Visit:
+def _visit(holder: ConnectionCredential | None, wanted: Subscription) -> Visit:
     if holder is None:
         raise NotAuthenticated("Send an API key or a token as `Authorization: Bearer …`, or log in.")
     if not holder.principal.may(Scope.EVENTS):
         raise Forbidden(f"This key lacks the scope {Scope.EVENTS}.", scope=str(Scope.EVENTS))
-    return Visit(holder, asked)
+    return Visit(holder, wanted)
 
 
-async def _for_other_origins(scope: MutableMapping[str, Any], tenant_id: int | None) -> dict[str, str]:
-    """What `agents_app.api.cors` adds to every other answer; this one does not come through it."""
+async def _cors_headers(scope: MutableMapping[str, Any], tenant_id: int | None) -> dict[str, str]:
+    """The headers that `agents_app.api.cors` adds to every other response; a stream does not pass through it."""
     origin, authorization = _header(scope, b"origin"), _header(scope, b"authorization")
-    opened = cors.headers(await cors.read(), origin, authorization, tenant_id) if origin else {}
-    return {"Vary": "Origin"} | opened
+    headers = cors.headers(await cors.read(), origin, authorization, tenant_id) if origin else {}
+    return {"Vary": "Origin"} | headers
 
 
 def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
@@ -256,7 +257,7 @@ async def _refuse(send: Send, status: int, body: dict[str, Any], headers: dict[s
 async def event_socket(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
     """/ws/events/ with a one-use ticket, or with an agent's login; `config.asgi` has checked a login's origin.
 
-    Accepted before it is refused, because a browser is not told why a handshake failed.
+    The handshake is accepted even for a request to be refused, because a browser cannot see why a handshake failed.
     """
     if (await receive())["type"] != "websocket.connect":
         return
@@ -273,13 +274,13 @@ async def _frame(send: Send, text: str) -> None:
 async def _serve(
     scope: MutableMapping[str, Any], receive: Receive, frame: Callable[[str], Awaitable[None]]
 ) -> Close | None:
-    """Until it is over; answers the code to close with, None when the client has closed."""
+    """Send events until the connection is over. Returns the code to close with, None when the client has closed."""
 
-    async def pages(found: AsyncGenerator[Page]) -> None:
+    async def pages(following: AsyncGenerator[Page]) -> None:
         await frame(f'{{"type":"hello","cursor":"{visit.cursor}"}}')
         if visit.is_reset:
             await frame(f'{{"type":"reset","cursor":"{visit.cursor}"}}')
-        async for page in found:
+        async for page in following:
             for event, line in zip(page.events, page.lines, strict=True):
                 await frame(f'{{"type":"event","cursor":"{event["pos"]}","event":{line}}}')
             if not page.events:
@@ -295,7 +296,7 @@ async def _serve(
         visit = await in_thread(partial(_visit_by_ticket_or_login, scope))
         return None if await visit.run(pages, gone) else Close.NOT_AUTHENTICATED
     except (DomainError, NotAuthenticated) as error:
-        return _CLOSING.get(_told(error, scope)[0], Close.TRY_AGAIN)
+        return _CLOSING.get(_problem_of(error, scope)[0], Close.TRY_AGAIN)
     except Slow:
         return Close.NOT_READING
 
@@ -311,16 +312,16 @@ def _visit_by_ticket_or_login(scope: MutableMapping[str, Any]) -> Visit:
     )
 
 
-def _told(error: Exception, scope: MutableMapping[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """What is answered; attempts at what is not one's own are logged as those at any other address."""
-    told = problem_of(error)
-    assert told
+def _problem_of(error: Exception, scope: MutableMapping[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Status, body and headers of the refusal; the statuses in `REFUSALS` are logged as at any other address."""
+    refusal = problem_of(error)
+    assert refusal
     if isinstance(error, TooManyConnections):
-        told[2]["Retry-After"] = str(ceil(settings.EVENT_PATIENCE))  # by then a client that is gone holds no place
-    if told[0] in REFUSALS:
+        refusal[2]["Retry-After"] = str(ceil(settings.EVENT_PATIENCE))  # by then a client that is gone holds no place
+    if refusal[0] in REFUSALS:
         address = (scope.get("client") or ["?"])[0]
-        refusals.warning("%s %s by=%s %s %r", told[0], told[1]["code"], address, scope["type"], scope["path"])
-    return told
+        refusals.warning("%s %s by=%s %s %r", refusal[0], refusal[1]["code"], address, scope["type"], scope["path"])
+    return refusal
 
 
 # --- Reading a request -------------------------------------------------------------------------------------------
@@ -339,5 +340,5 @@ def _session_key(scope: MutableMapping[str, Any]) -> str | None:
         cookies = SimpleCookie(_header(scope, b"cookie", "; "))
     except CookieError:
         return None
-    found = cookies.get(settings.SESSION_COOKIE_NAME)
-    return found.value if found else None
+    cookie = cookies.get(settings.SESSION_COOKIE_NAME)
+    return cookie.value if cookie else None

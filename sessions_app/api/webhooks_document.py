@@ -1,8 +1,8 @@
-"""Events in the OpenAPI document: a component for each type, and the requests that webhooks get. Made of `event_types`,
-like the AsyncAPI document.
+"""Events in the OpenAPI document: a component for each type, and the requests that webhooks get.
 
-A component says what everybody is told. What agents and programs are told beyond that is there too, and not required:
-customers and participants read events by the same address, with less in them.
+They are made from `sessions_app.events.catalogue`, like the AsyncAPI document. A component requires the fields that
+every reader gets. Those that only agents and programs get are declared and not required, because customers and
+participants read events at the same address, with less in them.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ FIELDS: dict[str, str] = {
     "was_id": "The id of the owner before; null for nobody.",
     "was_kind": "Who worked the session before; empty for nobody.",
 }
-"""What names mean in events that mean something else, or do not occur, in answers; the rest is `glossary`'s."""
+"""Descriptions of fields that are not in `glossary`, or mean something else in events than in responses."""
 
 _SIGNED = {
     "webhook-id": "The event's id, the same at every attempt: pass over what you know.",
@@ -59,7 +59,7 @@ _SIGNED = {
 }
 _PING = "Sent when it is asked for, to try a webhook; it is no event of the stream, and is tried once."
 _OF_A_PING = ("id", "type", "tenant", "at")
-"""What `messaging_app.webhooks.delivery` sends of the fields of an event."""
+"""The fields of an event that `messaging_app.webhooks.delivery` sends with a ping."""
 _RECEIVED = "Any 2xx, to its end and within 10 seconds: it has arrived. All else is tried again, but for 410."
 
 
@@ -68,7 +68,7 @@ def _reference(name: str) -> Schema:
 
 
 def _name(type: str) -> str:
-    """`message.created` → `MessageCreated`, but for a type that shares its family's."""
+    """`message.created` → `MessageCreated`; a type of a family has the family's name."""
     return EVENT_TYPES[type].family or "".join(word.capitalize() for word in type.replace(".", "_").split("_"))
 
 
@@ -80,7 +80,7 @@ def _families() -> dict[str, list[str]]:
 
 
 def type_enums() -> dict[str, tuple[list[Any], str]]:
-    """The types of each family that has several, as `vocabulary.ENUMS` has them."""
+    """The types of each family that has several, in the form of `enumerations.ENUMS`."""
     return {
         f"{name}EventType": (types, f"What a `{name}Event` tells of.")
         for name, types in _families().items()
@@ -132,9 +132,9 @@ def _family(name: str, types: list[str]) -> dict[str, Schema]:
     """The event and the data of one type, or of several that differ by little."""
     members = [EVENT_TYPES[type] for type in types]
     data: dict[str, Schema] = {}
-    for one in members:
-        data |= one.schema()["properties"]
-    always = [field for field in members[0].shared if all(field in one.shared for one in members)]
+    for member in members:
+        data |= member.schema()["properties"]
+    always = [field for field in members[0].shared if all(field in member.shared for member in members)]
     what = {"type": "string", "enum": list(types)} if len(types) > 1 else {"type": "string", "const": types[0]}
     properties = EVENT["properties"] | {
         "type": what | {"description": "What happened."},
@@ -143,29 +143,29 @@ def _family(name: str, types: list[str]) -> dict[str, Schema]:
     }
     required = list(EVENT["required"])
     if types == [MESSAGE_CREATED]:
-        words = {"oneOf": [_reference("EventMessage"), {"type": "null"}], "description": MESSAGE["description"]}
-        properties, required = properties | {"message": words}, [*required, "message"]
-    said = [f"`{type}`: {one.meaning}" for type, one in zip(types, members, strict=True)]
+        message = {"oneOf": [_reference("EventMessage"), {"type": "null"}], "description": MESSAGE["description"]}
+        properties, required = properties | {"message": message}, [*required, "message"]
+    meanings = [f"`{type}`: {member.meaning}" for type, member in zip(types, members, strict=True)]
     return {
         f"{name}Data": _object(f"The data of {', '.join(f'`{type}`' for type in types)}.", always, data),
-        f"{name}Event": _object("\n".join(said), required, properties),
+        f"{name}Event": _object("\n".join(meanings), required, properties),
     }
 
 
 def parameters() -> dict[str, Any]:
-    """The headers that each request of a webhook has, by their names in the document."""
+    """The headers that each request to a webhook has, by name."""
     return {
-        name: {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": told}
-        for name, told in _SIGNED.items()
+        name: {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": description}
+        for name, description in _SIGNED.items()
     }
 
 
 def webhooks() -> dict[str, Any]:
-    """What a receiver is sent: the event under `data`, signed (Standard Webhooks)."""
-    told = {type: (one.meaning, f"{_name(type)}Event") for type, one in EVENT_TYPES.items()} | {
+    """The request to a receiver for each event type: the event under `data`, signed (Standard Webhooks)."""
+    meanings = {type: (entry.meaning, f"{_name(type)}Event") for type, entry in EVENT_TYPES.items()} | {
         PING: (_PING, "PingEvent")
     }
-    return {type: {"post": _delivery(type, meaning, event)} for type, (meaning, event) in told.items()}
+    return {type: {"post": _delivery(type, meaning, event)} for type, (meaning, event) in meanings.items()}
 
 
 def _delivery(type: str, meaning: str, event: str) -> dict[str, Any]:

@@ -23,17 +23,17 @@ from sessions_app.core.locked_conversation import LockedConversation, seconds
 from sessions_app.models import AssignmentDecision, Transfer
 
 MOST_ROUNDS = 30_000
-"""What is counted as one more; beyond it nothing is told apart."""
+"""Where the counts of rounds and of ignored offers stop: their columns hold 32,767 at most."""
 
 
 def offer(locked: LockedConversation) -> bool:
-    """Offer what waits in this conversation to the agent whom its team's strategy names, if the team wants offers.
+    """Offer what waits in this conversation to the agent whom its team's strategy chooses, if the team wants offers.
 
-    True when it is left to the drain after the commit: agents are locked by rising id, and the one who fits may come
-    before one that the verb holds already.
+    Returns True when it is left to the drain after the commit: agents are locked by rising id, and the chosen one may
+    come before one that the verb has locked already.
     """
-    wanted = [t for t in locked.transfers if _waits_for_offers(locked, t)]
-    return any(list(map(partial(_offer_one, locked), wanted)))  # all of them, not only up to the first
+    transfers = [t for t in locked.transfers if _waits_for_offers(locked, t)]
+    return any(list(map(partial(_offer_one, locked), transfers)))  # all of them, not only up to the first
 
 
 def _waits_for_offers(locked: LockedConversation, transfer: Transfer) -> bool:
@@ -45,26 +45,26 @@ def _waits_for_offers(locked: LockedConversation, transfer: Transfer) -> bool:
 
 
 def _offer_one(locked: LockedConversation, transfer: Transfer) -> bool:
-    """Nobody is looked at one by one while nobody is free, once it is on record why it could not be offered."""
+    """Offer one transfer; True if it is left to the drain. While nobody is free, agents are judged only once."""
     free = facts.with_room(locked.now).filter(tenant_id=transfer.tenant_id)
     if not free.exists() and transfer.decisions.exists():
         return False
-    choice = _look(locked, transfer)
+    choice = _choose_agent(locked, transfer)
     while chosen := choice.chosen:
         if chosen.agent_id in locked.agents:
-            _make(locked, transfer, choice, locked.agent(chosen.agent_id))
+            _make_offer(locked, transfer, choice, locked.agent(chosen.agent_id))
             return False
         if any(held > chosen.agent_id for held in locked.agents):
             return True
         locked.lock_agents(chosen.agent_id)
-        choice = _look(locked, transfer)  # somebody else may have been faster while we waited for the lock
-    _rest(locked, transfer, choice)
-    _keep(locked, transfer, choice, None)
+        choice = _choose_agent(locked, transfer)  # somebody else may have been faster while we waited for the lock
+    _plan_next_round(locked, transfer, choice)
+    _record_decision(locked, transfer, choice, None)
     return False
 
 
-def _rest(locked: LockedConversation, transfer: Transfer, choice: Choice) -> None:
-    """Whoever could have it has refused or ignored it: they are asked again after a pause, and after longer ones then.
+def _plan_next_round(locked: LockedConversation, transfer: Transfer, choice: Choice) -> None:
+    """Set the next round of offers where agents who could have it refused or ignored it. Each pause is longer.
 
     Where nobody could have it there is no next round to wait for: it is offered as soon as somebody can.
     """
@@ -74,21 +74,21 @@ def _rest(locked: LockedConversation, transfer: Transfer, choice: Choice) -> Non
 
 
 def next_round(locked: LockedConversation, transfer: Transfer) -> None:
-    """Ask everybody anew. The offer itself is made at the end of the verb, if somebody fits by then."""
+    """Begin a new round: everybody may be offered it again. The verb makes the offer at its end, if somebody fits."""
     transfer.refused_by, transfer.next_round_at = [], None
     transfer.offer_round = min(transfer.offer_round + 1, MOST_ROUNDS)
     transfer.save(update_fields=["refused_by", "next_round_at", "offer_round"])
     locked.record("transfer.offers_renewed", transfer.session, transfer_id=transfer.pk, round=transfer.offer_round)
 
 
-def _make(locked: LockedConversation, transfer: Transfer, choice: Choice, agent: Agent) -> None:
+def _make_offer(locked: LockedConversation, transfer: Transfer, choice: Choice, agent: Agent) -> None:
     agent.last_offer_at = locked.now
     agent.save(update_fields=["last_offer_at"])
     transfer.offered_to = agent
     transfer.offer_expires_at = locked.now + locked.policies.within(transfer.to_team).offer_timeout
     transfer.next_round_at = None
     transfer.save(update_fields=["offered_to", "offer_expires_at", "next_round_at"])
-    decision = _keep(locked, transfer, choice, agent)
+    decision = _record_decision(locked, transfer, choice, agent)
     locked.record(
         "transfer.offered",
         transfer.session,
@@ -100,19 +100,21 @@ def _make(locked: LockedConversation, transfer: Transfer, choice: Choice, agent:
     )
 
 
-def _look(locked: LockedConversation, transfer: Transfer) -> Choice:
+def _choose_agent(locked: LockedConversation, transfer: Transfer) -> Choice:
     tenant_id = locked.conversation.tenant_id
     [case] = facts.cases([transfer], Teams.of(tenant_id), locked.now)
     return choose(case, facts.candidates(tenant_id, locked.now, strategies=[case.strategy]))
 
 
-def _keep(locked: LockedConversation, transfer: Transfer, choice: Choice, agent: Agent | None) -> AssignmentDecision:
-    """Keep why. The same decision for nobody is kept once."""
+def _record_decision(
+    locked: LockedConversation, transfer: Transfer, choice: Choice, agent: Agent | None
+) -> AssignmentDecision:
+    """Store the decision. One for nobody that equals the last is not stored again."""
     why = _why(transfer, choice) if agent else choice.case.obstacle or "nobody fits"
-    told = {word: [list(row) for row in rows] for word, rows in choice.verdicts.items()}
+    verdicts = {verdict: [list(row) for row in rows] for verdict, rows in choice.verdicts.items()}
     if agent is None:
         last = transfer.decisions.order_by("-pk").first()
-        if last and last.chosen_id is None and (last.why, last.candidates) == (why, told):
+        if last and last.chosen_id is None and (last.why, last.candidates) == (why, verdicts):
             return last
     return AssignmentDecision.objects.create(
         tenant_id=transfer.tenant_id,
@@ -121,21 +123,21 @@ def _keep(locked: LockedConversation, transfer: Transfer, choice: Choice, agent:
         strategy=choice.case.strategy,
         chosen=agent,
         why=why,
-        candidates=told,
+        candidates=verdicts,
     )
 
 
 def _why(transfer: Transfer, choice: Choice) -> str:
     chosen = choice.chosen
-    own = transfer.to_team_id is None or (chosen is not None and transfer.to_team_id in chosen.weights)
-    more = [] if own else ["overflow"]
+    is_own_team = transfer.to_team_id is None or (chosen is not None and transfer.to_team_id in chosen.weights)
+    notes = [] if is_own_team else ["overflow"]
     if transfer.offer_round > 1:
-        more.append(f"round {transfer.offer_round}")
-    return ", ".join([choice.case.strategy, *more])
+        notes.append(f"round {transfer.offer_round}")
+    return ", ".join([choice.case.strategy, *notes])
 
 
 def refuse(locked: LockedConversation, transfer: Transfer, *, reason: str) -> None:
-    """The agent it was offered to is passed over; the next one is offered it at the end of the verb."""
+    """Record that the agent refuses the offer; the next one is offered it at the end of the verb."""
     agent_id = transfer.offered_to_id
     transfer.refused_by = [*transfer.refused_by, agent_id]
     _take_back(transfer)
@@ -143,7 +145,7 @@ def refuse(locked: LockedConversation, transfer: Transfer, *, reason: str) -> No
 
 
 def ignore(locked: LockedConversation, transfer: Transfer) -> None:
-    """The agent has not answered in time. Who ignores several in a row is offered nothing more until they say they are there."""
+    """Record that the agent did not answer in time. After `offers_ignored` in a row the agent is NOT_RESPONDING."""
     agent_id = transfer.offered_to_id
     refuse(locked, transfer, reason="not answered in time")
     locked.lock_agents(agent_id)
@@ -160,7 +162,7 @@ def ignore(locked: LockedConversation, transfer: Transfer) -> None:
 
 
 def answered(locked: LockedConversation, agent_id: int) -> None:
-    """The agent has accepted or declined: whatever they ignored before is forgotten. Locks the agent only then."""
+    """Reset the ignored offers of an agent who accepts or declines. Locks the agent only if there are any."""
     if Agent.objects.filter(pk=agent_id, offers_ignored__gt=0).exists():
         locked.lock_agents(agent_id)
         agent = locked.agent(agent_id)
@@ -169,7 +171,7 @@ def answered(locked: LockedConversation, agent_id: int) -> None:
 
 
 def withdraw_offer(locked: LockedConversation, transfer: Transfer, *, reason: str) -> None:
-    """The agent it was offered to cannot take it any more, and may be asked again later."""
+    """Withdraw an offer that the agent cannot take any more; the agent may be offered it again later."""
     agent_id = transfer.offered_to_id
     _take_back(transfer)
     locked.record(
@@ -197,6 +199,6 @@ def may_have(locked: LockedConversation, transfer: Transfer, agent_id: int) -> b
 
 
 def forget() -> int:
-    """For the clock: decisions are kept as long as `DECISION_RETENTION` says. Returns how many went."""
+    """For the clock: delete decisions older than `DECISION_RETENTION`. Returns how many."""
     old = AssignmentDecision.objects.filter(at__lt=clock.now() - seconds("DECISION_RETENTION"))
     return loops.delete_in_pieces(old)

@@ -16,12 +16,12 @@ REFUSED = "refused"
 LACKS = "lacks"
 DRAINED = "drained"
 VERDICTS = (FITS, UNHEARD, FULL, REFUSED, LACKS, DRAINED)
-"""What is said of a candidate, beside the availabilities that are none: busy, break, training, away, offline."""
+"""The verdicts on a candidate; an availability that takes no work is one too: busy, break, training, away, offline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`order` is who fits, the first one chosen. `verdicts` has each candidate once: agent, busy, capacity, by verdict."""
+    """`order` has those who fit, the first is chosen. `verdicts`: by verdict, (agent id, load, capacity) of each."""
 
     case: Case
     order: list[Candidate] = field(default_factory=list)
@@ -38,7 +38,7 @@ def is_free(candidate: Candidate) -> bool:
 
 
 def verdict(case: Case, candidate: Candidate) -> str:
-    """Why an agent is not offered this conversation, by the first reason that counts; FITS when nothing is in the way."""
+    """The first reason why an agent is not offered this conversation; FITS when nothing is in the way."""
     if own := _own_verdict(candidate):
         return own
     if candidate.agent_id in case.refused_by:
@@ -68,6 +68,6 @@ def choose(case: Case, candidates: Iterable[Candidate]) -> Choice:
     for candidate in in_pool(case, candidates):
         by_verdict.setdefault(verdict(case, candidate), []).append(candidate)
     order = in_order(case, by_verdict.pop(FITS, []))
-    told = {FITS: order, **by_verdict} if order else by_verdict
-    verdicts = {word: [(c.agent_id, c.busy, c.max_load) for c in some] for word, some in told.items()}
+    judged = {FITS: order, **by_verdict} if order else by_verdict
+    verdicts = {name: [(c.agent_id, c.busy, c.max_load) for c in group] for name, group in judged.items()}
     return Choice(case, [] if case.obstacle else order, verdicts)

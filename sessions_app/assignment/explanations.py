@@ -1,4 +1,4 @@
-"""Decisions as people read them: who was looked at, and what was said of each."""
+"""Decisions as people read them: which agents were considered, and the verdict on each."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sessions_app.errors import Forbidden
 from sessions_app.models import AssignmentDecision, Transfer
 
 MOST = 100
+"""Decisions of a transfer that are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,11 @@ class Explanation:
 
 
 def decisions(actor: Actor, transfer: Transfer) -> list[Explanation]:
-    """A transfer's decisions, the newest first, at most `MOST`. Agents and integrators only: it tells of people's work."""
+    """A transfer's last `MOST` decisions, the newest first. `Forbidden` to all but agents and integrators."""
     if actor.kind not in (ActorKind.AGENT, ActorKind.INTEGRATOR, ActorKind.SYSTEM):
         raise Forbidden("Only agents and integrators read why a conversation was offered to whom.")
     rows = list(transfer.decisions.order_by("-pk")[:MOST])
-    ids = {told[0] for row in rows for some in row.candidates.values() for told in some}
+    ids = {verdict[0] for row in rows for group in row.candidates.values() for verdict in group}
     names = dict(Agent.objects.filter(pk__in=ids).values_list("pk", "name"))
     return [Explanation(row.pk, row.at, row.strategy, row.chosen_id, row.why, looked_at(row, names)) for row in rows]
 
@@ -48,6 +49,6 @@ def looked_at(row: AssignmentDecision, names: dict[int, str]) -> list[Looked]:
     by_verdict = sorted(row.candidates.items(), key=lambda item: (item[0] != FITS, item[0]))
     return [
         Looked(agent, names.get(agent, ""), verdict, busy, room)
-        for verdict, some in by_verdict
-        for agent, busy, room in some
+        for verdict, group in by_verdict
+        for agent, busy, room in group
     ]

@@ -1,4 +1,4 @@
-"""What a decision is made of, read from the rows: who could serve, and what waits to be offered.
+"""The facts of a decision, read from the rows: who could serve, and what waits to be offered.
 
 A fixed number of queries, however many agents and conversations there are.
 """
@@ -29,7 +29,7 @@ TODAY = timedelta(days=1)
 
 
 def waiting(now: datetime) -> QuerySet[Transfer]:
-    """What waits and may be offered now: asked of nobody in particular, by an open team or tenant that wants offers."""
+    """Transfers that may be offered now: addressed to no agent, not closed, of a team or tenant that wants offers."""
     push = Tenant.Assignment.PUSH
     pending = Transfer.objects.filter(status=TransferStatus.PENDING, to_agent=None, offered_to=None)
     pending = pending.filter(Q(opens_at=None) | Q(opens_at__lte=now))
@@ -39,14 +39,14 @@ def waiting(now: datetime) -> QuerySet[Transfer]:
 
 def cases(transfers: Iterable[Transfer], teams: Teams, now: datetime) -> list[Case]:
     """Each transfer with what it needs and who may have it."""
-    found = list(transfers)
-    return list(map(case_maker(found, teams, now), found))
+    queue = list(transfers)
+    return list(map(case_maker(queue, teams, now), queue))
 
 
-def case_maker(found: list[Transfer], teams: Teams, now: datetime) -> Callable[[Transfer], Case]:
-    """The same one by one: what has to be asked of the database is asked at once, so that each can be guarded by itself."""
-    served = _last_agents([t for t in found if teams.strategy(t.to_team_id) == Team.Strategy.STICKY])
-    full = _full_teams({t.to_team_id for t in found if t.to_team_id}, teams)
+def case_maker(queue: list[Transfer], teams: Teams, now: datetime) -> Callable[[Transfer], Case]:
+    """The same one by one: all queries run here, at once, and an error in one transfer's case stops no other."""
+    served = _last_agents([t for t in queue if teams.strategy(t.to_team_id) == Team.Strategy.STICKY])
+    full = _full_teams({t.to_team_id for t in queue if t.to_team_id}, teams)
 
     def case(transfer: Transfer) -> Case:
         return Case(
@@ -64,7 +64,7 @@ def case_maker(found: list[Transfer], teams: Teams, now: datetime) -> Callable[[
 
 
 def waited(transfer: Transfer, now: datetime) -> timedelta:
-    """How long somebody could have taken it: while it is closed nothing overflows."""
+    """How long somebody could have taken it: time while it was closed does not count."""
     return now - max(transfer.waiting_since, transfer.opens_at or transfer.waiting_since)
 
 
@@ -97,7 +97,7 @@ def _full_teams(ids: set[int | None], teams: Teams) -> set[int]:
 def candidates(
     tenant_id: int, now: datetime, *, strategies: Iterable[str], only: Iterable[int] | None = None
 ) -> list[Candidate]:
-    """Every agent of the tenant who works here, or of these."""
+    """The tenant's active agents, or those of `only`. `strategies` are the ones in use: they decide what is read."""
     heard = now - timedelta(seconds=settings.TANDEM["AGENT_AWAY_AFTER"])
     agents = Agent.objects.filter(tenant_id=tenant_id, is_active=True).order_by("pk")
     if only is not None:
@@ -108,9 +108,9 @@ def candidates(
         "agent_id", "team_id", "weight"
     ):
         weights.setdefault(agent, {})[team] = weight
-    wanted = set(strategies)
-    today = _offers_since(tenant_id, now - TODAY) if Team.Strategy.WEIGHTED in wanted else {}
-    idle = _idle_since(tenant_id, now - TODAY) if Team.Strategy.LONGEST_IDLE in wanted else {}
+    in_use = set(strategies)
+    today = _offers_since(tenant_id, now - TODAY) if Team.Strategy.WEIGHTED in in_use else {}
+    idle = _idle_since(tenant_id, now - TODAY) if Team.Strategy.LONGEST_IDLE in in_use else {}
     return [
         Candidate(
             agent_id=agent.pk,
@@ -161,15 +161,15 @@ def _idle_since(tenant_id: int, since: datetime) -> dict[int, datetime]:
 
 
 type InLine = tuple[int, int, int]
-"""A place in the line: tier, order of the desk, transfer."""
+"""A place in the queue: tier, order of the desk, id of the transfer."""
 
 
 def in_line(
     tenant_id: int, now: datetime, *, after: InLine | None = None, limit: int, tried: Combinable | None = None
 ) -> list[Transfer]:
-    """What waits to be offered, in the order of the desk, after a place; only what a decision asks of it, no package.
+    """What waits to be offered, in the order of the desk, after a place; only the columns of a decision, no package.
 
-    Where `tried` says so, if it is named: what is put off takes no place.
+    `tried` is a condition that leaves out what is put off: it takes no place of `limit`.
     """
     rows = waiting(now).filter(*[tried] if tried else [], tenant_id=tenant_id)
     if after is not None:
@@ -181,14 +181,14 @@ def in_line(
 
 
 def place_of(transfer: Any) -> InLine:
-    """Of one that `in_line` has read."""
+    """The place of a transfer that `in_line` has read."""
     return transfer.tier, transfer.desk_order, transfer.pk
 
 
 def with_room(now: datetime) -> QuerySet[Agent]:
-    """Agents who could be offered something now, whatever it is: there, and with fewer conversations and offers than they take.
+    """Agents who could be offered anything now: there, and with fewer live sessions and open offers than `max_load`.
 
-    One look at the agents who are there; what waits is not looked at.
+    One query on the agents who are there; what waits is not read.
     """
     served = ChatSession.objects.filter(agent=OuterRef("pk"), owner_kind=Owner.AGENT, status__in=sorted(LIVE))
     offered = Transfer.objects.filter(offered_to=OuterRef("pk"), status=TransferStatus.PENDING)

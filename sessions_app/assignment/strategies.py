@@ -1,7 +1,8 @@
-"""Who of those who fit is offered a conversation first: one small class a strategy. Pure: facts in, an order out.
+"""Which of the agents who fit is offered a conversation first: a small class for each strategy. Pure.
 
-A new strategy is a class here and a word in `Team.Strategy`. Its `key` puts candidates in order, the smallest first; ties
-go to whoever was offered something longest ago, then to the lowest id, so that every order is the same when asked again.
+A new strategy is a class here and a value of `Team.Strategy`. Its `key` puts candidates in order, the smallest first;
+ties go to whoever was offered something longest ago, then to the lowest id, so that every order is the same when asked
+again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def pause(first: timedelta, number: int) -> timedelta:
-    """How long a conversation rests after a round of offers that nobody took up: twice as long each time, an hour at most."""
+    """The pause after round `number` (from 1) in which nobody accepted: twice as long each time, an hour at most."""
     doubled: int = 2 ** min(number - 1, 12)
     return min(first * doubled, limits.LONGEST_PAUSE)
 
@@ -78,14 +79,14 @@ class LeastLoaded(Strategy):
 
 
 class LongestIdle(Strategy):
-    """Whoever has nothing to do before who has, then by the time since the last work ended."""
+    """Agents with less to do first, then those whose last work ended longest ago."""
 
     def key(self, case: Case, candidate: Candidate) -> tuple[object, ...]:
         return (candidate.busy, candidate.idle_since or LONG_AGO)
 
 
 class BestSkilled(Strategy):
-    """By the levels in what is needed, all together; equals by load."""
+    """By the sum of the levels in the skills that are needed; equals by load."""
 
     def key(self, case: Case, candidate: Candidate) -> tuple[object, ...]:
         return (-sum(candidate.skills.get(name, 0) for name in case.needs), candidate.fullness)
@@ -99,7 +100,7 @@ class Sticky(Strategy):
 
 
 class Weighted(Strategy):
-    """So that the offers of the last day are in proportion to the weights. Whoever is in several teams has the highest."""
+    """Keeps the offers of the last day in proportion to the weights. An agent in several teams has the highest."""
 
     def key(self, case: Case, candidate: Candidate) -> tuple[object, ...]:
         weight = max((w for team, w in candidate.weights.items() if team in case.pool), default=1)
@@ -117,6 +118,6 @@ STRATEGIES: dict[str, Strategy] = {
 
 
 def in_order(case: Case, candidates: list[Candidate]) -> list[Candidate]:
-    """Those who fit, the one to ask first at the beginning."""
+    """The candidates, sorted: the first is asked first."""
     strategy = STRATEGIES[case.strategy]
     return sorted(candidates, key=lambda c: (*strategy.key(case, c), c.last_offer_at or LONG_AGO, c.agent_id))

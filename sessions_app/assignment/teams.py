@@ -11,7 +11,7 @@ from agents_app.models import Team, Tenant
 LONGEST_CHAIN = 5
 """Teams that one conversation may overflow through."""
 EVERYBODY = Team.Strategy.LEAST_LOADED
-"""How whatever waits for no team finds an agent."""
+"""The strategy for what is addressed to no team."""
 
 
 class Teams:
@@ -28,7 +28,7 @@ class Teams:
 
     @property
     def strategies(self) -> set[str]:
-        """All that are in use."""
+        """The strategies in use."""
         return {team.strategy for team in self._teams.values()} | {EVERYBODY}
 
     def strategy(self, team_id: int | None) -> str:
@@ -41,11 +41,11 @@ class Teams:
         return ((team.assignment if team else "") or tenant.assignment) == Tenant.Assignment.PUSH
 
     def pool(self, team_id: int | None, waited: timedelta) -> tuple[int, ...]:
-        """The team, and after its waits those that it overflows to, one after the other."""
-        found: list[int] = []
+        """The team, and those that it has overflowed to after so much waiting, in this order. Empty: everybody."""
+        team_ids: list[int] = []
         after, team = timedelta(), self.get(team_id)
-        while team and team.pk not in found and len(found) < LONGEST_CHAIN:
-            found.append(team.pk)
+        while team and team.pk not in team_ids and len(team_ids) < LONGEST_CHAIN:
+            team_ids.append(team.pk)
             after += timedelta(seconds=team.overflow_after)
             team = self.get(team.overflow_to_id) if waited >= after else None
-        return tuple(found)
+        return tuple(team_ids)

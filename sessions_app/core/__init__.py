@@ -1,1 +1,1 @@
-"""What is locked, and who writes it: the hold on a conversation, the operations and the only writer of status."""
+"""The locked conversation, and what is written under its lock: the operations and every status."""

@@ -1,4 +1,4 @@
-"""How much an agent serves now: counted from the rows, never kept."""
+"""An agent's load: counted from the rows, never stored."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from sessions_app.states import LIVE, Owner
 
 
 def load(agent: Agent) -> int:
-    """An agent's load: live sessions owned, counted, never a counter that drifts. Lock the agent's row first."""
+    """How many live sessions the agent owns. Lock the agent's row first, or the count may change before it is used."""
     return ChatSession.objects.filter(agent=agent, owner_kind=Owner.AGENT, status__in=sorted(LIVE)).count()

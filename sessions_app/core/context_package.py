@@ -1,11 +1,11 @@
 """The context package that travels with a transfer, so that a human need not ask what was asked before.
 
-What a bot or an agent says about the work stays with the session until it ends (`ChatSession.said`): each entry is a value
-with who said it and when. Every package is made from there, so that no move loses it. A human's session begins with what
-was said in those of its conversation that were at work (`taken_over`): that is the work which the human takes over.
+What a bot or an agent says about the work stays with the session until it ends (`ChatSession.said`): each entry is a
+value with who said it and when. Every package is made from these entries, so no transfer loses them. A human's session
+begins with those of the sessions that were live or paused when it opened (`taken_over`): it takes over their work.
 
-Version 2; its schema is docs/schemas/context-package-2.json. Version 1, in rows of before, did not say who said what.
-Completeness says how much of what a human wants is known.
+Version 2; its schema is docs/schemas/context-package-2.json. Older rows hold version 1, which did not say who said
+what. `completeness` is the share of `WANTED` that is known, from 0 to 1.
 """
 
 from __future__ import annotations
@@ -33,15 +33,14 @@ if TYPE_CHECKING:
 
 VERSION = 2
 MOST_REASONS = 20
-"""That a package keeps of those given before or later; each is on record with its operation."""
-"""Characters of the name of who said something."""
+"""Reasons that a package keeps besides its own, the newest; every reason is on record with its operation."""
 WANTED = ("messages", "task_state", "customer", "reason", "suggestion", "promises")
-"""What completeness is counted over, each with the same weight."""
-_NEVER_THE_SHOPS = (ActorKind.CUSTOMER, ActorKind.PARTICIPANT)
+"""The parts that `completeness` counts, each with the same weight."""
+_OUTSIDERS = (ActorKind.CUSTOMER, ActorKind.PARTICIPANT)
 
 
 def checked_extra(value: Any, place: str = "context") -> dict[str, Any]:
-    """What a caller adds to a package, such that the package fits its schema. Raises `Malformed`, naming the place."""
+    """Check what a caller adds to a package against its schema, and return it. Raises `Malformed`, naming the place."""
     extra = free_json.checked_object(value, place)
     for name, item in extra.items():
         if wrong := part_problem(name, item):
@@ -59,54 +58,54 @@ def _entry(value: Any, by: Actor, at: datetime) -> dict[str, Any]:
 def added(
     said: Mapping[str, Any], extra: Mapping[str, Any], *, by: Actor, at: datetime, urgency: int | None = None
 ) -> dict[str, Any]:
-    """What was said about a session's work, with what is said now: the newest suggestion counts, promises are added, the
-    task state is merged by name, urgency only rises (from `urgency`, where nobody has said one).
+    """A session's entries with what `by` says now: the newest suggestion counts, promises are added, the task state is
+    merged by name, urgency only rises (from `urgency`, where no entry has one).
 
-    What was said already stays whose it was. A customer or guest says nothing as the shop: theirs is left out. What was
-    said in all has the bounds of what is said at once, beside what a session was opened with, and what it took over from
-    others: raises `Malformed`.
+    An entry whose value is repeated keeps who said it and when. Customers and participants do not speak for the shop:
+    theirs is left out. All entries together have the bounds of one context object, not counting those of the opening
+    and those taken over: raises `Malformed`.
     """
     made = dict(said)
-    if by.kind in _NEVER_THE_SHOPS:
+    if by.kind in _OUTSIDERS:
         return made
     suggestion, promises, state = (extra.get(name) for name in ("suggestion", "promises", "task_state"))
     if suggestion and suggestion.strip() and suggestion != _value(made.get("suggestion")):
         made["suggestion"] = _entry(suggestion, by, at)
-    known = [one["value"] for one in made.get("promises", [])]
-    new = [one for one in dict.fromkeys(promises or []) if one.strip() and one not in known]
+    known = [entry["value"] for entry in made.get("promises", [])]
+    new = [text for text in dict.fromkeys(promises or []) if text.strip() and text not in known]
     if new:
-        made["promises"] = [*made.get("promises", []), *(_entry(one, by, at) for one in new)]
+        made["promises"] = [*made.get("promises", []), *(_entry(text, by, at) for text in new)]
     kept = made.get("task_state", {})
-    if told := {
+    if changed := {
         name: _entry(value, by, at) for name, value in (state or {}).items() if not _is_kept(kept, name, value)
     }:
-        made["task_state"] = {**kept, **told}
-    pressing = extra.get("urgency")
-    least = _value(made.get("urgency")) or urgency
-    if pressing is not None and (least is None or pressing < least):
-        made["urgency"] = _entry(pressing, by, at)
+        made["task_state"] = {**kept, **changed}
+    stated = extra.get("urgency")
+    present = _value(made.get("urgency")) or urgency
+    if stated is not None and (present is None or stated < present):
+        made["urgency"] = _entry(stated, by, at)
     if made != said:
-        own = _of_those(made, lambda entry: not (entry.get("opening") or entry.get("is_taken_over")))
+        own = _filtered(made, lambda entry: not (entry.get("opening") or entry.get("is_taken_over")))
         free_json.checked_object({name: item for name, item in _values(own).items() if item}, "context")
     return made
 
 
 def opening(state: Mapping[str, Any], *, by: Actor, at: datetime) -> dict[str, Any]:
-    """The task state that a session is opened with, as said by whoever opens it."""
-    told = {name: _entry(value, by, at) | {"opening": True} for name, value in state.items()}
-    return {"task_state": told} if told else {}
+    """The task state that a session is opened with, as entries of whoever opens it."""
+    entries = {name: _entry(value, by, at) | {"opening": True} for name, value in state.items()}
+    return {"task_state": entries} if entries else {}
 
 
 def taken_over(said: Mapping[str, Any], *others: Mapping[str, Any]) -> dict[str, Any]:
-    """What was said about a session's work, with that of those which it takes over; by the same rules as `added`.
+    """A session's entries merged with those of the sessions that it takes over, by the same rules as `added`.
 
-    What is taken over has bounds of its own, so that nobody's words are refused for what others had said. The oldest that
-    does not fit is left out, and the parts that lack something are named in `left_out`.
+    What is taken over has bounds of its own, so that nobody's words are refused for what others had said. The newest is
+    kept first; what does not fit is left out, and `left_out` names the parts that lack something.
     """
-    made = _together(*(_of_those(one, lambda _: True, is_taken_over=True) for one in others), said)
+    made = _merged(*(_filtered(other, lambda _: True, is_taken_over=True) for other in others), said)
     kept: set[int] = set()
     size = names = 0
-    for part, name, entry in sorted(_entries(made), key=lambda one: _at(one[2]), reverse=True):
+    for part, name, entry in sorted(_entries(made), key=lambda item: _at(item[2]), reverse=True):
         if entry.get("is_taken_over"):
             value = {name: entry["value"]} if part == "task_state" else entry["value"]
             more_size, more_names = free_json.size(value), free_json.count_names(value)
@@ -115,59 +114,60 @@ def taken_over(said: Mapping[str, Any], *others: Mapping[str, Any]) -> dict[str,
             size, names = size + more_size, names + more_names
         kept.add(id(entry))
     left_out = {part for part, _, entry in _entries(made) if id(entry) not in kept}
-    left_out |= {part for one in (said, *others) for part in one.get("left_out", [])}
-    made = _of_those(made, lambda entry: id(entry) in kept)
+    left_out |= {part for source in (said, *others) for part in source.get("left_out", [])}
+    made = _filtered(made, lambda entry: id(entry) in kept)
     return made | {"left_out": sorted(left_out)} if left_out else made
 
 
 _ROOM = free_json.MAX_BYTES - 1024
 _ROOM_NAMES = free_json.MAX_KEYS - 10
-"""Of what is taken over: the bounds of one object, less what holds its parts together."""
+"""The bounds of what is taken over, in bytes and in names: those of one object, less what holds its parts together."""
 
 
 def _entries(said: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Each entry with its part, and its name in the task state."""
+    """Each entry as (part, name, entry); the name is empty outside the task state."""
     yield from ((part, "", said[part]) for part in ("suggestion", "urgency") if part in said)
-    yield from (("promises", "", one) for one in said.get("promises", []))
-    yield from (("task_state", name, one) for name, one in _state(said))
+    yield from (("promises", "", entry) for entry in said.get("promises", []))
+    yield from (("task_state", name, entry) for name, entry in _state(said))
 
 
-def _of_those(said: Mapping[str, Any], fits: Callable[[Mapping[str, Any]], bool], **marks: bool) -> dict[str, Any]:
-    """Only the entries that fit, each with these marks."""
+def _filtered(said: Mapping[str, Any], fits: Callable[[Mapping[str, Any]], bool], **marks: bool) -> dict[str, Any]:
+    """Only the entries for which `fits` is true, each with `marks` added."""
     made: dict[str, Any] = {}
     for part, name, entry in _entries(said):
         if not fits(entry):
             continue
-        one = {**entry, **marks} if marks else entry
+        marked = {**entry, **marks} if marks else entry
         if part == "promises":
-            made.setdefault(part, []).append(one)
+            made.setdefault(part, []).append(marked)
         elif part == "task_state":
-            made.setdefault(part, {})[name] = one
+            made.setdefault(part, {})[name] = marked
         else:
-            made[part] = one
+            made[part] = marked
     return made
 
 
-def _together(*several: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(*several: Mapping[str, Any]) -> dict[str, Any]:
+    """The newest suggestion, each promise once, the newest task state by name, the highest urgency."""
     made: dict[str, Any] = {}
     if suggestions := [said["suggestion"] for said in several if "suggestion" in said]:
         made["suggestion"] = max(suggestions, key=_at)
     promises: dict[str, Any] = {}
-    for one in sorted((one for said in several for one in said.get("promises", [])), key=_at):
-        promises.setdefault(one["value"], one)
+    for entry in sorted((entry for said in several for entry in said.get("promises", [])), key=_at):
+        promises.setdefault(entry["value"], entry)
     if promises:
         made["promises"] = list(promises.values())
     if state := dict(sorted((pair for said in several for pair in _state(said)), key=lambda pair: _at(pair[1]))):
         made["task_state"] = state
-    if pressing := [said["urgency"] for said in several if "urgency" in said]:
-        made["urgency"] = min(pressing, key=lambda one: (one["value"], _at(one)))
+    if urgencies := [said["urgency"] for said in several if "urgency" in said]:
+        made["urgency"] = min(urgencies, key=lambda entry: (entry["value"], _at(entry)))
     return made
 
 
 def say(
     locked: LockedConversation, session: ChatSession, extra: Mapping[str, Any], *, urgency: int | None = None
 ) -> bool:
-    """Keep with the session what the actor says about its work. False where that is nothing new. Raises `Malformed`."""
+    """Store with the session what the actor says about its work; False if nothing in it is new. Raises `Malformed`."""
     said = added(session.said, extra, by=locked.actor, at=locked.now, urgency=urgency)
     if said == session.said:
         return False
@@ -177,13 +177,13 @@ def say(
 
 
 def inherit(session: ChatSession, yields: ChatSession, transfer: Transfer | None = None) -> None:
-    """A human's session is told what was said in the one that yields to it, and so is the transfer by which it begins.
+    """Copy the entries of the session that yields to a human's session, and to the package of its transfer.
 
-    Whoever calls this saves both.
+    The caller saves both.
     """
     session.said = taken_over(session.said, yields.said)
     if transfer is not None:
-        transfer.context = _renewed(_told_before(transfer.context, session), session)
+        transfer.context = _refreshed(_with_defaults(transfer.context, session), session)
 
 
 def _value(entry: Mapping[str, Any] | None) -> Any:
@@ -200,15 +200,15 @@ def _at(entry: Mapping[str, Any]) -> datetime:
 
 
 def _is_kept(state: Mapping[str, Any], name: str, value: Any) -> bool:
-    """As JSON: for Python 1 is True."""
+    """Compared as JSON, because for Python 1 == True."""
     return name in state and json.dumps(state[name]["value"], sort_keys=True) == json.dumps(value, sort_keys=True)
 
 
 def _values(said: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "suggestion": _value(said.get("suggestion")) or "",
-        "promises": [one["value"] for one in said.get("promises", [])],
-        "task_state": {name: one["value"] for name, one in _state(said)},
+        "promises": [entry["value"] for entry in said.get("promises", [])],
+        "task_state": {name: entry["value"] for name, entry in _state(said)},
         "urgency": _value(said.get("urgency")),
     }
 
@@ -225,14 +225,14 @@ def package(
     trigger: str,
     reasons: Sequence[dict[str, str]] = (),
 ) -> dict[str, Any]:
-    """Whatever the move: what was said with the customer last, what was said about the work, and why it moves.
+    """The package of any transfer: the newest messages with the customer, what was said about the work, and the reason.
 
-    `reasons` are those for which it was asked for before.
+    `reasons` are those of earlier requests, oldest first.
     """
     conversation = locked.conversation
     limit = locked.policies.context_messages
     newest = thread.messages(conversation.pk, notes=False).reverse()[:limit]
-    said = [
+    messages = [
         {
             "message_id": m.message_id,
             "sender_type": m.sender_type,
@@ -244,8 +244,10 @@ def package(
         if _is_dated(m)
     ]
     made: dict[str, Any] = {
-        "history": {"from": said[0]["sent_at"], "to": said[-1]["sent_at"], "count": len(said)} if said else None,
-        "messages": said,
+        "history": {"from": messages[0]["sent_at"], "to": messages[-1]["sent_at"], "count": len(messages)}
+        if messages
+        else None,
+        "messages": messages,
         "task": session.task,
         "customer": {
             "account_id": conversation.account_id,
@@ -261,38 +263,38 @@ def package(
     }
     if earlier := list(reasons)[-MOST_REASONS:]:
         made["reasons"] = earlier
-    return _renewed(made, session)
+    return _refreshed(made, session)
 
 
 def asked_again(
     package: Mapping[str, Any], session: ChatSession, *, reason: str, reason_by: str, at: datetime
 ) -> dict[str, Any]:
-    """The package of what waits, with what was said since; a reason more is kept with who gave it, and when."""
-    made = _told_before(package, session)
+    """The package of a waiting transfer, with what was said since. A new reason is added with who gave it and when."""
+    made = _with_defaults(package, session)
     if reason:
         given = {"by": str(reason_by), "reason": reason, "at": utc(at)}
         made["reasons"] = [*made.get("reasons", []), given][-MOST_REASONS:]
-    return _renewed(made, session)
+    return _refreshed(made, session)
 
 
-def _told_before(package: Mapping[str, Any], session: ChatSession) -> dict[str, Any]:
-    """What waits, with what version 1 did not tell."""
+def _with_defaults(package: Mapping[str, Any], session: ChatSession) -> dict[str, Any]:
+    """A stored package, with defaults for what version 1 lacks."""
     return {"reason_by": "", "previous": _previous(session), **package}
 
 
-def _renewed(package: Mapping[str, Any], session: ChatSession) -> dict[str, Any]:
-    """With what is said by now about the session's work."""
+def _refreshed(package: Mapping[str, Any], session: ChatSession) -> dict[str, Any]:
+    """The package with the session's present entries, its urgency and its completeness."""
     said = session.said
     made = {**package, **_values(said), "version": VERSION}
-    pressing = made["urgency"]
-    if pressing is None or session.priority == Priority.EMERGENCY:
+    stated = made["urgency"]
+    if stated is None or session.priority == Priority.EMERGENCY:
         made["urgency"] = session.priority
-    told: dict[str, Any] = {name: _who(said[name]) for name in ("suggestion", "urgency") if name in said}
-    if pressing != made["urgency"]:
-        told.pop("urgency", None)  # nobody's word, but how pressing the session is
-    told["promises"] = [_who(one) for one in said.get("promises", [])]
-    told["task_state"] = {name: _who(one) for name, one in _state(said)}
-    made["said"] = told
+    attribution: dict[str, Any] = {name: _who(said[name]) for name in ("suggestion", "urgency") if name in said}
+    if stated != made["urgency"]:
+        attribution.pop("urgency", None)  # nobody stated it: it is the session's priority
+    attribution["promises"] = [_who(entry) for entry in said.get("promises", [])]
+    attribution["task_state"] = {name: _who(entry) for name, entry in _state(said)}
+    made["said"] = attribution
     made.pop("left_out", None)
     if "left_out" in said:
         made["left_out"] = said["left_out"]
@@ -317,12 +319,12 @@ def _previous(session: ChatSession) -> dict[str, Any] | None:
 
 
 def _completeness(package: Mapping[str, Any]) -> float:
-    """The share of what is wanted that is known: an empty text, null, or an unknown customer's name are not, nor a part of
+    """The share of `WANTED` that is known. Unknown are an empty text, null, a customer without a name, and a part of
     which something was left out.
     """
-    wanted = {name: package.get(name) for name in WANTED if name not in package.get("left_out", [])}
-    wanted["customer"] = (package.get("customer") or {}).get("name")
-    return round(sum(map(_is_known, wanted.values())) / len(WANTED), 2)
+    parts = {name: package.get(name) for name in WANTED if name not in package.get("left_out", [])}
+    parts["customer"] = (package.get("customer") or {}).get("name")
+    return round(sum(map(_is_known, parts.values())) / len(WANTED), 2)
 
 
 def _is_known(value: Any) -> bool:
@@ -335,18 +337,18 @@ def _is_known(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """One thing that was said about the work, to be shown. Version 1 did not keep by whom and when."""
+    """One entry as it is shown. Version 1 did not keep by whom and when: there `by`, `who` and `at` are empty."""
 
     part: str  # suggestion, promises, urgency or task_state
     value: Any
     name: str = ""  # in the task state
-    by: str = ""  # the kind of who said it
-    who: str = ""
+    by: str = ""  # the kind of actor who said it
+    who: str = ""  # and the name
     at: datetime | None = None
 
 
 def entries(package: Mapping[str, Any]) -> Iterator[Said]:
-    """What a readable package tells of the work, what helps most first. An urgency only where somebody said it."""
+    """The entries of a readable package, the most helpful first. An urgency only where somebody stated it."""
     said = package.get("said") or {}
     if suggestion := package.get("suggestion"):
         yield _shown("suggestion", suggestion, said.get("suggestion"))
@@ -359,27 +361,27 @@ def entries(package: Mapping[str, Any]) -> Iterator[Said]:
         yield _shown("task_state", value, (said.get("task_state") or {}).get(name), name)
 
 
-def _shown(part: str, value: Any, told: Mapping[str, Any] | None, name: str = "") -> Said:
-    if told is None:
+def _shown(part: str, value: Any, entry: Mapping[str, Any] | None, name: str = "") -> Said:
+    if entry is None:
         return Said(part=part, value=value, name=name)
-    return Said(part=part, value=value, name=name, by=told["by"], who=told["name"], at=_at(told))
+    return Said(part=part, value=value, name=name, by=entry["by"], who=entry["name"], at=_at(entry))
 
 
 def has_words(package: Mapping[str, Any]) -> bool:
-    """Whether it tells of the work more than the state of the task."""
-    return any(said.part != "task_state" for said in entries(package))
+    """Whether the package says more about the work than the task state."""
+    return any(entry.part != "task_state" for entry in entries(package))
 
 
 def entries_of(session: ChatSession) -> Iterator[Said]:
-    """What was said about the work of a session by now."""
-    return entries(_renewed({}, session))
+    """The entries of a session as they are now."""
+    return entries(_refreshed({}, session))
 
 
 # --- What is stored already --------------------------------------------------------------------------------------
 
 
 def _is_dated(message: Message) -> bool:
-    """What SQLite holds may be no time: such a message stays out of the package, and no escalation fails for it."""
+    """SQLite may hold what is no time: such a message stays out of the package, and no escalation fails for it."""
     sent_at: object = message.sent_at
     return isinstance(sent_at, datetime)
 

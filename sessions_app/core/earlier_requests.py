@@ -1,7 +1,7 @@
-"""What was asked for a session before: whatever has to ask for it once more asks for the same.
+"""Earlier requests of a session: whatever has to ask for a human once more asks for the same.
 
-A transfer ends with a pause, or with the agent who took it; the customer's wish does not. So the team, the skills and the
-reasons that were given are those of the requests since the session last went from a bot to people.
+A transfer ends with a pause, or with the agent who took it; the customer's wish does not. So the team, the skills and
+the reasons are taken from the requests since the session last went from a bot to people.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from sessions_app.models.stored_package import readable
 from sessions_app.states import TransferKind, TransferStatus
 
 _BY_ITSELF = ("resume", "absence", "departure", "no_reply")
-"""The triggers of what is asked for once more: the reason that the system gives says nothing of the customer's."""
+"""The triggers of requests that the system repeats: the reason that it gives for them is not the customer's."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskedBefore:
+    """What the earlier requests asked for; empty where there were none."""
+
     to_team: Team | None = None
     to_agent: Agent | None = None  # if that agent can still be asked
     needs: Skills = field(default_factory=dict)
@@ -31,24 +33,24 @@ class AskedBefore:
 
 
 def asked_before(session: ChatSession, *, handover: Transfer | None = None) -> AskedBefore:
-    """Of the newest request; the newest skills that were named; all reasons. `handover` is one that nobody has answered yet.
+    """The team and agent of the newest request, the newest skills that were named, and all reasons.
 
-    A handover that nobody accepted was never so, unless it is this one.
+    A handover counts only if it was accepted; `handover` is a pending one that counts as well.
     """
-    asked = list(_requests(session, handover))
-    if not asked:
+    requests = list(_requests(session, handover))
+    if not requests:
         return AskedBefore()
-    agent = asked[0].to_agent
+    agent = requests[0].to_agent
     return AskedBefore(
-        to_team=asked[0].to_team,
+        to_team=requests[0].to_team,
         to_agent=agent if agent and agent.is_active and not agent.is_drained else None,
-        needs=next((transfer.needs for transfer in asked if transfer.needs), {}),
-        reasons=_reasons(reversed(asked)),
+        needs=next((transfer.needs for transfer in requests if transfer.needs), {}),
+        reasons=_reasons(reversed(requests)),
     )
 
 
 def _requests(session: ChatSession, handover: Transfer | None) -> Iterator[Transfer]:
-    """Back to the escalation by which people were asked; the newest first. What a bot got back is over."""
+    """Back to the escalation that first asked for people, the newest first. What a bot got back is over."""
     for transfer in session.transfers.select_related("to_team", "to_agent").order_by("-pk"):
         if transfer.kind == TransferKind.RETURN:
             return
@@ -61,13 +63,13 @@ def _requests(session: ChatSession, handover: Transfer | None) -> Iterator[Trans
             return
 
 
-def _reasons(asked: Iterator[Transfer]) -> list[dict[str, str]]:
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for transfer in asked:
+def _reasons(requests: Iterator[Transfer]) -> list[dict[str, str]]:
+    reasons: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for transfer in requests:
         package = readable(transfer.context)
         by, reason = package.get("reason_by", ""), package.get("reason", "")
         is_own = by == ActorKind.SYSTEM and transfer.trigger in _BY_ITSELF
         given = [{"by": by, "reason": reason, "at": utc(transfer.requested_at)}] if reason and not is_own else []
-        for one in (*given, *package.get("reasons", [])):
-            found.setdefault((one["by"], one["reason"], one["at"]), one)
-    return list(found.values())
+        for entry in (*given, *package.get("reasons", [])):
+            reasons.setdefault((entry["by"], entry["reason"], entry["at"]), entry)
+    return list(reasons.values())

@@ -37,19 +37,21 @@ from sessions_app.states import (
 
 
 def seconds(name: str) -> timedelta:
-    """A time span that is the whole installation's, by its name in settings.TANDEM; a tenant's are `LockedConversation.policies`."""
+    """A time span of the installation, by its name in settings.TANDEM; `LockedConversation.policies` has a tenant's."""
     return timedelta(seconds=settings.TANDEM[name])
 
 
 def pause_after(times: int, patience: timedelta) -> timedelta:
-    """How long what has been asked again so many times waits for the next: 1, 2, 4 … times its `patience`. Pure."""
+    """How long a request that was repeated `times` times waits for the next time: 1, 2, 4 … times `patience`, at most
+    limits.LONGEST_PAUSE, but never less than `patience`. Pure.
+    """
     doubled: int = 2 ** min(times - 1, 20)
     return max(patience, min(patience * doubled, limits.LONGEST_PAUSE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a verb answers. `seq` is the conversation's last operation, `rule` what decided (docs/rules.md, Conflicts)."""
+    """What a verb answers. `seq` is the conversation's last operation, `rule` the conflict rule that decided."""
 
     conversation_id: int
     seq: int
@@ -68,6 +70,8 @@ class Outcome:
 
 @dataclass(slots=True)
 class LockedConversation:
+    """A conversation under its lock, for one verb: what is open on it, and what the verb has recorded so far."""
+
     conversation: Conversation
     actor: Actor
     now: datetime
@@ -80,14 +84,14 @@ class LockedConversation:
     rule: str = ""
     operations: list[Operation] = field(default_factory=list)
     agents: dict[int, Agent] = field(default_factory=dict)  # locked
-    closed: list[tuple[Transfer, Closure]] = field(default_factory=list)  # asked for in this verb while nobody is there
-    followed: int = 0  # how many of the operations `unanswered` has seen
-    told: dict[str, Any] = field(default_factory=dict)  # what the answer's detail says, whichever the verb
+    closed: list[tuple[Transfer, Closure]] = field(default_factory=list)  # requested in this verb outside service hours
+    followed: int = 0  # how many of the operations `unanswered.follow` has read
+    detail: dict[str, Any] = field(default_factory=dict)  # joins the detail of the outcome, whichever the verb
     _tenant: Tenant | None = None
 
     @property
     def tenant(self) -> Tenant:
-        """Its row; read only when a transfer asks for it."""
+        """The tenant's row, read when it is first needed."""
         self._tenant = self._tenant or Tenant.objects.get(pk=self.conversation.tenant_id)
         return self._tenant
 
@@ -97,7 +101,7 @@ class LockedConversation:
 
     @property
     def waiting(self) -> list[ChatSession]:
-        """Who waits for the turn, the next one first: best rank, then oldest. What is on hold waits for `resume`."""
+        """The sessions that wait for the turn: best rank first, then oldest. Those on hold wait for `resume`."""
         waiters = [s for s in self.sessions if s.status in (Status.PENDING, Status.PAUSED) and not s.on_hold]
         return sorted(waiters, key=lambda s: (s.rank, s.opened_at, s.pk))
 
@@ -112,7 +116,7 @@ class LockedConversation:
             raise NotFound("There is no such session.") from None
 
     def place(self, flow: GuidedFlow) -> None:
-        """A flow that began, was bound or has moved: among those that block, the previews, or neither."""
+        """Put a flow that began, was bound or has moved into `flows`, into `previews`, or into neither."""
         self.flows = [f for f in self.flows if f.pk != flow.pk] + [flow] * (flow.status in FLOW_BLOCKING)
         self.previews = [f for f in self.previews if f.pk != flow.pk] + [flow] * (flow.status == FlowStatus.READY)
 
@@ -120,7 +124,7 @@ class LockedConversation:
         return next((t for t in self.transfers if t.session_id == session.pk and t.is_pending), None)
 
     def record(self, type: str, session: ChatSession | None = None, **data: Any) -> Operation:
-        """One operation for one change. `data` holds ids and digests, never what was said."""
+        """Add one operation for one change. `data` holds ids and digests, never what was said."""
         operation = stream.entry(
             self.conversation,
             actor=self.actor,
@@ -133,15 +137,15 @@ class LockedConversation:
         return operation
 
     def lock_agents(self, *ids: int | None) -> None:
-        """Lock these agents and those whose paused sessions may come back in this verb, by id: no deadlock."""
+        """Lock these agents, and those whose paused sessions may resume in this verb: by id, against deadlocks."""
         paused = {s.agent_id for s in self.sessions if s.status == Status.PAUSED and s.owner_kind == Owner.AGENT}
-        wanted = ({i for i in ids if i} | {i for i in paused if i}) - self.agents.keys()
-        if wanted:
-            rows = lock_rows(Agent.objects.filter(pk__in=wanted, tenant_id=self.conversation.tenant_id))
+        missing = ({i for i in ids if i} | {i for i in paused if i}) - self.agents.keys()
+        if missing:
+            rows = lock_rows(Agent.objects.filter(pk__in=missing, tenant_id=self.conversation.tenant_id))
             self.agents |= {agent.pk: agent for agent in rows}
 
     def agent(self, agent_id: int | None) -> Agent:
-        """An agent locked before. Raises `NotFound` for none of this tenant."""
+        """An agent that `lock_agents` has locked. Raises `NotFound` for any other, and so for another tenant's."""
         try:
             return self.agents[agent_id or 0]
         except KeyError:
@@ -149,17 +153,17 @@ class LockedConversation:
 
     @property
     def opens_at(self) -> datetime | None:
-        """When whoever is asked for opens; None if that is now, or if nobody is."""
+        """When service opens for a pending transfer; None if it is open now, or nobody is asked for."""
         return next((t.opens_at for t in self.transfers if not t.is_open_at(self.now)), None)
 
     @property
     def raised_id(self) -> int | None:
-        """The transfer that was asked for or made in this verb; the newest, where there were several."""
+        """The id of the newest transfer requested or made in this verb; None without one."""
         moves = (o for o in reversed(self.operations) if o.type in ("transfer.requested", "transfer.accepted"))
         return next((int(o.data["transfer_id"]) for o in moves), None)
 
     def outcome(self, session: ChatSession | None = None, **more: Any) -> Outcome:
-        """What the verb answers. Where it changed nothing it is a repeat; a transfer that it raised is named."""
+        """The verb's outcome: a repeat if nothing was recorded, with the transfer it raised. `more` sets fields."""
         opening = {"opens_at": self.opens_at.isoformat()} if self.opens_at else {}
         return Outcome(
             conversation_id=self.conversation.pk,
@@ -171,7 +175,7 @@ class LockedConversation:
             status=str(session.status) if session else "",
             transfer_id=more.pop("transfer_id", self.raised_id),
             is_repeat=more.pop("is_repeat", not self.operations),
-            detail={**opening, **self.told, **more.pop("detail", {})},
+            detail={**opening, **self.detail, **more.pop("detail", {})},
             **more,
         )
 
@@ -179,11 +183,11 @@ class LockedConversation:
 def lock_conversation(actor: Actor, conversation_id: int, *, known_only: bool = True) -> LockedConversation:
     """Lock the conversation and read what is open on it. Raises `NotFound`, also for another tenant's.
 
-    So it does for what is not the actor's to know of: a conversation that a token is not bound to, and one in which a
-    bot has and had no session (as `visible` has it), unless `known_only` is False: to open one it need not be known.
+    It is also raised for a conversation that the actor may not know of: one that a token is not bound to, and one in
+    which a bot never had a session (the rule of `visible`). `known_only=False` allows the latter, to open one.
 
-    The clock is read again with whatever has a deadline: PostgreSQL reads a row before it waits for its lock, and the
-    clock with it, if nobody changes the row meanwhile.
+    The clock is read again with every row that has a deadline: PostgreSQL reads a row, and the clock with it, before it
+    waits for the lock, and not again unless somebody has changed the row meanwhile.
     """
     rows = Conversation.objects.filter(pk=conversation_id, tenant_id=actor.tenant_id)
     conversation = lock_rows(row_policies.beside(rows.annotate(db_now=clock.DbNow()))).first()
@@ -210,14 +214,14 @@ def lock_conversation(actor: Actor, conversation_id: int, *, known_only: bool = 
 
 
 def _has_worked(bot: Actor, conversation: Conversation, sessions: Iterable[ChatSession]) -> bool:
-    """Asked of the database only where the bot has no open session."""
+    """Whether the bot has or had a session here; queried only where it has no open one."""
     if any(session.bot_id == bot.pk for session in sessions):
         return True
     return ChatSession.objects.filter(conversation=conversation, bot_id=bot.pk).exists()
 
 
 def _unanswered(sessions: Iterable[ChatSession]) -> list[Transfer]:
-    """Read only where there can be one: a robot at work, paused or waiting for its turn has none."""
+    """The pending transfers, read only where there can be one: a robot that works, waits or is paused has none."""
     ids = [
         s.pk
         for s in sessions
@@ -229,7 +233,7 @@ def _unanswered(sessions: Iterable[ChatSession]) -> list[Transfer]:
 
 
 def _clocks(sessions: Iterable[ChatSession]) -> list[SlaClock]:
-    """Read only where there can be one: what a bot works, or will, keeps nobody waiting for a human."""
+    """The open clocks, read only where there can be one: a bot's session keeps nobody waiting for a human."""
     ids = [s.pk for s in sessions if not (s.is_robot and s.owner_kind == Owner.BOT)]
     if not ids:
         return []
@@ -237,5 +241,5 @@ def _clocks(sessions: Iterable[ChatSession]) -> list[SlaClock]:
 
 
 def is_unclaimed(session: ChatSession) -> bool:
-    """A stretch that was found in the messages and in which nobody of the shop has spoken yet: nobody's turn."""
+    """Whether the session was grouped from messages in which nobody of the shop has spoken yet: it is nobody's turn."""
     return session.origin == Origin.GROUPED and session.owner_kind == Owner.NOBODY

@@ -1,4 +1,4 @@
-"""The presence log and its event: each change of an agent's presence is told once, by whoever makes it."""
+"""The presence log and its event: each change of an agent's presence is recorded once, by whoever makes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from sessions_app.core import wake
 
 
 def note(agent: Agent, now: datetime, actor: Actor, *, by: str = "") -> bool:
-    """A line of the presence log and its event, or neither where nothing has changed. The agent's row is locked."""
+    """Record a change of presence in the log and as an event; False, and neither, if nothing has changed.
+
+    The caller has locked the agent's row.
+    """
     change = presence.note(agent, now, by=by or actor.name)
     if change is None:
         return False
@@ -28,20 +31,20 @@ def note(agent: Agent, now: datetime, actor: Actor, *, by: str = "") -> bool:
         data={
             "agent_id": agent.pk,
             "name": agent.name,
-            **_told(change.line),
+            **_event_data(change.line),
             "is_reachable": presence.is_reachable(agent, now),
-            "before": _told(change.before) if change.before else None,
+            "before": _event_data(change.before) if change.before else None,
         },
     )
     return True
 
 
 def look_at_the_queue(agent: Agent) -> None:
-    """Once it is committed: what was offered to the agent is looked at again, then what waits."""
+    """Wake the drain after the commit: it checks what was offered to the agent, then what waits."""
     transaction.on_commit(partial(wake.wake, agent.tenant_id), robust=True)
 
 
-def _told(line: PresenceChange) -> dict[str, Any]:
+def _event_data(line: PresenceChange) -> dict[str, Any]:
     return {
         "availability": line.availability,
         "reason": line.reason,

@@ -1,10 +1,10 @@
-"""Wakes the drain of a tenant's queue, off the request: a verb that may have made room only says so, and answers.
+"""Wakes the drain of a tenant's queue outside the request: a verb that may have made room only wakes it, and returns.
 
-One thread in each process looks at the woken tenants one after the other, over a connection of its own. It begins with the
-first wake-up, also in a process that was forked, and ends when nothing has woken it for a while. Wake-ups of a tenant that
-waits to be looked at are one. What finds no room, and what a process that dies has not come to, the next sweep finds.
+One thread in each process works through the woken tenants one after the other, over a connection of its own. It begins
+with the first wake-up, also in a process that was forked, and ends after `IDLE` seconds without one. A tenant that
+waits already is not added twice. What finds no room, or is not done when a process dies, the next sweep does.
 
-What is called is told when the app is ready (`calls`): the work takes conversations by verbs, which wake it.
+What the thread does is set when the app is ready (`calls`): it consists of verbs, and verbs import this module.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 type Work = Callable[[int], object]
 
 ROOM = 1000
-"""Tenants that wait to be looked at, at most."""
+"""Woken tenants that wait for the thread, at most."""
 IDLE = 5.0
-"""Seconds without a wake-up after which thread and connection are given back."""
+"""Seconds without a wake-up after which the thread ends and closes its connection."""
 ROUNDS = 10
-"""How often the work on one tenant begins anew because somebody woke it meanwhile; then others have their turn."""
+"""Runs for one tenant in a row, at most, while it is woken again and again; then others have their turn."""
 
 
 class Waker:
@@ -35,19 +35,19 @@ class Waker:
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """As in a process that has just begun: a forked one has the parent's waker and none of its threads."""
+        """Reset to the state of a new process: a forked one has the parent's waker and none of its threads."""
         self._changed = Condition()
-        self._woken: dict[int, None] = {}  # in their order
+        self._woken: dict[int, None] = {}  # in the order of their wake-ups
         self._under_way: dict[int, bool] = {}  # by tenant: whether it was woken meanwhile
         self._thread: Thread | None = None
         self._is_stopping = False
 
     def calls(self, work: Work) -> None:
-        """What is to be done for a tenant. It must bear to be done for nothing."""
+        """Set the work for one tenant. It must be harmless where there is nothing to do."""
         self._work = work
 
     def wake(self, tenant_id: int) -> bool:
-        """Have a tenant looked at soon; False when there is no room, and the sweep will."""
+        """Have a tenant's queue drained soon; False when there is no room, and it is left to the sweep."""
         with self._changed:
             if self._is_stopping or (len(self._woken) >= ROOM and tenant_id not in self._woken):
                 return False
@@ -60,7 +60,7 @@ class Waker:
         return True
 
     def stop(self, timeout: float = 2.0) -> None:
-        """End after the work under way, for which it waits so many seconds; what was woken is left to the sweep."""
+        """End the thread after the work under way, waiting `timeout` seconds for it; the rest is left to the sweep."""
         with self._changed:
             self._is_stopping = True
             thread = self._thread
@@ -69,10 +69,10 @@ class Waker:
             thread.join(timeout)
 
     def alone(self, tenant_id: int, work: Callable[[], int]) -> int:
-        """Do it unless it is under way for this tenant in this process: then it is done once more after that. Returns the sum.
+        """Run `work` for a tenant, once at a time in this process. Returns the sum of what its runs return.
 
-        So the sweep and the thread do not look at the same line beside each other, and what a drain does itself, at whose
-        commit somebody may be free, begins none within it.
+        While it runs already, a call returns 0 and the run under way is repeated. So the sweep and the thread never
+        drain the same queue at once, and a drain whose own commits wake its tenant begins no second one within itself.
         """
         with self._changed:
             if tenant_id in self._under_way:
@@ -100,7 +100,7 @@ class Waker:
             connections.close_all()
 
     def _next(self) -> int | None:
-        """The tenant that was woken first; None when the thread is to end, and it is said under the lock that it has."""
+        """The tenant that was woken first; None ends the thread, noted under the same lock: no wake-up is lost."""
         with self._changed:
             if not self._woken and not self._is_stopping:
                 self._changed.wait(IDLE)
@@ -112,7 +112,7 @@ class Waker:
         return tenant_id
 
     def _look(self, tenant_id: int) -> None:
-        """One failure stops no other; the next sweep tries again."""
+        """Do the work for one tenant. A failure stops no other tenant; the next sweep tries again."""
         close_old_connections()
         try:
             self._work(tenant_id)
@@ -129,5 +129,5 @@ atexit.register(stop)
 
 
 def wake(tenant_id: int) -> None:
-    """At a commit after which somebody may be free for what waits, or what was offered waits for nobody any more."""
+    """Wake the drain of a tenant, after a commit that may have made room or left an offer without its agent."""
     _waker.wake(tenant_id)

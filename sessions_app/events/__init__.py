@@ -1,1 +1,1 @@
-"""What is told outside: every type of event, and how somebody follows them."""
+"""The events that programs outside can follow: every type, and how to subscribe."""

@@ -1,4 +1,4 @@
-"""The AsyncAPI document: every event with its schema, and the ways it can come. Made of the `catalogue`."""
+"""The AsyncAPI document: every event with its schema, and the channels by which it comes. Made from `catalogue`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CLOSED = "Always accepted; what is refused, or ends, is closed with a code and 
 )
 _HEAD = "# Made from sessions_app/events/catalogue.py by `python manage.py asyncapi_doc`; do not edit. A test fails when stale.\n"
 _EVENT = {"$ref": "#/components/schemas/event"}
-_ASKED: Schema = {
+_QUERY: Schema = {
     "type": "object",
     "properties": {
         "after": TEXT | {"description": "The cursor of the last event; left out: from now on."},
@@ -78,14 +78,14 @@ def document() -> dict[str, Any]:
                 "description": _CLOSED,
                 "servers": [{"$ref": "#/servers/sockets"}],
                 "messages": {name: {"$ref": f"#/components/messages/frame_{name}"} for name in frames},
-                "bindings": {"ws": {"method": "GET", "query": _ASKED, "bindingVersion": "0.1.0"}},
+                "bindings": {"ws": {"method": "GET", "query": _QUERY, "bindingVersion": "0.1.0"}},
             },
         },
         "operations": {
             "followStream": {
                 "action": "send",
                 "channel": {"$ref": "#/channels/stream"},
-                "bindings": {"http": {"method": "GET", "query": _ASKED, "bindingVersion": "0.3.0"}},
+                "bindings": {"http": {"method": "GET", "query": _QUERY, "bindingVersion": "0.3.0"}},
             },
             "followSocket": {
                 "action": "send",
@@ -126,4 +126,5 @@ class _Plain(yaml.SafeDumper):
 
 
 def page() -> str:
+    """The text of docs/asyncapi.yaml."""
     return _HEAD + yaml.dump(document(), Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)

@@ -1,7 +1,7 @@
-"""The table of all types of event: what one means, what its data holds, and what of that people from outside are told.
+"""The table of all types of event: what one means, what its data holds, and which fields people from outside get.
 
-The AsyncAPI document and docs/events.md's list are made of it. A test finds a type that the code records and this table
-lacks, and checks real events against the schemas. What the schemas are put together from is in `schemas`.
+The AsyncAPI document and docs/events.md's list are made from it. A test finds a type that the code records and this
+table lacks, and checks real events against the schemas. The schemas are put together from the parts in `schemas`.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ from sessions_app.states import FlowStatus, Kind, Owner, Priority, TransferKind
 class EventType:
     """`has` are fields of every event's data, `may` fields that are there only where they apply.
 
-    `shared` are the fields that people from outside the desk are told. Types of one `family` share a schema in the OpenAPI
-    document: nobody wants fifty generated classes that hardly differ.
+    `shared` are the fields that people from outside the desk receive. Types of one `family` share a schema in the
+    OpenAPI document: nobody wants fifty generated classes that hardly differ.
     """
 
     meaning: str
@@ -393,7 +393,7 @@ EVENT_TYPES: dict[str, EventType] = {
 
 
 def schema_of(type: str) -> Schema:
-    """What an event of this type has beside what `EVENT` describes, as agents and programs are told it."""
+    """The JSON schema of what an event of this type adds to `EVENT`, as agents and programs receive it."""
     own: Schema = {"type": {"const": type}, "data": EVENT_TYPES[type].schema()}
     if type == MESSAGE_CREATED:
         own["message"] = MESSAGE
@@ -401,6 +401,6 @@ def schema_of(type: str) -> Schema:
 
 
 def for_outsiders(event: dict[str, Any]) -> dict[str, Any]:
-    """An event as a customer or participant is told it: that it happened, without the desk's own reasons."""
+    """An event as customers and participants receive it: only the `shared` fields of its data, no reasons."""
     shared = EVENT_TYPES[event["type"]].shared
     return event | {"data": {name: value for name, value in event["data"].items() if name in shared}}

@@ -1,4 +1,4 @@
-"""JSON schemas, of which the catalogue of events is put together: single values, groups of fields, the whole event.
+"""The JSON schemas that the catalogue of events is made from: single values, groups of fields, the whole event.
 
 The AsyncAPI document and the webhooks of the OpenAPI document quote them.
 """

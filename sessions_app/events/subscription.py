@@ -1,4 +1,4 @@
-"""What a follower of the events asks for, and what it is given: the rights of `visible`, page by page."""
+"""What a client of the events subscribes to, and what it receives: page by page, by the rights of `visible`."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ from sessions_app.events.catalogue import EVENT_TYPES, for_outsiders
 from sessions_app.rights import visible
 
 LIMIT = 100
+"""Events of a page, at most."""
 _OUTSIDERS = (ActorKind.CUSTOMER, ActorKind.PARTICIPANT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """`after` is the cursor, None for 'from now on'; no types are all types."""
+    """`after` is the cursor, None for 'from now on'. `types` may end in `.*`; no types are all types."""
 
     after: int | None = None
     types: frozenset[str] = frozenset()
     conversation_id: int | None = None
 
     def where(self) -> Q:
-        wanted = Q()
+        condition = Q()
         for type in self.types:
-            wanted |= Q(type__startswith=type[:-1]) if type.endswith(".*") else Q(type=type)
-        return wanted & Q(conversation_id=self.conversation_id) if self.conversation_id is not None else wanted
+            condition |= Q(type__startswith=type[:-1]) if type.endswith(".*") else Q(type=type)
+        return condition & Q(conversation_id=self.conversation_id) if self.conversation_id is not None else condition
 
 
 def subscription(query: Mapping[str, Any], last_event_id: str = "") -> Subscription:
-    """Read off an address; `Last-Event-ID` wins over `after`. Raises `Malformed`."""
+    """Read a subscription from a query string; `Last-Event-ID` wins over `after`. Raises `Malformed`."""
     cursor = last_event_id or query.get("after") or ""
     types = frozenset(type.strip() for type in (query.get("types") or "").split(",") if type.strip())
     for type in types:
@@ -55,37 +56,37 @@ def subscription(query: Mapping[str, Any], last_event_id: str = "") -> Subscript
     )
 
 
-def checked(actor: Actor, asked: Subscription) -> None:
-    """Raises `NotFound` for a conversation that is not this actor's to see."""
-    if asked.conversation_id is not None:
-        visible.conversation(actor, asked.conversation_id)
+def checked(actor: Actor, subscription: Subscription) -> None:
+    """Raises `NotFound` for a conversation that the actor may not read."""
+    if subscription.conversation_id is not None:
+        visible.conversation(actor, subscription.conversation_id)
 
 
-def conversation_of(actor: Actor, asked: Subscription) -> int | None:
-    """The one conversation that is followed, if it is one."""
-    return actor.conversation_id or asked.conversation_id
+def conversation_of(actor: Actor, subscription: Subscription) -> int | None:
+    """The id of the conversation that is followed, if it is a single one."""
+    return actor.conversation_id or subscription.conversation_id
 
 
-def audience(actor: Actor, asked: Subscription) -> Hashable:
-    """Those who are given the same pages: agents read alike, and integrators do that may read."""
+def audience(actor: Actor, subscription: Subscription) -> Hashable:
+    """A key that is equal for all who receive the same pages: agents, and integrators with the same right to read."""
     alike = actor.kind in (ActorKind.AGENT, ActorKind.INTEGRATOR)
     who = (actor.kind, actor.tenant_id, actor.may(Scope.READ)) if alike else actor
-    return who, asked.types, asked.conversation_id
+    return who, subscription.types, subscription.conversation_id
 
 
-def read(actor: Actor, asked: Subscription, after: int, limit: int = LIMIT) -> Page:
-    """What is behind the cursor, as far as this actor may see it and asked for it."""
+def read(actor: Actor, subscription: Subscription, after: int, limit: int = LIMIT) -> Page:
+    """The next page behind the cursor: what the actor subscribed to and may read."""
     now, is_all = head(actor.tenant_id)
     end = max(after, min(now, after + WINDOW))
     if end == after:
         return Page([], cursor=after, has_more=not is_all)
-    rows = visible.operations(actor).filter(asked.where(), pos__gt=after, pos__lte=end)
-    found = list(rows.select_related("tenant").order_by("pos")[: limit + 1])
-    if len(found) > limit:
-        del found[limit:]
-        end = found[-1].pos or end
-    events = rendered(found, visible.messages(actor), reads=actor.may(Scope.READ))
+    rows = visible.operations(actor).filter(subscription.where(), pos__gt=after, pos__lte=end)
+    operations = list(rows.select_related("tenant").order_by("pos")[: limit + 1])
+    if len(operations) > limit:
+        del operations[limit:]
+        end = operations[-1].pos or end
+    events = rendered(operations, visible.messages(actor), reads=actor.may(Scope.READ))
     if actor.kind in _OUTSIDERS:
-        # Who may not read the words is not told that something was said.
+        # Whoever may not read a message does not learn that there is one.
         events = [for_outsiders(e) for e in events if e["type"] != MESSAGE_CREATED or e["message"]]
     return Page(events, cursor=end, has_more=end < now or not is_all)

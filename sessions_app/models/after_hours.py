@@ -20,8 +20,8 @@ from sessions_app.states import (
 class Mail(models.Model):
     """A request that came after hours and goes to the team by e-mail (`actions/mails.py`).
 
-    What it says is made at each attempt from the transfer's context package. `due_at` is when it may be sent, or be taken
-    for lost and sent again; NULL unless it waits.
+    Its text is made at each attempt from the transfer's context package. `due_at` is when it may be sent, or counts as
+    lost and may be sent again; NULL unless it waits.
     """
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, verbose_name=_("tenant"))
@@ -30,7 +30,7 @@ class Mail(models.Model):
     transfer = models.ForeignKey(Transfer, models.PROTECT, related_name="mails", verbose_name=_("transfer"))
     to = models.EmailField(_("to"))
     status = ExactCharField(_("status"), max_length=8, choices=_choices(MailStatus), default=MailStatus.WAITING)
-    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)  # since it was last put on its way
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)  # since it was last queued
     due_at = models.DateTimeField(_("next attempt"), null=True, blank=True)
     error = models.CharField(_("why it was not sent"), max_length=limits.MAX_ERROR, blank=True)
     created_at = models.DateTimeField(_("created"))

@@ -11,10 +11,10 @@ from config.db import CheckedJSONField
 
 
 class Batch(models.Model):
-    """Messages that a program sent at once, kept in a file until all of them are stored (actions/backlog.py).
+    """Messages that a program sent at once, kept in a file until all of them are stored (actions/import_queue.py).
 
-    `position` counts the bytes that are stored, `line` the lines; both are saved with what they count. `lease_until`
-    belongs to whoever works on it now.
+    `position` counts the bytes that are stored, `line` the lines; both are saved with what they count. Until
+    `lease_until` it belongs to the worker that stores it now.
     """
 
     class State(models.TextChoices):

@@ -1,4 +1,4 @@
-"""How the words of the domain become choices and checks of a column."""
+"""Choices and check constraints of a column, made from an enum of the domain."""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ from sessions_app.states import (
 class GuidedFlow(models.Model):
     """An upstream flow that asked the customer something and, for a while, has the right to the answer.
 
-    A trigger is its program's own. Moves are compare-and-set on `version`. A lease bounds each rerun and `expires_at` each
-    state before the end, so a crash of the flow's program cannot block a conversation for ever. `last_move` is the digest of
-    what a program last asked for, by which the same move sent again is told from another one.
+    A trigger is its program's own. Moves are compare-and-set on `version`. A lease bounds each rerun and `expires_at`
+    each state before the end, so a crash of the flow's program cannot block a conversation for ever. `last_move` is the
+    digest of the last move that a program asked for: the same move sent again is recognised by it.
     """
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, verbose_name=_("tenant"))
@@ -44,7 +44,7 @@ class GuidedFlow(models.Model):
     updated_at = models.DateTimeField(_("changed"))
 
     is_repeat = False
-    """Of what a verb answers: it was so before, and nothing was changed. Not stored."""
+    """Set by a verb that changed nothing, because the flow was so already. Not stored."""
 
     class Meta:
         verbose_name = _("guided flow")

@@ -21,16 +21,16 @@ from sessions_app.states import (
 class Participant(models.Model):
     """Somebody in a conversation beside its owner: a collaborating agent, or an invited employee, department, guest.
 
-    Who came in sees what the conversation's operations recorded from `history_from_seq` on (NULL: all of it), by arrival
-    and whatever the time that a sender claims. Of that one operation only messages from the row `history_from_id` on, where
-    it is set: a batch records many at once.
+    Who came in sees what the conversation's operations recorded from `history_from_seq` on (NULL: all of it), by
+    arrival and not by the time that a sender claims. A batch records many messages in one operation: of that first one,
+    only the messages from the row `history_from_id` on are seen, where it is set.
 
     The link's token is kept as a digest, and made again from `link_seed` by whoever sends the notice (notices/link.py).
-    `notice_due_at` is when a waiting notice may be sent, or be taken for lost and sent again; NULL unless one waits.
+    `notice_due_at` is when a waiting notice may be sent, or counts as lost and is sent again; NULL unless one waits.
     """
 
     IS_IN = Q(status=ParticipantStatus.JOINED) & (Q(agent=None) | Q(agent__is_active=True))
-    """Who is in the conversation now. An agent who has left the desk is in none, whatever the row says as yet."""
+    """Who is in the conversation now. An agent who has left the desk is in none, even if the row still says so."""
 
     class Role(models.TextChoices):
         COLLABORATOR = "collaborator", _("collaborator")

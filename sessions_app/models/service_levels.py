@@ -18,8 +18,8 @@ from sessions_app.models.sessions import ChatSession
 class SlaClock(models.Model):
     """How long a customer may be kept waiting, and was (`sla`). One row each time something is waited for.
 
-    `spent` is the time that counted before the clock last began to run. `wakes_at` is when it has something to say next:
-    a warning, or that it is too late. A clock that ran over goes on until it is answered or ends: `ended_at` says so.
+    `spent` is the time that counted before the clock last began to run. `wakes_at` is when its next warning is due, or
+    the news that it is too late. A clock that ran over goes on until it is answered or ends: `ended_at` says when.
     Only `sla` writes it. `open_key` lets the database refuse a second one that waits for the same.
     """
 

@@ -30,10 +30,10 @@ from sessions_app.states import (
 
 
 class SaidField(CheckedJSONField):
-    """What was said about the work of a session: what cannot be read of it is left out."""
+    """What was said about the work of a session; entries that cannot be read are left out."""
 
-    def as_expected(self, found: Any) -> dict[str, Any]:
-        return sound(found)
+    def as_expected(self, stored: Any) -> dict[str, Any]:
+        return sound(stored)
 
 
 class ChatSession(models.Model):
@@ -69,10 +69,10 @@ class ChatSession(models.Model):
     last_activity_at = models.DateTimeField(_("last activity"))
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
-    # An agent's: when the fixed time ends, whatever pauses are in between; and when its owner is told that it ends soon.
+    # While an agent has it: when the fixed time ends, pauses included; and when its owner is warned of that.
     human_until = models.DateTimeField(_("ends for the agent"), null=True, blank=True)
     warns_at = models.DateTimeField(_("warns of its end"), null=True, blank=True)
-    # When whoever has the turn, bot or agent, must have said something; NULL while nobody is waited for.
+    # By when the bot or agent who has the turn must reply; NULL while nobody is waited for.
     reply_due_at = models.DateTimeField(_("reply due"), null=True, blank=True)
     first_message_at = models.DateTimeField(_("first message"), null=True, blank=True)
     last_message_at = models.DateTimeField(_("last message"), null=True, blank=True)

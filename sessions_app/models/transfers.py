@@ -23,10 +23,10 @@ from sessions_app.states import (
 
 
 class PackageField(CheckedJSONField):
-    """A context package: what a stored one holds against its schema is not shown."""
+    """A context package; what breaks the schema of a stored one is left out when it is read."""
 
-    def as_expected(self, found: Any) -> dict[str, Any]:
-        return readable(found)
+    def as_expected(self, stored: Any) -> dict[str, Any]:
+        return readable(stored)
 
 
 class Transfer(models.Model):
@@ -102,14 +102,14 @@ class Transfer(models.Model):
         return self.status == TransferStatus.PENDING
 
     def is_open_at(self, now: datetime) -> bool:
-        """Whether somebody is there to be offered it. Whoever is there all the same may accept it at any time."""
+        """Whether service is open, so that it is offered. An agent who is there anyway may accept it at any time."""
         return self.opens_at is None or self.opens_at <= now
 
 
 class AssignmentDecision(models.Model):
-    """Why a conversation was offered to whom, or to nobody: every candidate with the reason, as it was looked at then.
+    """Why a conversation was offered to whom, or to nobody: every candidate with the reason at that time.
 
-    A decision for nobody is kept once, and again when its reasons have changed and somebody is free at all.
+    A decision for nobody is stored once, and again only when its reasons have changed and somebody is free at all.
     """
 
     tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, verbose_name=_("tenant"))

@@ -1,4 +1,4 @@
-"""Telling people outside the desk that they are invited: one interface, three channels (docs/notices.md)."""
+"""Notices to people outside the desk that they are invited: one interface, three channels (docs/notices.md)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def notifier_for(contact: str) -> Notifier | None:
 
 
 def send(notice: Notice) -> str:
-    """Send by the channel for its address, and answer which. Raises `NotSent`, and `Passing` where the same may go out later.
+    """Send by the channel for its address; returns the channel's name. Raises `NotSent`, `Passing` if temporary.
 
-    Not for inside a transaction.
+    Must not be called in a transaction.
     """
     notifier = notifier_for(notice.contact)
     if notifier is None:

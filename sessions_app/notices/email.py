@@ -1,4 +1,4 @@
-"""By e-mail, through Django's mail framework."""
+"""Notices by e-mail, through Django's mail framework."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from config.http import never_in_a_transaction
 from sessions_app.notices.notice import Notice, NotSent, Passing, Refused, plain
 
 FOR_GOOD = 500
-"""From this answer on a mail server means it for good; below, for now (RFC 5321)."""
+"""A mail server's reply code from here on is a permanent failure; one below is temporary (RFC 5321)."""
 
 
 class Email:
@@ -29,8 +29,8 @@ class Email:
 
 
 def send_mail(*, to: str, subject: str, text: str) -> None:
-    """One e-mail to one address. Raises `NotSent`: `Passing` where the same may go out later, `Refused` where trying again is of
-    no use."""
+    """Send one e-mail to one address. Raises `NotSent`: `Passing` for a temporary failure, `Refused` where trying again
+    is of no use. Must not be called in a transaction."""
     never_in_a_transaction()
     if not settings.EMAIL_URL:
         raise Refused("no e-mail is set up")
@@ -40,14 +40,13 @@ def send_mail(*, to: str, subject: str, text: str) -> None:
     except (ValidationError, ValueError):
         raise Refused("this is no e-mail address that can be written to") from None
     except SMTPRecipientsRefused as error:
-        code, said = next(iter(error.recipients.values()), (0, b""))
+        code, reply = next(iter(error.recipients.values()), (0, b""))
         kind: type[NotSent] = Refused if code >= FOR_GOOD else Passing
-        raise kind(f"the mail server does not take this address: {_said(code, said)}") from None
+        raise kind(f"the mail server does not take this address: {_reply_text(code, reply)}") from None
     except SMTPResponseException as error:
-        kind = (
-            NotSent if error.smtp_code >= FOR_GOOD else Passing
-        )  # greylisting, a mailbox that is locked, too many mails
-        raise kind(f"the mail server refused: {_said(error.smtp_code, error.smtp_error)}") from None
+        # Passing: greylisting, a mailbox that is locked, too many mails
+        kind = NotSent if error.smtp_code >= FOR_GOOD else Passing
+        raise kind(f"the mail server refused: {_reply_text(error.smtp_code, error.smtp_error)}") from None
     except SMTPServerDisconnected as error:
         raise Passing(f"the mail server broke off: {error}") from None
     except SMTPException as error:
@@ -61,6 +60,6 @@ def _text(notice: Notice) -> str:
     return f"{greeting}\n\n{notice.title()}:\n\n{notice.link}\n\n{notice.advice()}\n"
 
 
-def _said(code: int, text: Any) -> str:
-    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-    return f"{code} {' '.join(words.split())}"
+def _reply_text(code: int, text: Any) -> str:
+    reply = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+    return f"{code} {' '.join(reply.split())}"

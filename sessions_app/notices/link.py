@@ -1,8 +1,8 @@
 """The link of an invitation: works once, and is made again from a seed rather than kept.
 
-The row holds a seed and the token's digest; the token follows from the seed and SECRET_KEY. So whoever sends the notice,
-in whichever process and after whatever crash, sends the very link that the inviter was shown, and neither the row nor a
-queue holds one. A new seed is a new link, and the end of the old one.
+The row holds a seed and the token's digest; the token follows from the seed and SECRET_KEY. So whoever sends the
+notice, in whichever process and after whatever crash, sends the very link that the inviter was shown, and neither the
+row nor a queue holds one. A new seed is a new link, and the end of the old one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an invited person is told, and the one interface of those who tell it. Never a word of the conversation itself."""
+"""The notice to an invited person, and the interface of the channels. It holds no word of the conversation itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NotSent(Exception):
 
 
 class Passing(NotSent):
-    """It did not go out for now: the other side is away, busy or limits us. The same at a later time may well go out."""
+    """A temporary failure: the other side is away, busy or limits us. The same notice may well go out later."""
 
 
 class Refused(NotSent):
@@ -39,7 +39,7 @@ class Notice:
     link: str
 
     def title(self, most: int = MAX_NAME) -> str:
-        """With so many characters of each name at most."""
+        """Who invites, and where, with at most `most` characters of each name."""
         return _("%(who)s invites you to a conversation (%(where)s)") % {
             "who": plain(self.invited_by, most) or "Tandem",
             "where": plain(self.tenant_name, most),
@@ -55,7 +55,7 @@ def plain(name: str, most: int = MAX_NAME) -> str:
 
 
 def is_passing(status: int) -> bool:
-    """Whether an HTTP answer says that the same request may do later."""
+    """Whether an HTTP status is a temporary failure: the same request may succeed later."""
     return status in (408, 425, 429) or status >= 500
 
 

@@ -1,4 +1,4 @@
-"""By a webhook of the installation's own, signed by the Standard Webhooks scheme: for every channel we do not know."""
+"""Notices by the installation's own webhook, signed by the Standard Webhooks scheme: for channels we do not know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""By a WeCom application message: a text card with the join button."""
+"""Notices by a WeCom application message: a text card with the join button."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _ID = {
     "touser": re.compile(r"(?!@all$)[\w.@-]{1,64}", re.ASCII | re.IGNORECASE),
     "toparty": re.compile(r"\d{1,10}", re.ASCII),
 }
-"""One id, and never `@all` or a list: a link that works once is for one."""
+"""One id, and never `@all` or a list: a link that works once is for one person."""
 TOKEN_IS_OVER = (40014, 42001)  # invalid, expired
 BUSY = (-1, 45009, 45011, 45033)  # for now: the system, calls in this time (minute, hour, day), calls at once
 MOST_BYTES = 512
-"""Of a card's description, as it is sent. Of a longer one WeCom cuts the rest off, wherever that is."""
+"""Bytes of a card's description, as it is sent. WeCom cuts off the rest of a longer one, at any place."""
 SPARE_SECONDS = 300
-"""A token is given up so long before it ends, so that none ends on the way."""
+"""How long before its end a token is given up, so that none ends on the way."""
 
 
 class WeCom:
@@ -53,28 +53,28 @@ class WeCom:
         if answer["errcode"] in TOKEN_IS_OVER:
             answer = self._post(card, self._access_token(fresh=True))
         if answer["errcode"]:
-            raise _kind(answer)(f"WeCom refused: {_told(answer)}")
+            raise _kind(answer)(f"WeCom refused: {_error_text(answer)}")
         if answer.get("invaliduser") or answer.get("invalidparty"):
             raise NotSent("WeCom knows nobody by this id, or the application may not write to them")
 
     def _post(self, card: bytes, token: str) -> dict[str, Any]:
-        return _asked("POST", "/cgi-bin/message/send", {"access_token": token}, card)
+        return _call("POST", "/cgi-bin/message/send", {"access_token": token}, card)
 
     def _access_token(self, *, fresh: bool = False) -> str:
         issued_to = (settings.WECOM_URL, settings.WECOM_CORP_ID, settings.WECOM_SECRET)
         with self._lock:
             if fresh or issued_to != self._issued_to or self._clock() >= self._ends:
-                who = {"corpid": settings.WECOM_CORP_ID, "corpsecret": settings.WECOM_SECRET}
-                answer = _asked("GET", "/cgi-bin/gettoken", who)
+                parameters = {"corpid": settings.WECOM_CORP_ID, "corpsecret": settings.WECOM_SECRET}
+                answer = _call("GET", "/cgi-bin/gettoken", parameters)
                 token, seconds = answer.get("access_token"), answer.get("expires_in")
                 if answer["errcode"] or not isinstance(token, str) or not isinstance(seconds, int):
-                    raise _kind(answer)(f"WeCom gives no access token: {_told(answer)}")
+                    raise _kind(answer)(f"WeCom gives no access token: {_error_text(answer)}")
                 self._token, self._issued_to = token, issued_to
                 self._ends = self._clock() + seconds - SPARE_SECONDS
             return self._token
 
 
-def _asked(method: str, path: str, params: dict[str, str], content: bytes | None = None) -> dict[str, Any]:
+def _call(method: str, path: str, params: dict[str, str], content: bytes | None = None) -> dict[str, Any]:
     """WeCom's answer, always with an `errcode`. Raises `NotSent`."""
     try:
         answer = ask(
@@ -86,24 +86,24 @@ def _asked(method: str, path: str, params: dict[str, str], content: bytes | None
         )
         if not answer.is_success:
             raise (Passing if is_passing(answer.status) else NotSent)(f"WeCom: answered {answer.status}")
-        told = answer.json()
+        reply = answer.json()
     except Unanswered as why:
         raise Passing(f"WeCom: {why}") from None
-    if not isinstance(told, dict) or not isinstance(told.get("errcode"), int):
+    if not isinstance(reply, dict) or not isinstance(reply.get("errcode"), int):
         raise NotSent("WeCom: the answer has no errcode")
-    return told
+    return reply
 
 
 def _kind(answer: dict[str, Any]) -> type[NotSent]:
     return Passing if answer["errcode"] in BUSY else NotSent
 
 
-def _told(answer: dict[str, Any]) -> str:
+def _error_text(answer: dict[str, Any]) -> str:
     return f"{answer['errcode']} {str(answer.get('errmsg', ''))[:100]}"
 
 
 def _card(notice: Notice) -> dict[str, Any]:
-    """What is sent. Only the description holds what people typed."""
+    """The message as it is sent. Only the description holds what people typed."""
     to = "toparty" if notice.role == Participant.Role.DEPARTMENT else "touser"
     id = notice.contact.removeprefix(PREFIX)
     if not _ID[to].fullmatch(id):
@@ -122,8 +122,8 @@ def _card(notice: Notice) -> dict[str, Any]:
 
 
 def _description(notice: Notice) -> str:
-    """It is read as HTML, so what people typed is escaped, which makes it longer: of the names as much as fits then, so that
-    nobody cuts inside an escape."""
+    """The card's HTML. Names are escaped, which makes them longer: each is cut to what fits before that, so that WeCom
+    does not cut inside an escape."""
     for most in range(MAX_NAME, -1, -1):
         title, advice = escape(notice.title(most)), escape(notice.advice())
         text = f'<div class="normal">{title}</div><div class="gray">{advice}</div>'

@@ -1,7 +1,7 @@
 """What becomes of a customer who asks for a human while nobody is there.
 
-`oplog.create_transfer` is the one way to ask, so it is where the hours are looked at, whichever verb or timer asks. What is done
-about them is done here, as the verb settles. A handover between agents is no such asking.
+`oplog.create_transfer` is the only way to ask for one, so the service hours are checked there, whichever verb or timer
+asks. What follows from them is done here, when the verb settles. A handover between agents is not affected.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ EMAIL = "email"
 def tell(locked: LockedConversation, transfer: Transfer, closing: Closure) -> None:
     """Tell the customer, and let the conversation wait or become an e-mail.
 
-    Who waits is told once in the same closing, however often a human is asked for again. An e-mail ends its session, so
-    each one is told: the customer would else be left without a word.
+    A customer who waits is told once in the same closure, however often a human is asked for again. An e-mail ends its
+    session, so each one is told: else the customer would be left without a word.
     """
     if not transfer.is_pending:
         return  # answered, or withdrawn, by the same verb
@@ -45,7 +45,7 @@ def tell(locked: LockedConversation, transfer: Transfer, closing: Closure) -> No
 def is_promised(transfer: Transfer) -> bool:
     """Whether the customer was told that a human will answer, and none has taken the session since.
 
-    The promise is the session's: what is asked for anew after a pause has it still, whatever the hours are by then.
+    The promise belongs to the session: a request after a pause still has it, whatever the hours are by then.
     """
     moves = Transfer.objects.filter(session=transfer.session_id).order_by("-pk")
     told_or_taken = moves.filter(Q(opens_at__isnull=False) | Q(accepted_by__isnull=False))
@@ -86,24 +86,24 @@ def _say(locked: LockedConversation, session: ChatSession, closing: Closure) -> 
 
 
 def text(closing: Closure) -> str:
-    """What the customer is told: the office's own words, or a sentence that says when it opens, if it does."""
+    """The text for the customer: that of the service hours, or a sentence that says when it opens, if it does."""
     office = closing.office
     opens = moment(closing.opens_at, office.calendar.zone) if closing.opens_at and office.calendar else ""
     if office.text:
         return office.text.replace("{opens}", opens)
     if closing.becomes_email:
-        said = _("We are closed now. Your message was passed on by e-mail, and we will come back to you.")
+        notice = _("We are closed now. Your message was passed on by e-mail, and we will come back to you.")
         if not opens:
-            return said
+            return notice
         again = _("We open again on %(when)s.") % {"when": opens}  # not inside the f-string: extraction would miss it
-        return f"{said} {again}"
+        return f"{notice} {again}"
     return _(
         "We are closed now and open again on %(when)s. Your conversation is kept; somebody will answer you then."
     ) % {"when": opens}
 
 
 def moment(at: datetime, zone: ZoneInfo) -> str:
-    """As the clock on the office's wall will show it: Monday 30 March, 09:00."""
+    """A time in the zone of the service hours, as text: Monday 30 March, 09:00."""
     return date_format(at.astimezone(zone), _("l j F, H:i"))
 
 
@@ -115,4 +115,4 @@ def _mail(locked: LockedConversation, transfer: Transfer, closing: Closure) -> N
     session.outcome = EMAIL
     ends_as = Status.COMPLETED if session.is_live else Status.CANCELLED
     oplog.transition(locked, session, ends_as, reason="closed: it became an e-mail", outcome=EMAIL)
-    locked.told |= {"after_hours": EMAIL} | ({"opens_at": closing.opens_at.isoformat()} if closing.opens_at else {})
+    locked.detail |= {"after_hours": EMAIL} | ({"opens_at": closing.opens_at.isoformat()} if closing.opens_at else {})

@@ -1,6 +1,6 @@
-"""Every clock of the domain in one table, from which docs/clocks.md is made: what starts, stops and pauses it, and what it does.
+"""Every clock of the domain in one table: what starts, stops and pauses it, and what it does. It makes docs/clocks.md.
 
-The deadlines themselves are columns, and `timers` and `sweep` apply them; a test holds this table against the settings.
+The deadlines themselves are columns, and `timers` and `sweep` apply them; a test compares this table with the settings.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`setting` is of the TANDEM block; `own` names what a tenant, team or bot sets beside it, or a team instead of it.
+    """`setting` is a name in settings.TANDEM. `own` names what a tenant, team or bot sets beside it, or a team instead.
 
-    Which clocks a tenant sets for itself is not said here: those whose setting a policy has (`agents_app.policies`).
+    Which clocks a tenant can set is not said here: those whose setting a policy has (`agents_app.policies`).
     """
 
     name: str

@@ -1,11 +1,11 @@
-"""By when whoever has the turn must have said something: a bot to a customer who waits, an agent after taking over.
+"""Reply deadlines: by when a bot must answer a customer who waits, and an agent must reply after taking over.
 
 Derived at the end of every verb, so that no verb has to think of it. Both are off unless set: `turn_timeout` of the
 bot, `first_reply_timeout` of the team. What happens when it passes is in `timers`.
 
-A bot's stands still while it may not speak: while a flow has the turn, while its session is paused or waits. When it may
-again and the customer still waits, it has its whole time anew. But a human is asked for once for the same words: if nobody
-came and its bot has the turn back, the conversation is flagged, and the clock runs again from the customer's next words.
+A bot has no deadline while it may not speak: while a flow has the turn, while its session is paused or waits. When it
+may speak again and the customer still waits, it has its whole time anew. But the same words ask for a human only once:
+if nobody came and its bot has the turn back, the conversation is flagged, and the clock starts at the next words.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ RETURNED = "session.returned"
 
 
 def follow(locked: LockedConversation) -> None:
-    """Set or clear `reply_due_at` of the sessions that this verb has moved, or in which it has spoken."""
+    """Set or clear `reply_due_at` of the sessions that this verb has moved, or in which something was said."""
     for session in locked.sessions:
         due = session.reply_due_at
         for operation in locked.operations:
             if operation.session_id == session.pk:
-                due = _after(locked, session, operation, due)
+                due = _agent_deadline(locked, session, operation, due)
         if not session.is_live:
             due = None
         elif session.owner_kind == Owner.BOT:
-            due = _bots(locked, session, due)
+            due = _bot_deadline(locked, session, due)
         if due != session.reply_due_at:
             session.reply_due_at = due
             session.save(update_fields=["reply_due_at"])
 
 
-def _after(
+def _agent_deadline(
     locked: LockedConversation, session: ChatSession, operation: Operation, due: datetime | None
 ) -> datetime | None:
-    """An agent's, by what the verb recorded; a new owner's begins anew."""
+    """An agent's deadline after one of the verb's operations; a new owner's begins anew."""
     if operation.type == MESSAGE_CREATED:
         is_answer = not operation.data["is_note"] and operation.data["sender_type"] != Message.Sender.CUSTOMER
         return None if is_answer else due
@@ -52,30 +52,30 @@ def _after(
     return locked.now + timedelta(seconds=wait) if wait else None
 
 
-def _bots(locked: LockedConversation, session: ChatSession, due: datetime | None) -> datetime | None:
-    """A bot's, by whether the customer waits for it now: from the first of the words that it has not answered."""
+def _bot_deadline(locked: LockedConversation, session: ChatSession, due: datetime | None) -> datetime | None:
+    """A bot's deadline; it runs from the first of the customer's words that the bot has not answered."""
     conversation, bot = locked.conversation, session.bot
-    its_turn = conversation.controller == Controller.BOT and conversation.unanswered_since is not None
-    if bot is None or not bot.turn_timeout or not its_turn:
+    is_awaited = conversation.controller == Controller.BOT and conversation.unanswered_since is not None
+    if bot is None or not bot.turn_timeout or not is_awaited:
         return None
-    if due is None and not _is_told(locked) and _was_asked_for(locked, session):
+    if due is None and not _customer_spoke(locked) and _nobody_accepted(locked, session):
         return None
     return due or locked.now + timedelta(seconds=bot.turn_timeout)
 
 
-def _is_told(locked: LockedConversation) -> bool:
+def _customer_spoke(locked: LockedConversation) -> bool:
     """Whether the customer says something in this verb."""
-    said = (o.data for o in locked.operations if o.type == MESSAGE_CREATED)
-    return any(data["sender_type"] == Message.Sender.CUSTOMER and not data.get("is_history") for data in said)
+    messages = (o.data for o in locked.operations if o.type == MESSAGE_CREATED)
+    return any(data["sender_type"] == Message.Sender.CUSTOMER and not data.get("is_history") for data in messages)
 
 
-def _was_asked_for(locked: LockedConversation, session: ChatSession) -> bool:
-    """Whether nobody accepted what the session asked for last, and the customer has said nothing since it came back."""
+def _nobody_accepted(locked: LockedConversation, session: ChatSession) -> bool:
+    """Whether nobody accepted the session's last transfer, and the customer has been silent since it came back."""
     last = session.transfers.order_by("-pk").values_list("status", flat=True).first()
     if last not in (TransferStatus.TIMED_OUT, TransferStatus.DECLINED):
         return False
     if any(o.type == RETURNED and o.session_id == session.pk for o in locked.operations):
         return True  # it comes back in this verb, whose operations are not stored yet
     since = Operation.objects.filter(session_id=session.pk, type=RETURNED).order_by("-pk").values("seq")[:1]
-    said = Message.objects.filter(conversation=locked.conversation, sender_type=Message.Sender.CUSTOMER)
-    return not said.filter(seq__gt=Subquery(since)).exists()
+    messages = Message.objects.filter(conversation=locked.conversation, sender_type=Message.Sender.CUSTOMER)
+    return not messages.filter(seq__gt=Subquery(since)).exists()

@@ -1,7 +1,7 @@
 """Service levels: how soon a customer is answered and helped, against what was promised.
 
 No verb knows of them. When a verb closes, `follow` reads the operations it has made and starts, pauses and ends clocks;
-`ring` says that one is nearly, or already, too late. A clock keeps the targets it began with.
+`wake_clock` records that one is nearly, or already, too late. A clock keeps the targets it began with.
 
 | clock | starts | is met | pauses |
 |---|---|---|---|
@@ -9,7 +9,7 @@ No verb knows of them. When a verb closes, `follow` reads the operations it has 
 | next response | the customer writes while an agent serves | by the agent's next words | while PAUSED |
 | resolution | as the first response | when the session is completed | while PAUSED, or the agent spoke last |
 
-A session that goes back to its bot, is cancelled, times out or becomes an e-mail stops its clocks: neither met nor late.
+A session that returns to its bot, is cancelled, times out or becomes an e-mail stops its clocks: not met, not late.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ def follow(locked: LockedConversation) -> None:
 
 
 def _begins(locked: LockedConversation, operation: Operation) -> None:
-    """A human is asked for, or takes it: for a robot's session the moment it is TRANSFERRED, for a human one its opening."""
+    """A human is asked for, or takes over: when a robot's session is TRANSFERRED, or a human's opens."""
     session = _session(locked, operation.session_id)
     opened_for_a_bot = operation.type == "session.opened" and Kind(operation.data["kind"]).is_robot
     if session is None or opened_for_a_bot or session.owner_kind == Owner.SHOP:
         return
-    office = _office(locked, session)
-    if office.sla:
-        _start(locked, session, _Clock.FIRST_RESPONSE, office, office.sla)
-        _start(locked, session, _Clock.RESOLUTION, office, office.sla)
+    service_hours = _service_hours(locked, session)
+    if service_hours.sla:
+        _start(locked, session, _Clock.FIRST_RESPONSE, service_hours, service_hours.sla)
+        _start(locked, session, _Clock.RESOLUTION, service_hours, service_hours.sla)
 
 
 def _said(locked: LockedConversation, operation: Operation) -> None:
@@ -74,12 +74,12 @@ def _said(locked: LockedConversation, operation: Operation) -> None:
 
 
 def _customer_waits(locked: LockedConversation, session: ChatSession, running: set[str]) -> None:
-    """The first of the customer's words that nobody has answered; until the agent has spoken at all, that is the first response."""
+    """Start the next response with the customer's first unanswered words, unless the first response still runs."""
     if {_Clock.FIRST_RESPONSE, _Clock.NEXT_RESPONSE} & running:
         return
-    office = _office(locked, session)
-    if office.sla:
-        _start(locked, session, _Clock.NEXT_RESPONSE, office, office.sla)
+    service_hours = _service_hours(locked, session)
+    if service_hours.sla:
+        _start(locked, session, _Clock.NEXT_RESPONSE, service_hours, service_hours.sla)
 
 
 def _paused(locked: LockedConversation, operation: Operation) -> None:
@@ -126,20 +126,24 @@ def _clocks(locked: LockedConversation, operation: Operation) -> list[SlaClock]:
     return [clock for clock in locked.clocks if clock.session_id == operation.session_id]
 
 
-def _office(locked: LockedConversation, session: ChatSession) -> ServiceHours:
-    """Whose targets count: those of the team that was asked last, else the tenant's."""
-    asked = (
+def _service_hours(locked: LockedConversation, session: ChatSession) -> ServiceHours:
+    """The service hours whose targets count: those of the team that was asked last, else the tenant's."""
+    transfer = (
         locked.transfer_of(session)
         or session.transfers.select_related("to_team").defer("context").order_by("-pk").first()
     )
-    return service_hours_of(locked.tenant, asked.to_team if asked else None)
+    return service_hours_of(locked.tenant, transfer.to_team if transfer else None)
 
 
 # --- One clock ---------------------------------------------------------------------------------------------------
 
 
 def _start(
-    locked: LockedConversation, session: ChatSession, kind: SlaClock.Kind, office: ServiceHours, policy: SlaPolicy
+    locked: LockedConversation,
+    session: ChatSession,
+    kind: SlaClock.Kind,
+    service_hours: ServiceHours,
+    policy: SlaPolicy,
 ) -> None:
     seconds: int | None = getattr(policy, kind)
     runs = any(clock.session_id == session.pk and clock.kind == kind for clock in locked.clocks)
@@ -150,7 +154,7 @@ def _start(
         conversation=locked.conversation,
         session=session,
         policy=policy,
-        calendar=office.calendar if policy.counts == SlaPolicy.Counts.BUSINESS else None,
+        calendar=service_hours.calendar if policy.counts == SlaPolicy.Counts.BUSINESS else None,
         kind=kind,
         target=timedelta(seconds=seconds),
         warn_after=timedelta(seconds=seconds) * policy.warn_at / 100,
@@ -180,7 +184,7 @@ def _count(clock: SlaClock, now: datetime) -> None:
 
 
 def _pause(clock: SlaClock, now: datetime, *, awaits_customer: bool) -> None:
-    """What is too late already is so to the end."""
+    """A clock that is too late already stays so, and is not paused."""
     clock.awaits_customer = awaits_customer
     if clock.state == _State.RUNNING:
         _count(clock, now)
@@ -207,24 +211,24 @@ def _end(locked: LockedConversation, clock: SlaClock, state: SlaClock.State) -> 
         clock.state = state
     clock.save()
     if clock.state == _State.MET:
-        locked.record("sla.met", clock.session, **_told(clock))
+        locked.record("sla.met", clock.session, **_event_data(clock))
 
 
-def ring(locked: LockedConversation, clock: SlaClock) -> None:
-    """The clock says that it is nearly too late, or that it is. Each once."""
+def wake_clock(locked: LockedConversation, clock: SlaClock) -> None:
+    """Record that the clock is nearly too late, or that it is. Each once."""
     if clock not in locked.clocks or not clock.wakes_at or clock.wakes_at > locked.now:
         return
     if clock.due_at and clock.due_at <= locked.now:
         clock.state, clock.breached_at, clock.wakes_at = _State.BREACHED, locked.now, None
         clock.save()
-        locked.record("sla.breached", clock.session, **_told(clock))
+        locked.record("sla.breached", clock.session, **_event_data(clock))
     else:
         clock.warned_at, clock.wakes_at = locked.now, clock.due_at
         clock.save()
-        locked.record("sla.warned", clock.session, **_told(clock))
+        locked.record("sla.warned", clock.session, **_event_data(clock))
 
 
-def _told(clock: SlaClock) -> dict[str, Any]:
+def _event_data(clock: SlaClock) -> dict[str, Any]:
     return {
         "clock_id": clock.pk,
         "kind": str(clock.kind),

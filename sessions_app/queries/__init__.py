@@ -1,7 +1,8 @@
 """The read side of the desk: a page of the list, a page of a thread. Facts, no wording, no writing.
 
-Every function runs a fixed number of queries, however many rows it answers with. Pages go on from a key, never from an
-offset: the list by (tier, desk_order, id) or by wait, a thread by (sent_at, id). `sessions_app.queries.desk_page` puts a whole page together.
+Every function runs a fixed number of queries, however many rows it returns. Pages continue from a key, never from an
+offset: the list from (tier, desk_order, id), or (waiting_since, id) in order of wait; a thread from (sent_at, id).
+`sessions_app.queries.desk_page` puts a whole page together.
 """
 
 from sessions_app.queries.customer import TRY_IT, CustomerPage, customer_page, played

@@ -1,4 +1,4 @@
-"""An attachment as it is handed out, alike by every door: its file, or the small picture of it."""
+"""The download of an attachment, the same by every door: its file, or its preview."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sessions_app.errors import NotFound
 
 
 def content(request: HttpRequest, attachment: Attachment) -> HttpResponseBase:
-    """The file itself; from an S3 store by an address of the store's own, which lasts a minute. Raises `StorageFailed`."""
-    if kept := downloads.unchanged(request, attachment.sha256):
-        return kept
+    """The file; from an S3 store a redirect to the store's own address, valid for a minute. Raises `StorageFailed`."""
+    if not_modified := downloads.unchanged(request, attachment.sha256):
+        return not_modified
     if link := files.link(attachment, as_download=attachment.media_type not in downloads.SHOWN):
         redirect = HttpResponseRedirect(link)
         redirect["Cache-Control"] = "private, no-store"
@@ -29,12 +29,15 @@ def content(request: HttpRequest, attachment: Attachment) -> HttpResponseBase:
 
 
 def preview(request: HttpRequest, attachment: Attachment) -> HttpResponseBase:
-    """A small picture of a picture, always from here: pages show pictures of their own origin only."""
+    """The small copy of a picture, always sent from here, because pages show pictures of their own origin only.
+
+    Raises `NotFound` where there is none, `StorageFailed`.
+    """
     if not attachment.has_preview:
         raise NotFound("There is no preview of this.")
     digest = f"{attachment.sha256}-preview"
-    if kept := downloads.unchanged(request, digest):
-        return kept
+    if not_modified := downloads.unchanged(request, digest):
+        return not_modified
     return downloads.answer(
         request,
         files.opened(attachment, preview=True),

@@ -25,7 +25,7 @@ TRY_IT = "try_it"
 
 
 def played(session: Mapping[str, Any]) -> int | None:
-    """The conversation that a visitor of the try-it page plays the customer of; None before the first word."""
+    """The id of the conversation whose customer a visitor of the try-it page plays; None before the first message."""
     return (session.get(TRY_IT) or {}).get("conversation_id")
 
 
@@ -36,7 +36,7 @@ class CustomerPage:
     conversation: Conversation | None = None
     live: ChatSession | None = None
     items: list[Item] = field(default_factory=list)
-    opens_at: datetime | None = None  # when somebody is there for whom the customer waits
+    opens_at: datetime | None = None  # when an agent is there again for the waiting customer
     question: str = ""  # of the guided flow that waits for an answer
 
     @property
@@ -51,7 +51,7 @@ class CustomerPage:
 def customer_page(
     *, tenant_id: int, conversation_id: int | None, after: int = 0, limit: int = NEWS_MOST
 ) -> CustomerPage:
-    """What the customer sees of a conversation, from operation `after` on; an empty page before the first word."""
+    """What the customer sees of a conversation, after operation `after`; an empty page before the first message."""
     rows: QuerySet[Any] = Conversation.objects.filter(pk=conversation_id or 0, tenant_id=tenant_id)
     conversation = rows.annotate(named=named_after(after)).first() if after else rows.first()
     if conversation is None:
@@ -59,13 +59,13 @@ def customer_page(
     customer = Actor(kind=ActorKind.CUSTOMER, tenant_id=tenant_id, conversation_id=conversation.pk)
     readable = visible.messages(customer).prefetch_related("attachments")
     if after:
-        found = news(readable, after=after, named=ids_in(conversation.named), limit=limit)
+        new = news(readable, after=after, named=ids_in(conversation.named), limit=limit)
     else:
-        found = News(list(readable.order_by("-sent_at", "-id")[:limit]), frozenset(), is_behind=False)
+        new = News(list(readable.order_by("-sent_at", "-id")[:limit]), frozenset(), is_behind=False)
     return CustomerPage(
         conversation,
         live_sessions([conversation.pk]).get(conversation.pk),
-        merged(found.said, (), again=found.again),
+        merged(new.said, (), again=new.again),
         opens_at=openings([conversation]).get(conversation.pk),
         question=_question(conversation),
     )
@@ -74,5 +74,5 @@ def customer_page(
 def _question(conversation: Conversation) -> str:
     if conversation.controller != Controller.FLOW:
         return ""
-    asking = GuidedFlow.objects.filter(conversation=conversation, status=FlowStatus.WAITING).order_by("pk")
-    return asking.values_list("pending_question", flat=True).first() or ""
+    flows = GuidedFlow.objects.filter(conversation=conversation, status=FlowStatus.WAITING).order_by("pk")
+    return flows.values_list("pending_question", flat=True).first() or ""

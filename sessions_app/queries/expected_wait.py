@@ -1,13 +1,15 @@
-"""How long whoever waits for a human is likely to wait: measured, and said to be unknown where nothing was measured.
+"""How long a queued customer is likely to wait for a human: an estimate from measured service times, None without any.
 
-The queue is taken for one line before as many servers as its agents have room for conversations. When all are busy, one
-of `capacity` servers becomes free every `service / capacity` seconds on average, and whoever has `ahead` others in front
-goes in with the one after those. With exponential service times this is the mean wait of an M/M/c queue; with steadier
-ones it errs on the long side, because those at work have begun already (tests/test_waiting.py simulates both).
+The model is one queue before `capacity` servers: the conversations that the agents have places for. When all are busy,
+a server becomes free every `service / capacity` seconds on average, and a customer with `ahead` others in front is
+served by the one that becomes free after theirs. With exponential service times this is the mean wait of an M/M/c
+queue; with steadier ones the estimate is too long, because those being served have begun already
+(tests/test_waiting.py simulates both).
 
-In front are those whom the same places serve: of a team's, whoever waits for the team, for anybody, or for another team
-or agent that shares them. Free places are no promise: somebody has to take what waits. So nobody is told less than the
-longest that anybody in front of them, or they themselves, have waited already without being taken.
+Only those count as in front who wait for the same places. Before a customer who waits for a team that is whoever waits
+for the team, for anybody, or for another team or agent that shares its places. A free place is no promise: somebody has
+to take the conversation. So the estimate is never less than the longest time that this customer, or anybody in front,
+has waited already.
 """
 
 from __future__ import annotations
@@ -47,19 +49,19 @@ from sessions_app.queries.aggregates import Counted, MeanTime, Summed, Wanted
 from sessions_app.states import LIVE, Owner, TransferStatus
 
 MEASURED = 50
-"""Services that the mean is of: the newest ones…"""
+"""Conversations that the mean service time is taken over: the newest ones…"""
 MEASURED_WITHIN = timedelta(hours=24)
-"""…that ended so lately."""
+"""…that ended within this time."""
 JUST_ASKED = timedelta(seconds=5)
-"""So long a free place is told as one at once: somebody has to see it first."""
+"""A time waited up to this counts as 0, because somebody has to see the conversation before taking it."""
 
 
 def expected_wait(*, ahead: int, free: int, capacity: int, service: float | None, untaken: float = 0.0) -> float | None:
-    """Seconds until somebody is likely to be served; 0 for at once, None when that is not known.
+    """Seconds until a customer is likely to be served; 0 for at once, None when that is not known.
 
-    `ahead` wait in front; the agents who could serve have `capacity` places of which `free` are free; a conversation
-    takes a place for `service` seconds on average, None where nothing was measured yet; the head of the queue has
-    waited for `untaken` seconds already. Pure.
+    `ahead` others wait in front; the agents who could serve have `capacity` places, of which `free` are free; a
+    conversation takes a place for `service` seconds on average, None where nothing was measured yet; whoever has
+    waited longest of them has waited for `untaken` seconds already, the least that is returned. Pure.
     """
     if capacity <= 0:
         return None
@@ -79,31 +81,31 @@ class Waiting:
 
 
 def waiting(conversation: Conversation) -> Waiting | None:
-    """Where a conversation stands in the queue; None when it is not in it. Two queries, or three; and three for hours."""
+    """A conversation's place in the queue; None if it is not queued. Two or three queries, and three for hours."""
     if conversation.controller != Controller.QUEUE:
         return None
-    asked = (
+    transfer = (
         Transfer.objects.filter(conversation=conversation, status=TransferStatus.PENDING)
         .select_related("to_team")
         .order_by("pk")
         .first()
     )
     now = clock.now()
-    read = aggregates.read(conversation.tenant_id, figures_wanted(conversation, asked, now))
-    return told(read, conversation, asked, now)
+    figures = aggregates.read(conversation.tenant_id, figures_wanted(conversation, transfer, now))
+    return estimate(figures, conversation, transfer, now)
 
 
-def figures_wanted(conversation: Conversation, asked: Transfer | None, now: datetime) -> Wanted:
-    """What `told` makes a place in the queue of, but for the line, which it reads where a wait can be told at all."""
+def figures_wanted(conversation: Conversation, transfer: Transfer | None, now: datetime) -> Wanted:
+    """The figures for `estimate`. It reads those in front by itself, where a wait can be estimated at all."""
     newest = Transfer.objects.filter(tenant_id=conversation.tenant_id, served_until__gte=now - MEASURED_WITHIN)
     service: BaseExpression = _mean(newest)
     hours: BaseExpression = ExpressionWrapper(F("calendar_id"), BigIntegerField())  # the tenant's
-    if asked and asked.to_team_id:
-        service = Coalesce(_mean(newest.filter(to_team=asked.to_team_id)), service)
-        its = Team.objects.filter(pk=asked.to_team_id).order_by()
-        hours = Coalesce(Subquery(its.values("calendar_id")), hours, output_field=BigIntegerField())
+    if transfer and transfer.to_team_id:
+        service = Coalesce(_mean(newest.filter(to_team=transfer.to_team_id)), service)
+        team = Team.objects.filter(pk=transfer.to_team_id).order_by()
+        hours = Coalesce(Subquery(team.values("calendar_id")), hours, output_field=BigIntegerField())
     served = Q(chatsession__owner_kind=Owner.AGENT, chatsession__status__in=sorted(LIVE))
-    agents = _who_could(conversation, asked, now)
+    agents = _agents_for(conversation, transfer, now)
     agents = agents.annotate(load=Count("chatsession", filter=served, distinct=True)).order_by()
     room = Case(When(load__lt=F("max_load"), then=F("max_load") - F("load")), default=0, output_field=IntegerField())
     wanted: dict[str, BaseExpression] = {
@@ -113,55 +115,57 @@ def figures_wanted(conversation: Conversation, asked: Transfer | None, now: date
         "queue_service": service,
         "queue_hours": hours,
     }
-    if asked and _team_limit(asked) is not None:
-        its_work = ChatSession.objects.filter(team=asked.to_team_id, owner_kind=Owner.AGENT, status__in=sorted(LIVE))
-        wanted["queue_of_team"] = Counted(its_work)
+    if transfer and _team_limit(transfer) is not None:
+        sessions = ChatSession.objects.filter(team=transfer.to_team_id, owner_kind=Owner.AGENT, status__in=sorted(LIVE))
+        wanted["queue_of_team"] = Counted(sessions)
     return wanted
 
 
-def _team_limit(asked: Transfer | None) -> int | None:
-    """How many conversations the team that is asked serves at once, whatever its members have room for; None for no bound."""
-    return asked.to_team.capacity if asked and asked.to_team else None
+def _team_limit(transfer: Transfer | None) -> int | None:
+    """How many conversations the transfer's team serves at once, whatever its members' capacity; None for no limit."""
+    return transfer.to_team.capacity if transfer and transfer.to_team else None
 
 
-def _who_could(conversation: Conversation, asked: Transfer | None, now: datetime) -> QuerySet[Agent]:
-    """Those who have places for it. A transfer to a team or an agent waits for their places alone.
+def _agents_for(conversation: Conversation, transfer: Transfer | None, now: datetime) -> QuerySet[Agent]:
+    """The agents who may take the conversation; for a transfer to a team or an agent only these.
 
-    Whoever lacks a skill that is needed, gets nothing new, or has just refused it, has no place for it.
+    Agents who lack a needed skill, get nothing new, or have refused this transfer are left out.
     """
     agents = presence.takes_work(now).filter(tenant_id=conversation.tenant_id)
-    if not asked:
+    if not transfer:
         return agents
-    agents = _skilled(agents, asked).exclude(pk__in=asked.refused_by)
-    if asked.to_agent_id:
-        return agents.filter(pk=asked.to_agent_id)
-    return agents.filter(teams=asked.to_team_id) if asked.to_team_id else agents
+    agents = _skilled(agents, transfer).exclude(pk__in=transfer.refused_by)
+    if transfer.to_agent_id:
+        return agents.filter(pk=transfer.to_agent_id)
+    return agents.filter(teams=transfer.to_team_id) if transfer.to_team_id else agents
 
 
-def _skilled(agents: QuerySet[Agent], asked: Transfer) -> QuerySet[Agent]:
-    """Those who have what the conversation and its team need, as `skills.lacking` has it."""
-    needs = together(asked.to_team.needs if asked.to_team else {}, asked.needs)
+def _skilled(agents: QuerySet[Agent], transfer: Transfer) -> QuerySet[Agent]:
+    """The agents with all skills that the conversation and its team need, by the rule of `skills.lacking`."""
+    needs = together(transfer.to_team.needs if transfer.to_team else {}, transfer.needs)
     for number, (name, level) in enumerate(needs.items()):
-        its = f"skill_{number}"
-        agents = agents.alias(**{its: KeyTransform(name, "skills")}).filter(**{f"{its}__gte": level})
+        alias = f"skill_{number}"
+        agents = agents.alias(**{alias: KeyTransform(name, "skills")}).filter(**{f"{alias}__gte": level})
     return agents
 
 
-def told(figures: Mapping[str, Any], conversation: Conversation, asked: Transfer | None, now: datetime) -> Waiting:
-    """A place in the queue, from the figures of `figures_wanted`. While it is closed nobody knows how long it takes.
+def estimate(
+    figures: Mapping[str, Any], conversation: Conversation, transfer: Transfer | None, now: datetime
+) -> Waiting:
+    """The place in the queue and the expected wait, from the figures of `figures_wanted`.
 
-    That is so for whoever asked while it was open, too. The hours and the line are looked at only where all else is
-    known: a line of ten thousand is read for nobody whose wait nobody can tell. One query for the line.
+    Outside service hours the wait is not known, also for customers who asked within them. The hours, and those in front
+    (one query), are read only where everything else is known, because a queue may hold ten thousand.
     """
     before, service = int(figures["queue_before"]), figures["queue_service"]
     free, capacity = int(figures["queue_free"]), int(figures["queue_capacity"])
-    if (limit := _team_limit(asked)) is not None:
+    if (limit := _team_limit(transfer)) is not None:
         free, capacity = min(free, max(0, limit - figures["queue_of_team"])), min(capacity, limit)
     wait = None
-    can_be_told = capacity > 0 and (free > 0 or service is not None) and (asked is None or asked.is_open_at(now))
-    if can_be_told and not service_hours.is_closed(figures["queue_hours"], now):
-        ahead, since = _in_front(before, conversation, asked, now)
-        own = (asked.opens_at if asked else None) or conversation.waiting_since
+    can_be_known = capacity > 0 and (free > 0 or service is not None) and (transfer is None or transfer.is_open_at(now))
+    if can_be_known and not service_hours.is_closed(figures["queue_hours"], now):
+        ahead, since = _in_front(before, conversation, transfer, now)
+        own = (transfer.opens_at if transfer else None) or conversation.waiting_since
         untaken = now - min((at for at in (own, since) if at), default=now)
         wait = expected_wait(
             ahead=ahead,
@@ -174,22 +178,24 @@ def told(figures: Mapping[str, Any], conversation: Conversation, asked: Transfer
 
 
 def _in_front(
-    before: int, conversation: Conversation, asked: Transfer | None, now: datetime
+    before: int, conversation: Conversation, transfer: Transfer | None, now: datetime
 ) -> tuple[int, datetime | None]:
-    """How many of those before it wait for the same places, and since when the first of them could have been taken."""
+    """How many of those in front wait for the same places, and since when the first of them could have been taken."""
     if not before:
         return 0, None
     pending = Transfer.objects.filter(_before(conversation, "conversation__"), status=TransferStatus.PENDING)
-    has_address = asked is not None and (asked.to_agent_id or asked.to_team_id)
+    has_address = transfer is not None and (transfer.to_agent_id or transfer.to_team_id)
     if has_address:
-        pending = pending.filter(_served_by(_who_could(conversation, asked, now)))
+        pending = pending.filter(_served_by(_agents_for(conversation, transfer, now)))
     since = Coalesce(F("opens_at"), F("conversation__waiting_since"), F("requested_at"))
-    found = pending.aggregate(number=Count("conversation", distinct=True), since=Min(since))
-    return found["number"] if has_address else before, found["since"]  # with those for whom no transfer asks
+    figures = pending.aggregate(number=Count("conversation", distinct=True), since=Min(since))
+    return figures["number"] if has_address else before, figures[
+        "since"
+    ]  # `before` counts those without a transfer too
 
 
 def _before(conversation: Conversation, path: str = "") -> Q:
-    """Who is in the queue in front of a conversation; `path` leads to theirs from what is asked for."""
+    """The condition for conversations in front of this one; `path` leads to them from the queried model."""
 
     def where(**values: object) -> Q:
         return Q(**{path + name: value for name, value in values.items()})
@@ -201,7 +207,7 @@ def _before(conversation: Conversation, path: str = "") -> Q:
 
 
 def _served_by(agents: QuerySet[Agent]) -> Q:
-    """The transfers that these agents may be given: asked of anybody, of one of them, or of a team of theirs."""
+    """The condition for transfers that these agents may take: to nobody in particular, one of them, or their teams."""
     ids = agents.order_by().values("pk")
     teams = Membership.objects.filter(agent__in=ids).values("team_id")
     return Q(to_agent=None, to_team=None) | Q(to_agent__in=ids) | Q(to_agent=None, to_team__in=teams)

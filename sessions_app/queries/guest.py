@@ -1,8 +1,8 @@
 """What people from outside the desk see: their invitation, and the conversation they joined. Facts, no wording.
 
-Who joined by a link is known by the visitor's Django session: it holds each participation that was entered in this
-browser, with the digest of the link it was entered by. A link lets in one browser, once; that browser finds its way
-back by the same link, any other is told that it was used.
+The visitor's Django session says who joined by a link: it holds each participation that was entered in this browser,
+with the digest of the link that was used. A link lets in one browser, once; that browser may come back by the same
+link, any other browser gets `LinkIsOver`.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ MOST_JOINED = 50
 
 
 def invitation(token: str) -> Participant:
-    """The invitation behind a link that nobody has used yet. Looking uses up nothing. Raises `LinkIsOver`."""
-    found = Participant.objects.filter(token_hash=digest(token), status=ParticipantStatus.INVITED)
-    participant = found.select_related("tenant").first()
+    """The invitation behind a link that nobody has used yet. Reading it does not use the link. Raises `LinkIsOver`."""
+    rows = Participant.objects.filter(token_hash=digest(token), status=ParticipantStatus.INVITED)
+    participant = rows.select_related("tenant").first()
     if participant is None:
         raise LinkIsOver
     return participant
 
 
 def remember(session: MutableMapping[str, Any], participant_id: int, token: str) -> None:
-    """This browser has joined, by this link."""
+    """Note in the visitor's session that this browser joined, and by which link."""
     entered = {**session.get(JOINED, {}), str(participant_id): digest(token)}
     session[JOINED] = dict(list(entered.items())[-MOST_JOINED:])
 
@@ -60,7 +60,7 @@ def joined(session: MutableMapping[str, Any], participant_id: int) -> Participan
 
 
 def ended(actors: Collection[Actor]) -> set[Actor]:
-    """Which participants are in no conversation any more: they left, were removed, or the work has ended."""
+    """The participants among the actors who are no longer in: they left, were removed, or the work has ended."""
     participants = {actor for actor in actors if actor.kind == ActorKind.PARTICIPANT}
     if not participants:
         return set()
@@ -87,7 +87,7 @@ class GuestPage:
     people: list[GuestPerson]
     items: list[Item] = field(default_factory=list)
     earlier: str = ""  # where the page before this one ends
-    is_behind: bool = False  # there is more news than one answer holds
+    is_behind: bool = False  # there is more news than one page holds: load it again
 
     @property
     def seq(self) -> int:
@@ -95,10 +95,10 @@ class GuestPage:
 
 
 def guest_page(participant: Participant, *, before: str = "", limit: int = THREAD_PAGE) -> GuestPage:
-    """The newest that was said, or what was said before a place. Raises `Malformed` for no place."""
+    """The page with the newest messages, or with those before a place (`place_of`). Raises `Malformed`."""
     page = _opened(participant)
-    said = before_place(visible_to(participant), before)
-    newest = list(said.reverse()[: limit + 1])
+    messages = before_place(visible_to(participant), before)
+    newest = list(messages.reverse()[: limit + 1])
     page.items = _items(newest[:limit][::-1])
     if len(newest) > limit:
         page.earlier = place_of(newest[limit - 1])
@@ -106,28 +106,28 @@ def guest_page(participant: Participant, *, before: str = "", limit: int = THREA
 
 
 def guest_news(participant: Participant, *, after: int, limit: int = NEWS_MOST) -> GuestPage:
-    """What was said since operation `after`."""
+    """The page with the messages that are new or come again after operation `after`; without any if it `is_behind`."""
     page = _opened(participant, after)
     named = ids_in(getattr(page.conversation, "named", ""))
-    found = news(visible_to(participant), after=after, named=named, limit=limit)
-    page.is_behind = found.is_behind
-    page.items = [] if page.is_behind else _items(found.said, found.again)
+    new = news(visible_to(participant), after=after, named=named, limit=limit)
+    page.is_behind = new.is_behind
+    page.items = [] if page.is_behind else _items(new.said, new.again)
     return page
 
 
 def _opened(participant: Participant, after: int = 0) -> GuestPage:
-    """With `after`, the conversation brings along which messages the operations behind it name again."""
+    """The page without messages. With `after`, the conversation has the ids that later operations name: `named`."""
     rows: QuerySet[Any] = Conversation.objects.all()
     conversation = (rows.annotate(named=named_after(after)) if after else rows).get(pk=participant.conversation_id)
     return GuestPage(participant, conversation, list(_people(participant, conversation)))
 
 
-def _items(said: list[Message], again: Collection[int] = ()) -> list[Item]:
-    return [Item(message.sent_at, message.seq, message=message, is_again=message.pk in again) for message in said]
+def _items(messages: list[Message], again: Collection[int] = ()) -> list[Item]:
+    return [Item(message.sent_at, message.seq, message=message, is_again=message.pk in again) for message in messages]
 
 
 def _people(me: Participant, conversation: Conversation) -> list[GuestPerson]:
-    """Who hears what is said here: the customer, whoever serves, and everybody who joined."""
+    """Everybody in the conversation: the customer, the owner, and the participants who joined."""
     live = ChatSession.objects.filter(live_key=conversation.pk).select_related("agent", "bot").first()
     people = [GuestPerson(conversation.title, "customer")]
     if live and live.owner_kind != Owner.NOBODY:

@@ -1,4 +1,4 @@
-"""What lies behind a conversation: its operations, and the work that was done for the same account before."""
+"""The history of a conversation: its operations, and the ended sessions of the same account."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ PAST_MOST = 10
 
 
 def timeline(actor: Actor, conversation: Conversation, limit: int = TIMELINE_MOST) -> QuerySet[Operation]:
-    """The newest operations of a conversation that the actor may hear of, the newest first."""
+    """The newest operations of a conversation that the actor may see, the newest first."""
     return visible.operations(actor).filter(conversation=conversation).order_by("-seq")[:limit]
 
 
 def past_sessions(actor: Actor, conversation: Conversation, limit: int = PAST_MOST) -> QuerySet[ChatSession]:
-    """What has ended of the work for this account, in whichever shop, the newest first.
+    """The ended sessions of this conversation's account that the actor may see, in all its shops, the newest first.
 
-    An account is one customer on its platform only: the same word elsewhere is somebody else.
+    An account id names one customer on its platform only: the same id on another platform is somebody else.
     """
     account = {"platform": conversation.platform, "account_id": conversation.account_id}
-    theirs = visible.conversations(actor).filter(**account)
-    ended = visible.sessions(actor).filter(conversation__in=theirs.order_by().values("pk"), status__in=sorted(TERMINAL))
+    conversations = visible.conversations(actor).filter(**account)
+    ids = conversations.order_by().values("pk")
+    ended = visible.sessions(actor).filter(conversation__in=ids, status__in=sorted(TERMINAL))
     return ended.select_related("conversation", "agent", "bot").order_by("-ended_at", "-pk")[:limit]

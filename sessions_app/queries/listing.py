@@ -27,13 +27,13 @@ from sessions_app.states import Kind, ParticipantStatus, Status
 
 LIST_PAGE = limits.LIST_PAGE
 LIST_MOST = 200
-"""Rows that one request may ask for: what a page that follows along has loaded so far."""
+"""The most rows of one request: a page that refreshes itself asks for all it has loaded so far."""
 COUNT_MOST = 100
 """Counting stops here: the desk shows '99+'."""
 
 
 class View(StrEnum):
-    """The named views of the list. Each is a question that an index answers (tests/workbench/test_views_column.py)."""
+    """The named views of the list. Each is a query that an index answers (tests/workbench/test_views_column.py)."""
 
     OFFERED = "offered"
     MINE = "mine"
@@ -48,7 +48,7 @@ class View(StrEnum):
     ALL = "all"
     RESOLVED = "resolved"
     QUEUE = "queue"
-    """Whatever waits for a human, in the desk's order: what is unassigned and what needs one."""
+    """All that waits for a human, in the desk's order: what is queued, and what is flagged as needing one."""
 
 
 BY_WAIT = frozenset({View.WAITING})
@@ -58,7 +58,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page of the list ends. By wait, `desk_order` is the microsecond since when the last one waits."""
+    """Where a page of the list ends: the sort key of its last row.
+
+    In order of wait, `tier` is 0 and `desk_order` is the row's `waiting_since` in microseconds since 1970.
+    """
 
     tier: int
     desk_order: int
@@ -66,7 +69,7 @@ class Cursor:
 
     @classmethod
     def read(cls, text: str) -> Cursor | None:
-        """The place a page was asked to go on from; None for the beginning. Raises `Malformed`."""
+        """The cursor from its text, `tier.desk_order.id`; None for an empty text: the beginning. Raises `Malformed`."""
         if not text:
             return None
         try:
@@ -86,14 +89,14 @@ class Cursor:
 class ConversationRow:
     """A conversation as the list shows it, to one agent.
 
-    It is `unread` when the customer has spoken since this agent last read it, and it is the agent's to read: the agent
-    serves it, or it waits for somebody. What a bot or a colleague looks after is nobody else's unread.
+    It is unread when the customer has written since this agent last read it, and the agent serves it or it waits for
+    somebody. What a bot or a colleague serves is unread for nobody else.
     """
 
     conversation: Conversation
     live: ChatSession | None = None
-    session: ChatSession | None = None  # the one to speak of
-    asked: Move | None = None  # what waits for an answer
+    session: ChatSession | None = None  # the live one, or the first in line
+    pending: Move | None = None  # the transfer that waits for an answer
     is_mine: bool = False
     is_unread: bool = False
     is_taken_over: bool = False  # a human serves what a bot was doing
@@ -110,7 +113,7 @@ class ConversationRow:
 
     @property
     def offered_until(self) -> datetime | None:
-        return self.asked.until if self.asked and self.is_offered else None
+        return self.pending.until if self.pending and self.is_offered else None
 
     @property
     def owner(self) -> str:
@@ -140,37 +143,40 @@ def list_page(
 ) -> ListPage:
     """A page of the list in its order (docs/rules.md, The order of the list), as this agent may see it.
 
-    `within` is asked for instead of a view.
+    `within`, if given, is listed instead of a view.
     """
-    found = in_view(actor, view) if within is None else within
+    conversations = in_view(actor, view) if within is None else within
     by_wait = within is None and view in BY_WAIT
-    shown, last = page_of(narrowed(actor, found, search, controller), after, limit, by_wait=by_wait)
+    shown, last = page_of(narrowed(actor, conversations, search, controller), after, limit, by_wait=by_wait)
     return ListPage(rows(actor, shown, related(actor, shown), labels.of_tenant(actor)), last)
 
 
-def narrowed(actor: Actor, found: QuerySet[Conversation], text: str, controller: str) -> QuerySet[Conversation]:
-    """By what stands in the list's search, and by whose turn it is."""
+def narrowed(actor: Actor, rows: QuerySet[Conversation], text: str, controller: str) -> QuerySet[Conversation]:
+    """The rows that match the text of the list's search and have this controller; an empty one narrows nothing."""
     if text:
-        everybody = Conversation.objects.filter(tenant_id=actor.tenant_id)
-        by_index = search.find_conversations(everybody, text, tenant_id=actor.tenant_id)
-        found = found.filter(named(text) | Q(pk__in=by_index.values("pk")))
-    return found.filter(controller=controller) if controller else found
+        conversations = Conversation.objects.filter(tenant_id=actor.tenant_id)
+        by_index = search.find_conversations(conversations, text, tenant_id=actor.tenant_id)
+        rows = rows.filter(named(text) | Q(pk__in=by_index.values("pk")))
+    return rows.filter(controller=controller) if controller else rows
 
 
 def named(text: str) -> Q:
-    """A part of a name, account or shop as it stands: a conversation is found before the index has heard of it."""
+    """The condition that name, account or shop contains the text as typed. It matches before the index does."""
     return Q(customer_name__icontains=text) | Q(account_id__icontains=text) | Q(shop_id__icontains=text)
 
 
 def placed(
-    found: QuerySet[Conversation], after: Cursor | None, limit: int = LIST_PAGE, *, by_wait: bool = False
+    rows: QuerySet[Conversation], after: Cursor | None, limit: int = LIST_PAGE, *, by_wait: bool = False
 ) -> tuple[list[Conversation], Cursor | None]:
-    """A page of conversations in the desk's order, or by how long they wait; and where the next one goes on."""
+    """A page of conversations in the desk's order, or in order of wait, and where the next one begins; None at the end.
+
+    It has at most `LIST_MOST` rows. Raises `Malformed` for a cursor that is no time.
+    """
     if after:
-        found = found.filter(_longer_waited(after) if by_wait else _further_down(after))
+        rows = rows.filter(_longer_waited(after) if by_wait else _further_down(after))
     limit = max(1, min(limit, LIST_MOST))
     order = ("waiting_since", "id") if by_wait else ("tier", "desk_order", "id")
-    page = list(found.order_by(*order)[: limit + 1])
+    page = list(rows.order_by(*order)[: limit + 1])
     last = page[limit - 1] if len(page) > limit else None
     return page[:limit], _place(last, by_wait) if last else None
 
@@ -198,44 +204,44 @@ def _place(last: Conversation, by_wait: bool) -> Cursor:
 
 
 def page_of(
-    found: QuerySet[Conversation], after: Cursor | None, limit: int = LIST_PAGE, *, by_wait: bool = False
+    rows: QuerySet[Conversation], after: Cursor | None, limit: int = LIST_PAGE, *, by_wait: bool = False
 ) -> tuple[list[int], Cursor | None]:
-    """The same, of their ids alone: the rows come from `beside`, with all that belongs to them."""
-    shown, last = placed(found.only("tier", "desk_order", "waiting_since"), after, limit, by_wait=by_wait)
-    return [one.pk for one in shown], last
+    """Like `placed`, but the ids alone: `related` reads the rows with all that belongs to them."""
+    shown, last = placed(rows.only("tier", "desk_order", "waiting_since"), after, limit, by_wait=by_wait)
+    return [conversation.pk for conversation in shown], last
 
 
 def standing(actor: Actor, ids: Iterable[int]) -> dict[int, ConversationRow]:
-    """What an agent has to do with each of these conversations, as the list shows it, in one query; nothing for others."""
+    """The list's row of each of these conversations for an agent, by id, in one query; empty for who is no agent."""
     shown = list(ids) if actor.is_agent else []
     return {row.id: row for row in rows(actor, shown, related(actor, shown), {})} if shown else {}
 
 
 def rows(
-    actor: Actor, shown: Iterable[int], its: Mapping[int, Related], known: Mapping[int, Label]
+    actor: Actor, shown: Iterable[int], by_id: Mapping[int, Related], tenant_labels: Mapping[int, Label]
 ) -> list[ConversationRow]:
-    """The lines of a list, in the order of `shown`; `known` are the tenant's labels by id, in their order."""
-    return [_row(actor, its[pk], known) for pk in shown if pk in its]
+    """The rows of a list, in the order of the ids `shown`. The labels are by id, in the order of their names."""
+    return [_row(actor, by_id[pk], tenant_labels) for pk in shown if pk in by_id]
 
 
-def _row(actor: Actor, its: Related, known: Mapping[int, Label]) -> ConversationRow:
-    conversation, live = its.conversation, its.live
+def _row(actor: Actor, entry: Related, tenant_labels: Mapping[int, Label]) -> ConversationRow:
+    conversation, live = entry.conversation, entry.live
     is_mine = access.owns(actor, live)
     waits = conversation.controller == Controller.QUEUE or conversation.needs_human
     return ConversationRow(
         conversation,
         live=live,
-        session=its.session,
-        asked=its.asked,
+        session=entry.session,
+        pending=entry.pending,
         is_mine=is_mine,
-        is_unread=(is_mine or waits) and its.heard > its.read,
-        is_taken_over=bool(live and live.is_human_served) and any(session.is_robot for session in its.sessions),
-        is_offered=its.is_offered,
-        clock=its.clock,
-        is_mentioned=its.is_mentioned,
-        is_collaborator=its.is_helped,
-        can_grab=bool(actor.is_agent and live and live.is_human_served and not is_mine and its.has_room),
-        labels=labels.chosen(known, its.label_ids),
+        is_unread=(is_mine or waits) and entry.heard > entry.read,
+        is_taken_over=bool(live and live.is_human_served) and any(session.is_robot for session in entry.sessions),
+        is_offered=entry.is_offered,
+        clock=entry.clock,
+        is_mentioned=entry.is_mentioned,
+        is_collaborator=entry.is_helped,
+        can_grab=bool(actor.is_agent and live and live.is_human_served and not is_mine and entry.has_room),
+        labels=labels.chosen(tenant_labels, entry.label_ids),
     )
 
 
@@ -243,33 +249,33 @@ def _row(actor: Actor, its: Related, known: Mapping[int, Label]) -> Conversation
 
 
 def in_view(actor: Actor, view: View) -> QuerySet[Conversation]:
-    """The tenant's conversations that a view shows an agent, in no order. Whoever is no agent has none of its own."""
-    found = Conversation.objects.filter(tenant_id=actor.tenant_id)
+    """The tenant's conversations in a view of this agent, in no order. An agent's own views are empty for others."""
+    rows = Conversation.objects.filter(tenant_id=actor.tenant_id)
     match view:
         case View.QUEUE:
             waits = Q(controller=Controller.QUEUE) | Q(needs_human=True)
-            return found.filter(waits, tier__lte=Tier.NEEDS_HUMAN)
-        case View.UNASSIGNED:  # whoever waits while nobody works there, asked for or only flagged
-            asked_for, flagged = Q(controller=Controller.QUEUE), Q(unanswered.nobodys(), needs_human=True)
+            return rows.filter(waits, tier__lte=Tier.NEEDS_HUMAN)
+        case View.UNASSIGNED:  # queued, or only flagged while the turn is nobody's
+            queued, flagged = Q(controller=Controller.QUEUE), Q(unanswered.nobodys(), needs_human=True)
             free = (Controller.QUEUE, Controller.NONE, Controller.BOT)
-            return found.filter(asked_for | flagged, controller__in=free, tier__lte=Tier.NEEDS_HUMAN)
+            return rows.filter(queued | flagged, controller__in=free, tier__lte=Tier.NEEDS_HUMAN)
         case View.WAITING:
-            return found.filter(waiting_since__isnull=False)
+            return rows.filter(waiting_since__isnull=False)
         case View.NEEDS_HUMAN:
-            return found.filter(needs_human=True, tier__lte=Tier.NEEDS_HUMAN)
+            return rows.filter(needs_human=True, tier__lte=Tier.NEEDS_HUMAN)
         case View.BOT_ACTIVE:
-            return found.filter(controller=Controller.BOT)
+            return rows.filter(controller=Controller.BOT)
         case View.RESOLVED:
-            return found.filter(tier=Tier.RESOLVED)
+            return rows.filter(tier=Tier.RESOLVED)
         case View.ALL:
-            return found
-    # Few of many: found where they are kept. The tenant is not asked for again (they are the agent's, who is of one):
-    # SQLite would rather look through all that the tenant has.
+            return rows
+    # The rest hold few of many, whose ids are read where they are kept. These are of the agent's tenant already: with a
+    # filter by tenant, SQLite would walk all of the tenant's conversations instead.
     return Conversation.objects.filter(pk__in=_few(actor, view))
 
 
 def _few(actor: Actor, view: View) -> QuerySet[Any, Any]:
-    """The ids of what is in one of the views that hold few of the tenant's conversations."""
+    """The ids of the conversations in one of the views that hold few of the tenant's."""
     agent_id = actor.pk if actor.is_agent else 0
     match view:
         case View.OFFERED:
@@ -292,23 +298,24 @@ def _few(actor: Actor, view: View) -> QuerySet[Any, Any]:
 
 
 def counts_wanted(actor: Actor) -> Wanted:
-    """How many are in each view; counting stops at `COUNT_MOST`."""
+    """The figures `in_…`: how many conversations each view has; counting stops at `COUNT_MOST`."""
     return {f"in_{view}": Counted(in_view(actor, view)[:COUNT_MOST]) for view in View}
 
 
-def counts_told(told: Mapping[str, int]) -> dict[View, int]:
-    return {view: told[f"in_{view}"] for view in View}
+def counts_from(figures: Mapping[str, int]) -> dict[View, int]:
+    """The counts by view, from the figures of `counts_wanted`."""
+    return {view: figures[f"in_{view}"] for view in View}
 
 
 def counts(actor: Actor) -> dict[View, int]:
-    """The same, by themselves."""
-    return counts_told(aggregates.read(actor.tenant_id, counts_wanted(actor)))
+    """How many conversations each view has, at most `COUNT_MOST`, in a query of its own."""
+    return counts_from(aggregates.read(actor.tenant_id, counts_wanted(actor)))
 
 
 def that_say(actor: Actor, rows: QuerySet[Conversation], text: str) -> QuerySet[Conversation]:
-    """Those of the conversations whose customer, or messages that this actor may read, hold all words of the text."""
+    """The conversations whose customer, or a message that this actor may read, has all words of a text; all for ''."""
     if not text.strip():
         return rows
-    named = search.find_conversations(rows, text, tenant_id=actor.tenant_id)
-    said = search.conversations_that_say(visible.messages(actor), text, tenant_id=actor.tenant_id)
-    return rows.filter(Q(pk__in=named.values("pk")) | Q(pk__in=said))
+    by_customer = search.find_conversations(rows, text, tenant_id=actor.tenant_id)
+    by_message = search.conversations_that_say(visible.messages(actor), text, tenant_id=actor.tenant_id)
+    return rows.filter(Q(pk__in=by_customer.values("pk")) | Q(pk__in=by_message))

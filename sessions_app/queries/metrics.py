@@ -1,4 +1,4 @@
-"""Figures for Prometheus, counted when they are asked for: the truth is in the rows, so every process tells the same."""
+"""Metrics for Prometheus, counted in the database at each scrape, so that every process gives the same figures."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class MetricsCollector(Collector):
         yield waiting
         yield longest
 
-        forgotten = GaugeMetricFamily(
+        without_answer = GaugeMetricFamily(
             "tandem_unanswered", "Conversations whose customer waits for nobody's answer.", labels=["tenant"]
         )
-        lain = Conversation.objects.filter(unanswered.nobodys(), unanswered_since__isnull=False)
-        for slug, count in lain.values_list("tenant__slug").annotate(Count("pk")):
-            forgotten.add_metric([slug], count)
-        yield forgotten
+        conversations = Conversation.objects.filter(unanswered.nobodys(), unanswered_since__isnull=False)
+        for slug, count in conversations.values_list("tenant__slug").annotate(Count("pk")):
+            without_answer.add_metric([slug], count)
+        yield without_answer
 
         pending = Transfer.objects.filter(status=TransferStatus.PENDING).count()
         yield GaugeMetricFamily("tandem_transfers_pending", "Transfers that wait for an answer.", value=pending)

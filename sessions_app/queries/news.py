@@ -1,16 +1,16 @@
-"""What is new in a conversation for one reader since an operation: the one place that answers it.
+"""Which messages of a conversation are new for one reader since an operation: the one place that decides it.
 
-The desk, a guest's page and the customer's page ask it each time they follow a hint. The rule:
+The desk, a guest's page and the customer's page use it after each change notification. The rule:
 
-- **Who may read what** is said by `visible` alone: `readable` are its rows, and here they are only narrowed.
-- **New** is what was recorded behind operation `after`, by arrival, whenever it was said.
-- **Again** comes what the reader has had and an operation behind `after` names (`events.NAMES_AGAIN`): its row may have
-  changed, so the page is given it once more as it is now. Whether the reader may hear of that operation is not asked:
-  the row is what is shown.
-- Of more than `limit` the newest are read, and the reader **is behind**: a page is better loaded anew.
+- **Who may read what** is decided by `visible` alone: `readable` are its rows, which are only narrowed here.
+- **New** is what was recorded after operation `after`, by arrival, whenever it was said.
+- **Again** comes a message that the reader has already, and that an operation after `after` names
+  (`events.NAMES_AGAIN`): its row may have changed, so the page gets it once more as it is now. The reader need not have
+  a right to see that operation, because only the message is shown.
+- If there are more than `limit`, the newest are read, and the reader **is behind**: a page is better loaded again.
 
-Followers of the events ask otherwise, of the whole tenant and by position (`sessions_app.events.subscription`), and so does a bot
-that comes back, page by page of operations (`actions.recovery`); what they may read is said by `visible` too.
+Subscribers to the events read the whole tenant by position instead (`sessions_app.events.subscription`), and a bot that
+comes back reads operations page by page (`actions.recovery`); `visible` decides what they may read, too.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from messaging_app.events import NAMES_AGAIN
 from messaging_app.models import Message, Operation
 
 NEWS_MOST = 200
-"""Operations that one refetch catches up with; further behind, a page is loaded anew."""
+"""Operations that one refetch catches up with; a page that is further behind is loaded again."""
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """`said` is in the order of the thread; `again` are the ids of those among them that the reader has had."""
+    """`said` is in the order of the thread; `again` are the ids of those among them that the reader has already."""
 
     said: list[Message]
     again: frozenset[int]
@@ -38,18 +38,18 @@ class News:
 
 
 def news(readable: QuerySet[Message], *, after: int, named: Collection[int], limit: int = NEWS_MOST) -> News:
-    """What `readable`, the messages of one conversation that the reader may read, holds of news. One query.
+    """The news among `readable`, the messages of one conversation that the reader may read. One query.
 
-    `named` are the messages that operations behind `after` name again, by `named_after` or `events.named_again`.
+    `named` are the ids of messages that later operations name again, from `named_after` or `events.named_again`.
     """
-    wanted = Q(seq__gt=after)
+    condition = Q(seq__gt=after)
     if named:
-        wanted |= Q(pk__in=sorted(named)[-limit - 1 :])
-    newest = list(readable.filter(wanted).order_by("-seq", "-pk")[: limit + 1])
-    said = sorted(newest[:limit], key=lambda message: (message.sent_at, message.pk))
-    return News(said, frozenset(m.pk for m in said if m.seq <= after), is_behind=len(newest) > limit)
+        condition |= Q(pk__in=sorted(named)[-limit - 1 :])
+    newest = list(readable.filter(condition).order_by("-seq", "-pk")[: limit + 1])
+    messages = sorted(newest[:limit], key=lambda message: (message.sent_at, message.pk))
+    return News(messages, frozenset(m.pk for m in messages if m.seq <= after), is_behind=len(newest) > limit)
 
 
 def named_after(after: int) -> Subquery:
-    """For a query of conversations: the messages that operations behind `after` name again, as `ids_in` reads them."""
+    """To annotate conversations: the ids of messages that later operations name again, as a text for `ids_in`."""
     return ids_beside(Operation.objects.filter(seq__gt=after, type__in=NAMES_AGAIN), "data__message", of="conversation")

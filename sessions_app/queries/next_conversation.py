@@ -1,4 +1,4 @@
-"""Where an agent goes on when one conversation is done: the next of the list as the agent looks at it."""
+"""Which conversation an agent goes on with after one is done: the next in the list that the agent looks at."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from sessions_app.rights import visible
 
 def place_of(actor: Actor, conversation_id: int) -> Cursor:
     """Where a conversation stands in the desk's order now. Raises `NotFound`."""
-    it = visible.conversation(actor, conversation_id)
-    return Cursor(it.tier, it.desk_order, it.pk)
+    conversation = visible.conversation(actor, conversation_id)
+    return Cursor(conversation.tier, conversation.desk_order, conversation.pk)
 
 
-def next_one(actor: Actor, asked: DeskQuery, place: Cursor) -> Conversation | None:
-    """What follows a place in the part of the list that is asked for, else what heads it; None when nothing is left.
+def next_one(actor: Actor, query: DeskQuery, place: Cursor) -> Conversation | None:
+    """The first conversation after `place` in the list that `query` shows, else the list's first; None without any.
 
-    What has come to an end is nothing to go on with, whatever the view.
+    Resolved conversations are left out, except in the view `resolved`.
     """
-    view = next((view for view in view_counts.in_order(actor) if view.pk == asked.saved), None)
-    found = view_counts.fitting(actor, view_filters.stored(view.filter)) if view else listing.in_view(actor, asked.view)
-    if asked.view != View.RESOLVED or view:
-        found = found.filter(tier__lt=Tier.RESOLVED)
-    found = listing.narrowed(actor, found, asked.search, asked.controller).exclude(pk=place.id)
+    view = next((view for view in view_counts.in_order(actor) if view.pk == query.saved), None)
+    rows = view_counts.fitting(actor, view_filters.stored(view.filter)) if view else listing.in_view(actor, query.view)
+    if query.view != View.RESOLVED or view:
+        rows = rows.filter(tier__lt=Tier.RESOLVED)
+    rows = listing.narrowed(actor, rows, query.search, query.controller).exclude(pk=place.id)
     for after in (place, None):
-        shown, _last = listing.placed(found, after, 1)
+        shown, _last = listing.placed(rows, after, 1)
         if shown:
             return shown[0]
     return None

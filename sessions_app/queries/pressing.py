@@ -1,4 +1,4 @@
-"""How long customers wait, for the list and the API: until somebody is there, and against what was promised them."""
+"""How long customers wait, for the list and the API: when somebody is there, and which promise is due first."""
 
 from __future__ import annotations
 
@@ -17,27 +17,29 @@ _OUTSIDERS = (ActorKind.CUSTOMER, ActorKind.PARTICIPANT)
 
 
 def openings(conversations: Iterable[Conversation]) -> dict[int, datetime]:
-    """When somebody is there for whom a queued customer waits, where nobody is now; in one query, or none."""
+    """When an agent is there again, by the id of each queued conversation for which none is now. One query, or none."""
     queued = [c.pk for c in conversations if c.controller == Controller.QUEUE]
     if not queued:
         return {}
-    asked = Transfer.objects.filter(conversation__in=queued, status=TransferStatus.PENDING, opens_at__gt=clock.now())
-    return {transfer.conversation_id: transfer.opens_at for transfer in asked.defer("context") if transfer.opens_at}
+    transfers = Transfer.objects.filter(
+        conversation__in=queued, status=TransferStatus.PENDING, opens_at__gt=clock.now()
+    )
+    return {transfer.conversation_id: transfer.opens_at for transfer in transfers.defer("context") if transfer.opens_at}
 
 
 def pressing(ids: Iterable[int]) -> dict[int, SlaClock]:
-    """Of each conversation the clock that is due first, or has been due for longest; in one query."""
+    """The clock of each conversation, by its id, that is due first, or has been due for longest. One query."""
     running = SlaClock.objects.filter(conversation__in=list(ids), ended_at=None, due_at__isnull=False)
-    found: dict[int, SlaClock] = {}
-    for one in running.order_by("due_at", "pk"):
-        found.setdefault(one.conversation_id, one)
-    return found
+    by_conversation: dict[int, SlaClock] = {}
+    for sla_clock in running.order_by("due_at", "pk"):
+        by_conversation.setdefault(sla_clock.conversation_id, sla_clock)
+    return by_conversation
 
 
 def with_service_level(actor: Actor, rows: QuerySet[Conversation], state: str) -> QuerySet[Conversation]:
-    """Those in which a customer still waits, and longer than was promised (`breached`) or nearly so (`warned`).
+    """The conversations whose customer still waits, longer than was promised (`breached`) or nearly so (`warned`).
 
-    The desk's own judgement: customers and participants find nothing by it.
+    Service levels are the desk's own: customers and participants get none.
     """
     if actor.kind in _OUTSIDERS:
         return rows.none()

@@ -1,4 +1,4 @@
-"""What stands beside conversations, for the list and for the one that is open alike."""
+"""Conversations with their related rows, such as sessions, transfer and clock: for the list, and for the open one."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from sessions_app.models import ChatSession, PackageField, Participant, SlaClock
 from sessions_app.states import LIVE, OPEN, Owner, ParticipantStatus, TransferStatus
 
 AGENTS_KEPT = 128
-"""Agents for whom a process keeps the queries that each of their pages asks: to make them takes longer than to run them."""
+"""Agents whose queries a process keeps from page to page: building them takes longer than running them."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Move:
-    """A transfer that waits for an answer, without the words that travel with it, but where it is offered to the agent."""
+    """A transfer that waits for an answer; its context package is read only where it is offered to the agent."""
 
     id: int
     reason: str
@@ -42,7 +42,7 @@ class Move:
 
     @property
     def until(self) -> datetime | None:
-        """When it must have been answered: an offer of the assignment, or what one agent was asked for."""
+        """When it must be answered: the end of the assignment's offer, or the transfer's own deadline."""
         return self.offer_expires_at or self.deadline
 
 
@@ -59,11 +59,11 @@ class Related:
     label_ids: Sequence[int] = ()
     heard: int = 0  # the operation with which the customer last spoke…
     read: int = 0  # …and the last one that the agent has read
-    asked: Move | None = None  # what waits for an answer
+    pending: Move | None = None  # the transfer that waits for an answer
     is_offered: bool = False  # to the agent
     is_mentioned: bool = False  # in a note that the agent has not read
     is_helped: bool = False  # by the agent, who was called in
-    has_room: bool = False  # the agent, for one conversation more: not who is drained; a full supervisor, on record
+    has_room: bool = False  # for one conversation more: not for a drained agent; for a full supervisor, on record
 
     @property
     def live(self) -> ChatSession | None:
@@ -71,17 +71,17 @@ class Related:
 
     @property
     def session(self) -> ChatSession | None:
-        """The session to speak of: the live one, or the one that heads the line."""
+        """The session that stands for the conversation: the live one, or the first in line."""
         return self.live or min(self.sessions, key=lambda s: (s.rank, s.opened_at, s.pk), default=None)
 
 
 def related(actor: Actor, ids: Iterable[int]) -> dict[int, Related]:
-    """These conversations and what stands beside each, in one query, which answers with a line for each open session."""
-    found: dict[int, Related] = {}
+    """These conversations by id, each with its related rows, in one query that returns a line for each open session."""
+    by_conversation: dict[int, Related] = {}
     for line in _lines(actor.pk).filter(pk__in=list(ids)):
-        it = found.get(line.pk)
-        if it is None:
-            it = found[line.pk] = Related(
+        entry = by_conversation.get(line.pk)
+        if entry is None:
+            entry = by_conversation[line.pk] = Related(
                 line,
                 label_ids=ids_in(line.label_ids),
                 heard=line.heard or 0,
@@ -92,43 +92,43 @@ def related(actor: Actor, ids: Iterable[int]) -> dict[int, Related]:
             )
         # Where there is none to join, the line has no such attribute.
         if session := getattr(line, "open_session", None):
-            it.sessions.append(session)
-        it.clock = it.clock or getattr(line, "pressing", None)
-        _asked(it, line, actor)
-    for it in found.values():
-        it.sessions.sort(key=lambda session: (session.opened_at, session.pk))
-    return found
+            entry.sessions.append(session)
+        entry.clock = entry.clock or getattr(line, "pressing", None)
+        _add_transfer(entry, line, actor)
+    for entry in by_conversation.values():
+        entry.sessions.sort(key=lambda session: (session.opened_at, session.pk))
+    return by_conversation
 
 
 def _has_room(actor: Actor, line: Any) -> bool:
-    """As `access.room` has it; a supervisor's capacity is no bound, because the desk offers the override with the button."""
+    """The rule of `access.room`, but a supervisor's capacity is no limit: the desk's button offers the override."""
     if line.viewer_most is None:
         return False
     return actor.is_supervisor or (line.viewer_load or 0) < line.viewer_most
 
 
-def _asked(it: Related, line: Any, actor: Actor) -> None:
-    """Of several moves that wait, the one that is offered to the agent."""
-    if line.asked_id is None or it.is_offered:
+def _add_transfer(entry: Related, line: Any, actor: Actor) -> None:
+    """Keep the line's pending transfer; of several the one that is offered to the agent."""
+    if line.pending_id is None or entry.is_offered:
         return
-    its = {name: getattr(line, f"asked_{name}") for name in _OF_A_MOVE}
-    patience = line.asked_patience
+    values = {name: getattr(line, f"pending_{name}") for name in _OF_A_MOVE}
+    patience = line.pending_patience
     if patience is None:
         patience = Policies.offer_timeout.value_in(line.tenant_policies)
-    move = Move(**its, patience=patience, context=line.asked_context or {})
-    it.is_offered = actor.is_agent and actor.pk in (move.offered_to_id, move.to_agent_id)
-    if it.is_offered or it.asked is None:
-        it.asked = move
+    move = Move(**values, patience=patience, context=line.pending_context or {})
+    entry.is_offered = actor.is_agent and actor.pk in (move.offered_to_id, move.to_agent_id)
+    if entry.is_offered or entry.pending is None:
+        entry.pending = move
 
 
 @lru_cache(maxsize=AGENTS_KEPT)
 def _lines(agent_id: int) -> QuerySet[Any]:
     here = Q(conversation=OuterRef("pk"))
     running = SlaClock.objects.filter(here, ended_at=None, due_at__isnull=False).order_by("due_at", "pk")
-    spoke = Message.objects.filter(here, sender_type=Message.Sender.CUSTOMER).order_by("-seq", "-id")
+    from_customer = Message.objects.filter(here, sender_type=Message.Sender.CUSTOMER).order_by("-seq", "-id")
     unread = Mention.objects.filter(here, agent_id=agent_id, read_at=None)
     helps = Participant.objects.filter(here, agent_id=agent_id, status=ParticipantStatus.JOINED)
-    takes = Agent.objects.filter(pk=agent_id, is_drained=False)
+    viewer = Agent.objects.filter(pk=agent_id, is_drained=False)
     load = served(agent_id).order_by().values("agent_id").annotate(load=Count("pk")).values("load")
     rows: QuerySet[Any] = Conversation.objects.annotate(
         open_session=FilteredRelation("sessions", condition=Q(sessions__status__in=sorted(OPEN))),
@@ -136,54 +136,54 @@ def _lines(agent_id: int) -> QuerySet[Any]:
         pressing=FilteredRelation(
             "open_session__clocks", condition=Q(open_session__clocks__pk=Subquery(running.values("pk")[:1]))
         ),
-        asked=FilteredRelation(
+        pending=FilteredRelation(
             "open_session__transfers", condition=Q(open_session__transfers__status=TransferStatus.PENDING)
         ),
         label_ids=labels.ids_on(),
-        heard=Subquery(spoke.values("seq")[:1]),
+        heard=Subquery(from_customer.values("seq")[:1]),
         read=Subquery(ReadCursor.objects.filter(here, agent_id=agent_id).values("seq")),
         is_mentioned=Exists(unread),
         is_helped=Exists(helps),
-        # The same for each line, and so asked once.
+        # The same for each line, so the database computes it once.
         viewer_load=Subquery(load),
-        viewer_most=Subquery(takes.order_by().values("max_load")),
+        viewer_most=Subquery(viewer.order_by().values("max_load")),
     )
-    # A package holds what was said: it is read only where the agent has to decide by it.
-    decides = When(Q(asked__offered_to=agent_id) | Q(asked__to_agent=agent_id), then=F("asked__context"))
+    # A context package holds messages: it is read only where the agent has to decide by it.
+    decides = When(Q(pending__offered_to=agent_id) | Q(pending__to_agent=agent_id), then=F("pending__context"))
     rows = rows.annotate(
-        **{f"asked_{name}": F(f"asked__{name}") for name in _OF_A_MOVE},
-        asked_patience=F("asked__to_team__offer_timeout"),
+        **{f"pending_{name}": F(f"pending__{name}") for name in _OF_A_MOVE},
+        pending_patience=F("pending__to_team__offer_timeout"),
         tenant_policies=F("tenant__policies"),
-        asked_context=Case(decides, output_field=PackageField(null=True)),
+        pending_context=Case(decides, output_field=PackageField(null=True)),
     )
     return rows.select_related("open_session__agent", "open_session__bot", "pressing")
 
 
 def offered(actor: Actor) -> QuerySet[Transfer]:
-    """What was offered to the agent, or asked of this one agent, who has not answered yet."""
+    """The transfers that wait for this agent's answer: offered to the agent, or addressed to this agent alone."""
     agent_id = actor.pk if actor.is_agent else 0
     here = Transfer.objects.filter(tenant_id=actor.tenant_id, status=TransferStatus.PENDING)
     return here.filter(Q(offered_to=agent_id) | Q(to_agent=agent_id))
 
 
 def offered_ids(actor: Actor) -> Subquery:
-    """For a query of the tenant: the conversations that are offered to the agent, as `ids_in` reads them."""
+    """To annotate the tenant: the ids of the conversations that are offered to the agent, as a text for `ids_in`."""
     return ids_beside(offered(actor), "conversation_id", of="tenant")
 
 
 def served(agent_id: int) -> QuerySet[ChatSession]:
-    """What an agent serves now."""
+    """The live sessions that an agent serves."""
     return ChatSession.objects.filter(agent_id=agent_id, owner_kind=Owner.AGENT, status__in=sorted(LIVE))
 
 
 def live_sessions(ids: Iterable[int]) -> dict[int, ChatSession]:
     """The live session of each conversation that has one, in one query."""
-    found = ChatSession.objects.filter(live_key__in=list(ids)).select_related("agent", "bot")
-    return {session.conversation_id: session for session in found}
+    sessions = ChatSession.objects.filter(live_key__in=list(ids)).select_related("agent", "bot")
+    return {session.conversation_id: session for session in sessions}
 
 
 def ends_soon_at(live: ChatSession | None) -> datetime | None:
-    """When an agent's session ends by itself, once its owner has been told that it does soon."""
+    """When an agent's session ends by itself; None until its owner has been warned of that."""
     served = live is not None and live.owner_kind == Owner.AGENT and live.human_until is not None
     return live.expires_at if live and served and live.warns_at is None else None
 

@@ -1,4 +1,4 @@
-"""Canned replies in a conversation: who would say them is known only here."""
+"""Canned replies filled in for a conversation: only this app knows who would say them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sessions_app.states import Owner
 
 
 def values_in(actor: Actor, conversation_id: int) -> Mapping[str, str]:
-    """What the variables stand for in a conversation the actor may see. Raises `NotFound`.
+    """The values of the variables, by name, in a conversation that the actor may see. Raises `NotFound`.
 
-    {agent} is the agent who asks; for a program the agent who serves, or where none does the tenant.
+    {agent} is the name of the agent who asks; for a program that of the agent who serves, or else the tenant's.
     """
     conversation = visible.conversation(actor, conversation_id)
     name = actor.name

@@ -1,4 +1,4 @@
-"""What somebody looks for in the command bar: a few conversations, by whose they are and by what was said in them."""
+"""The search of the command bar: a few conversations, by their customer and by what was said in them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ SEARCH_MOST = 8
 
 
 def search_for(actor: Actor, text: str) -> list[Conversation]:
-    """The conversations that hold the text, as far as this actor may see them; in one query.
+    """At most `SEARCH_MOST` conversations that contain the text and that this actor may see. One query.
 
-    Those that hold it with the very marks that were typed come first, and among equals the desk's order counts. The index
-    finds words in what was said and in customers, without their marks; a part of a name, account or shop is looked at as
-    it stands.
+    Those with the same diacritics as typed come first, then the desk's order counts. The index matches words of
+    messages and customers, whatever their diacritics; a part of a name, account or shop is compared as typed.
     """
     text = text.strip()
     if not text:
         return []
     everything = visible.conversations(actor)
-    said = that_say(actor, everything, text).order_by().values("pk")
+    by_index = that_say(actor, everything, text).order_by().values("pk")
     exactly = named(text) | search.as_typed(text, tenant_id=actor.tenant_id)
     rank = Case(When(exactly, then=0), default=1, output_field=IntegerField())
-    found = everything.filter(named(text) | Q(pk__in=said)).order_by(rank, "tier", "desk_order", "id")
-    return list(found[:SEARCH_MOST])
+    rows = everything.filter(named(text) | Q(pk__in=by_index)).order_by(rank, "tier", "desk_order", "id")
+    return list(rows[:SEARCH_MOST])

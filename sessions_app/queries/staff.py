@@ -22,7 +22,7 @@ _SEE_THE_DESK = (ActorKind.AGENT, ActorKind.INTEGRATOR, ActorKind.BOT)
 
 
 def agents(actor: Actor) -> QuerySet[Agent]:
-    """The tenant's agents with load, presence and teams, for whoever may see the desk. Customers see none of it."""
+    """The tenant's agents with load, presence and teams. Raises `Forbidden` but for agents and programs."""
     if actor.kind not in _SEE_THE_DESK:
         raise Forbidden("Only agents and programs see the desk.")
     served = Q(chatsession__owner_kind=Owner.AGENT, chatsession__status__in=sorted(LIVE))
@@ -32,6 +32,7 @@ def agents(actor: Actor) -> QuerySet[Agent]:
 
 
 def teams(actor: Actor) -> QuerySet[Team]:
+    """The tenant's teams with their members. Raises `Forbidden` but for agents and programs."""
     if actor.kind not in _SEE_THE_DESK:
         raise Forbidden("Only agents and programs see the desk.")
     return Team.objects.filter(tenant_id=actor.tenant_id).select_related("tenant").prefetch_related("members")
@@ -50,7 +51,10 @@ class Availability:
 
 
 def availability(actor: Actor, *, shop_id: str, account_id: str, platform: str = "default") -> Availability:
-    """Of the conversation between an account and a shop. A reading, not a promise: `open_session` decides."""
+    """Whether a robot session could be live now between an account and a shop. No promise: `open_session` decides.
+
+    Raises `Forbidden` but for agents and programs, `Malformed` for ids that are none.
+    """
     if actor.kind not in _SEE_THE_DESK:
         raise Forbidden("Only agents and programs ask for availability.")
     platform, shop_id, account_id = incoming.conversation_key(platform, shop_id, account_id)

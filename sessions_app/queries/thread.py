@@ -1,8 +1,8 @@
-"""The thread: a conversation that is open, as one agent sees it, and the lines of it.
+"""The thread: an open conversation as one agent sees it, with its messages and events.
 
-`thread_page` and `thread_news` read the conversation, its newest move and flow, the people in it and its lines. What
-also stands beside every row of the list, and the figures, come from `sessions_app.queries.desk_page`, which reads them for the whole
-page at once, and then `complete`s the thread.
+`thread_page` and `thread_news` read the conversation, its newest transfer and flow, the people in it and its items.
+The figures, and what every row of the list has too, are read by `sessions_app.queries.desk_page` for the whole page at
+once, which then `complete`s the thread.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from sessions_app.states import Derived, Owner, ParticipantStatus, Status, Trans
 
 THREAD_PAGE = 50
 COLLEAGUES_MOST = 200
-"""That are offered to be called in."""
+"""Colleagues whom the page offers to call in."""
 PACKAGE_STAYS = timedelta(minutes=10)
-"""After somebody has accepted: so long the context package stays on top of the thread."""
-_CARRIES = (TransferKind.ESCALATION, TransferKind.HANDOVER, TransferKind.REASSIGNMENT)
-"""The moves that are asked for: why is before the agent's eyes."""
-_TAKES = (TransferKind.TAKEOVER, TransferKind.GRAB)
-"""The moves by which an agent takes a conversation at once: what was said about the work is, where anything was."""
+"""How long the context package stays on top of the thread after somebody has accepted."""
+_REQUESTED = (TransferKind.ESCALATION, TransferKind.HANDOVER, TransferKind.REASSIGNMENT)
+"""Transfers that are requested: the agent sees their context package, which says why."""
+_IMMEDIATE = (TransferKind.TAKEOVER, TransferKind.GRAB)
+"""Transfers by which an agent takes a conversation at once: their package is shown if it tells of the work."""
 
 EVENTS = (
     "transfer.requested",
@@ -69,27 +69,27 @@ EVENTS = (
     "mail.failed",
     "sla.breached",
 )
-"""The operations that a thread shows between the words; the rest is the admin's."""
+"""The operations that a thread shows between the messages; only the admin shows the others."""
 
 
 _BY_ITSELF = (oplog.SERVED, oplog.TAKEN_UP, oplog.ANSWERED)
-"""Why a flag went that nobody has to be told of."""
+"""Reasons for which a flag goes without a line in the thread."""
 
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """One line of a thread: something said, or something that happened to the turn."""
+    """One line of a thread: a message or an operation."""
 
     at: datetime
     seq: int
     message: Message | None = None
     operation: Operation | None = None
     mentioned: list[str] = field(default_factory=list)  # in a note, by name
-    is_again: bool = False  # known already to whoever is given it, and perhaps another by now
+    is_again: bool = False  # the reader has it already; it may have changed
 
     @property
     def place(self) -> int:
-        """The key of the thread's order, for a page that puts late lines where they belong."""
+        """The key of the thread's order, in microseconds since 1970: a page puts late lines where they belong by it."""
         return (self.at - _EPOCH) // timedelta(microseconds=1)
 
 
@@ -111,7 +111,7 @@ class ThreadPage:
     said_at: datetime | None = None  # the newest message, notes aside
     items: list[Item] = field(default_factory=list)
     earlier: str = ""  # where the page before this one ends; empty at the beginning of the conversation
-    is_behind: bool = False  # there is more news than one answer holds
+    is_behind: bool = False  # there is more news than one page holds: load it again
 
     # Filled in by `complete`.
     sessions: list[ChatSession] = field(default_factory=list)  # open ones, oldest first
@@ -136,7 +136,7 @@ class ThreadPage:
 
     @property
     def session(self) -> ChatSession | None:
-        """The session to speak of: the live one, or the one that heads the line."""
+        """The session that stands for the conversation: the live one, or the first in line."""
         return self.live or min(self.sessions, key=lambda s: (s.rank, s.opened_at, s.pk), default=None)
 
     @property
@@ -145,7 +145,7 @@ class ThreadPage:
 
     @property
     def state(self) -> Derived:
-        """What the conversation's state is called: that of its session; resolved without one."""
+        """The conversation's derived state: queued, or that of its session; resolved without one."""
         if self.conversation.controller == Controller.QUEUE:
             return Derived.QUEUED
         session = self.session
@@ -169,9 +169,9 @@ class ThreadPage:
 
     @property
     def opens_at(self) -> datetime | None:
-        """When somebody is there for whom the customer waits, where nobody is now."""
-        asked = self.pending if self.conversation.controller == Controller.QUEUE else None
-        return asked.opens_at if asked and asked.opens_at and asked.opens_at > self.now else None
+        """When an agent is there again for the queued customer; None where one is now, or nobody is queued."""
+        transfer = self.pending if self.conversation.controller == Controller.QUEUE else None
+        return transfer.opens_at if transfer and transfer.opens_at and transfer.opens_at > self.now else None
 
     @property
     def owner(self) -> str:
@@ -184,15 +184,17 @@ class ThreadPage:
 
     @property
     def carried(self) -> Transfer | None:
-        """The transfer whose context package is to be before the agent's eyes: one that waits, or was just made."""
-        moved, live = self.transfer, self.live
-        if moved is None or not (moved.kind in _CARRIES or (moved.kind in _TAKES and has_words(moved.context))):
+        """The transfer whose context package is on top: one that waits, or was accepted within `PACKAGE_STAYS`."""
+        transfer, live = self.transfer, self.live
+        if transfer is None:
             return None
-        if moved.is_pending:
-            return moved
-        is_fresh = moved.ended_at is not None and self.now - moved.ended_at < PACKAGE_STAYS
-        is_served = live is not None and live.pk == moved.session_id and live.is_human_served
-        return moved if moved.status == TransferStatus.ACCEPTED and is_fresh and is_served else None
+        if not (transfer.kind in _REQUESTED or (transfer.kind in _IMMEDIATE and has_words(transfer.context))):
+            return None
+        if transfer.is_pending:
+            return transfer
+        is_fresh = transfer.ended_at is not None and self.now - transfer.ended_at < PACKAGE_STAYS
+        is_served = live is not None and live.pk == transfer.session_id and live.is_human_served
+        return transfer if transfer.status == TransferStatus.ACCEPTED and is_fresh and is_served else None
 
     @property
     def held(self) -> ChatSession | None:
@@ -202,7 +204,7 @@ class ThreadPage:
 
     @property
     def has_bot(self) -> bool:
-        """Whether a bot could take the conversation back: `release_to_bot` asks the same under the lock."""
+        """Whether a bot could take the conversation back: `release_to_bot` checks the same under the lock."""
         live = self.live
         robots = [s for s in self.sessions if s.is_robot and not s.on_hold]
         robot = live if live and live.is_robot else next((s for s in robots if s is not live), None)
@@ -217,22 +219,22 @@ class ThreadPage:
         return self.conversation.seq
 
 
-# --- Its lines ---------------------------------------------------------------------------------------------------
+# --- Items -------------------------------------------------------------------------------------------------------
 
 
 def thread_page(*, actor: Actor, conversation_id: int, before: str = "", limit: int = THREAD_PAGE) -> ThreadPage:
-    """A conversation with its newest messages, or with those before a place. Raises `NotFound`, `Malformed`."""
+    """A conversation with its newest messages, or those before a place (`place_of`). Raises `NotFound`, `Malformed`."""
     page = _opened(actor, conversation_id)
-    said = before_place(_said(actor, conversation_id), before)
-    newest = _with_files(said.reverse()[: limit + 1])
+    messages = before_place(_readable(actor, conversation_id), before)
+    newest = _with_files(messages.reverse()[: limit + 1])
     shown = newest[:limit][::-1]
-    happened = Operation.objects.filter(conversation_id=conversation_id, type__in=EVENTS)
+    operations = Operation.objects.filter(conversation_id=conversation_id, type__in=EVENTS)
     if len(newest) > limit:
         page.earlier = place_of(shown[0])
-        happened = happened.filter(at__gte=shown[0].sent_at)
+        operations = operations.filter(at__gte=shown[0].sent_at)
     if before:
-        happened = happened.filter(at__lt=_place(before)[0])
-    page.items = merged(shown, happened.order_by("-at", "-seq")[:limit])
+        operations = operations.filter(at__lt=_place(before)[0])
+    page.items = merged(shown, operations.order_by("-at", "-seq")[:limit])
     return page
 
 
@@ -241,33 +243,33 @@ def thread_news(*, actor: Actor, conversation_id: int, after: int, limit: int = 
     page = _opened(actor, conversation_id)
     if page.seq <= after:
         return page
-    happened = Operation.objects.filter(conversation_id=conversation_id, seq__gt=after).order_by("seq")
-    operations = list(happened[: limit + 1])
-    # A batch may put words anywhere in the past; so does a long absence leave a page better loaded anew.
+    later = Operation.objects.filter(conversation_id=conversation_id, seq__gt=after).order_by("seq")
+    operations = list(later[: limit + 1])
+    # A page is better loaded again after a long absence, or a batch, which may put messages anywhere in the past.
     page.is_behind = len(operations) > limit or any(o.type == "messages.grouped" for o in operations)
     if not page.is_behind:
         shown = [o for o in operations if o.type in EVENTS]
         if any(o.message_pk is not None for o in operations):
-            found = news(_said(actor, conversation_id), after=after, named=named_again(operations), limit=limit)
-            page.items = merged(_with_files(found.said), shown, again=found.again)
+            new = news(_readable(actor, conversation_id), after=after, named=named_again(operations), limit=limit)
+            page.items = merged(_with_files(new.said), shown, again=new.again)
         else:
             page.items = merged((), shown)
     return page
 
 
 def _opened(actor: Actor, conversation_id: int) -> ThreadPage:
-    """The conversation with its newest move and flow, the viewer's drafts, and the people in it: two queries."""
-    found: QuerySet[Any] = Conversation.objects.filter(pk=conversation_id, tenant_id=actor.tenant_id)
-    said = Message.objects.filter(conversation=OuterRef("pk"), is_note=False).order_by("-sent_at", "-id")
-    found = found.annotate(
+    """The conversation with its newest transfer and flow, the viewer's drafts, and the people in it: two queries."""
+    rows: QuerySet[Any] = Conversation.objects.filter(pk=conversation_id, tenant_id=actor.tenant_id)
+    messages = Message.objects.filter(conversation=OuterRef("pk"), is_note=False).order_by("-sent_at", "-id")
+    rows = rows.annotate(
         db_now=clock.DbNow(),
-        said_at=Subquery(said.values("sent_at")[:1]),
+        said_at=Subquery(messages.values("sent_at")[:1]),
         moved=_newest(Transfer, "transfers", "-requested_at"),
         flow=_newest(GuidedFlow, "flows"),
         **{f"{mode}_draft": _draft(actor, mode) for mode in Draft.Mode.values},
     )
     drafts = [f"{mode}_draft" for mode in Draft.Mode.values]
-    row = found.select_related("moved__to_agent", "moved__to_team", "moved__offered_to", "flow", *drafts).first()
+    row = rows.select_related("moved__to_agent", "moved__to_team", "moved__offered_to", "flow", *drafts).first()
     if row is None:
         raise NotFound("There is no such conversation.")
     inside = (ParticipantStatus.INVITED, ParticipantStatus.JOINED)
@@ -289,45 +291,45 @@ def _opened(actor: Actor, conversation_id: int) -> ThreadPage:
 
 
 def _newest(model: type[Model], name: str, *order: str) -> FilteredRelation:
-    """Of the rows that belong to a conversation the newest one, to be joined to it."""
+    """The join of a conversation with the newest of its rows of this model."""
     rows = model._default_manager.filter(conversation=OuterRef("pk")).order_by(*order, "-pk")
     newest = Subquery(rows.values("pk")[:1])
     return FilteredRelation(name, condition=Q(**{f"{name}__pk": newest}))
 
 
 def _draft(actor: Actor, mode: str) -> FilteredRelation:
-    """The viewer's draft, of which a conversation has one at most, to be joined to it."""
+    """The join of a conversation with the viewer's draft in this mode, of which there is one at most."""
     return FilteredRelation("drafts", condition=Q(drafts__agent=actor.pk, drafts__mode=mode))
 
 
-def _said(actor: Actor, conversation_id: int) -> QuerySet[Message]:
-    """What the agent may read of a conversation, in its order, each message with the ids of whom it mentions."""
-    said = visible.messages(actor).filter(conversation_id=conversation_id).order_by("sent_at", "id")
+def _readable(actor: Actor, conversation_id: int) -> QuerySet[Message]:
+    """The messages that the agent may read, in the thread's order, each with the ids of the agents whom it mentions."""
+    messages = visible.messages(actor).filter(conversation_id=conversation_id).order_by("sent_at", "id")
     has_files = Exists(Attachment.objects.filter(message=OuterRef("pk")))
-    return said.annotate(mentioned_ids=mentions.ids_named(), has_files=has_files)
+    return messages.annotate(mentioned_ids=mentions.ids_named(), has_files=has_files)
 
 
-def _with_files(said: Iterable[Message]) -> list[Message]:
-    """Read the messages, and what came with them where something did: most pages cost no query for it."""
-    found: list[Any] = list(said)
-    for message in found:
+def _with_files(rows: Iterable[Message]) -> list[Message]:
+    """Read the messages with their files. Without any, which is so for most pages, this costs no query."""
+    messages: list[Any] = list(rows)
+    for message in messages:
         if not message.has_files:
             message._prefetched_objects_cache = {"attachments": Attachment.objects.none()}
-    prefetch_related_objects([message for message in found if message.has_files], "attachments")
-    return found
+    prefetch_related_objects([message for message in messages if message.has_files], "attachments")
+    return messages
 
 
 def place_of(message: Message) -> str:
-    """Where the page before this message ends."""
+    """A message's place in the thread as a text, for `before_place`: where the page before it ends."""
     return f"{message.sent_at.isoformat()}_{message.pk}"
 
 
-def before_place(said: QuerySet[Message], place: str) -> QuerySet[Message]:
-    """Those said before a place; all, where none is named. Raises `Malformed`."""
+def before_place(messages: QuerySet[Message], place: str) -> QuerySet[Message]:
+    """The messages before a place; all of them where it is empty. Raises `Malformed`."""
     if not place:
-        return said
+        return messages
     at, pk = _place(place)
-    return said.filter(sent_at__lte=at).filter(Q(sent_at__lt=at) | Q(sent_at=at, pk__lt=pk))
+    return messages.filter(sent_at__lte=at).filter(Q(sent_at__lt=at) | Q(sent_at=at, pk__lt=pk))
 
 
 def _place(text: str) -> tuple[datetime, int]:
@@ -340,71 +342,71 @@ def _place(text: str) -> tuple[datetime, int]:
     raise Malformed(f"{text!r} is no place in a thread.")
 
 
-def merged(said: Iterable[Message], happened: Iterable[Operation], again: Collection[int] = ()) -> list[Item]:
-    """What was said and what happened, in the order of the thread; `again` are the messages that come once more."""
-    items = [Item(m.sent_at, m.seq, message=m, is_again=m.pk in again) for m in said]
-    items += [Item(o.at, o.seq, operation=o) for o in newest_of_runs(happened) if not _goes_without_saying(o)]
+def merged(messages: Iterable[Message], operations: Iterable[Operation], again: Collection[int] = ()) -> list[Item]:
+    """Messages and operations as items in the thread's order; `again` are the ids of messages that the reader has."""
+    items = [Item(m.sent_at, m.seq, message=m, is_again=m.pk in again) for m in messages]
+    items += [Item(o.at, o.seq, operation=o) for o in newest_of_runs(operations) if not _goes_without_saying(o)]
     return sorted(items, key=lambda item: (item.at, item.seq))
 
 
 def run_of(operation: Operation) -> str:
-    """The name of a run of operations that are one line, the newest of them; empty for what is a line of its own."""
+    """The key of a run of operations that is shown as its newest; empty for an operation with a line of its own."""
     return f"again{operation.data['transfer_id']}" if operation.type == "transfer.asked_again" else ""
 
 
-def newest_of_runs(happened: Iterable[Operation]) -> list[Operation]:
-    """The operations in their order, of each run only the newest."""
+def newest_of_runs(operations: Iterable[Operation]) -> list[Operation]:
+    """The operations in the order of `seq`, with only the newest of each run."""
     newest: dict[str | int, Operation] = {}
-    for operation in sorted(happened, key=lambda one: one.seq):
+    for operation in sorted(operations, key=lambda o: o.seq):
         newest[run_of(operation) or operation.seq] = operation
-    return sorted(newest.values(), key=lambda one: one.seq)
+    return sorted(newest.values(), key=lambda o: o.seq)
 
 
 def _goes_without_saying(operation: Operation) -> bool:
-    """A flag that came with an escalation, or went because somebody serves or has answered: the line beside it says so."""
+    """Whether another line says it: an escalation raised the flag, or it went because somebody serves or answered."""
     if operation.type == "attention.raised":
         return bool(operation.data.get("effect") == "escalate")
     return operation.type == "attention.cleared" and operation.data.get("reason") in _BY_ITSELF
 
 
-# --- What stands around them -------------------------------------------------------------------------------------
+# --- Figures and people ------------------------------------------------------------------------------------------
 
 
 def figures_wanted(page: ThreadPage) -> Wanted:
     """The viewer's load and capacity, whether they get anything new, and where the customer stands in the queue."""
-    most = Agent.objects.filter(pk=page.viewer_id).order_by()
+    viewer = Agent.objects.filter(pk=page.viewer_id).order_by()
     wanted: Wanted = {
         "viewer_load": Counted(served(page.viewer_id)),
-        "viewer_most": Subquery(most.values("max_load")),
-        "viewer_is_drained": Subquery(most.values("is_drained")),
+        "viewer_most": Subquery(viewer.values("max_load")),
+        "viewer_is_drained": Subquery(viewer.values("is_drained")),
     }
     if page.conversation.controller != Controller.QUEUE:
         return wanted
     return {**wanted, **expected_wait.figures_wanted(page.conversation, page.pending, page.now)}
 
 
-def complete(page: ThreadPage, its: Related, known: Mapping[int, Label], told: Mapping[str, Any]) -> None:
-    """Fill in what was read for the whole page, and the names of people; `known` are the tenant's labels by id."""
-    page.sessions, page.clock, page.read = its.sessions, its.clock, its.read
-    page.labels = labels.chosen(known, its.label_ids)
-    page.other_labels = [label for label in known.values() if label.is_enabled and label not in page.labels]
-    page.viewer_load, page.viewer_most = told["viewer_load"], told["viewer_most"]
-    page.viewer_is_drained = told["viewer_is_drained"]
+def complete(page: ThreadPage, entry: Related, tenant_labels: Mapping[int, Label], figures: Mapping[str, Any]) -> None:
+    """Fill in what was read for the whole page, and the names of people. The tenant's labels are by id."""
+    page.sessions, page.clock, page.read = entry.sessions, entry.clock, entry.read
+    page.labels = labels.chosen(tenant_labels, entry.label_ids)
+    page.other_labels = [label for label in tenant_labels.values() if label.is_enabled and label not in page.labels]
+    page.viewer_load, page.viewer_most = figures["viewer_load"], figures["viewer_most"]
+    page.viewer_is_drained = figures["viewer_is_drained"]
     if page.conversation.controller == Controller.QUEUE:
-        page.waits = expected_wait.told(told, page.conversation, page.pending, page.now)
+        page.waits = expected_wait.estimate(figures, page.conversation, page.pending, page.now)
     name_people(page)
 
 
 def name_people(page: ThreadPage) -> None:
-    """Whom the notes mention, and who could be called in: available, and not in already. One query, or none."""
+    """Fill in whom the notes mention, and who could be called in: available, and not in already. One query, or none."""
     mentioned = {item: ids_in(getattr(item.message, "mentioned_ids", "")) for item in page.items}
     people = Agent.objects.filter(pk__in={pk for ids in mentioned.values() for pk in ids})
     free = presence.reachable(page.now).filter(tenant_id=page.conversation.tenant_id)
     if page.may_speak:
         people |= free
-    found = list(people.annotate(is_free=Exists(free.filter(pk=OuterRef("pk")))))
+    agents = list(people.annotate(is_free=Exists(free.filter(pk=OuterRef("pk")))))
     for item, ids in mentioned.items():
-        item.mentioned = [agent.name for agent in found if agent.pk in ids]
+        item.mentioned = [agent.name for agent in agents if agent.pk in ids]
     if page.may_speak:
         inside = {p.agent_id for p in page.people} | {page.live.agent_id if page.live else None}
-        page.colleagues = [(a.pk, a.name) for a in found if a.is_free and a.pk not in inside][:COLLEAGUES_MOST]
+        page.colleagues = [(a.pk, a.name) for a in agents if a.is_free and a.pk not in inside][:COLLEAGUES_MOST]

@@ -1,4 +1,4 @@
-"""Saved views as they are read: whose they are, and how many conversations fit each."""
+"""Reading saved views: which ones an actor may see, and how many conversations fit each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sessions_app.queries.view_filters import Filter
 from sessions_app.rights import visible
 
 COUNTED = 10
-"""Views beyond these are shown without a count: each costs a look whenever the list is refetched."""
+"""Views that are counted; those beyond have no count, because each costs a subquery whenever the list is refetched."""
 
 
 def views_of(actor: Actor) -> QuerySet[SavedView]:
@@ -28,26 +28,26 @@ def views_of(actor: Actor) -> QuerySet[SavedView]:
 
 
 def saved_view(actor: Actor, view_id: int) -> SavedView:
-    """Raises `NotFound`, also for what is a colleague's own."""
+    """The saved view with this id. Raises `NotFound`, also for a colleague's own, and `Forbidden`."""
     row = views_of(actor).filter(pk=view_id).first()
     if row is None:
         raise NotFound("There is no such saved view.")
     return row
 
 
-def fitting(actor: Actor, wanted: Filter, now: datetime | None = None) -> QuerySet[Conversation]:
-    """The conversations that fit a filter, as this actor may see them. Whoever is no agent has none that are 'mine'.
+def fitting(actor: Actor, criteria: Filter, now: datetime | None = None) -> QuerySet[Conversation]:
+    """The conversations that fit a filter and that this actor may see. For who is no agent, none are 'mine'.
 
-    `now` is the database's time, for whoever has it already.
+    `now` is the database's time, if the caller has read it already.
     """
-    found = visible.conversations(actor)
-    if wanted.view != View.ALL:
-        found = found.filter(pk__in=queries.in_view(actor, View(wanted.view)).values("pk"))
-    found = view_filters.narrowed(found, wanted, actor, now)
-    if not wanted.search.strip():
-        return found
-    said = queries.that_say(actor, found, wanted.search)
-    return found.filter(Q(pk__in=said.values("pk")) | Q(shop_id=wanted.search.strip()))
+    rows = visible.conversations(actor)
+    if criteria.view != View.ALL:
+        rows = rows.filter(pk__in=queries.in_view(actor, View(criteria.view)).values("pk"))
+    rows = view_filters.narrowed(rows, criteria, actor, now)
+    if not criteria.search.strip():
+        return rows
+    by_text = queries.that_say(actor, rows, criteria.search)
+    return rows.filter(Q(pk__in=by_text.values("pk")) | Q(shop_id=criteria.search.strip()))
 
 
 def within(actor: Actor, view_id: int) -> QuerySet[Conversation]:
@@ -61,17 +61,17 @@ def in_order(actor: Actor) -> list[SavedView]:
 
 
 def counts_wanted(actor: Actor, views: Sequence[SavedView], now: datetime | None = None) -> Wanted:
-    """How many fit each of the first `COUNTED`, by name; counting stops at `queries.COUNT_MOST`."""
-    found = {view.pk: fitting(actor, view_filters.stored(view.filter), now) for view in views[:COUNTED]}
-    return {f"saved_{pk}": Counted(rows[: queries.COUNT_MOST]) for pk, rows in found.items()}
+    """The figures `saved_…`: how many fit each of the first `COUNTED` views; counting stops at `queries.COUNT_MOST`."""
+    fitting_rows = {view.pk: fitting(actor, view_filters.stored(view.filter), now) for view in views[:COUNTED]}
+    return {f"saved_{pk}": Counted(rows[: queries.COUNT_MOST]) for pk, rows in fitting_rows.items()}
 
 
-def counts_told(views: Iterable[SavedView], told: Mapping[str, int]) -> list[tuple[SavedView, int | None]]:
-    """The views with how many fit; of those that were not counted None."""
-    return [(view, told.get(f"saved_{view.pk}")) for view in views]
+def counts_from(views: Iterable[SavedView], figures: Mapping[str, int]) -> list[tuple[SavedView, int | None]]:
+    """The views with how many conversations fit; None for a view that was not counted."""
+    return [(view, figures.get(f"saved_{view.pk}")) for view in views]
 
 
 def counted(actor: Actor) -> list[tuple[SavedView, int | None]]:
     """The agent's saved views in order, with how many fit, in two queries."""
     views = in_order(actor)
-    return counts_told(views, aggregates.read(actor.tenant_id, counts_wanted(actor, views)))
+    return counts_from(views, aggregates.read(actor.tenant_id, counts_wanted(actor, views)))

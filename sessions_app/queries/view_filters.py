@@ -38,15 +38,17 @@ VIEWS = (
 )
 ME, NOBODY = "me", "none"
 LONGEST_WAIT = 30 * 24 * 3600
+"""Seconds: the most that `waiting_over` may say."""
 MOST_LABELS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """All that is set must hold. Ids are text, as everywhere outside; `owner` is an agent's, or `me`, or `none`.
+    """A conversation fits if all that is set holds. Ids are text, as in the API; `owner` is an agent's, `me` or `none`.
 
-    `labels` means any of them; `team_id` what waits for the team or is served by one of its members; `waiting_over` a wait
-    of more than so many seconds; `search` all words, in the messages or the customer's name or account, or a whole shop.
+    A conversation needs one of `labels`; it fits `team_id` if it waits for the team or one of its members serves it;
+    `waiting_over` is in seconds; `search` needs all words in the messages or the customer's name or account, or is a
+    whole shop id.
     """
 
     view: str = "all"
@@ -63,8 +65,8 @@ class Filter:
 
     def as_dict(self) -> dict[str, Any]:
         """What is set, as it is stored."""
-        told = {name: value for name, value in asdict(self).items() if value != getattr(_NOTHING, name)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
+        values = {name: value for name, value in asdict(self).items() if value != getattr(_NOTHING, name)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 _NOTHING = Filter()
@@ -73,10 +75,10 @@ _NOTHING = Filter()
 # --- Checking ----------------------------------------------------------------------------------------------------
 
 
-def _word(*known: str) -> Callable[[Any], Any]:
+def _word(*allowed: str) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
-        if value not in known:
-            raise ValueError(f"one of {', '.join(known)}")
+        if value not in allowed:
+            raise ValueError(f"one of {', '.join(allowed)}")
         return value
 
     return check
@@ -160,7 +162,7 @@ assert set(_CHECKS) == {field.name for field in fields(Filter)}
 
 
 def checked(data: Any, *, tenant_id: int) -> Filter:
-    """A filter that somebody wants to save. Raises `Malformed`, whose `errors` say what is wrong, by field."""
+    """The filter from the data of one to be saved. Raises `Malformed`, whose `errors` say what is wrong, by field."""
     if not isinstance(data, Mapping):
         raise Malformed("A filter is an object.")
     errors: dict[str, list[str]] = {}
@@ -173,29 +175,29 @@ def checked(data: Any, *, tenant_id: int) -> Filter:
             values[name] = _CHECKS[name](value)
         except ValueError as error:
             errors[name] = [f"Wanted: {error}."]
-    wanted = Filter(**values)
-    errors |= {} if errors else _missing(wanted, tenant_id)
+    criteria = Filter(**values)
+    errors |= {} if errors else _missing(criteria, tenant_id)
     if errors:
         raise Malformed("; ".join(f"{name}: {texts[0]}" for name, texts in errors.items()), errors=errors)
-    return wanted
+    return criteria
 
 
-def _missing(wanted: Filter, tenant_id: int) -> dict[str, list[str]]:
-    """Ids that name nothing of this tenant."""
+def _missing(criteria: Filter, tenant_id: int) -> dict[str, list[str]]:
+    """The errors, by field, for ids that name nothing of this tenant."""
     errors = {}
-    known = Label.objects.filter(tenant_id=tenant_id, pk__in=[int(pk) for pk in wanted.labels])
-    if known.count() != len({int(pk) for pk in wanted.labels}):
+    labels = Label.objects.filter(tenant_id=tenant_id, pk__in=[int(pk) for pk in criteria.labels])
+    if labels.count() != len({int(pk) for pk in criteria.labels}):
         errors["labels"] = ["There is no such label."]
-    if wanted.team_id and not Team.objects.filter(tenant_id=tenant_id, pk=int(wanted.team_id)).exists():
+    if criteria.team_id and not Team.objects.filter(tenant_id=tenant_id, pk=int(criteria.team_id)).exists():
         errors["team_id"] = ["There is no such team."]
-    named = int(wanted.owner) if wanted.owner not in ("", ME, NOBODY) else None
-    if named is not None and not Agent.objects.filter(tenant_id=tenant_id, pk=named).exists():
+    agent_id = int(criteria.owner) if criteria.owner not in ("", ME, NOBODY) else None
+    if agent_id is not None and not Agent.objects.filter(tenant_id=tenant_id, pk=agent_id).exists():
         errors["owner"] = ["There is no such agent."]
     return errors
 
 
 def stored(data: Mapping[str, Any]) -> Filter:
-    """A filter that was checked when it was saved. What this version does not know, or would not save, does not count."""
+    """The filter from stored data, checked when it was saved. What this version does not know or refuses is ignored."""
     values: dict[str, Any] = {}
     for name, value in data.items():
         with suppress(KeyError, ValueError, TypeError):
@@ -207,28 +209,28 @@ def stored(data: Mapping[str, Any]) -> Filter:
 
 
 def narrowed(
-    rows: QuerySet[Conversation], wanted: Filter, actor: Actor, now: datetime | None = None
+    rows: QuerySet[Conversation], criteria: Filter, actor: Actor, now: datetime | None = None
 ) -> QuerySet[Conversation]:
-    """Those of the conversations that fit, but for `view` and `search`, which `queries` answers."""
+    """The conversations that fit all of the filter but `view` and `search`, which `view_counts.fitting` applies."""
     for column in ("controller", "tier"):
-        if values := getattr(wanted, column):
+        if values := getattr(criteria, column):
             rows = rows.filter(**{f"{column}__in": values})
     for column in ("platform", "shop_id"):
-        if value := getattr(wanted, column):
+        if value := getattr(criteria, column):
             rows = rows.filter(**{column: value})
-    if wanted.needs_human is not None:
-        rows = rows.filter(needs_human=wanted.needs_human)
-    if wanted.labels:
-        rows = labelled(rows, *(int(pk) for pk in wanted.labels))
-    if wanted.waiting_over is not None:
-        rows = rows.filter(waiting_since__lt=(now or clock.now()) - timedelta(seconds=wanted.waiting_over))
-    if wanted.owner:
-        rows = _owned(rows, wanted.owner, actor)
-    return _of_team(rows, int(wanted.team_id)) if wanted.team_id else rows
+    if criteria.needs_human is not None:
+        rows = rows.filter(needs_human=criteria.needs_human)
+    if criteria.labels:
+        rows = labelled(rows, *(int(pk) for pk in criteria.labels))
+    if criteria.waiting_over is not None:
+        rows = rows.filter(waiting_since__lt=(now or clock.now()) - timedelta(seconds=criteria.waiting_over))
+    if criteria.owner:
+        rows = _owned(rows, criteria.owner, actor)
+    return _of_team(rows, int(criteria.team_id)) if criteria.team_id else rows
 
 
 def labelled(rows: QuerySet[Conversation], *label_ids: int) -> QuerySet[Conversation]:
-    """Those that have any of these labels."""
+    """The conversations that have any of these labels."""
     having = ConversationLabel.objects.filter(label__in=label_ids)
     return rows.filter(pk__in=having.values("conversation_id"))
 
@@ -238,7 +240,7 @@ def _served() -> QuerySet[ChatSession]:
 
 
 def _owned(rows: QuerySet[Conversation], owner: str, actor: Actor) -> QuerySet[Conversation]:
-    """By an agent; or by nobody: no bot, agent or person of the shop works there now."""
+    """The conversations that an agent serves; for `none`, those in which no bot, agent or person of the shop works."""
     if owner == NOBODY:
         owned = _served().exclude(owner_kind=Owner.NOBODY).values("conversation_id")
         return rows.exclude(pk__in=owned)
@@ -251,7 +253,7 @@ def _owned(rows: QuerySet[Conversation], owner: str, actor: Actor) -> QuerySet[C
 def _of_team(rows: QuerySet[Conversation], team_id: int) -> QuerySet[Conversation]:
     members = Membership.objects.filter(team_id=team_id).values("agent_id")
     served = _served().filter(owner_kind=Owner.AGENT, agent_id__in=members)
-    asked = Transfer.objects.filter(status=TransferStatus.PENDING, to_team_id=team_id)
+    transfers = Transfer.objects.filter(status=TransferStatus.PENDING, to_team_id=team_id)
     return rows.filter(
-        Q(pk__in=served.values("conversation_id")) | Q(pk__in=asked.values("conversation_id")),
+        Q(pk__in=served.values("conversation_id")) | Q(pk__in=transfers.values("conversation_id")),
     )

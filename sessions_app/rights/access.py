@@ -33,7 +33,7 @@ def owns(actor: Actor, session: ChatSession | None) -> bool:
 
 
 def must_own(actor: Actor, session: ChatSession | None) -> None:
-    """The owner; a supervisor may too, and the operation shows who it was."""
+    """Only the owner, or a supervisor: the operation shows who it was. Raises `NotServing`, `Forbidden`."""
     if session is None or not session.is_human_served:
         raise NotServing
     if not (owns(actor, session) or actor.is_supervisor or actor.is_system):
@@ -69,10 +69,10 @@ def may_open(actor: Actor, *, robot: bool) -> None:
 
 
 def may_deliver(actor: Actor) -> None:
-    """Bring in what a customer says: the customer's own token, the channel's integrator, or a bot that is the channel too.
+    """Bring in a customer's words: the customer's token, the channel's integrator, or a bot that is the channel too.
 
     A bot is that where an administrator gave its key the scope `inbound:write`. Else it could put words into the mouths
-    of other bots' customers, and learn their epochs. A customer's token has the scope where the key has that made it.
+    of other bots' customers, and learn their epochs. A customer's token has the scope if the key that made it has.
     """
     if not actor.may(Scope.INBOUND):
         raise Forbidden(f"This credential lacks the scope {Scope.INBOUND}: customers' words come from the channel.")
@@ -81,10 +81,10 @@ def may_deliver(actor: Actor) -> None:
 
 
 def may_bring(actor: Actor, sender_type: str = "") -> None:
-    """Bring messages in a batch; of one sender, if it is named.
+    """Bring messages in a batch: of one kind of sender, if `sender_type` names it.
 
-    Customers' words need what they need one by one (`may_deliver`). Beside them an integrator brings whatever was said, a bot
-    its own answers; what people of the shop said is not its to tell.
+    Customers' words need what they need one by one (`may_deliver`). Besides, an integrator may bring whatever was said,
+    a bot its own answers, but not what people of the shop said.
     """
     if actor.kind not in _MACHINES:
         raise Forbidden("Only programs bring batches.")
@@ -117,7 +117,7 @@ def may_speak(locked: LockedConversation) -> None:
 
 
 def may_attach(locked: LockedConversation) -> None:
-    """Put up a file: whoever may speak now, as `talk` and `intake` ask; the channel also for its customers."""
+    """Upload a file: whoever may speak now, by the rules for messages; the channel also for its customers."""
     actor, live = locked.actor, locked.live
     if actor.is_agent:
         may_speak(locked)
@@ -147,10 +147,10 @@ def collaborates(locked: LockedConversation) -> bool:
 
 
 def room(locked: LockedConversation, agent: Agent, *, override: bool = False) -> Override:
-    """Check the capacity of an agent whose row is locked. Says which override of a supervisor's was needed, if any.
+    """Check the capacity of an agent whose row is locked. Returns which override by a supervisor was needed, if any.
 
-    Every way in passes here: accept, take, grab, hand over, automatic assignment. Raises `NoCapacity`,
-    `GetsNothingNew`, `NotAvailable`.
+    Every assignment passes here: accept, take, grab, hand over, automatic. Raises `NoCapacity`, `GetsNothingNew`,
+    `NotAvailable`.
     """
     if not agent.is_active:
         raise NotAvailable(f"{agent.name} does not work here any more.")
@@ -167,7 +167,7 @@ def room(locked: LockedConversation, agent: Agent, *, override: bool = False) ->
 
 
 def lost_to(session: ChatSession) -> AlreadyTaken:
-    """The loser of a race is told who won."""
+    """The refusal for the loser of a race: it names who won."""
     return AlreadyTaken(f"{owner_name(session)} has taken this conversation.", owner_name=owner_name(session))
 
 

@@ -1,11 +1,12 @@
 """Who may call a verb, and which of its fields each role may set: one table (docs/rules.md, What a role may set).
 
-Every `@verb` asks it before anything is read or locked, so the API, the desk, the facade and Python code are all held to
-it, and a refusal says nothing of what exists. Whose conversation it is, the verbs ask behind it (`access`). The API
-document shows the table (`x-roles`), and tests/cases/test_t14_fields_by_role.py holds every endpoint to it.
+Every `@verb` checks it before anything is read or locked, so it holds for the API, the desk, the facade and Python
+code, and a refusal says nothing of what exists. Whether the conversation is the caller's, the verb checks later
+(`access`). The API document shows the table (`x-roles`), and tests/cases/test_t14_fields_by_role.py holds every
+endpoint to it.
 
 A field counts as set when it differs from the verb's default and is not empty. The fields of `NewMessage` (`content`,
-`sender_name`, …) stand beside the verb's own. The system, which no credential is for, may set all.
+`sender_name`, …) count like the verb's own. The system, for which there is no credential, may set every field.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ ADMINS: Roles = frozenset({Role.ADMIN})
 AGENTS: Roles = SUPERVISORS | {Role.AGENT}
 PROGRAMS: Roles = BOTS | INTEGRATORS
 STAFF: Roles = PROGRAMS | AGENTS
-"""Everybody but the people from outside."""
+"""Everybody except customers and participants."""
 EVERYBODY: Roles = frozenset(Role)
 NOBODY: Roles = frozenset()
 """No credential: the system alone."""
@@ -52,7 +53,7 @@ NOBODY: Roles = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Who may call a verb, and for each of its fields who of them may set it."""
+    """Who may call a verb, and which of these roles may set each field."""
 
     callers: Roles
     fields: Mapping[str, Roles]
@@ -67,8 +68,8 @@ def _rights(callers: Roles, fields: str = "", **only: Roles) -> Rights:
     return Rights(callers, {**dict.fromkeys(fields.split(), callers), **only})
 
 
-def _of_words(callers: Roles, *, sender_name: Roles = NOBODY, sent_at: Roles = NOBODY) -> Mapping[str, Roles]:
-    """Who spoke, and when, the credential and the clock say; a channel says it of its customers and of the shop."""
+def _message_fields(callers: Roles, *, sender_name: Roles = NOBODY, sent_at: Roles = NOBODY) -> Mapping[str, Roles]:
+    """The fields of `NewMessage`. Who spoke and when follows from credential and clock; only a channel may say it."""
     shared = dict.fromkeys(("content", "message_id", "attachments"), callers)
     return {**shared, "sender_name": sender_name, "sent_at": sent_at}
 
@@ -118,17 +119,17 @@ RIGHTS: dict[str, Rights] = {
     "receive_message": Rights(
         CUSTOMERS | PROGRAMS,
         {
-            **_of_words(CUSTOMERS | PROGRAMS, sender_name=PROGRAMS, sent_at=PROGRAMS),
+            **_message_fields(CUSTOMERS | PROGRAMS, sender_name=PROGRAMS, sent_at=PROGRAMS),
             **dict.fromkeys(("shop_id", "account_id", "platform"), CUSTOMERS | PROGRAMS),
             "customer_name": PROGRAMS,
         },
     ),
-    "post_message": Rights(_SPEAKERS, {**_of_words(_SPEAKERS, sender_name=BOTS), "epoch": _SPEAKERS}),
-    "post_note": Rights(AGENTS, _of_words(AGENTS)),
-    "echo_message": Rights(INTEGRATORS, _of_words(INTEGRATORS, sender_name=INTEGRATORS, sent_at=INTEGRATORS)),
+    "post_message": Rights(_SPEAKERS, {**_message_fields(_SPEAKERS, sender_name=BOTS), "epoch": _SPEAKERS}),
+    "post_note": Rights(AGENTS, _message_fields(AGENTS)),
+    "echo_message": Rights(INTEGRATORS, _message_fields(INTEGRATORS, sender_name=INTEGRATORS, sent_at=INTEGRATORS)),
     "upload": _rights(EVERYBODY, "file size sha256 name client_id"),
     "admit_upload": _rights(EVERYBODY, "sha256 size client_id"),
-    "enter_upload": _rights(EVERYBODY, "found key size sha256 name client_id"),
+    "enter_upload": _rights(EVERYBODY, "examined key size sha256 name client_id"),
     "discard": _rights(EVERYBODY),
     # --- People
     "invite_colleague": _rights(AGENTS, "agent_id"),
@@ -173,7 +174,7 @@ RIGHTS: dict[str, Rights] = {
     "rotate_secret": _rights(INTEGRATORS | ADMINS, "keep_old_for"),
     "replay_since": _rights(INTEGRATORS | ADMINS, "after since"),
 }
-"""By the verb's name. What names the thing that the verb works on (`TARGETS`) is no field."""
+"""By the verb's name. The ids of what the verb works on (`TARGETS`) are no fields."""
 
 TARGETS = frozenset(
     {
@@ -204,10 +205,10 @@ FILTERS: dict[str, dict[str, Roles]] = {
     "canned_replies": dict.fromkeys(("q", "scope", "conversation_id"), STAFF),
     "mentions": {"unread": AGENTS},
 }
-"""By list: who may filter by what. What an answer does not show somebody, no filter tells by what it leaves out."""
+"""By list: who may filter by which field. A filter must not reveal a value that the answer does not show."""
 
 
-# --- Asking ------------------------------------------------------------------------------------------------------
+# --- The checks --------------------------------------------------------------------------------------------------
 
 
 def role_of(actor: Actor) -> Role | None:
@@ -245,10 +246,10 @@ def check_filters(actor: Actor, of: str, names: Iterable[str]) -> None:
 
 
 def by_role[**P, R](verb: Callable[P, R]) -> Callable[P, R]:
-    """Let the verb ask the table of everything that a caller sets."""
+    """Check everything that a caller of the verb sets against the table, before the verb runs."""
     name = verb.__name__
     parameters = {n: p for n, p in signature(verb).parameters.items() if p.kind is Parameter.KEYWORD_ONLY}
-    if "actor" not in parameters:  # a secret in its stead is the credential: `people.join`
+    if "actor" not in parameters:  # its credential is a secret instead: `participants.join`
         return verb
     _must_be_complete(name, parameters)
     defaults = {field: parameter.default for field, parameter in parameters.items()}
@@ -267,20 +268,20 @@ def _set_in(
 ) -> Iterator[tuple[str, Any]]:
     for name, value in given.items():
         if isinstance(value, NewMessage):
-            said = ((field, getattr(value, field.name)) for field in fields_of(NewMessage))
-            yield from ((field.name, part) for field, part in said if part != field.default)
+            parts = ((field, getattr(value, field.name)) for field in fields_of(NewMessage))
+            yield from ((field.name, part) for field, part in parts if part != field.default)
         elif name in known and value != defaults.get(name, Parameter.empty):
             yield name, value
 
 
 def _must_be_complete(name: str, parameters: Mapping[str, Parameter]) -> None:
-    """A verb or a field without an entry is found when the code is loaded, and not by a customer."""
+    """A verb or field without an entry fails when the code is loaded, and not when a customer calls it."""
     if name not in RIGHTS:
         raise LookupError(
             f"{name} has no entry in sessions_app.rights.field_rights.RIGHTS: who may call it, and set what?"
         )
-    taken = {field.name for field in fields_of(NewMessage)} if "words" in parameters else set()
-    missing = (set(parameters) | taken) - {"words"} - set(RIGHTS[name].fields) - TARGETS
+    of_message = {field.name for field in fields_of(NewMessage)} if "words" in parameters else set()
+    missing = (set(parameters) | of_message) - {"words"} - set(RIGHTS[name].fields) - TARGETS
     if missing:
         raise LookupError(
             f"Who may set {', '.join(sorted(missing))} of {name}? Say it in sessions_app.rights.field_rights."
@@ -303,11 +304,11 @@ _PLURALS = {
 
 
 def named(roles: Roles) -> str:
-    """`agents` means supervisors too, and `supervisors` administrators."""
+    """The roles as text. `agents` means supervisors too, and `supervisors` administrators."""
     shown = [role for role in Role if role in roles]
     if Role.AGENT in roles:
         shown = [role for role in shown if role not in SUPERVISORS]
     elif Role.SUPERVISOR in roles:
         shown = [role for role in shown if role != Role.ADMIN]
-    words = [_PLURALS[role] for role in shown] or ["Tandem itself"]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    names = [_PLURALS[role] for role in shown] or ["Tandem itself"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

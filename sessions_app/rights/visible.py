@@ -2,10 +2,10 @@
 
 Agents read the whole tenant, notes included: the desk is shared. An integrator reads the tenant without the notes. A
 bot reads the sessions it works or worked, up to their ends, and what is said around them while one is open or a guided
-flow of its own is: who asks the customer something hears the answer. Customers and participants read one conversation,
-as far as it was shared with them. What came before an end or a question is decided by arrival, never by a sender's
-clock. An operation of no conversation (an agent's presence) is for agents and integrators: who hears of some
-conversations only does not hear of it.
+flow of its own is: a program that asks the customer something reads the answer. Customers and participants read one
+conversation, as far as it was shared with them. What came before an end or a question is decided by arrival, never by a
+sender's clock. An operation of no conversation (an agent's presence) is for agents and integrators only, who read all
+conversations.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FOR_OUTSIDERS = (
     "participant.left",
     "participant.removed",
 )
-"""The events that a customer or participant hears of."""
+"""The types of event that customers and participants receive."""
 _ENDS = ("session.completed", "session.cancelled", "session.timed_out")
 
 
@@ -82,7 +82,7 @@ def flows(actor: Actor) -> QuerySet[GuidedFlow]:
 
 
 def messages(actor: Actor) -> QuerySet[Message]:
-    """Messages in no particular order; `thread` puts a conversation's into theirs. None without the scope to read."""
+    """Messages that the actor may read, unordered: `thread` orders a conversation's. None without the scope to read."""
     rows = Message.objects.filter(tenant_id=actor.tenant_id)
     if not actor.may(Scope.READ):
         return rows.none()
@@ -92,7 +92,7 @@ def messages(actor: Actor) -> QuerySet[Message]:
     if actor.kind == ActorKind.INTEGRATOR:
         return rows
     if actor.kind == ActorKind.BOT:
-        return rows.filter(_heard(actor))
+        return rows.filter(_bot_messages(actor))
     if actor.kind == ActorKind.PARTICIPANT:
         participant = _participant(actor)
         return visible_to(participant) if participant else rows.none()
@@ -100,14 +100,14 @@ def messages(actor: Actor) -> QuerySet[Message]:
 
 
 def attachments(actor: Actor) -> QuerySet[Attachment]:
-    """With the messages that this actor may read; and its own that are not sent yet, where it is in the conversation."""
+    """Attachments of messages that the actor may read, and its own unsent ones in conversations that it may read."""
     own = Q(message=None, pk__in=attached.by(actor).values("pk"), conversation__in=conversations(actor).values("pk"))
     rows = Attachment.objects.filter(tenant_id=actor.tenant_id)
     return rows.filter(Q(message__in=messages(actor).order_by().values("pk")) | own)
 
 
 def attachment(actor: Actor, attachment_id: int) -> Attachment:
-    """Raises `NotFound`, also for what exists and is not this actor's to see."""
+    """Raises `NotFound`, also for what exists and the actor may not read."""
     row = attachments(actor).filter(pk=attachment_id).first()
     if row is None:
         raise NotFound("There is no such attachment.")
@@ -115,7 +115,7 @@ def attachment(actor: Actor, attachment_id: int) -> Attachment:
 
 
 def operations(actor: Actor) -> QuerySet[Operation]:
-    """A tenant's operations that this actor may hear of. Notes are told to agents only."""
+    """The tenant's operations that the actor may read. Notes are for agents only."""
     rows = Operation.objects.filter(tenant_id=actor.tenant_id)
     if actor.kind in (ActorKind.AGENT, ActorKind.SYSTEM):
         return rows
@@ -123,7 +123,7 @@ def operations(actor: Actor) -> QuerySet[Operation]:
     if actor.kind == ActorKind.INTEGRATOR:
         return rows
     if actor.kind == ActorKind.BOT:
-        return rows.filter(_near(actor))
+        return rows.filter(_bot_operations(actor))
     rows = rows.filter(conversation_id=actor.conversation_id or 0, type__in=FOR_OUTSIDERS)
     if actor.kind == ActorKind.CUSTOMER:
         return rows.exclude(type__startswith="participant.")
@@ -135,7 +135,7 @@ def operations(actor: Actor) -> QuerySet[Operation]:
 
 
 def conversation(actor: Actor, conversation_id: int) -> Conversation:
-    """Raises `NotFound`, also for what exists and is not this actor's to see."""
+    """Raises `NotFound`, also for what exists and the actor may not read."""
     row = conversations(actor).filter(pk=conversation_id).first()
     if row is None:
         raise NotFound("There is no such conversation.")
@@ -146,27 +146,31 @@ def _of_bot(actor: Actor) -> QuerySet[ChatSession]:
     return ChatSession.objects.filter(tenant_id=actor.tenant_id, bot_id=actor.pk)
 
 
-def _near(actor: Actor) -> Q:
-    """In a session of the bot's, in a conversation where it has one open, or while a flow of its own asked there."""
+def _bot_operations(actor: Actor) -> Q:
+    """In a session of the bot's, in a conversation where it has one open, or while a flow of its own was open there."""
     own = _of_bot(actor)
     here = own.filter(status__in=sorted(OPEN)).values("conversation_id")
-    return Q(session_id__in=own.values("pk")) | Q(conversation_id__in=here) | Q(Exists(_asking(actor, OuterRef("at"))))
+    return (
+        Q(session_id__in=own.values("pk"))
+        | Q(conversation_id__in=here)
+        | Q(Exists(_flows_open_at(actor, OuterRef("at"))))
+    )
 
 
-def _heard(actor: Actor) -> Q:
-    """The same of messages. What was put into a session after its end, by when it was said, came to somebody else."""
+def _bot_messages(actor: Actor) -> Q:
+    """The same for messages. One that came after its session's end, grouped into it by time, was not for this bot."""
     own = _of_bot(actor)
     here = own.filter(status__in=sorted(OPEN)).values("conversation_id")
     ended = Operation.objects.filter(session_id=OuterRef("session_id"), type__in=_ENDS, seq__lt=OuterRef("seq"))
-    came = Operation.objects.filter(
-        Exists(_asking(actor, OuterRef("at"))), conversation_id=OuterRef("conversation_id"), seq=OuterRef("seq")
+    during_flow = Operation.objects.filter(
+        Exists(_flows_open_at(actor, OuterRef("at"))), conversation_id=OuterRef("conversation_id"), seq=OuterRef("seq")
     )
     in_time = Q(session_id__in=own.values("pk")) & ~Q(Exists(ended))
-    return in_time | Q(conversation_id__in=here) | Q(Exists(came))
+    return in_time | Q(conversation_id__in=here) | Q(Exists(during_flow))
 
 
-def _asking(actor: Actor, moment: OuterRef) -> QuerySet[GuidedFlow]:
-    """The bot's flows of a conversation that were open at a moment: from the question to their end."""
+def _flows_open_at(actor: Actor, moment: OuterRef) -> QuerySet[GuidedFlow]:
+    """The bot's flows in a conversation that were open at a moment: from the question to their end."""
     own = GuidedFlow.objects.filter(tenant_id=actor.tenant_id, client_id=actor.pk)
     here = own.filter(conversation_id=OuterRef("conversation_id"), created_at__lte=moment)
     return here.filter(Q(status__in=sorted(FLOW_OPEN)) | Q(updated_at__gte=moment))
@@ -180,12 +184,12 @@ def _participant(actor: Actor) -> Participant | None:
 
 
 def visible_to(participant: Participant) -> QuerySet[Message]:
-    """What a participant may read, in the order it was said: the history as shared, never a note, nothing after leaving."""
+    """What a participant may read, oldest first: the history as shared, never a note, nothing after leaving."""
     if participant.status != ParticipantStatus.JOINED:
         return Message.objects.none()
-    said = thread.messages(participant.conversation_id, notes=bool(participant.agent_id))
+    rows = thread.messages(participant.conversation_id, notes=bool(participant.agent_id))
     since, first = participant.history_from_seq, participant.history_from_id
     if since is None:
-        return said
-    said = said.filter(seq__gte=since)
-    return said if first is None else said.filter(Q(seq__gt=since) | Q(pk__gte=first))
+        return rows
+    rows = rows.filter(seq__gte=since)
+    return rows if first is None else rows.filter(Q(seq__gt=since) | Q(pk__gte=first))

@@ -1,7 +1,7 @@
 """The end of every verb: who becomes live, who gets the customer's next message, and where the desk shows it.
 
-Nothing else writes controller, holder, epoch, tier, desk_order or waiting_since, but for the clock that goes on under a
-flag (`oplog.flag`).
+Nothing else writes controller, holder, epoch, tier, desk_order or waiting_since; only `oplog.flag` may set
+waiting_since too.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from sessions_app.promises import after_hours, unanswered
 from sessions_app.states import Override, Owner, Priority, Status, TransferKind, TransferStatus
 
 _FAR = 10**14
-"""Later than any waiting time in milliseconds: who does not wait is sorted behind who does, latest activity first."""
+"""Milliseconds, later than any waiting time: what does not wait is sorted behind what does, latest activity first."""
 
 _ENDS = frozenset({"session.completed", "session.cancelled", "session.timed_out"})
-"""With the last open session of a conversation end the participations in it: whoever was called in for this work does
-not hear what the customer writes next week."""
-
+"""When one of these ends the last open session, the participations end too: whoever was called in for this work does
+not read what the customer writes next week."""
 
 _LEFT = ("the agent has left", "departure")
 _ABSENT = ("the agent has not been heard of", "absence")
+"""Reason and trigger of a reassignment."""
 
 
 def settle(locked: LockedConversation) -> None:
     """Give the turn to the next waiter if it is free, then derive all that follows from the rows."""
     _give_the_turn(locked)
-    while locked.closed:  # what becomes an e-mail frees the turn
+    while locked.closed:  # a session that becomes an e-mail frees the turn
         after_hours.tell(locked, *locked.closed.pop(0))
         _give_the_turn(locked)
     unanswered.follow(locked)
@@ -54,7 +54,7 @@ def settle(locked: LockedConversation) -> None:
         oplog.unflag(locked, oplog.SERVED)
         conversation.waiting_since = None
     elif controller == Controller.QUEUE or conversation.needs_human:
-        kept = None if was_served else _waited_all_along(locked)
+        kept = None if was_served else _request_waiting_since(locked)
         conversation.waiting_since = conversation.waiting_since or kept or locked.now
     else:
         conversation.waiting_since = None
@@ -62,10 +62,10 @@ def settle(locked: LockedConversation) -> None:
     conversation.desk_order = desk_order(conversation.waiting_since, conversation.last_activity_at)
 
 
-def _waited_all_along(locked: LockedConversation) -> datetime | None:
-    """Since when a request for a human waits that no human's turn came between, but a bot's of a better rank or a flow's."""
+def _request_waiting_since(locked: LockedConversation) -> datetime | None:
+    """Since when a request for a human waits: a flow or a better-ranked bot may have had the turn since, no human."""
     waiting = [s for s in locked.sessions if s.status == Status.PENDING and not s.is_robot]
-    return min((asked.waiting_since for s in waiting if (asked := locked.transfer_of(s))), default=None)
+    return min((transfer.waiting_since for s in waiting if (transfer := locked.transfer_of(s))), default=None)
 
 
 def desk_order(waiting_since: datetime | None, last_activity_at: datetime | None) -> int:
@@ -76,7 +76,7 @@ def desk_order(waiting_since: datetime | None, last_activity_at: datetime | None
 
 
 def _give_the_turn(locked: LockedConversation) -> None:
-    """To the best-ranked waiter, then the oldest, if it is free. A manual one waits for an agent and holds robots back."""
+    """To the best-ranked, then oldest waiter, if it is free. A manual one waits for an agent and holds robots back."""
     for session in locked.waiting[:1] if locked.live is None else ():
         if session.status == Status.PAUSED:
             resume(locked, session)
@@ -85,10 +85,10 @@ def _give_the_turn(locked: LockedConversation) -> None:
 
 
 def resume(locked: LockedConversation, session: ChatSession) -> None:
-    """Back to the status it was paused from.
+    """Resume a session in the status that it was paused from.
 
-    A human's session comes back to the human even when that makes one too many, on record; one that nobody owned, or
-    whose owner has left meanwhile or is not heard of any more, is asked for again with the original waiting clock.
+    An agent's session comes back to the agent even when that is one too many; the override is recorded. One without an
+    owner, or whose agent has left or is not heard of any more, is asked for again with its original waiting clock.
     """
     to = Status(session.paused_from)
     since = session.missed_from_seq
@@ -102,7 +102,7 @@ def resume(locked: LockedConversation, session: ChatSession) -> None:
             return
         oplog.transition(locked, session, to, owner=Owner.NOBODY, missed_from_seq=since)
         reason, trigger = _ABSENT if agent.is_active else _LEFT
-        _ask_for_the_same(locked, session, TransferKind.REASSIGNMENT, reason=reason, trigger=trigger)
+        _repeat_request(locked, session, TransferKind.REASSIGNMENT, reason=reason, trigger=trigger)
         return
     oplog.transition(locked, session, to, missed_from_seq=since)
     if session.owner_kind == Owner.NOBODY and not is_unclaimed(session):
@@ -110,7 +110,11 @@ def resume(locked: LockedConversation, session: ChatSession) -> None:
 
 
 def _ask_again(locked: LockedConversation, session: ChatSession) -> None:
-    """What waited goes on waiting; what an agent served who left during the pause has no sender to go back to."""
+    """Ask for a human again, for a session without an owner.
+
+    An escalation that waited goes on waiting. Where an agent served before and left, there is no sender to go back to:
+    it is a reassignment.
+    """
     last = session.transfers.defer("context").order_by("-pk").first()
     was_served = last is not None and last.status == TransferStatus.ACCEPTED
     if not was_served:
@@ -119,10 +123,10 @@ def _ask_again(locked: LockedConversation, session: ChatSession) -> None:
         kind, (reason, trigger) = TransferKind.REASSIGNMENT, _LEFT
     else:
         kind, reason, trigger = TransferKind.ESCALATION, "waiting again after a pause", "resume"
-    _ask_for_the_same(locked, session, kind, reason=reason, trigger=trigger, was_served=was_served)
+    _repeat_request(locked, session, kind, reason=reason, trigger=trigger, was_served=was_served)
 
 
-def _ask_for_the_same(
+def _repeat_request(
     locked: LockedConversation,
     session: ChatSession,
     kind: TransferKind,
@@ -131,11 +135,11 @@ def _ask_for_the_same(
     trigger: str,
     was_served: bool = True,
 ) -> None:
-    """Of the same team, with the same skills and the reasons of before; of the one agent asked who had not answered yet."""
+    """Ask the same team, for the same skills, with the earlier reasons; the same agent only if nobody served since."""
     before = asked_before(session)
     to_agent = None if was_served else before.to_agent
-    told: dict[str, Any] = {"to_team": before.to_team, "to_agent": to_agent, "needs": before.needs}
-    oplog.create_transfer(locked, session, kind, reason=reason, trigger=trigger, reasons=before.reasons, **told)
+    request: dict[str, Any] = {"to_team": before.to_team, "to_agent": to_agent, "needs": before.needs}
+    oplog.create_transfer(locked, session, kind, reason=reason, trigger=trigger, reasons=before.reasons, **request)
 
 
 def controller_of(locked: LockedConversation) -> Controller:
@@ -155,12 +159,12 @@ def controller_of(locked: LockedConversation) -> Controller:
 
 
 def _holder(live: ChatSession | None) -> str:
-    """Who holds the turn, and with which session: an answer to another session's words is as stale as another owner's."""
+    """Who holds the turn, and with which session: words for another session are as stale as those of another owner."""
     return f"{live.pk}:{live.owner_kind}:{live.owner_id or ''}" if live else ""
 
 
 def _agents_in(*holders: str) -> set[int]:
-    """The agents who are holders."""
+    """The ids of the agents among these holders."""
     parts = (holder.split(":") for holder in holders if holder)
     return {int(owner_id) for _, kind, owner_id in parts if kind == Owner.AGENT and owner_id}
 

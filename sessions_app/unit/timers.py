@@ -1,6 +1,6 @@
 """What is due on a conversation, applied under its lock by whoever comes first: a verb or the sweeper.
 
-Deadlines are columns. Firing twice is nothing, because each effect ends what was due.
+Deadlines are columns. Firing twice is harmless, because each effect ends what was due.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ type _Effect = Callable[[LockedConversation, Any], None]
 def apply_due(locked: LockedConversation) -> bool:
     """Apply every due timer of the conversation; True when there was one.
 
-    Each is looked at again just before it fires: an effect before it may have ended its row, or set its deadline anew. A
-    session whose transfer comes back to its bot has its whole time again, though nobody looked before both were over.
+    Each is looked at again just before it fires: an effect before it may have ended its row, or set its deadline anew.
+    So a session whose transfer goes back to its bot has its whole time again, even if the session was due as well.
     """
     timers: tuple[tuple[_Effect, Sequence[Any], str], ...] = (
         (_time_out_transfer, locked.transfers, "deadline"),
@@ -35,7 +35,7 @@ def apply_due(locked: LockedConversation) -> bool:
         (_expire_flow, [*locked.flows, *locked.previews], "expires_at"),
         (_time_out_reply, locked.sessions, "reply_due_at"),
         (_warn_of_end, locked.sessions, "warns_at"),
-        (sla.ring, locked.clocks, "wakes_at"),
+        (sla.wake_clock, locked.clocks, "wakes_at"),
         (_next_offer, locked.transfers, "offer_expires_at"),
         (_next_round, locked.transfers, "next_round_at"),
     )
@@ -66,10 +66,10 @@ def unanswered(
     reason: str,
     declined_by: int | None = None,
 ) -> None:
-    """A transfer that nobody accepted goes back to its sender, where there is one to go back to; else it is asked again.
+    """A transfer that nobody accepted goes back to its sender, if there is one to go back to; else it is asked again.
 
     The conversation stays flagged as needing a human after an escalation. A waiting manual session and a reassignment
-    have no sender. What the tenant chose decides where there is one, unless the customer was told that a human will answer.
+    have no sender. Else the tenant's `transfer_policy` decides, unless the customer was promised a human.
     """
     session = locked.session(transfer.session_id)
     if session.owner_kind == Owner.AGENT:  # a handover: its sender has served all along
@@ -81,7 +81,7 @@ def unanswered(
 
 
 def returns(locked: LockedConversation, session: ChatSession, transfer: Transfer) -> bool:
-    """Whether what nobody accepts goes back to its sender."""
+    """Whether the transfer goes back to its sender if nobody accepts it."""
     if session.owner_kind == Owner.AGENT:
         return True
     by_policy = locked.tenant.transfer_policy == locked.tenant.TransferPolicy.RETURN
@@ -89,7 +89,7 @@ def returns(locked: LockedConversation, session: ChatSession, transfer: Transfer
 
 
 def can_go_back(locked: LockedConversation, session: ChatSession, transfer: Transfer) -> bool:
-    """Whether an escalation has a bot to go back to: one that is there, or that says so itself."""
+    """Whether an escalation has a bot to go back to: one that is alive, or is the actor."""
     bot = session.bot if session.is_robot and transfer.kind == TransferKind.ESCALATION else None
     return bot is not None and (
         (locked.actor.kind, locked.actor.id) == (ActorKind.BOT, bot.pk) or presence.is_alive(bot, locked.now)
@@ -99,20 +99,20 @@ def can_go_back(locked: LockedConversation, session: ChatSession, transfer: Tran
 def give_back(
     locked: LockedConversation, session: ChatSession, transfer: Transfer, status: TransferStatus, *, reason: str
 ) -> None:
-    """To its bot, which speaks again; the conversation stays flagged until a human has looked at it."""
+    """Return the session to its bot, which speaks again; the conversation stays flagged until a human has looked."""
     oplog.end_transfer(locked, transfer, status, reason=reason)
-    oplog.flag(locked, _nobody_came(transfer))
+    oplog.flag(locked, _unanswered_need(transfer))
     oplog.transition(locked, session, Status.ACTIVE, reason=reason, owner=Owner.BOT)
 
 
-def _nobody_came(transfer: Transfer) -> dict[str, str]:
+def _unanswered_need(transfer: Transfer) -> dict[str, str]:
     by = transfer.context.get("reason_by", "")
     return {"effect": "flag", "kind": "unanswered", "reason": transfer.reason, "by_kind": by}
 
 
 def _time_out_session(locked: LockedConversation, session: ChatSession) -> None:
-    """A request for a human that nobody answered does not end with its session: flagged, with its waiting clock, until
-    a human has looked. That is so whoever spoke last, and whatever the tenant does with words that nobody answered.
+    """End the session. A request for a human that nobody answered outlives it: the conversation is flagged, with its
+    waiting clock, until a human has looked, whoever spoke last and whatever the tenant does with unanswered words.
     """
     if session not in locked.sessions:
         return  # ended by an effect before this one
@@ -120,11 +120,11 @@ def _time_out_session(locked: LockedConversation, session: ChatSession) -> None:
     request = _request_of(locked, session)
     oplog.transition(locked, session, Status.TIMEOUT, reason="silence" if grouped else "nothing happened in time")
     if request:
-        oplog.flag(locked, _nobody_came(request), waiting_since=request.waiting_since)
+        oplog.flag(locked, _unanswered_need(request), waiting_since=request.waiting_since)
 
 
 def _request_of(locked: LockedConversation, session: ChatSession) -> Transfer | None:
-    """By which a session waits for a human, though it is paused meanwhile. What is handed over is served all along."""
+    """The transfer by which a session waits for a human, even while paused; a handover is none: its sender serves."""
     if session.owner_kind != Owner.NOBODY:
         return None
     last = locked.transfer_of(session) or session.transfers.order_by("-pk").first()
@@ -133,12 +133,12 @@ def _request_of(locked: LockedConversation, session: ChatSession) -> Transfer | 
 
 
 def _warn_of_end(locked: LockedConversation, session: ChatSession) -> None:
-    if session in locked.sessions:  # not where its end came first, because nobody looked before
+    if session in locked.sessions:  # it may have ended just now, where nobody looked in time
         oplog.warn_of_end(locked, session)
 
 
 def _time_out_reply(locked: LockedConversation, session: ChatSession) -> None:
-    """Whoever has the turn has said nothing: a bot's session is escalated (C6), an agent's goes to somebody else (C5)."""
+    """Whoever has the turn has not replied: a bot's session is escalated (C6), an agent's reassigned (C5)."""
     if session not in locked.sessions or session.reply_due_at is None:
         return
     if session.owner_kind == Owner.BOT:
@@ -150,8 +150,8 @@ def _time_out_reply(locked: LockedConversation, session: ChatSession) -> None:
     elif session.owner_kind == Owner.AGENT:
         locked.rule = "C5"
         before = asked_before(session)
-        if waits := locked.transfer_of(session):
-            oplog.end_transfer(locked, waits, TransferStatus.WITHDRAWN, reason="its sender did not reply in time")
+        if pending := locked.transfer_of(session):
+            oplog.end_transfer(locked, pending, TransferStatus.WITHDRAWN, reason="its sender did not reply in time")
         transfer = oplog.create_transfer(
             locked,
             session,

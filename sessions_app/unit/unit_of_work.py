@@ -35,14 +35,14 @@ __all__ = ["locked_conversation", "verb"]
 
 
 def verb[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """Marks a public verb: it asks the table of `field_rights` who may call it and set what, takes no text that a database
-    cannot hold (`Malformed`), and is run again, from the start, when the database says that trying again may help.
+    """Marks a public verb: `field_rights` says who may call it and set what (`Forbidden`), text that a database cannot
+    hold is refused (`Malformed`), and it is run again from the start after a database error that a second try may mend.
     """
     return retried(by_role(_storable(function)))
 
 
 def _storable[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """What a door of the API refuses in a body, the facade and Python code are refused here."""
+    """Refuse text that no database can hold. The API does so when it reads a body; the facade and Python come here."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -72,7 +72,7 @@ FREES = frozenset(
 """The operations after which an agent may have room for something else that waits."""
 
 MAX_TIMER_ROUNDS = 20
-"""How often due timers are applied before a verb goes on all the same. Each round sets its deadlines anew, in the future, so that
+"""How often due timers are applied before a verb goes on all the same. Each round sets new deadlines in the future, so
 two or three are usual; a deadline that is over as soon as it is set must not hold a request for ever."""
 
 _WRITTEN = [
@@ -96,6 +96,7 @@ _WRITTEN = [
     "last_sender",
     "last_activity_at",
 ]
+"""The fields of the conversation that a verb may change."""
 
 
 @contextmanager
@@ -109,21 +110,21 @@ def locked_conversation(
     expected_epoch: int | None = None,
     known_only: bool = True,
 ) -> Iterator[LockedConversation]:
-    """Hold the conversation, named itself or by a session or transfer of it, for one verb.
+    """Hold the conversation, named by its own id or that of a session or transfer, for one verb.
 
-    Without any of them `by_key` finds it or makes it, in the verb's own transaction: what is refused makes none.
-    Due timers are applied first, in a transaction of their own, so that they stay applied when the verb is refused.
-    Raises `NotFound` for what does not exist, belongs to another tenant or is not the actor's to know of (`lock_conversation`),
-    `StaleEpoch` when the conversation is not at `expected_epoch`.
+    Without an id `by_key` finds or creates it in the verb's own transaction, so that a refused verb creates none. Due
+    timers are applied first, in a transaction of their own, so that they stay applied when the verb is refused. Raises
+    `NotFound` for what does not exist, belongs to another tenant or is not the actor's to know of
+    (`lock_conversation`), `StaleEpoch` when the conversation is not at `expected_epoch`.
     """
     if conversation_id is None and by_key is None:
         conversation_id = _conversation_id(actor, session_id=session_id, transfer_id=transfer_id)
-    for left in range(MAX_TIMER_ROUNDS, -1, -1):
+    for rounds_left in range(MAX_TIMER_ROUNDS, -1, -1):
         with transaction.atomic():
-            where = by_key().pk if conversation_id is None and by_key else conversation_id
-            locked = lock_conversation(actor, where or 0, known_only=known_only)
+            pk = by_key().pk if conversation_id is None and by_key else conversation_id
+            locked = lock_conversation(actor, pk or 0, known_only=known_only)
             before = _values(locked.conversation)
-            if left and apply_due(locked):
+            if rounds_left and apply_due(locked):
                 _finish(locked, before)
                 continue
             if expected_epoch is not None and expected_epoch != locked.conversation.epoch:
@@ -156,11 +157,11 @@ def _values(conversation: Conversation) -> tuple[object, ...]:
 
 def _conversation_id(actor: Actor, *, session_id: int | None, transfer_id: int | None) -> int:
     model: type[ChatSession | Transfer] = Transfer if session_id is None else ChatSession
-    found = model._default_manager.filter(pk=session_id or transfer_id or 0, tenant_id=actor.tenant_id)
+    rows = model._default_manager.filter(pk=session_id or transfer_id or 0, tenant_id=actor.tenant_id)
     if actor.conversation_id is not None:
-        found = found.filter(conversation_id=actor.conversation_id)
+        rows = rows.filter(conversation_id=actor.conversation_id)
     if actor.kind == ActorKind.BOT:
-        found = found.filter(**{"bot_id" if model is ChatSession else "session__bot_id": actor.pk})
-    for conversation_id in found.values_list("conversation_id", flat=True):
+        rows = rows.filter(**{"bot_id" if model is ChatSession else "session__bot_id": actor.pk})
+    for conversation_id in rows.values_list("conversation_id", flat=True):
         return int(conversation_id)
     raise NotFound(f"There is no such {model._meta.verbose_name}.")

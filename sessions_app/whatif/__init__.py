@@ -1,4 +1,4 @@
-"""What if: a past period played again under other rules or with other people, beside what happened (docs/whatif.md)."""
+"""What if: simulates a past period under other rules or with other people, next to what happened (docs/whatif.md)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ __all__ = ["Comparison", "compare", "played"]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`unlike` tells in how many lines the period, played again with nothing changed, is not as it was.
+    """`then` is what happened, `again` the simulation with nothing changed, `changed` the one with the changes.
 
-    It is 0 as long as the rules, teams and skills are those of then, and verbs came one after the other. Otherwise it
-    says how far the play is to be trusted.
+    `unlike` is in how many of the `lines` `again` differs from what happened. It is 0 as long as rules, teams and
+    skills are still those of the period, and verbs came one after the other. Otherwise it says how far to trust the
+    simulation.
     """
 
     then: Statistics
@@ -35,27 +36,27 @@ class Comparison:
 
 
 def compare(tenant: Tenant, start: datetime, end: datetime, changes: Mapping[str, Any]) -> Comparison:
-    """Play a period with and without changes, as far as it is past. Raises `rules.BadChange`."""
+    """Simulate a period, as far as it is past, with and without changes. Raises `changes.BadChange`."""
     start = max(start, EARLIEST)  # nothing happened before, and what the period began with is looked for before it
     end = max(start, min(end, clock.now()))
     past = read(tenant, start, end)
     rules = changed(past, changes)
-    then, again, other = between(past.story, start, end), played(past, Rules.of(past)), played(past, rules)
+    then, again, with_changes = between(past.story, start, end), played(past, Rules.of(past)), played(past, rules)
     waiting = len(past.queued)
-    missing, more = _difference(then, again), _difference(again, then)
+    missing, added = _difference(then, again), _difference(again, then)
     return Comparison(
         then=statistics(then, past.people, waiting=waiting),
         again=statistics(again, past.people, waiting=waiting),
-        changed=statistics(other, rules.people, waiting=waiting),
+        changed=statistics(with_changes, rules.people, waiting=waiting),
         lines=len(then),
-        unlike=max(len(missing), len(more)),
+        unlike=max(len(missing), len(added)),
     )
 
 
 def played(past: Past, rules: Rules) -> list[Happened]:
-    """What happens in the period under these rules."""
+    """The story of the period under these rules, in the order of time."""
     return sorted(World(past, rules).play())
 
 
-def _difference(some: list[Happened], others: list[Happened]) -> set[Happened]:
-    return set(some) - set(others)
+def _difference(story: list[Happened], other: list[Happened]) -> set[Happened]:
+    return set(story) - set(other)

@@ -1,4 +1,4 @@
-"""What is to be otherwise: rules of teams, and who is there. Read from plain data, and checked. Pure."""
+"""The changes of a simulation: rules of teams, and who is there. Read from plain data, and checked. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BadChange(ValueError):
 
 @dataclass(slots=True)
 class Rules:
-    """The rules that a period is played under. Those of `Rules.of(past)` are the ones of now, unchanged."""
+    """The rules that a period is simulated under. `Rules.of(past)` are the present ones, unchanged."""
 
     tenant: Tenant
     teams: list[Team]
@@ -52,7 +52,7 @@ class Rules:
         )
 
     def patience(self, wait: Wait | None) -> timedelta | None:
-        """How long a transfer waits for an answer."""
+        """How long a transfer waits for an answer; None: for ever."""
         if self.transfer_timeout is not None:
             return self.transfer_timeout
         return wait.patience if wait else self._transfer_timeout
@@ -141,20 +141,20 @@ def _change_team(rules: Rules, name: str, values: Mapping[str, Any]) -> None:
 
 
 def _change_agent(rules: Rules, name: str, values: Mapping[str, Any]) -> None:
-    found = [person for person in rules.people.values() if person.name == name]
-    if len(found) != 1:
-        raise BadChange(f"There is no agent {name!r}." if not found else f"There are several agents {name!r}.")
+    namesakes = [person for person in rules.people.values() if person.name == name]
+    if len(namesakes) != 1:
+        raise BadChange(f"There is no agent {name!r}." if not namesakes else f"There are several agents {name!r}.")
     _known(f"agent {name!r}", values, AGENT)
     if "max_load" in values:
-        rules._capacities[found[0].id] = _whole("max_load", values["max_load"])
+        rules._capacities[namesakes[0].id] = _whole("max_load", values["max_load"])
     if values.get("is_there", True) not in (True, False):
         raise BadChange("is_there must be true or false.")
     if not values.get("is_there", True):
-        del rules.people[found[0].id]
+        del rules.people[namesakes[0].id]
 
 
 def _add(rules: Rules, past: Past, values: Mapping[str, Any]) -> None:
-    """More agents, available from the beginning to the end."""
+    """Add agents who are available from the beginning to the end."""
     _known("add", values, ADDED)
     weights = (
         {_team(rules, values["team"]).pk: _whole("weight", values.get("weight", 1), least=1)}
@@ -162,14 +162,14 @@ def _add(rules: Rules, past: Past, values: Mapping[str, Any]) -> None:
         else {}
     )
     max_load = _whole("max_load", values.get("max_load", 1), least=1)
-    has = _skills(values.get("skills", {}))
+    levels = _skills(values.get("skills", {}))
     count = _whole("count", values.get("count", 1), least=1)
     if len(rules.added) + count > MOST_ADDED:
         raise BadChange(f"At most {MOST_ADDED} agents can be added.")
     for _ in range(count):
         number = -1 - len(rules.added)
         sheet = [QueueLine(past.start, Agent.Availability.AVAILABLE, True, max_load)]
-        rules.people[number] = PastAgent(number, f"+{-number}", max_load, has, weights, sheet)
+        rules.people[number] = PastAgent(number, f"+{-number}", max_load, levels, weights, sheet)
         rules.added |= {number}
 
 
@@ -192,9 +192,9 @@ def _mapping(what: str, value: object) -> Mapping[str, Any]:
     return value
 
 
-def _one_of(name: str, value: object, words: list[str]) -> str:
-    if value not in words:
-        raise BadChange(f"{name} cannot be {value!r}; use one of {', '.join(map(repr, words))}.")
+def _one_of(name: str, value: object, choices: list[str]) -> str:
+    if value not in choices:
+        raise BadChange(f"{name} cannot be {value!r}; use one of {', '.join(map(repr, choices))}.")
     return str(value)
 
 

@@ -1,4 +1,4 @@
-"""What people mostly did in a period: for what did not happen then, and happens under other rules. Pure."""
+"""What people typically did in a period, for what happens only under other rules. Pure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sessions_app.whatif.past import ZERO, Past, PastAgent, What, Work
 ANSWERS_AFTER = timedelta(seconds=10)
 TAKES_AFTER = timedelta(seconds=10)
 WORKS_FOR = timedelta(minutes=5)
-"""Where the period has no example."""
+"""Used where the period has no example."""
 
 
 class Habits:
-    """Medians: an answer to an offer, by agent; taking something by hand; the work on a conversation."""
+    """Median times: to accept an offer, by agent; to take something by hand; of the work on a conversation."""
 
     def __init__(self, past: Past) -> None:
         answers: dict[int, list[timedelta]] = defaultdict(list)
@@ -25,8 +25,8 @@ class Habits:
             for offer in wait.offers:
                 if offer.answer == What.TAKEN and offer.after is not None:
                     answers[offer.agent_id].append(offer.after)
-        self._answers = {agent: _median(some, ANSWERS_AFTER) for agent, some in answers.items()}
-        self._answer = _median([after for some in answers.values() for after in some], ANSWERS_AFTER)
+        self._answers = {agent: _median(times, ANSWERS_AFTER) for agent, times in answers.items()}
+        self._answer = _median([after for times in answers.values() for after in times], ANSWERS_AFTER)
         done = [work for work in _work(past) if work.end == "done" and work.after is not None]
         self._lasted = {work.session_id: work.after for work in done if work.after is not None}
         self._work = _median(list(self._lasted.values()), WORKS_FOR)
@@ -36,12 +36,12 @@ class Habits:
         return self._answers.get(agent_id, self._answer)
 
     def works_for(self, session_id: int) -> timedelta:
-        """As long as the session kept an agent busy then, if it did."""
+        """How long the session kept an agent busy in the period, if it did; otherwise the median."""
         return self._lasted.get(session_id, self._work)
 
 
-def _median(some: list[timedelta], otherwise: timedelta) -> timedelta:
-    return median_high(some) if some else otherwise
+def _median(times: list[timedelta], otherwise: timedelta) -> timedelta:
+    return median_high(times) if times else otherwise
 
 
 def _work(past: Past) -> Iterator[Work]:
@@ -50,7 +50,7 @@ def _work(past: Past) -> Iterator[Work]:
 
 
 def _reactions(past: Past) -> Iterator[timedelta]:
-    """From the moment when an agent could have taken something by hand to the one at which it was taken."""
+    """How long an agent who took something by hand could have taken it before."""
     ended: dict[int, list[datetime]] = defaultdict(list)
     for work in _work(past):
         if work.ended_at:

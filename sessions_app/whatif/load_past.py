@@ -21,14 +21,14 @@ from sessions_app.whatif.past import Past, PastAgent, QueueLine
 from sessions_app.whatif.tape import TYPES, RecordedRequest, Tape
 
 AFTER = timedelta(hours=12)
-"""How long after the period is read, to know how long the work lasted that began in it."""
+"""How much time after the period is read too, to know how long work that began in it lasted."""
 CHUNK = 2000
 
 
 def read(tenant: Tenant, start: datetime, end: datetime) -> Past:
     """A tenant's period: what waited and was worked on at its start, and all that happened in it.
 
-    Skills, teams and rules are those of now; nobody keeps what they were.
+    Skills, teams and rules are the present ones; their earlier values are not stored.
     """
     own = row_policies.of(tenant)
     past = Past(
@@ -47,7 +47,7 @@ def read(tenant: Tenant, start: datetime, end: datetime) -> Past:
     open_then = ChatSession.objects.filter(tenant=tenant, opened_at__lt=start).filter(
         Q(ended_at=None) | Q(ended_at__gte=start)
     )
-    tape = Tape(_asked(tenant, open_then, start, end))
+    tape = Tape(_requests(tenant, open_then, start, end))
     for operation in _operations(tenant).filter(session_id__in=open_then.values("pk"), pos__lt=first).order_by("pos"):
         tape.apply(operation)
     past.held, past.queued, past.gave_way = tape.begins(start)
@@ -61,26 +61,26 @@ def read(tenant: Tenant, start: datetime, end: datetime) -> Past:
 
 
 def _operations(tenant: Tenant) -> QuerySet[Operation]:
-    wanted = Operation.objects.filter(tenant=tenant, type__in=TYPES, pos__isnull=False)
-    return wanted.only("pos", "type", "conversation_id", "session_id", "data", "at")
+    operations = Operation.objects.filter(tenant=tenant, type__in=TYPES, pos__isnull=False)
+    return operations.only("pos", "type", "conversation_id", "session_id", "data", "at")
 
 
 def _first_position(tenant: Tenant, moment: datetime) -> int:
-    """The first position from `moment` on. Positions and times rise together, so it is searched for, not read for."""
+    """The first position from `moment` on. Positions and times rise together: a binary search."""
     stamped = Operation.objects.filter(tenant=tenant, pos__isnull=False)
     low, high = 1, (stamped.aggregate(last=Max("pos"))["last"] or 0) + 1
     while low < high:
         middle = (low + high) // 2
-        here = stamped.filter(pos__gte=middle).order_by("pos").values_list("pos", "at").first()
-        if here is None or here[1] >= moment:
+        operation = stamped.filter(pos__gte=middle).order_by("pos").values_list("pos", "at").first()
+        if operation is None or operation[1] >= moment:
             high = middle
         else:
-            low = (here[0] or 0) + 1
+            low = (operation[0] or 0) + 1
     return low
 
 
 def _during(tenant: Tenant, first: int, end: datetime) -> Iterator[Operation]:
-    """The period, then what became of it."""
+    """The operations of the period, then those within `AFTER` of the sessions that were open at its end."""
     beyond = _first_position(tenant, end)
     last = _first_position(tenant, end + AFTER)
     during = _operations(tenant).filter(pos__gte=first, pos__lt=beyond).order_by("pos")
@@ -89,20 +89,20 @@ def _during(tenant: Tenant, first: int, end: datetime) -> Iterator[Operation]:
     return chain(during.iterator(chunk_size=CHUNK), after.iterator(chunk_size=CHUNK))
 
 
-def _asked(
+def _requests(
     tenant: Tenant, open_then: QuerySet[ChatSession], start: datetime, end: datetime
 ) -> dict[int, RecordedRequest]:
     in_reach = Q(requested_at__gte=start, requested_at__lt=end + AFTER) | Q(session__in=open_then.values("pk"))
     rows = Transfer.objects.filter(in_reach, tenant=tenant).exclude(
         kind__in=(TransferKind.TAKEOVER, TransferKind.GRAB, TransferKind.RETURN)
     )
-    asked = {}
+    requests = {}
     for row in (
         rows.select_related("session").defer("context", "session__context", "session__said").iterator(chunk_size=CHUNK)
     ):
         by_agent = row.from_id if row.from_kind == Owner.AGENT and row.from_id else 0
         is_robot = Kind(row.session.kind).is_robot and row.session.bot_id is not None
-        asked[row.pk] = RecordedRequest(
+        requests[row.pk] = RecordedRequest(
             kind=row.kind,
             team_id=row.to_team_id or 0,
             to_agent_id=row.to_agent_id or 0,
@@ -113,7 +113,7 @@ def _asked(
             left_by=by_agent,
             goes_back=is_robot and row.kind == TransferKind.ESCALATION and row.opens_at is None,
         )
-    return asked
+    return requests
 
 
 def _people(tenant: Tenant, start: datetime, end: datetime) -> dict[int, PastAgent]:
@@ -138,7 +138,7 @@ def _people(tenant: Tenant, start: datetime, end: datetime) -> dict[int, PastAge
 
 
 def _sheet(tenant: Tenant, start: datetime, end: datetime) -> Iterator[PresenceChange]:
-    """Of each agent the line that held when the period began, and those in it."""
+    """Of each agent's presence log the line that was valid when the period began, and those in it."""
     rows = PresenceChange.objects.filter(tenant=tenant)
     before = rows.filter(agent=OuterRef("agent"), at__lte=start).order_by("-at", "-pk").values("pk")[:1]
     return chain(
@@ -148,7 +148,7 @@ def _sheet(tenant: Tenant, start: datetime, end: datetime) -> Iterator[PresenceC
 
 
 def _idle_since(tenant: Tenant, start: datetime) -> dict[int, datetime]:
-    """As `assignment.facts` has it, at the start of the period."""
+    """When each agent's last work ended, as in `assignment.facts`, at the start of the period."""
     newest: dict[int, datetime] = defaultdict(lambda: start - TODAY)
     ended = ChatSession.objects.filter(
         tenant=tenant, agent__isnull=False, ended_at__gte=start - TODAY, ended_at__lt=start
@@ -167,15 +167,15 @@ def _idle_since(tenant: Tenant, start: datetime) -> dict[int, datetime]:
 
 
 def _last_agents(tenant: Tenant, conversations: set[int], start: datetime) -> dict[int, int]:
-    """Who had served these conversations last."""
-    found: dict[int, int] = {}
+    """The agent who had served each of these conversations last."""
+    last_agents: dict[int, int] = {}
     taken = Transfer.objects.filter(
         tenant=tenant, status=TransferStatus.ACCEPTED, accepted_by__isnull=False, ended_at__lt=start
     )
-    wanted = sorted(conversations)
-    for begin in range(0, len(wanted), CHUNK):
-        rows = taken.filter(conversation__in=wanted[begin : begin + CHUNK]).order_by("ended_at", "pk")
-        found |= {
+    ids = sorted(conversations)
+    for begin in range(0, len(ids), CHUNK):
+        rows = taken.filter(conversation__in=ids[begin : begin + CHUNK]).order_by("ended_at", "pk")
+        last_agents |= {
             conversation: agent or 0 for conversation, agent in rows.values_list("conversation_id", "accepted_by_id")
         }
-    return found
+    return last_agents

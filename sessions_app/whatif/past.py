@@ -1,4 +1,4 @@
-"""What happened at a desk in a period, told so that it can be played again under other rules. Pure."""
+"""What happened at a desk in a period, as data that can be simulated again under other rules. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ZERO = timedelta()
 
 
 class What(StrEnum):
-    """What a story is told in."""
+    """The kinds of event in a story."""
 
     ASKED = "asked"
     OFFERED = "offered"
@@ -32,7 +32,7 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Happened:
-    """One line of a story. `wait_id` is the transfer's, or negative for one that never was; 0 where nobody waited."""
+    """One line of a story. `wait_id` is the transfer's id, negative for a simulated one; 0 where nobody waited."""
 
     at: datetime
     what: What
@@ -55,7 +55,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Nobody had answered a wait in time, or whoever it was addressed to said no: it waited on for everybody."""
+    """Nobody answered a wait in time, or its addressee declined: from then on it waited for everybody."""
 
     at: datetime
     pos: int
@@ -65,7 +65,7 @@ class Again:
 
 @dataclass(slots=True)
 class Step:
-    """After so much work on it a session went to another agent, or was put on hold (`agent_id` None)."""
+    """A session goes to another agent, or on hold (`agent_id` None), `after` so much time worked."""
 
     after: timedelta
     agent_id: int | None
@@ -98,8 +98,8 @@ class Work:
 class Wait:
     """A time in the queue: one transfer that waited for somebody to take a session nobody served.
 
-    `follows` tells one that the rules asked for (again after a time-out, after an absence) from one that somebody did.
-    `patience` is how long it waits for an answer at first.
+    `follows`: the rules requested it (after a time-out or an absence), not a person. `patience` is how long it waits
+    for an answer at first.
     """
 
     id: int
@@ -135,13 +135,13 @@ class Wait:
 
     @property
     def taken_unoffered(self) -> bool:
-        """Whoever took it did so by hand."""
+        """Whether it was taken by hand."""
         return self.end == What.TAKEN and not any(offer.answer == What.TAKEN for offer in self.offers)
 
 
 @dataclass(frozen=True, slots=True)
 class HandoverOffer:
-    """Part of a handover between agents, which is played as it was: it counts as an open offer for a while."""
+    """The offer of a handover between agents, repeated as it was: it counts as an open offer for a while."""
 
     agent_id: int
     at: datetime
@@ -163,7 +163,7 @@ class QueueLine:
 
 @dataclass(slots=True)
 class PastAgent:
-    """An agent. `offers` are the times of those of the day before."""
+    """An agent. `sheet` is the presence log, `offers` are the times of the offers in the day before the period."""
 
     id: int
     name: str
@@ -197,7 +197,7 @@ class Queued:
 
 @dataclass(slots=True)
 class Past:
-    """A period, all that is known of it. `work` is what began without a wait: taken over, or opened by an agent."""
+    """All that is known of a period. `work` is what began without a wait: taken over, or opened by an agent."""
 
     start: datetime
     end: datetime

@@ -1,4 +1,4 @@
-"""The state of a played desk, its clock, and the story that it tells. Pure."""
+"""The state of a simulated desk, its clock, and the story that it produces. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sessions_app.whatif.past import ZERO, Happened, Past, PastAgent, Wait, What
 from sessions_app.whatif.simulated_work import QueuePlace, Run, Seat
 
 UNRECORDED = 10**18
-"""Where in the stream things are that it does not hold: after what it holds at the same time."""
+"""The position of events that the stream does not hold: after those that it holds at the same time."""
 
 
 class SimulatedDesk:
@@ -37,10 +37,10 @@ class SimulatedDesk:
         self._teams_of: dict[int, int] = {}  # by session: the team that served it last
         self._last_agent = dict(past.last_agents)
         self._follows: dict[int, list[Wait]] = defaultdict(list)  # by session: what the rules asked for then, in order
-        self._seats = {one.id: self._seat(one) for one in rules.people.values()}
+        self._seats = {person.id: self._seat(person) for person in rules.people.values()}
 
-    def _at(self, at: datetime, pos: int, happens: Callable[..., None], *about: Any) -> None:
-        heapq.heappush(self._heap, (max(at, self.now), pos, next(self._number), happens, about))
+    def _at(self, at: datetime, pos: int, event: Callable[..., None], *arguments: Any) -> None:
+        heapq.heappush(self._heap, (max(at, self.now), pos, next(self._number), event, arguments))
 
     def _seat(self, person: PastAgent) -> Seat:
         first = next((line for line in reversed(person.sheet) if line.at <= self.past.start), None)
@@ -87,11 +87,11 @@ class SimulatedDesk:
         return seat
 
     def _is_served(self, conversation_id: int) -> bool:
-        mine = (one for one in self._runs.values() if one.conversation_id == conversation_id)
-        return any(one.since is not None and one.agent_id is not None for one in mine)
+        runs = (run for run in self._runs.values() if run.conversation_id == conversation_id)
+        return any(run.since is not None and run.agent_id is not None for run in runs)
 
     def _is_busy(self, conversation_id: int) -> bool:
-        waits = any(one.conversation_id == conversation_id for one in self._queue.values())
+        waits = any(place.conversation_id == conversation_id for place in self._queue.values())
         return waits or self._is_served(conversation_id)
 
     # --- The story ---

@@ -1,7 +1,7 @@
-"""Who takes what waits, on a played desk: offers by the team's strategy, and by hand. Pure.
+"""Who takes what waits on a simulated desk: offers by the team's strategy, and by hand. Pure.
 
-The rules are those of the desk itself: `choice.choose` decides, on facts kept here instead of read from rows. The
-system looks at the queue when it looked then, and at once where it did not.
+The rules are those of the desk itself: `choice.choose` decides, on facts kept here instead of read from rows. The queue
+is looked at when the system looked at it then, and at once where it did not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sessions_app.whatif.simulated_desk import UNRECORDED, SimulatedDesk
 from sessions_app.whatif.simulated_work import QueuePlace, Seat
 
 LOOKS_WITHIN = timedelta(seconds=10)
-"""Within this time of room being there the system looked at the queue; what it did then it does again then."""
+"""How soon the system looked at the queue once there was room. What it did in this time is repeated at its moment."""
 
 
 class Offers(SimulatedDesk):
@@ -59,15 +59,15 @@ class Offers(SimulatedDesk):
         return self.teams.is_push(self.tenant, place.team_id)
 
     def _look_around(self) -> None:
-        """Offer what waits, in the order of the desk, and let who is loose take by hand what is not offered."""
+        """Offer what waits, in the order of the desk, and let agents who are loose take by hand what is not offered."""
         self._withdraw_offers()
         free = [seat for seat in self._seats.values() if is_free(seat.seen) and not self._is_expecting(seat)]
-        # Also for what is offered to somebody else just now: that offer ran out before the system looked.
+        # Also for what is offered to somebody else now: in the period, that offer ran out before the system looked.
         kept = {agent for place in self._queue.values() if (agent := self._expected(place))}
         free = [seat for seat in free if seat.person.id not in kept]
         if not free:
             return
-        for place in sorted(self._queue.values(), key=lambda one: one.order):
+        for place in sorted(self._queue.values(), key=lambda place: place.order):
             if not free:
                 break
             if self._wants_offers(place):
@@ -78,12 +78,12 @@ class Offers(SimulatedDesk):
             free = [seat for seat in free if is_free(seat.seen)]
 
     def _expected(self, place: QueuePlace) -> int | None:
-        """To whom the system offers it in a moment: until then the agent is kept free for it."""
+        """The agent to whom the system offered it a moment later: until then the agent is kept free for it."""
         soon = (agent for at, _, agent in place.looks if self.now <= at <= self.now + LOOKS_WITHIN)
         return next(soon, None)
 
     def _was_over_first(self, place: QueuePlace) -> bool:
-        """Whether its wait ended then before the system looked at it again."""
+        """Whether, in the period, its wait ended before the system looked at it again."""
         record = place.record
         if record is None or record.ended_at is None:
             return False
@@ -101,7 +101,7 @@ class Offers(SimulatedDesk):
         return False
 
     def _looks_again(self, place: QueuePlace) -> None:
-        """The moment at which the system offered it then."""
+        """Offer it at the moment at which the system offered it then."""
         place.looks = [look for look in place.looks if look[0] > self.now]
         if self._wants_offers(place):
             self._offer(place, [seat for seat in self._seats.values() if is_free(seat.seen)])
@@ -115,7 +115,7 @@ class Offers(SimulatedDesk):
             if REFUSED in choice.verdicts and not case.obstacle and not place.rests:
                 place.rests = True
                 rest = pause(self.past.round_pause, place.round)
-                if place.record:  # when the system began anew then, it does now
+                if place.record:  # a new round that the period records comes first
                     rest += LOOKS_WITHIN
                 self._at(self.now + rest, UNRECORDED, self._next_round, place, place.offer)
             return
@@ -130,12 +130,12 @@ class Offers(SimulatedDesk):
             self._at(self.now + after, pos, self._answers, place, place.offer, what)
 
     def _next_round(self, place: QueuePlace, offer: int) -> None:
-        """Unless it was offered to somebody meanwhile, who has refused it too: then it rests anew."""
+        """Begin a new round, unless it was offered meanwhile, and refused again: then it rests anew."""
         if place.rests and place.offer == offer:
             self._renewed(place)
 
     def _renewed(self, place: QueuePlace) -> None:
-        """Everybody is asked anew."""
+        """Begin a new round: everybody may be offered it again."""
         place.refused.clear()
         place.rests, place.round = False, place.round + 1
 
@@ -145,7 +145,7 @@ class Offers(SimulatedDesk):
         seat.count()
 
     def _refresh(self, case: Case, seats: list[Seat]) -> None:
-        """What only some strategies look at."""
+        """Update the figures that only some strategies use."""
         for seat in seats:
             if case.strategy == Team.Strategy.WEIGHTED:
                 seat.seen.offers_today = len(seat.offered_at) - bisect_left(seat.offered_at, self.now - TODAY)
@@ -154,30 +154,30 @@ class Offers(SimulatedDesk):
                 seat.seen.idle_since = seat.idle_since if is_recent else None
 
     def _answer(self, place: QueuePlace, seat: Seat) -> tuple[What, timedelta, int] | None:
-        """As the agent answered this very offer then; else as the agent mostly does. None: beyond what is known."""
-        if same := self._same_offer(place, seat):
-            return self._as_then(place, same)
+        """Answer, delay and position: as the agent answered this offer then, otherwise as usual. None: not known."""
+        if recorded := self._same_offer(place, seat):
+            return self._as_then(place, recorded)
         patience = self.rules.offer_patience(place.team_id)
         quick = self.habits.answers_after(seat.person.id)
         return (What.TAKEN, quick, UNRECORDED) if quick < patience else (What.RAN_OUT, patience, UNRECORDED)
 
-    def _as_then(self, place: QueuePlace, same: Offer) -> tuple[What, timedelta, int] | None:
+    def _as_then(self, place: QueuePlace, recorded: Offer) -> tuple[What, timedelta, int] | None:
         patience = self.rules.offer_patience(place.team_id)
-        if same.answer is None or same.after is None:
+        if recorded.answer is None or recorded.after is None:
             return None
-        if same.answer == What.RAN_OUT:
-            late = same.after - self.rules.offer_patience_then(place.team_id)
-            return What.RAN_OUT, patience + late, same.answer_pos
-        if same.answer == What.GIVEN_UP:  # the waiting ended before: if it does not this time, so much later
-            return What.RAN_OUT, max(patience, same.after), UNRECORDED
-        if self.rules.changes_patience(place.team_id) and same.after > patience:
+        if recorded.answer == What.RAN_OUT:
+            late = recorded.after - self.rules.offer_patience_then(place.team_id)
+            return What.RAN_OUT, patience + late, recorded.answer_pos
+        if recorded.answer == What.GIVEN_UP:  # the wait ended first; if it goes on this time, the offer runs out
+            return What.RAN_OUT, max(patience, recorded.after), UNRECORDED
+        if self.rules.changes_patience(place.team_id) and recorded.after > patience:
             return What.RAN_OUT, patience, UNRECORDED
-        return same.answer, same.after, same.answer_pos
+        return recorded.answer, recorded.after, recorded.answer_pos
 
     def _same_offer(self, place: QueuePlace, seat: Seat) -> Offer | None:
-        mine = [one for one in place.record.offers if one.agent_id == seat.person.id] if place.record else []
+        offers = [offer for offer in place.record.offers if offer.agent_id == seat.person.id] if place.record else []
         shift = place.asked_at - place.record.asked_at if place.record else ZERO
-        return next((one for one in mine if one.at + shift == self.now), mine[0] if mine else None)
+        return next((offer for offer in offers if offer.at + shift == self.now), offers[0] if offers else None)
 
     def _answers(self, place: QueuePlace, offer: int, answer: What) -> None:
         if place.is_over or place.offer != offer or not place.offered_to:
@@ -196,7 +196,7 @@ class Offers(SimulatedDesk):
         self._tell(answer, place, seat)
 
     def _withdraw_offers(self) -> None:
-        """An offer to somebody who has gone or is full is none. When the system noticed then, it does now."""
+        """Withdraw offers to agents who have gone or are full, at the moment when the system noticed it then."""
         for place in list(self._queue.values()):
             seat = self._seats.get(place.offered_to)
             if seat is None or self._was_taken_back(place, seat):
@@ -210,16 +210,16 @@ class Offers(SimulatedDesk):
     def _was_taken_back(self, place: QueuePlace, seat: Seat) -> bool:
         offers = place.record.offers if place.record else []
         return any(
-            one.agent_id == seat.person.id
-            and one.after is not None
-            and ZERO <= one.at + one.after - self.now <= LOOKS_WITHIN
-            for one in offers
+            offer.agent_id == seat.person.id
+            and offer.after is not None
+            and ZERO <= offer.at + offer.after - self.now <= LOOKS_WITHIN
+            for offer in offers
         )
 
     # --- By hand ---
 
     def _expect(self, place: QueuePlace, free: list[Seat]) -> None:
-        """Somebody who is free will take it, if nobody is known to have."""
+        """Let a free agent take it by hand soon, if nobody is known to have taken it."""
         seats = [seat for seat in free if (seat.is_loose or place.is_loose) and not seat.coming]
         chosen = choose(self._case(place), [seat.seen for seat in seats]).chosen
         if chosen:
@@ -237,7 +237,7 @@ class Offers(SimulatedDesk):
             self._take(place, seat)
 
     def _takes_by_hand(self, place: QueuePlace) -> None:
-        """As it was taken then. Who comes too late, or has no room this time, is loose, and so is what is left."""
+        """Take it as then. An agent who comes too late or has no room becomes loose, and so does the wait."""
         record = place.record
         seat = self._seats.get(record.taken_by) if record else None
         if place.is_over:

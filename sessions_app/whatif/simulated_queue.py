@@ -1,4 +1,4 @@
-"""What waits on a played desk: what is asked for, how long it waits, when it is asked again, and how its wait ends. Pure."""
+"""The queue of a simulated desk: what is requested, how long it waits, when it is repeated, how its wait ends. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Queue(Offers):
         raise NotImplementedError
 
     def _asks(self, wait: Wait) -> None:
-        """Somebody asks for a human. Who waits already, or is served, is not asked for again."""
+        """Somebody asks for a human: without effect where the conversation waits or is served already."""
         if wait.preempts:
             self._preempt(wait.conversation_id)
         elif self._is_busy(wait.conversation_id) and not wait.is_beside:
@@ -31,9 +31,9 @@ class Queue(Offers):
     def _asks_again(
         self, session_id: int, conversation_id: int, before: QueuePlace | None, *, left_by: int = 0
     ) -> None:
-        """The rules ask: after a time-out, an absence, a pause. As it was then, if it was; else as before."""
-        mine = self._follows[session_id]
-        record = mine.pop(0) if mine else None
+        """The rules ask, after a time-out, an absence or a pause: as in the period, otherwise as in the wait before."""
+        recorded = self._follows[session_id]
+        record = recorded.pop(0) if recorded else None
         if record:
             place = self._place(record, self.now)
         elif before:
@@ -63,7 +63,9 @@ class Queue(Offers):
             preempts=wait.preempts,
             is_live=wait.is_live,
             is_loose=self.rules.changes_assignment(wait.team_id),
-            looks=[(one.at + shift, one.pos, one.agent_id) for one in wait.offers if one.at + shift >= self.now],
+            looks=[
+                (offer.at + shift, offer.pos, offer.agent_id) for offer in wait.offers if offer.at + shift >= self.now
+            ],
         )
 
     def _like(self, before: QueuePlace) -> QueuePlace:
@@ -104,7 +106,7 @@ class Queue(Offers):
         self._tell(What.ASKED, place)
 
     def _plan_wait(self, place: QueuePlace, record: Wait, shift: timedelta) -> None:
-        """What happened to it while it waited then."""
+        """Schedule what happened to it while it waited in the period."""
         for at, pos, is_urgent in record.urgency:
             if at + shift <= self.now:
                 place.is_urgent = is_urgent
@@ -181,12 +183,12 @@ class Queue(Offers):
         self._at(self.now + self._pause(place), UNRECORDED, self._times_out, place)
 
     def _plan_again(self, place: QueuePlace, record: Wait, shift: timedelta) -> datetime | None:
-        """What was asked again then is asked again when it was. Returns when that would be next."""
-        for one in record.again:
-            if one.at + shift < self.now:
+        """Schedule the repeats of the request that the period records. Returns when the next one would be due."""
+        for repeat in record.again:
+            if repeat.at + shift < self.now:
                 place.asked_again, place.to_agent_id = place.asked_again + 1, 0
             else:
-                self._at(one.at + shift, one.pos, self._is_asked_again, place, one)
+                self._at(repeat.at + shift, repeat.pos, self._is_asked_again, place, repeat)
         last = record.again[-1]
         patience = self.rules.patience(record) or ZERO
         return max(last.at, last.opens_at or last.at) + shift + pause_after(len(record.again), patience)

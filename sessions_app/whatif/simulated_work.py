@@ -1,4 +1,4 @@
-"""What a played desk is made of: agents at their seats, places in the queue, work that goes on."""
+"""The parts of a simulated desk: agents at their seats, places in the queue, work in progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sessions_app.whatif.past import ZERO, PastAgent, Step, Wait
 
 @dataclass(slots=True)
 class Seat:
-    """An agent at work. `is_loose`: has done something else than then, and takes what comes."""
+    """An agent at work. `is_loose`: the agent has acted otherwise than in the period, and takes what comes."""
 
     person: PastAgent
     seen: Candidate
@@ -21,8 +21,8 @@ class Seat:
     offered_at: list[datetime] = field(default_factory=list)
     idle_since: datetime | None = None
     is_loose: bool = False
-    coming: int = 0  # what an agent is about to take by hand
-    # What the agent was offered then that does not wait here yet: when, and when it comes. In the order of time.
+    coming: int = 0  # key of the place that the agent is about to take by hand
+    # What the agent is going to be offered as it comes: when it was offered, when it comes. In the order of time.
     ahead: list[tuple[datetime, datetime]] = field(default_factory=list)
 
     def count(self) -> None:
@@ -35,7 +35,7 @@ class Seat:
 
 @dataclass(slots=True)
 class QueuePlace:
-    """A session's place in the queue. `record` is the wait it had then, if it had one; without one `key` is negative."""
+    """A session's place in the queue. `record` is its wait in the period, if any; without one, `key` is negative."""
 
     key: int
     record: Wait | None
@@ -57,10 +57,10 @@ class QueuePlace:
     is_loose: bool = False
     is_over: bool = False
     offered_to: int = 0
-    offer: int = 0  # counts the offers, so that an answer to an old one is none
+    offer: int = 0  # counts the offers, so that an answer to an old one has no effect
     round: int = 1
     rests: bool = False  # until everybody is asked anew
-    looks: list[tuple[datetime, int, int]] = field(default_factory=list)  # when it was offered then, and to whom
+    looks: list[tuple[datetime, int, int]] = field(default_factory=list)  # when it was offered, position, agent
     coming: int = 0
     asked_again: int = 0
 
@@ -72,7 +72,7 @@ class QueuePlace:
 
 @dataclass(slots=True)
 class Run:
-    """Work that goes on. `version` changes when it is interrupted, so that what was planned before does not happen."""
+    """Work in progress. `version` changes when it is interrupted, which cancels what was scheduled before."""
 
     session_id: int
     conversation_id: int

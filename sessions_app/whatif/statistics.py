@@ -1,4 +1,4 @@
-"""A story in figures. Pure."""
+"""The figures of a story. Pure."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Of a period. Waiting is from the request for a human until an agent takes it, of those that were taken.
+    """The figures of a period. A wait lasts from the request for a human until an agent takes it; only those count.
 
-    `overflow` counts what was taken by agents of another team than it was for. `served` is by agent.
+    `overflow` counts what agents of another team than the requested one took. `served` counts by agent id.
     """
 
     asked: int
@@ -53,7 +53,7 @@ class Statistics:
 
 
 def statistics(story: Iterable[Happened], people: Mapping[int, PastAgent], *, waiting: int) -> Statistics:
-    """Of a period at the start of which so many waited."""
+    """Count a story. `waiting` is the queue's length when the period began."""
     lines = list(story)
     counts = Counter(line.what for line in lines)
     taken = [line for line in lines if line.what == What.TAKEN and line.wait_id]
@@ -83,5 +83,5 @@ def _overflowed(line: Happened, people: Mapping[int, PastAgent]) -> bool:
 
 
 def _share(waits: list[timedelta], share: float) -> timedelta:
-    """Nearest rank."""
+    """A percentile of the sorted waits, by nearest rank."""
     return waits[min(len(waits) - 1, int(len(waits) * share))] if waits else ZERO

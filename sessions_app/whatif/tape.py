@@ -1,7 +1,7 @@
-"""Makes a past of the stream: takes the operations in their order, and keeps what people did. Pure.
+"""Reads from the operations of the stream, in their order, what people did in a period. Pure.
 
-When customers asked for a human, what agents answered to offers, whom they took, how long they worked. Times are those of
-the operations, never earlier than the one before, so that the order of the times is the order of the stream.
+It keeps when customers asked for a human, how agents answered offers, what they took, and how long they worked. Times
+are those of the operations, never earlier than the one before, so that their order is the order of the stream.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ TYPES = (
     *_ENDS,
     *_URGENCY,
 )
-"""The operations that a tape is made of."""
+"""The types of operation that a tape reads."""
 
 
-def _moment(told: str | None) -> datetime | None:
-    return datetime.fromisoformat(told) if told else None
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 @dataclass(slots=True)
 class RecordedRequest:
-    """What the transfer's row says beside its operations."""
+    """What the transfer's row holds and its operations do not."""
 
     kind: str
     team_id: int
@@ -73,8 +73,8 @@ class _Session:
     worked: timedelta = ZERO
     since: datetime | None = None  # None: preempted
     taken: Wait | None = None  # the one that the next work begins with
-    asks_since: datetime | None = None  # the rules moved it at this time: what is asked for then follows from it
-    gave_way: bool = False  # what waited, to something more urgent
+    asks_since: datetime | None = None  # the rules moved it at this time: a request of that moment follows from it
+    gave_way: bool = False  # its wait ended for something more urgent
 
     @property
     def is_busy(self) -> bool:
@@ -87,8 +87,8 @@ class _Session:
 class Tape:
     """`apply` takes the operations by their position; `begins` marks where the period begins."""
 
-    def __init__(self, asked: Mapping[int, RecordedRequest]) -> None:
-        self._asked = asked
+    def __init__(self, requests: Mapping[int, RecordedRequest]) -> None:
+        self._requests = requests
         self._sessions: dict[int, _Session] = {}
         self._waits: dict[int, Wait] = {}
         self._handed: dict[int, Offer] = {}  # open offers of handovers
@@ -113,19 +113,28 @@ class Tape:
         self.story: list[Happened] = []
 
     def begins(self, start: datetime) -> tuple[list[Held], list[Queued], list[Wait]]:
-        """What is in hand and in the queue at the start, before any operation of the period is applied, and what has given way to something more urgent while it waited."""
+        """Work in hand, waits in the queue, and waits that gave way to something more urgent, as of the start.
+
+        To be called before any operation of the period is applied.
+        """
         held = [
             Held(s.work, s.agent_id, s.worked_at(start), s.since is None) for s in self._sessions.values() if s.work
         ]
         queued = []
         for wait in (s.wait for s in self._sessions.values() if s.wait):
-            asked = wait.again[-1].pos if wait.again else 0
-            anew = wait.renewals[-1][1] if wait.renewals else 0
-            kept = {wait.again[-1].declined_by} - {0} if asked > anew else set[int]() if anew else set(wait.refused_by)
+            last_request = wait.again[-1].pos if wait.again else 0
+            renewed_at = wait.renewals[-1][1] if wait.renewals else 0
+            kept = (
+                {wait.again[-1].declined_by} - {0}
+                if last_request > renewed_at
+                else set[int]()
+                if renewed_at
+                else set(wait.refused_by)
+            )
             passed = (o for o in wait.offers if o.answer in (What.REFUSED, What.RAN_OUT))
-            refused = {o.agent_id for o in passed if o.answer_pos > max(asked, anew)}
-            last = wait.offers[-1] if wait.offers and wait.offers[-1].answer is None else None
-            queued.append(Queued(wait, frozenset(kept | refused), last))
+            refused = {o.agent_id for o in passed if o.answer_pos > max(last_request, renewed_at)}
+            open_offer = wait.offers[-1] if wait.offers and wait.offers[-1].answer is None else None
+            queued.append(Queued(wait, frozenset(kept | refused), open_offer))
         return held, queued, [s.last_wait for s in self._sessions.values() if s.gave_way and s.last_wait]
 
     def apply(self, operation: Operation) -> None:
@@ -163,34 +172,34 @@ class Tape:
     # --- The queue ---
 
     def _requested(self, session: _Session, data: dict[str, Any], pos: int) -> None:
-        asked = self._asked.get(data["transfer_id"])
-        if asked is None or asked.kind == TransferKind.HANDOVER:
+        request = self._requests.get(data["transfer_id"])
+        if request is None or request.kind == TransferKind.HANDOVER:
             return
-        leaves = session.work is not None and asked.kind == TransferKind.REASSIGNMENT
+        leaves = session.work is not None and request.kind == TransferKind.REASSIGNMENT
         if leaves and session.work:
             session.work.end = "no_reply" if data["trigger"] == "no_reply" else "absence"
         opens_at = _moment(data.get("opens_at"))
-        deadline = _moment(data.get("deadline")) or asked.deadline
+        deadline = _moment(data.get("deadline")) or request.deadline
         wait = Wait(
             id=data["transfer_id"],
             session_id=session.id,
             conversation_id=session.conversation_id,
             pos=pos,
             asked_at=self.now,
-            waiting_since=asked.waiting_since,
+            waiting_since=request.waiting_since,
             patience=deadline - (opens_at or self.now) if deadline else None,
-            kind=asked.kind,
-            team_id=asked.team_id,
-            to_agent_id=data.get("to_agent_id") or asked.to_agent_id,
-            needs=asked.needs,
+            kind=request.kind,
+            team_id=request.team_id,
+            to_agent_id=data.get("to_agent_id") or request.to_agent_id,
+            needs=request.needs,
             opens_at=opens_at,
-            refused_by=asked.refused_by,
-            left_by=asked.left_by,
-            goes_back=asked.goes_back,
+            refused_by=request.refused_by,
+            left_by=request.left_by,
+            goes_back=request.goes_back,
             follows=leaves or session.asks_since == self.now,
             preempts=session.is_live_urgent,
             is_live=session.is_live or Kind(session.kind).is_robot,
-            is_beside=any(one.is_busy for one in self._of[session.conversation_id] if one is not session),
+            is_beside=any(other.is_busy for other in self._of[session.conversation_id] if other is not session),
         )
         session.wait = session.last_wait = self._waits[wait.id] = wait
         self.waits.append(wait)
@@ -236,13 +245,15 @@ class Tape:
         if offer and offer.answer is None:
             offer.answer, offer.after, offer.answer_pos = answer, self.now - offer.at, pos
 
-    def _ended(self, session: _Session, word: str, data: dict[str, Any], pos: int) -> None:
+    def _ended(self, session: _Session, operation_type: str, data: dict[str, Any], pos: int) -> None:
         wait = self._waits.get(data["transfer_id"])
         if wait is None:
             self._handed_on(data["transfer_id"], pos)
             return
-        is_taken = word == "transfer.accepted"
-        wait.end = What.TAKEN if is_taken else What.TIMED_OUT if word == "transfer.timed_out" else What.GIVEN_UP
+        is_taken = operation_type == "transfer.accepted"
+        wait.end = (
+            What.TAKEN if is_taken else What.TIMED_OUT if operation_type == "transfer.timed_out" else What.GIVEN_UP
+        )
         wait.ended_at, wait.end_pos = self.now, pos
         wait.taken_by, wait.is_override = data["agent_id"] or 0, data["override"]
         offered = wait.offers[-1].agent_id if wait.offers and wait.offers[-1].answer is None else 0
@@ -258,7 +269,7 @@ class Tape:
             self.handovers.append(HandoverOffer(offer.agent_id, offer.at, offer.pos, self.now, pos))
 
     def close(self) -> None:
-        """No more operations: what is on offer still is."""
+        """There are no more operations: open offers of handovers stay open."""
         for offer in self._handed.values():
             self.handovers.append(HandoverOffer(offer.agent_id, offer.at, offer.pos, None, 0))
 
@@ -331,8 +342,8 @@ class Tape:
     def _retier(self, conversation_id: int, pos: int) -> None:
         is_urgent = self._is_urgent(conversation_id)
         for wait in filter(None, (session.wait for session in self._of.get(conversation_id, ()))):
-            was = bool(wait.urgency) and wait.urgency[-1][2]
-            if was != is_urgent:
+            was_urgent = bool(wait.urgency) and wait.urgency[-1][2]
+            if was_urgent != is_urgent:
                 wait.urgency.append((self.now, pos, is_urgent))
 
     def _tell(

@@ -1,11 +1,11 @@
-"""A desk that never was: a past period played again in memory, under rules that may differ. Pure.
+"""A simulated desk: a past period played again in memory, under rules that may differ. Pure.
 
-Customers come when they came. People do what they did as long as they can: who was offered a conversation answers as
-then and as quickly, who took one by hand takes it at the same time, and works on it for as long. Where the rules bring
-something that did not happen, people are taken to be as they mostly were in the period (`Habits`).
+Customers come when they came. Agents do what they did as long as they can: one who was offered a conversation answers
+as in the period and as quickly, one who took a conversation by hand takes it at the same time, and works on it for as
+long. In what did not happen in the period, agents behave as they typically did (`Habits`).
 
-Things happen in the order of the stream. The layers: `SimulatedDesk` is the state and the clock, `Offers` who takes what
-waits, `Queue` what is asked for and how its wait ends, `World` the rest of the rules: work, and whose turn it is.
+Events happen in the order of the stream. The layers: `SimulatedDesk` is the state and the clock, `Offers` who takes
+what waits, `Queue` what is asked for and how its wait ends, `World` the rest of the rules: work, and whose turn it is.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class World(Queue):
     def play(self) -> list[Happened]:
         self._plan()
         while self._heap and self._heap[0][0] < self.past.end:
-            self.now, _, _, happens, about = heapq.heappop(self._heap)
-            happens(*about)
+            self.now, _, _, event, arguments = heapq.heappop(self._heap)
+            event(*arguments)
             if not self._heap or self._heap[0][0] > self.now:  # what has the same time is one verb
                 self._look_around()
         return self.story
@@ -37,12 +37,12 @@ class World(Queue):
         past = self.past
         for seat in self._seats.values():
             self._plan_presence(seat)
-        for wait in (one for one in past.waits if one.asked_at >= past.start):
+        for wait in (wait for wait in past.waits if wait.asked_at >= past.start):
             if wait.follows:
                 self._follows[wait.session_id].append(wait)
             else:
                 self._at(wait.asked_at, wait.pos, self._asks, wait)
-        for work in (one for one in past.work if one.began_at >= past.start):
+        for work in (work for work in past.work if work.began_at >= past.start):
             self._at(work.began_at, work.pos, self._takes_over, work)
         self._plan_handovers()
         self._look_ahead()
@@ -61,18 +61,18 @@ class World(Queue):
             self._at(at + LOOKS_WITHIN, UNRECORDED, self._is_gone, seat)
 
     def _plan_handovers(self) -> None:
-        for one in self.past.handovers:
-            seat = self._seats.get(one.agent_id)
-            if seat is None or (one.until is not None and one.until < self.past.start):
+        for handover in self.past.handovers:
+            seat = self._seats.get(handover.agent_id)
+            if seat is None or (handover.until is not None and handover.until < self.past.start):
                 continue
             key = next(self._keys)
-            seat.ahead.append((one.at, one.at))
-            self._at(one.at, one.pos, self._handover_offered, seat, key, one.at)
-            if one.until:
-                self._at(one.until, one.until_pos, self._handover_answered, seat, key)
+            seat.ahead.append((handover.at, handover.at))
+            self._at(handover.at, handover.pos, self._handover_offered, seat, key, handover.at)
+            if handover.until:
+                self._at(handover.until, handover.until_pos, self._handover_answered, seat, key)
 
     def _look_ahead(self) -> None:
-        """What nobody waits for yet, and was offered as soon as somebody did: the system looked only then."""
+        """Note for each agent what the system offered as soon as it came: the agent is kept free for it."""
         for wait in self.past.waits:
             for offer in wait.offers:
                 if offer.at <= wait.asked_at + LOOKS_WITHIN and (seat := self._seats.get(offer.agent_id)):
@@ -115,7 +115,7 @@ class World(Queue):
         self._start(run)
 
     def _takes_over(self, work: Work) -> None:
-        """From a bot, or a session that an agent opens: as then, unless this time somebody serves it already."""
+        """A takeover from a bot, or a session that an agent opens, as then; not if somebody serves already."""
         if work.preempts:
             self._preempt(work.conversation_id)
         elif self._is_served(work.conversation_id):
@@ -134,7 +134,7 @@ class World(Queue):
         self._start(run)
 
     def _run_of(self, work: Work, agent_id: int) -> Run:
-        """Work as it was then. When another agent has it, an absence of the first one is not its end."""
+        """Work as in the period. When another agent has it, the absence of the first one does not end it."""
         run = Run(
             work.session_id,
             work.conversation_id,
@@ -162,7 +162,7 @@ class World(Queue):
         self._go_on(run)
 
     def _go_on(self, run: Run) -> None:
-        """Plan the rest of it."""
+        """Schedule the rest of the work."""
         run.since, run.version = self.now, run.version + 1
         self._sit(run)
         for step in run.steps:
@@ -175,7 +175,7 @@ class World(Queue):
             self._at(run.absent_at, run.end_pos, self._ends, run, run.version, "absence")
 
     def _steps(self, run: Run, version: int, step: Step) -> None:
-        """It goes to a colleague, or on hold, or comes back from there."""
+        """The work goes to a colleague, or on hold, or comes back from hold."""
         if run.version != version:
             return
         if step.agent_id is not None and step.agent_id not in self._seats:
@@ -205,7 +205,7 @@ class World(Queue):
             self._asks_again(run.session_id, run.conversation_id, None, left_by=run.agent_id or 0)
 
     def _is_gone(self, seat: Seat) -> None:
-        """What the absent agent serves only this time goes to somebody else (C5); of the rest is known what became."""
+        """What the absent agent serves only this time goes to somebody else (C5); the rest ends as in the period."""
         for run in [self._runs[session_id] for session_id in sorted(seat.runs)]:
             if not run.is_as_then:
                 self._ends(run, run.version, "absence")
@@ -214,7 +214,7 @@ class World(Queue):
 
     def _preempt(self, conversation_id: int) -> None:
         """C4: something urgent comes, and what is served or waits gives way."""
-        for run in [one for one in self._runs.values() if one.conversation_id == conversation_id]:
+        for run in [run for run in self._runs.values() if run.conversation_id == conversation_id]:
             if run.since is not None and run.agent_id is not None:
                 run.worked, run.since, run.version = run.worked + (self.now - run.since), None, run.version + 1
                 seat = self._rise(run)
@@ -226,15 +226,15 @@ class World(Queue):
             self._paused[conversation_id].append(place)
 
     def _settle(self, conversation_id: int) -> None:
-        """The turn is free: of what gave way the best-ranked comes back, then the oldest."""
+        """If the turn is free, the best-ranked of what gave way comes back; of equals, the oldest."""
         gave_way = self._paused[conversation_id]
         if not gave_way or self._is_served(conversation_id) or self._live_places(conversation_id):
             return
         if self._comes_back_now(conversation_id):
             return
-        begun_not = [one for one in self._queue.values() if one.conversation_id == conversation_id]
-        waiting: list[Run | QueuePlace] = [*gave_way, *begun_not]
-        back = min(waiting, key=lambda one: (self.past.ranks.get(one.session_id, 0), one.session_id))
+        waiting = [place for place in self._queue.values() if place.conversation_id == conversation_id]
+        candidates: list[Run | QueuePlace] = [*gave_way, *waiting]
+        back = min(candidates, key=lambda work: (self.past.ranks.get(work.session_id, 0), work.session_id))
         if back not in gave_way:
             return  # it waits for an agent, and holds back what comes after it
         gave_way.remove(back)
@@ -244,7 +244,7 @@ class World(Queue):
             self._asks_again(back.session_id, conversation_id, back)
 
     def _comes_back_now(self, conversation_id: int) -> bool:
-        """Whether what somebody had put on hold went on at this very moment then: it was its turn."""
+        """Whether, in the period, work on hold went on at this very moment: the turn is its."""
         return any(
             run.conversation_id == conversation_id
             and run.agent_id is None
@@ -254,8 +254,8 @@ class World(Queue):
         )
 
     def _live_places(self, conversation_id: int) -> list[QueuePlace]:
-        """What waits and has the turn; a session that has not begun waits beside whatever has it."""
-        return [one for one in self._queue.values() if one.conversation_id == conversation_id and one.is_live]
+        """Places that wait and have the turn; a session that has not begun waits without it."""
+        return [place for place in self._queue.values() if place.conversation_id == conversation_id and place.is_live]
 
     # --- Presence ---
 

@@ -1,5 +1,5 @@
-"""Files at the pages: put up from a composer, looked at in a thread, taken back. The same at the desk, for people who
-joined by a link, and for who plays the customer; each door says who that is.
+"""Files on the pages: uploaded in a composer, viewed in a thread, discarded. The same at the desk, for people who
+joined by a link, and for the customer of the try-it page; the views of each say who the actor is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ type View = Callable[..., HttpResponseBase]
 
 
 def attaching(attach_at: str, files_at: str) -> dict[str, Any]:
-    """What a composer and a thread need to know: how much may be written, where files go and are, how large they may be."""
+    """The context for a composer and a thread: where files go and are, their most bytes, number and types."""
     types = settings.ATTACHMENT_TYPES
     return {
         "attach_at": attach_at,
@@ -42,9 +42,9 @@ def attaching(attach_at: str, files_at: str) -> dict[str, Any]:
 
 
 def with_a_file(view: View) -> View:
-    """Let the body's file be read to disk as it comes, bounded, before anything else looks at the form.
+    """Read the uploaded file to disk as it comes, up to `ATTACHMENT_MAX_BYTES`, before anything else reads the form.
 
-    Django's check of the form's token reads the body; so it is done here, behind the bound.
+    Django's CSRF check reads the body, so it runs here, after the limit is set.
     """
     checked = csrf_protect(view)
 
@@ -64,7 +64,7 @@ def with_a_file(view: View) -> View:
 
 
 def kept_by_the_browser(view: View) -> View:
-    """A file stays with the browser, which asks each time whether it may still show it. Pages are not kept at all."""
+    """Let the browser cache a file, and ask each time whether it may still show it. Other responses are not cached."""
 
     @require_GET
     @wraps(view)
@@ -79,7 +79,7 @@ def kept_by_the_browser(view: View) -> View:
 
 
 def attached(request: HttpRequest, actor: Actor, conversation_id: int, context: Mapping[str, Any]) -> HttpResponse:
-    """Put up the file; the answer is what the composer shows of it."""
+    """Store the uploaded file; the response, 201, is what the composer shows of it."""
     with the_file(request.FILES) as file:
         row = attachments.upload(
             actor=actor,
@@ -94,12 +94,13 @@ def attached(request: HttpRequest, actor: Actor, conversation_id: int, context: 
 
 
 def shown(request: HttpRequest, actor: Actor, attachment_id: int, *, preview: bool = False) -> HttpResponseBase:
-    answer = downloads.preview if preview else downloads.content
-    return answer(request, visible.attachment(actor, attachment_id))
+    """The file or its preview. Raises `NotFound`, also for what the actor may not see."""
+    respond = downloads.preview if preview else downloads.content
+    return respond(request, visible.attachment(actor, attachment_id))
 
 
 def discarded(actor: Actor, attachment_id: int) -> HttpResponse:
-    """Take it back; gone already is as good."""
+    """Discard a file that is not sent yet: 204, or 404 where it is gone already."""
     try:
         attachments.discard(actor=actor, attachment_id=attachment_id)
     except NotFound:

@@ -1,7 +1,7 @@
-"""Which actions a conversation's header offers, and why one is not to be had now.
+"""Which actions a conversation's header offers, and why one is not available now.
 
 What an agent does all day stands in the row; the rest is in the menu behind 'More', so that the header stays calm.
-A reading, not a permission: every verb asks again under the lock.
+This is for display, not a permission: every verb checks again under the lock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sessions_app.workbench import participants
 
 @dataclass(slots=True)
 class Button:
-    """`why` not to be had now; `asks` is the question of the small form that opens first, if there is one.
+    """`why` says why it is not available now; `asks` is the question of the form that opens first, if there is one.
 
     `loads` names the address that the form is fetched from when it opens; `fold` is the part of the side panel that the
     button leads to instead of a verb.
@@ -35,70 +35,70 @@ class Button:
     override: bool = False
     transfer_id: int | None = None
     session_id: int | None = None
-    icon: str = ""  # shown instead of the label, which is its name all the same
+    icon: str = ""  # shown instead of the label, which stays its accessible name
     loads: str = ""
     fold: str = ""
 
 
 def buttons(page: ThreadPage, actor: Actor) -> list[Button]:
-    """Those of the row."""
-    found = _ways_in(page, actor)
-    if page.conversation.needs_human and not page.pending:  # who accepts has looked
-        found.append(Button("looked", _("Looked at it")))
+    """The buttons of the row."""
+    row = _entry_actions(page, actor)
+    if page.conversation.needs_human and not page.pending:  # to accept it is to have looked
+        row.append(Button("looked", _("Looked at it")))
     if page.live or page.pending:
-        found += [_release(page, actor), *_resolve(page, actor)]
-    return found
+        row += [_release(page, actor), *_resolve(page, actor)]
+    return row
 
 
 def more(page: ThreadPage, actor: Actor) -> list[list[Button]]:
-    """Those behind 'More', in groups: the turn, the people, the marks."""
+    """The buttons behind 'More', in groups: the turn, the people, the marks."""
     groups = [_turn(page, actor), _people(page, actor), _marks(page)]
     return [group for group in groups if group]
 
 
-def _ways_in(page: ThreadPage, actor: Actor) -> list[Button]:
+def _entry_actions(page: ThreadPage, actor: Actor) -> list[Button]:
     live, pending = page.live, page.pending
-    found: list[Button] = []
+    ways: list[Button] = []
     if page.held and actor.id == page.held.agent_id:
-        found.append(_resume(page, actor, "primary"))
+        ways.append(_resume(page, actor, "primary"))
     if pending and not (page.is_mine and pending.kind == TransferKind.HANDOVER):
         accept = Button("accept", _("Accept"), "primary", transfer_id=pending.pk)
         accept.why = _addressed_elsewhere(page, actor)
-        found.append(_with_room(accept, page, actor))
+        ways.append(_within_capacity(accept, page, actor))
         if actor.id in (pending.to_agent_id, pending.offered_to_id):
-            found.append(Button("decline", _("Decline"), asks=_("Why not? (optional)"), transfer_id=pending.pk))
-    if pending and _asked_for_it(page, actor):
-        found.append(_withdraw(page))
+            ways.append(Button("decline", _("Decline"), asks=_("Why not? (optional)"), transfer_id=pending.pk))
+    if pending and _is_own_handover(page, actor):
+        ways.append(_withdraw(page))
     if live and live.owner_kind == Owner.BOT:
-        found.append(_with_room(Button("take-over", _("Take over"), "primary"), page, actor))
+        ways.append(_within_capacity(Button("take-over", _("Take over"), "primary"), page, actor))
     elif live and live.is_human_served and not page.is_mine:
         asks = _("Why do you take this from %(name)s?") % {"name": page.owner or _("the shop")}
         grab = Button("grab", _("Grab"), "quiet" if pending else "warn", asks=asks, needs_reason=True)
-        found.append(_with_room(grab, page, actor))
+        ways.append(_within_capacity(grab, page, actor))
     elif not pending and page.conversation.controller in (Controller.NONE, Controller.FLOW):
-        tone = "quiet" if found else "primary"  # to go on with what one has paused comes first
-        found.append(_with_room(Button("take", _("Take"), tone), page, actor))
-    return found
+        tone = "quiet" if ways else "primary"  # resuming one's own paused session comes first
+        ways.append(_within_capacity(Button("take", _("Take"), tone), page, actor))
+    return ways
 
 
-def _asked_for_it(page: ThreadPage, actor: Actor) -> bool:
-    """Whether what waits is a handover that the agent asked for, and may take back."""
+def _is_own_handover(page: ThreadPage, actor: Actor) -> bool:
+    """Whether the pending transfer is a handover that this agent requested, and may withdraw."""
     pending = page.pending
-    its = pending and pending.kind == TransferKind.HANDOVER and pending.from_kind == ActorKind.AGENT
-    return bool(its and pending and pending.from_id == actor.id)
+    is_by_agent = pending and pending.kind == TransferKind.HANDOVER and pending.from_kind == ActorKind.AGENT
+    return bool(is_by_agent and pending and pending.from_id == actor.id)
 
 
-def _goes_back(page: ThreadPage) -> bool:
-    """Whether a request that is withdrawn has somebody to go back to, or a session that ends with it."""
+def _can_withdraw(page: ThreadPage) -> bool:
+    """Whether the pending request may be withdrawn: somebody can take the turn back, or its session ends with it."""
     pending, live = page.pending, page.live
     if pending is None or pending.kind == TransferKind.HANDOVER:
         return pending is not None
     if pending.kind != TransferKind.ESCALATION:
         return False
-    waits = next((s for s in page.sessions if s.pk == pending.session_id), None)
-    if waits is None or waits is not live:
-        return waits is not None and waits.status == Status.PENDING
-    return bool(waits.is_robot and waits.bot and presence.is_alive(waits.bot, page.now))
+    session = next((s for s in page.sessions if s.pk == pending.session_id), None)
+    if session is None or session is not live:
+        return session is not None and session.status == Status.PENDING
+    return bool(session.is_robot and session.bot and presence.is_alive(session.bot, page.now))
 
 
 def _withdraw(page: ThreadPage) -> Button:
@@ -106,8 +106,8 @@ def _withdraw(page: ThreadPage) -> Button:
     return Button("withdraw", _("Withdraw the request"), transfer_id=page.pending.pk)
 
 
-def _with_room(button: Button, page: ThreadPage, actor: Actor) -> Button:
-    """Who is full, or gets nothing new, takes nothing more; a supervisor may, and it is put on record (`access.room`)."""
+def _within_capacity(button: Button, page: ThreadPage, actor: Actor) -> Button:
+    """Disable the button for an agent who is full or drained; for a supervisor, make it an override (`access.room`)."""
     if button.why or not (page.viewer_is_drained or page.is_full):
         return button
     if page.viewer_is_drained:
@@ -133,7 +133,7 @@ def _addressed_elsewhere(page: ThreadPage, actor: Actor) -> str:
 
 def _release(page: ThreadPage, actor: Actor) -> Button:
     button = Button("release", _("Release to bot"), asks=_("Anything the bot should know? (optional)"))
-    button.why = _not_mine(page, actor)
+    button.why = _why_not_mine(page, actor)
     shop_serves = page.live is not None and page.live.owner_kind == Owner.SHOP
     if shop_serves:
         button.why = ""
@@ -143,11 +143,11 @@ def _release(page: ThreadPage, actor: Actor) -> Button:
 
 
 def _resolve(page: ThreadPage, actor: Actor) -> list[Button]:
-    """Alone, and for whoever may, joined by 'and next'. It cannot be undone: the form that opens first is the question."""
+    """'Resolve', and 'Resolve and next' for who may. It cannot be undone, so a form opens first, as a confirmation."""
     tone = "good" if page.is_mine else "quiet"
     asks = _("How did it end? (optional)")
     button = Button("resolve", _("Resolve"), tone, asks=asks)
-    button.why = _not_mine(page, actor)
+    button.why = _why_not_mine(page, actor)
     if button.why:
         return [button]
     return [button, Button("resolve-next", _("Resolve and next"), tone, asks=asks, icon="next")]
@@ -157,24 +157,24 @@ def _resolve(page: ThreadPage, actor: Actor) -> list[Button]:
 
 
 def _turn(page: ThreadPage, actor: Actor) -> list[Button]:
-    """Where the turn may go: to somebody else, or nowhere for a while."""
-    found: list[Button] = []
+    """Actions that give the turn to somebody else, or pause and resume the session."""
+    row: list[Button] = []
     live, pending = page.live, page.pending
-    if actor.is_supervisor and _goes_back(page) and not _asked_for_it(page, actor):
-        found.append(_withdraw(page))
+    if actor.is_supervisor and _can_withdraw(page) and not _is_own_handover(page, actor):
+        row.append(_withdraw(page))
     if live and live.owner_kind == Owner.AGENT:
         button = Button("transfer", _("Transfer…"), loads="conversation-recipients")
-        button.why = _not_mine(page, actor)
+        button.why = _why_not_mine(page, actor)
         if pending and not button.why:
             button.why = _("A request waits for an answer. Withdraw it first.")
-        found.append(button)
+        row.append(button)
     elif live and live.owner_kind == Owner.BOT:
-        found.append(Button("escalate", _("Ask for a human…"), loads="conversation-recipients"))
+        row.append(Button("escalate", _("Ask for a human…"), loads="conversation-recipients"))
     if live and (live.is_human_served or (live.owner_kind == Owner.BOT and actor.is_supervisor)):
-        found.append(_pause(page, actor))
+        row.append(_pause(page, actor))
     if page.held and actor.id != page.held.agent_id:
-        found.append(_resume(page, actor))
-    return found
+        row.append(_resume(page, actor))
+    return row
 
 
 def _pause(page: ThreadPage, actor: Actor) -> Button:
@@ -182,7 +182,7 @@ def _pause(page: ThreadPage, actor: Actor) -> Button:
     assert live
     button = Button("pause", _("Pause…"), asks=_("Until when, or why? (optional)"), session_id=live.pk)
     if live.is_human_served:
-        button.why = _not_mine(page, actor)
+        button.why = _why_not_mine(page, actor)
     if live.status != Status.ACTIVE and not button.why:  # the table of transitions: only ACTIVE is paused by request
         button.why = _("What was a bot’s cannot be paused while a human serves. Release it to the bot instead.")
     return button
@@ -203,14 +203,14 @@ def _people(page: ThreadPage, actor: Actor) -> list[Button]:
     if page.live is None or not page.live.is_human_served:
         return []
     why = "" if participants.may_own(page, actor) else participants.why_not(page)
-    found = [Button("invite-somebody", _("Invite somebody else…"), fold="fold-invite", why=why)]
+    row = [Button("invite-somebody", _("Invite somebody else…"), fold="fold-invite", why=why)]
     if page.may_speak:
-        found.insert(0, Button("call-colleague", _("Invite a colleague…"), fold="fold-colleague"))
-    return found
+        row.insert(0, Button("call-colleague", _("Invite a colleague…"), fold="fold-colleague"))
+    return row
 
 
 def _marks(page: ThreadPage) -> list[Button]:
-    """Any agent's to set and to clear."""
+    """The marks, which any agent may set and clear."""
     conversation = page.conversation
     return [
         Button("unpin", _("Unpin")) if conversation.pinned_at else Button("pin", _("Pin")),
@@ -221,7 +221,7 @@ def _marks(page: ThreadPage) -> list[Button]:
     ]
 
 
-def _not_mine(page: ThreadPage, actor: Actor) -> str:
+def _why_not_mine(page: ThreadPage, actor: Actor) -> str:
     live = page.live
     if live is None or not live.is_human_served:
         return _("Accept it first") if page.pending else _("Take it over first")

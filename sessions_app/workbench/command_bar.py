@@ -1,6 +1,6 @@
-"""The door of the command bar: conversations and canned replies that fit what somebody types there.
+"""The search of the command bar: conversations and canned replies that match the typed text.
 
-What can be gone to and done is on the page already; the browser looks through that itself.
+Pages and actions are on the page already; the browser searches those itself.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from sessions_app.workbench.views import fragment
 
 
 class CommandForm(SoughtForm):
-    """`conversation` is the one that is open, in which a canned reply would be said."""
+    """`conversation` is the open one, for which canned replies are filled in."""
 
     conversation = forms.IntegerField(min_value=1, max_value=limits.MAX_NUMBER, required=False)
 
 
 @require_GET
 @for_agents
-def found(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """At most eight of each; nothing for no words. Raises `NotFound` for a conversation the agent may not see."""
+def results(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """At most eight of each; none for an empty text. Raises `NotFound` for a conversation the agent may not see."""
     form = CommandForm(request.GET)
     text = form.cleaned_data["q"].strip() if form.is_valid() else ""
     open_id = form.cleaned_data.get("conversation")
     context = {
         "offered": _replies(actor, text, open_id) if text and open_id else [],
-        "found": [(one, wording.controller(one.controller)) for one in queries.search_for(actor, text)],
+        "found": [(row, wording.controller(row.controller)) for row in queries.search_for(actor, text)],
     }
     return fragment(request, "desk/_command_results.html", context, "command")
 
 
 def _replies(actor: Actor, text: str, conversation_id: int) -> list[tuple[CannedReply, str]]:
-    """As they would be said there."""
+    """The matching replies, each with its text filled in for the conversation."""
     values = reply_rendering.values_in(actor, conversation_id)
     return [(reply, canned_replies.fill_in(reply.text, values)) for reply in canned_replies.offered(actor, text)]

@@ -1,6 +1,6 @@
 """The try-it page: a visitor plays the customer of a conversation. For development and demonstration only.
 
-The account is a random one, kept in the visitor's Django session; nothing that comes with a request names it.
+The account is a random one, kept in the visitor's Django session; no request can name another.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ SHOP = "corner-shop"
 
 
 def _for_visitors(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Only where the page is switched on, and there is a tenant to try."""
+    """Give the view its tenant: the demo one, else the first. 404 unless `TRY_IT` is on, 503 without a tenant."""
 
     @wraps(view)
     @never_cache
-    def enter(request: HttpRequest, **what: Any) -> HttpResponseBase:
+    def enter(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
         if not settings.TRY_IT:
             raise Http404
         tenant = Tenant.objects.filter(slug="demo").first() or Tenant.objects.order_by("pk").first()
         if tenant is None:
             return render(request, "tryit/no_tenant.html", status=503)
         try:
-            return view(request, tenant, **what)
+            return view(request, tenant, **kwargs)
         except NotFound as error:
             raise Http404 from error
 
@@ -68,17 +68,17 @@ def news(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 @require_POST
 @_for_visitors
 def say(request: HttpRequest, tenant: Tenant) -> HttpResponse:
-    """The customer says something; where the answer says that a bot may speak, the rule bot does."""
+    """Post the customer's message. Where the outcome leaves the turn to a bot, the rule bot answers."""
     form = CustomerForm(request.POST)
     visitor = request.session.get(TRY_IT) or _new_visitor()
     try:
         if not form.is_valid():
             raise Malformed(str(next(iter(form.errors.values()))[0]))
         sent = form.cleaned_data
-        words = NewMessage(content=sent["content"], message_id=sent["message_id"], attachments=sent["attachment"])
+        message = NewMessage(content=sent["content"], message_id=sent["message_id"], attachments=sent["attachment"])
         outcome = inbound.receive_message(
             actor=customer_actor(tenant, name=visitor["name"]),
-            words=words,
+            words=message,
             shop_id=SHOP,
             account_id=visitor["account_id"],
             platform="try-it",
@@ -89,7 +89,7 @@ def say(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         return _page(request, tenant, problem=error.detail, typed=request.POST.get("content", ""), status=error.status)
     request.session[TRY_IT] = visitor | {"conversation_id": outcome.conversation_id}
     if not outcome.is_repeat:
-        rule_bot.hear(tenant, outcome, words.content)
+        rule_bot.hear(tenant, outcome, message.content)
     return _news(request, tenant) if is_fragment(request) else redirect("try-it")
 
 
@@ -142,13 +142,13 @@ def _context(page: CustomerPage, tenant: Tenant) -> dict[str, Any]:
 @_for_visitors
 @attachments.with_a_file
 def attach(request: HttpRequest, tenant: Tenant) -> HttpResponse:
-    """Put up a file, to be sent with the next words. It may be the first thing that the customer does."""
+    """Upload a file for the next message. Before the first message, it creates the conversation."""
     visitor = request.session.get(TRY_IT) or _new_visitor()
     if "conversation_id" not in visitor:
         key = {"shop_id": SHOP, "account_id": visitor["account_id"], "platform": "try-it"}
         actor = customer_actor(tenant, name=visitor["name"])
-        made = lifecycle.conversation_for(actor=actor, customer_name=visitor["name"], **key)
-        request.session[TRY_IT] = visitor = visitor | {"conversation_id": made.pk}
+        conversation = lifecycle.conversation_for(actor=actor, customer_name=visitor["name"], **key)
+        request.session[TRY_IT] = visitor = visitor | {"conversation_id": conversation.pk}
     actor = customer_actor(tenant, visitor["conversation_id"], name=visitor["name"])
     return attachments.attached(request, actor, visitor["conversation_id"], _files())
 
@@ -172,7 +172,7 @@ def discard(request: HttpRequest, tenant: Tenant, attachment_id: int) -> HttpRes
 
 
 def _visitor(request: HttpRequest, tenant: Tenant) -> Actor:
-    """Who plays here, bound to the conversation that is played; before there is one, to none that exists."""
+    """The visitor as an actor, bound to their conversation; before there is one, to -1, which no conversation has."""
     return customer_actor(tenant, played(request.session) or -1)
 
 

@@ -1,4 +1,4 @@
-"""Who may enter the desk: a login with an active agent behind it. Made here into the actor that every verb is given."""
+"""Who may enter the desk: a login with an active agent, who becomes the actor that every verb is given."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ type DeskView = Callable[..., HttpResponseBase]
 def for_agents(view: DeskView) -> Callable[..., HttpResponseBase]:
     """Give the view its actor. Without a login: to the login page; without an agent: a page that says what to do.
 
-    A refusal that the view did not put into words becomes 'not found' or a short page.
+    A `DomainError` that the view did not handle becomes 404 or a short page with the status of the error.
     """
 
     @wraps(view)
@@ -48,12 +48,12 @@ def for_agents(view: DeskView) -> Callable[..., HttpResponseBase]:
 
 
 def _to_login(request: HttpRequest) -> HttpResponse:
-    """A fragment asked for after the login has ended cannot be shown: the browser is sent to the login page whole."""
+    """To the login page; for a fragment, which cannot show it, by a header that lets the browser load the desk anew."""
     if is_fragment(request):
         return HttpResponse(status=401, headers={"HX-Redirect": reverse("desk")})
     return redirect_to_login(request.get_full_path())
 
 
 def is_fragment(request: HttpRequest) -> bool:
-    """Asked for by a script of the page, which puts the answer into it."""
+    """Whether a script of the page makes the request, to put the response into the page."""
     return request.headers.get("HX-Request") == "true" and request.headers.get("HX-History-Restore-Request") != "true"

@@ -16,7 +16,11 @@ from sessions_app.workbench.views import first_error
 @require_POST
 @for_agents
 def save(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpResponse:
-    """Save what is in the composer; empty, there is no draft any more. Tells what another page had saved meanwhile."""
+    """Save the composer's text; an empty text removes the draft.
+
+    The response is JSON: `at`, the version that is saved now (empty for none), and `other`, the text that another page
+    had saved meanwhile.
+    """
     form = DraftForm(request.POST)
     if not form.is_valid():
         raise Malformed(first_error(form))

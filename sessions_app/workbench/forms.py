@@ -1,4 +1,4 @@
-"""What the browser may send. Only the form is checked here; whether it is allowed is the verb's to say."""
+"""What the browser may send. Only its format is checked here; the verb decides whether it is allowed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sessions_app.queries import LIST_MOST, LIST_PAGE, View
 
 
 class ListForm(forms.Form):
-    """Which part of the list. What is not understood counts as not asked for: a bookmark never ends in an error."""
+    """Which part of the list to show. An invalid value counts as absent: a bookmark never ends in an error."""
 
     view = forms.ChoiceField(choices=[(v.value, v.value) for v in View], required=False)
     saved = forms.IntegerField(min_value=1, max_value=limits.MAX_NUMBER, required=False)
@@ -28,16 +28,16 @@ class ListForm(forms.Form):
     after = forms.CharField(max_length=64, required=False)
     rows = forms.IntegerField(min_value=1, required=False)
 
-    def asked(self) -> dict[str, Any]:
+    def list_query(self) -> dict[str, Any]:
         self.is_valid()
-        asked = self.cleaned_data
+        values = self.cleaned_data
         return {
-            "view": View.ALL if asked.get("saved") else View(asked.get("view") or View.ALL),
-            "saved": asked.get("saved"),
-            "q": asked.get("q") or "",
-            "controller": asked.get("controller") or "",
-            "after": asked.get("after") or "",
-            "rows": min(asked.get("rows") or LIST_PAGE, LIST_MOST),
+            "view": View.ALL if values.get("saved") else View(values.get("view") or View.ALL),
+            "saved": values.get("saved"),
+            "q": values.get("q") or "",
+            "controller": values.get("controller") or "",
+            "after": values.get("after") or "",
+            "rows": min(values.get("rows") or LIST_PAGE, LIST_MOST),
         }
 
 
@@ -47,7 +47,7 @@ class PresenceForm(forms.Form):
 
 
 class ActForm(forms.Form):
-    """One of the header's actions. `epoch` is that of the page the agent looked at, so that a stale page is told."""
+    """One of the header's actions. `epoch` is that of the page the agent looked at, so that a stale one is refused."""
 
     epoch = forms.IntegerField(required=False)
     transfer = forms.IntegerField(required=False)
@@ -59,7 +59,7 @@ class ActForm(forms.Form):
 
 
 class TextField(forms.CharField):
-    """Words as they were typed; only the line ends of HTML forms become plain ones."""
+    """A text as it was typed; only CRLF becomes LF, and what no database can hold is replaced (`clean`)."""
 
     def __init__(self) -> None:
         super().__init__(max_length=limits.MAX_CONTENT, required=False, strip=False)
@@ -69,7 +69,7 @@ class TextField(forms.CharField):
 
 
 class Ids(forms.Field):
-    """Ids, each in a field of this name."""
+    """Ids, each in a form field of this name, as a tuple."""
 
     widget = forms.MultipleHiddenInput
 
@@ -84,7 +84,7 @@ class Ids(forms.Field):
 
 
 class SayForm(forms.Form):
-    """`message_id` is made in the browser, so that words sent again are said once; `after` is what the page has seen."""
+    """`message_id` is made in the browser, so that a message that is sent again is stored once."""
 
     mode = forms.ChoiceField(choices=[("reply", "reply"), ("note", "note")])
     content = TextField()
@@ -93,7 +93,7 @@ class SayForm(forms.Form):
 
 
 class DraftForm(forms.Form):
-    """`seen` is the version of the draft that the page has seen last, as it was told."""
+    """`seen` is the version of the saved draft that the page knows."""
 
     mode = forms.ChoiceField(choices=Draft.Mode.choices)
     content = TextField()
@@ -107,7 +107,7 @@ class CustomerForm(forms.Form):
 
 
 class SoughtForm(forms.Form):
-    """What stands behind the slash or the @ in a composer."""
+    """A text to search for: behind the slash or the @ in a composer, in the command bar, on the page of replies."""
 
     q = forms.CharField(max_length=limits.MAX_QUERY, required=False)
 
@@ -121,8 +121,8 @@ class BulkForm(forms.Form):
 
     def __init__(self, values: Any) -> None:
         super().__init__(values)
-        named = [pk for pk in values.getlist("id") if is_id(pk)]
-        self.fields["id"].choices = [(pk, pk) for pk in named]  # type: ignore[attr-defined]
+        ids = [pk for pk in values.getlist("id") if is_id(pk)]
+        self.fields["id"].choices = [(pk, pk) for pk in ids]  # type: ignore[attr-defined]
         self.fields["id"].error_messages["required"] = _("Tick some conversations first.")
 
 
@@ -138,13 +138,13 @@ class NewReplyForm(ReplyForm):
 
 
 class SaveViewForm(ListForm):
-    """The list as it is asked for now, under a name."""
+    """The list's current filter, under a name."""
 
     name = forms.CharField(max_length=limits.MAX_VIEW_NAME)
     scope = forms.ChoiceField(choices=Sharing.choices, required=False)
 
 
 class SeqForm(forms.Form):
-    """How far a page has seen, or an agent has read."""
+    """The last operation that a page has seen, or that an agent has read."""
 
     seq = forms.IntegerField(min_value=0, max_value=limits.MAX_NUMBER)

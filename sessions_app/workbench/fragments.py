@@ -23,10 +23,10 @@ from sessions_app.workbench.decorators import for_agents, is_fragment
 @require_GET
 @for_agents
 def timeline(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpResponse:
-    """The newest operations, whatever they are about; a run of them that says the same is one line."""
+    """The newest operations of every type; a run of repeated requests is one line (`newest_of_runs`)."""
     conversation = visible.conversation(actor, conversation_id)
     newest = list(queries.timeline(actor, conversation))
-    done = [
+    lines = [
         (
             operation,
             wording.happened(operation),
@@ -35,7 +35,7 @@ def timeline(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpRe
         )
         for operation in reversed(queries.newest_of_runs(newest))
     ]
-    context = {"operations": done, "rest": conversation.seq - len(newest)}
+    context = {"operations": lines, "rest": conversation.seq - len(newest)}
     return _part(request, conversation, "conversation/_timeline.html", _("Timeline"), context)
 
 
@@ -60,7 +60,7 @@ def past(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpRespon
 @require_GET
 @for_agents
 def recipients(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpResponse:
-    """The form that asks to whom the conversation should go, with who is there and how busy they are."""
+    """The transfer form: to whom the conversation may go, with who is available and how busy they are."""
     conversation = visible.conversation(actor, conversation_id)
     live = queries.live_sessions([conversation.pk]).get(conversation.pk)
     context = {"recipients": header_actions.recipients(actor, live)}

@@ -1,7 +1,7 @@
-"""The way in by an invitation's link, and the small live chat behind it. No login: the browser's session is the key.
+"""The entry by an invitation's link, and the small live chat behind it. No login: the browser's session is the key.
 
-Looking at a link uses up nothing, because mail scanners and the previews of chats look at every link; the button does.
-The token is sent on in the form's body and never in another address, so it stands in no Referer and no log.
+Opening a link does not use it up, because mail scanners and chat previews open every link; the button does.
+The token is sent on in the form's body and never in another address, so it is in no Referer and no log.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ GONE = 410
 @require_GET
 @never_cache
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
-    """Who invites whom, and a button. The browser that has used this link is led to its conversation."""
+    """Show who invites whom, and a button to join. A browser that has used this link is sent to its conversation."""
     if entered := guest.entered_by(request.session, token):
         return redirect("joined", entered)
     try:
         participant = guest.invitation(token)
     except LinkIsOver as error:
-        return _discreet(_no_way_in(request, error))
+        return _private(_invalid_invitation(request, error))
     context = {"participant": participant, "token": token, "shared": wording.shared(participant)}
-    return _discreet(render(request, "joined/invitation.html", context))
+    return _private(render(request, "joined/invitation.html", context))
 
 
-def _discreet(response: HttpResponse) -> HttpResponse:
-    """The address holds the token: whatever the page asks for is told the site and no more."""
-    response["Referrer-Policy"] = "strict-origin"  # with no-referrer a form has no origin, and is refused for it
+def _private(response: HttpResponse) -> HttpResponse:
+    """Keep the token in the address private: the Referer is the origin only, and search engines skip the page."""
+    response["Referrer-Policy"] = "strict-origin"  # no-referrer would send the form without an origin, which is refused
     response["X-Robots-Tag"] = "noindex"
     return response
 
@@ -58,7 +58,7 @@ def _discreet(response: HttpResponse) -> HttpResponse:
 @require_POST
 @never_cache
 def join(request: HttpRequest) -> HttpResponse:
-    """Use the link. From here on this browser is the participant."""
+    """Use up the link: from here on, this browser's session is the participant."""
     token = request.POST.get("token", "")
     if entered := guest.entered_by(request.session, token):
         return redirect("joined", entered)
@@ -66,13 +66,13 @@ def join(request: HttpRequest) -> HttpResponse:
         participant = guest.invitation(token)
         participants.join(tenant_id=participant.tenant_id, token=token)
     except DomainError as error:
-        return _no_way_in(request, error)
-    request.session.cycle_key()  # whoever knew the cookie before does not come in with it
+        return _invalid_invitation(request, error)
+    request.session.cycle_key()  # a session cookie that was known before gives no access
     guest.remember(request.session, participant.pk, token)
     return redirect("joined", participant.pk)
 
 
-def _no_way_in(request: HttpRequest, error: DomainError) -> HttpResponse:
+def _invalid_invitation(request: HttpRequest, error: DomainError) -> HttpResponse:
     return render(request, "joined/invalid_invitation.html", {"problem": wording.refusal(error)}, status=error.status)
 
 
@@ -80,23 +80,23 @@ def _no_way_in(request: HttpRequest, error: DomainError) -> HttpResponse:
 
 
 def _for_participants(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Only for the browser that joined; to any other there is no such page. When it is over, it says so."""
+    """Give the view its participant: 404 for a browser that has not joined, `GONE` when the participation has ended."""
 
     @wraps(view)
     @never_cache
-    def enter(request: HttpRequest, participant_id: int, **what: Any) -> HttpResponseBase:
+    def enter(request: HttpRequest, participant_id: int, **kwargs: Any) -> HttpResponseBase:
         participant = guest.joined(request.session, participant_id)
         if participant is None:
             raise Http404
         if participant.status != ParticipantStatus.JOINED:
-            return _over(request, participant)
+            return _ended(request, participant)
         try:
-            return view(request, participant, **what)
-        except NotFound as error:  # removed just now, while this was on its way
+            return view(request, participant, **kwargs)
+        except NotFound as error:  # perhaps removed during this request
             participant.refresh_from_db()
             if participant.status == ParticipantStatus.JOINED:
                 raise Http404 from error
-            return _over(request, participant)
+            return _ended(request, participant)
 
     return enter
 
@@ -104,7 +104,7 @@ def _for_participants(view: Callable[..., HttpResponseBase]) -> Callable[..., Ht
 @require_GET
 @_for_participants
 def chat(request: HttpRequest, participant: Participant) -> HttpResponse:
-    """The conversation, or the page of it before a place."""
+    """The conversation, or the messages before the cursor `before`."""
     before = request.GET.get("before", "")
     try:
         page = guest.guest_page(participant, before=before)
@@ -124,7 +124,7 @@ def news(request: HttpRequest, participant: Participant) -> HttpResponse:
 @require_POST
 @_for_participants
 def say(request: HttpRequest, participant: Participant) -> HttpResponse:
-    """Words that were refused are given back."""
+    """Post a message. A refused text is given back."""
     form = CustomerForm(request.POST)
     try:
         if not form.is_valid():
@@ -141,8 +141,8 @@ def say(request: HttpRequest, participant: Participant) -> HttpResponse:
         if is_fragment(request):
             return _news(request, participant, problem=wording.refusal(error), status=error.status)
         context = _context(guest.guest_page(participant))
-        told = {"problem": wording.refusal(error), "typed": request.POST.get("content", "")}
-        return render(request, "joined/page.html", context | told, status=error.status)
+        answer = {"problem": wording.refusal(error), "typed": request.POST.get("content", "")}
+        return render(request, "joined/page.html", context | answer, status=error.status)
     return _news(request, participant) if is_fragment(request) else redirect("joined", participant.pk)
 
 
@@ -156,7 +156,7 @@ def leave(request: HttpRequest, participant: Participant) -> HttpResponse:
 # --- Rendering ---------------------------------------------------------------------------------------------------
 
 
-def _over(request: HttpRequest, participant: Participant) -> HttpResponse:
+def _ended(request: HttpRequest, participant: Participant) -> HttpResponse:
     context = {"participant": participant, "over": wording.participation_over(participant.status)}
     if is_fragment(request):
         return fragment(request, "joined/_ended.html", context, status=GONE)
@@ -193,7 +193,7 @@ def _context(page: GuestPage) -> dict[str, Any]:
 @_for_participants
 @attachments.with_a_file
 def attach(request: HttpRequest, participant: Participant) -> HttpResponse:
-    """Put up a file, to be sent with the next words."""
+    """Upload a file, to be sent with the next message."""
     actor = participants.as_actor(participant)
     return attachments.attached(request, actor, participant.conversation_id, _files(participant))
 

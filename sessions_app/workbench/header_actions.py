@@ -24,11 +24,11 @@ from sessions_app.models import ChatSession
 from sessions_app.states import Owner
 
 RECIPIENTS_MOST = 200
-"""Agents that a transfer offers."""
+"""Agents listed in the transfer form, at most."""
 
 
-def _to(form: dict[str, Any]) -> dict[str, Any]:
-    """The agent or team that was chosen; neither for the queue. Raises `Malformed`."""
+def _target(form: dict[str, Any]) -> dict[str, Any]:
+    """The chosen agent or team as the verb's arguments; both None for the queue. Raises `Malformed`."""
     kind, _colon, pk = form["to"].partition(":")
     if kind == "queue" and not pk:
         return {"to_agent_id": None, "to_team_id": None}
@@ -38,19 +38,23 @@ def _to(form: dict[str, Any]) -> dict[str, Any]:
 
 
 def _transfer(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
-    """From the human who serves: to a colleague or team, who must accept it; or, by a supervisor, back to the queue."""
-    to = _to(form)
+    """Hand over from the human who serves to a colleague or team, who must accept; to the queue, reassign at once."""
+    target = _target(form)
     if form["to"] == "queue":
         return takeovers.reassign(actor=actor, conversation_id=conversation_id, reason=form["reason"])
     return transfers.hand_over(
-        actor=actor, conversation_id=conversation_id, reason=form["reason"], expected_epoch=form["epoch"], **to
+        actor=actor, conversation_id=conversation_id, reason=form["reason"], expected_epoch=form["epoch"], **target
     )
 
 
 def _escalate(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
-    """From the bot."""
+    """Request a transfer from the bot that serves."""
     return transfers.request_transfer(
-        actor=actor, conversation_id=conversation_id, reason=form["reason"], expected_epoch=form["epoch"], **_to(form)
+        actor=actor,
+        conversation_id=conversation_id,
+        reason=form["reason"],
+        expected_epoch=form["epoch"],
+        **_target(form),
     )
 
 
@@ -94,28 +98,28 @@ VERBS: dict[str, Callable[..., Outcome]] = {
 
 @dataclass(slots=True)
 class Recipients:
-    """To whom a conversation could go now, for the form that asks. Without a `verb` to nobody."""
+    """To whom a conversation could go now, for the transfer form. Without a `verb` it cannot go to anybody."""
 
     verb: str = ""
-    queue: str = ""  # what the queue is called here; empty where it does not go there
+    queue: str = ""  # its label; empty where the queue is no choice
     there: list[Agent] = field(default_factory=list)  # available now
     away: list[Agent] = field(default_factory=list)
     teams: list[tuple[int, str]] = field(default_factory=list)
 
 
 def recipients(actor: Actor, live: ChatSession | None) -> Recipients:
-    """Colleagues with their load, those who are there first, and teams. A reading: the verb asks again under the lock."""
+    """The choices of the transfer form: available colleagues, others, teams. The verb checks again under the lock."""
     if live is None or live.owner_kind not in (Owner.AGENT, Owner.BOT):
         return Recipients()
-    found = Recipients("escalate" if live.owner_kind == Owner.BOT else "transfer")
-    if found.verb == "escalate":
-        found.queue = _("The queue: whoever is free")
-    elif actor.is_supervisor:  # who takes it from an agent without asking anybody
-        found.queue = _("The queue, at once")
-    askable = queries.agents(actor).filter(is_drained=False)
-    agents: Any = askable.prefetch_related(None).exclude(pk=live.agent_id or 0).order_by("name", "pk")
+    recipients = Recipients("escalate" if live.owner_kind == Owner.BOT else "transfer")
+    if recipients.verb == "escalate":
+        recipients.queue = _("The queue: whoever is free")
+    elif actor.is_supervisor:  # reassigns it without the agent's consent
+        recipients.queue = _("The queue, at once")
+    candidates = queries.agents(actor).filter(is_drained=False)
+    agents: Any = candidates.prefetch_related(None).exclude(pk=live.agent_id or 0).order_by("name", "pk")
     for agent in agents[:RECIPIENTS_MOST]:
-        (found.there if agent.is_reachable else found.away).append(agent)
+        (recipients.there if agent.is_reachable else recipients.away).append(agent)
     teams = queries.teams(actor).select_related(None).prefetch_related(None).order_by("name", "pk")
-    found.teams = list(teams.values_list("pk", "name"))
-    return found
+    recipients.teams = list(teams.values_list("pk", "name"))
+    return recipients

@@ -1,6 +1,6 @@
-"""The other people in a conversation, at the desk: who is in, who may be asked in, and what would be refused and why.
+"""The other people in a conversation, at the desk: who is in, who may be invited, and what would be refused and why.
 
-A reading, not a permission: every verb asks again under the lock.
+This is for display, not a permission: every verb checks again under the lock.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sessions_app.workbench import wording
 
 
 class PeopleForm(forms.Form):
-    """What the side panel's forms may send. Whether it makes sense is the verb's to say."""
+    """What the side panel's forms may send. Whether it makes sense is for the verb to decide."""
 
     agent = forms.IntegerField(required=False)
     participant = forms.IntegerField(required=False)
@@ -48,7 +48,7 @@ HISTORY: tuple[tuple[str, Any], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ParticipantShown:
-    """Somebody in the panel. `is_problem` is a notice that did not go out."""
+    """A participant in the panel. `is_problem`: the notice to them could not be sent."""
 
     participant: Participant
     role: str
@@ -60,7 +60,7 @@ class ParticipantShown:
 
 
 def panel(page: ThreadPage, actor: Actor) -> dict[str, Any]:
-    """What the side panel and the header show of people."""
+    """The context of people, for the side panel and the header."""
     owns = may_own(page, actor)
     return {
         "people": [_shown(participant, may_own=owns) for participant in page.people],
@@ -76,11 +76,13 @@ def panel(page: ThreadPage, actor: Actor) -> dict[str, Any]:
 
 
 def may_own(page: ThreadPage, actor: Actor) -> bool:
+    """Whether the agent may invite and remove people: while a human serves, the one who serves or a supervisor."""
     live = page.live
     return bool(live and live.is_human_served) and (page.is_mine or actor.is_supervisor)
 
 
 def why_not(page: ThreadPage) -> str:
+    """Why `may_own` is false, as a sentence."""
     live = page.live
     if live is None or not live.is_human_served:
         return _("Whoever serves the conversation invites others to it.")
@@ -163,15 +165,17 @@ VERBS: dict[str, Callable[..., Outcome]] = {
 
 
 def shown_once(outcome: Outcome) -> dict[str, str]:
-    """What an invitation answers, for the one page that is told: the link is kept nowhere and shown only here."""
+    """The context of an invitation's result; empty for other outcomes. The link is stored nowhere: it is shown once."""
     if outcome.token:
-        told = _("The invitation’s link, shown only now. It works once; pass it on where no notice was sent.")
-        return {"told": told, "link": link.join_url(outcome.token)}
+        message = _("The invitation’s link, shown only now. It works once; pass it on where no notice was sent.")
+        return {"told": message, "link": link.join_url(outcome.token)}
     if "invited" in outcome.detail:
         invited, skipped = len(outcome.detail["invited"]), outcome.detail["skipped"]
-        told = ngettext("%(count)s person was invited.", "%(count)s people were invited.", invited) % {"count": invited}
+        message = ngettext("%(count)s person was invited.", "%(count)s people were invited.", invited) % {
+            "count": invited
+        }
         if skipped:
-            names = ", ".join(one["name"] for one in skipped)
-            told += " " + _("In or invited already: %(names)s.") % {"names": names}
-        return {"told": told}
+            names = ", ".join(person["name"] for person in skipped)
+            message += " " + _("In or invited already: %(names)s.") % {"names": names}
+        return {"told": message}
     return {}

@@ -1,4 +1,4 @@
-"""What the templates are given: facts of the read side with the words for them."""
+"""The context of the templates: what the read side returns, with the wording for it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from sessions_app.workbench import attachments, participants, task_state, wordin
 from sessions_app.workbench.buttons import buttons, more
 
 HUES = 8
+"""Colours of an avatar, as `static/css/core/tokens.css` has them."""
 
 
 @dataclass(slots=True)
@@ -35,17 +36,17 @@ class ThreadLine:
 
     item: Item
     text: str = ""  # of an event
-    since: datetime | None = None  # with which that text ends
-    run: str = ""  # of events that are one line: a newer one takes the place of an older
-    rule: str = ""  # what the rule that an event names says
-    name: str = ""  # of who speaks
+    since: datetime | None = None  # the time at the end of that text
+    run: str = ""  # events of one run share a line: a newer one replaces an older one
+    rule: str = ""  # the sentence of the rule that an event names
+    name: str = ""  # of the speaker
     is_helper: bool = False  # a colleague who was called in
 
 
 def lines(
     items: Iterable[Item], conversation: Conversation | None, helpers: Iterable[Participant] = ()
 ) -> list[ThreadLine]:
-    """Ready to be shown; `helpers` are the colleagues who are or were called in, beside whoever serves."""
+    """The items, ready to be shown. `helpers` are colleagues who are or were called in, without the one who serves."""
     shown = []
     for item in items:
         if item.message:
@@ -68,7 +69,7 @@ def _helped(helper: Participant, message: Message) -> bool:
 
 
 def _helpers(page: ThreadPage) -> list[Participant]:
-    """Whoever serves by now is no helper, however they came in."""
+    """The called-in colleagues. The agent who serves now is not among them, even if they were called in first."""
     serves = page.live.agent_id if page.live else None
     return [helper for helper in page.helpers if helper.agent_id != serves]
 
@@ -87,29 +88,31 @@ def initial(name: str) -> str:
 
 @dataclass(slots=True)
 class RowShown:
+    """A row of the list with its wording."""
+
     row: ConversationRow
     hue: int
     initial: str
     controller: str
     last_speaker: str
-    badge: str = ""  # of the platform, where there is more than the usual one
+    badge: str = ""  # the platform's initial; empty for the default platform
     work: str = ""
     priority: str = ""
-    asked: str = ""  # why a human was asked for
+    request_reason: str = ""  # why a human was requested
     urgency: str = ""
-    select: str = ""  # what its box and its buttons do
+    select: str = ""  # labels of the checkbox and the buttons
     pin: str = ""
     todo: str = ""
 
 
-def listed(page: ListPage, view: View, asked: dict[str, Any], open_id: int | None = None) -> dict[str, Any]:
-    """The list, for its fragment and for the page."""
-    is_narrowed = bool(asked["q"] or asked["controller"] or asked["saved"])
+def listed(page: ListPage, view: View, query: dict[str, Any], open_id: int | None = None) -> dict[str, Any]:
+    """The context of the list, for its fragment and for the page."""
+    is_narrowed = bool(query["q"] or query["controller"] or query["saved"])
     heading, hint = wording.empty(view, filtered=is_narrowed)
     return {
         "rows": [row_shown(row) for row in page.rows],
         "after": page.after,
-        "asked": asked | {"query": query_of(asked)},
+        "list_query": query | {"query": query_of(query)},
         "open_id": open_id,
         "empty_heading": heading,
         "empty_hint": hint,
@@ -119,7 +122,7 @@ def listed(page: ListPage, view: View, asked: dict[str, Any], open_id: int | Non
 
 def row_shown(row: ConversationRow) -> RowShown:
     conversation, session = row.conversation, row.session
-    named = {"name": conversation.title}
+    params = {"name": conversation.title}
     priority = wording.priority(session.priority) if session else ""
     return RowShown(
         row=row,
@@ -130,53 +133,56 @@ def row_shown(row: ConversationRow) -> RowShown:
         badge="" if conversation.platform == "default" else initial(conversation.platform),
         work=wording.work(session.kind) if session else "",
         priority=priority,
-        asked=why_asked(row.asked) if row.asked else "",
+        request_reason=why_asked(row.pending) if row.pending else "",
         urgency=_("Priority: %(name)s") % {"name": priority},
-        select=_("Select %(name)s") % named,
-        pin=(_("Unpin %(name)s") if conversation.pinned_at else _("Pin %(name)s")) % named,
+        select=_("Select %(name)s") % params,
+        pin=(_("Unpin %(name)s") if conversation.pinned_at else _("Pin %(name)s")) % params,
         todo=(_("Done: nothing left to do for %(name)s") if conversation.todo_at else _("Mark %(name)s as to do"))
-        % named,
+        % params,
     )
 
 
 def why_asked(move: Move) -> str:
-    """In the words of whoever asked; without any, what made them ask."""
+    """Why a human was requested: the reason that was given, else the trigger in words."""
     why = wording.trigger(move.trigger)
     if move.reason and move.trigger == "customer":
         return _("The customer says: %(reason)s") % {"reason": move.reason}
     return move.reason or why[:1].upper() + why[1:]
 
 
-def query_of(asked: dict[str, Any]) -> str:
-    """The part of the list that is asked for, as an address says it."""
-    return urlencode({"saved": asked["saved"]} if asked["saved"] else {"view": asked["view"].value})
+def query_of(query: dict[str, Any]) -> str:
+    """The query string of the saved view that is open, else of the view."""
+    return urlencode({"saved": query["saved"]} if query["saved"] else {"view": query["view"].value})
 
 
 def _last_speaker(conversation: Conversation) -> str:
-    """Before the preview, unless it is the customer's own words."""
+    """The label before the preview of the last message; empty where the customer wrote it."""
     last = conversation.last_sender
     return "" if last in ("", Message.Sender.CUSTOMER) else wording.speaker(last)
 
 
 def tabs(view: View, counted: dict[View, int], most: int, *, is_saved: bool) -> list[dict[str, Any]]:
-    """The views with how many are in each. The queue as a whole is no view of its own here, but stays an address."""
+    """The views with their counts; a count that reaches `most` is shown as `most - 1` and a plus.
+
+    The queue has an address but no tab, except while it is open.
+    """
     open_view = None if is_saved else view
     return [
         {
-            "view": one.value,
+            "view": tab_view.value,
             "label": label,
-            "count": _count(counted.get(one), most),
-            "is_open": one == open_view,
+            "count": _count(counted.get(tab_view), most),
+            "is_open": tab_view == open_view,
         }
-        for one, label in wording.VIEWS.items()
-        if one != View.QUEUE or one == open_view
+        for tab_view, label in wording.VIEWS.items()
+        if tab_view != View.QUEUE or tab_view == open_view
     ]
 
 
 def here(tabs: list[dict[str, Any]], saved: list[dict[str, Any]]) -> str:
     """The name of what the list shows."""
-    named = [tab["label"] for tab in tabs if tab["is_open"]] + [view["name"] for view in saved if view["is_open"]]
-    return str(named[0]) if named else ""
+    names = [tab["label"] for tab in tabs if tab["is_open"]] + [view["name"] for view in saved if view["is_open"]]
+    return str(names[0]) if names else ""
 
 
 def _count(number: int | None, most: int) -> str:
@@ -186,7 +192,7 @@ def _count(number: int | None, most: int) -> str:
 def saved(
     counted: Iterable[tuple[SavedView, int | None]], open_id: int | None, actor: Actor, most: int
 ) -> list[dict[str, Any]]:
-    """The agent's saved views; the open one may be deleted by whoever keeps it."""
+    """The agent's saved views with their counts; `is_kept` where this agent may delete the view."""
     return [
         {
             "id": view.pk,
@@ -201,14 +207,14 @@ def saved(
 
 
 def scopes(actor: Actor) -> list[tuple[str, Any]]:
-    """For whom an agent may save something at the desk; a team's are kept in the admin."""
-    return [(one.value, wording.SCOPES[one]) for one in wording.SCOPES] if actor.is_supervisor else []
+    """The scopes an agent may choose from at the desk: none but for supervisors. A team's are kept in the admin."""
+    return [(scope.value, wording.SCOPES[scope]) for scope in wording.SCOPES] if actor.is_supervisor else []
 
 
 def opened(
     page: ThreadPage, actor: Actor, request: HttpRequest, *, problem: str = "", mode: str = "", typed: str = ""
 ) -> dict[str, Any]:
-    """An open conversation, for the pane, its news and the whole page. `typed` gives back words that were refused."""
+    """The context of an open conversation: its pane, its news, the whole page. `typed` gives back a refused text."""
     conversation = page.conversation
     session = page.session
     transfer = page.transfer
@@ -248,7 +254,7 @@ def opened(
 
 
 def earlier(page: ThreadPage) -> dict[str, Any]:
-    """The lines before a place, for a page that has the rest."""
+    """The context of earlier lines, for a page that has the later ones."""
     name_people(page)
     shown = lines(page.items, page.conversation, _helpers(page))
     return {"page": page, "conversation": page.conversation, "lines": shown}
@@ -267,19 +273,19 @@ def _flow(page: ThreadPage) -> dict[str, Any]:
 
 
 def _lock(page: ThreadPage) -> str:
-    """Why a reply is not possible now; empty when it is."""
+    """The controller, where the agent may not reply now; else empty."""
     return "" if page.may_speak else page.conversation.controller
 
 
 def _admin_links(page: ThreadPage, request: HttpRequest) -> list[tuple[str, str]]:
-    """The admin's pages of the conversation and its session, for those who may see them."""
+    """The admin's pages of the conversation and its session, as (noun, address); none for an agent who is not staff."""
     if not getattr(request.user, "is_staff", False):
         return []
-    wanted = [("conversation", "admin:messaging_app_conversation_change", page.conversation.pk)]
+    targets = [("conversation", "admin:messaging_app_conversation_change", page.conversation.pk)]
     if page.session:
-        wanted.append(("session", "admin:sessions_app_chatsession_change", page.session.pk))
+        targets.append(("session", "admin:sessions_app_chatsession_change", page.session.pk))
     links = []
-    for noun, name, pk in wanted:
+    for noun, name, pk in targets:
         try:
             links.append((noun, reverse(name, args=[pk])))
         except NoReverseMatch:

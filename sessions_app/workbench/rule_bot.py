@@ -1,6 +1,6 @@
-"""A small rule bot for the try-it page. It works as an outside program would: with a key's identity, by the verbs.
+"""A small rule bot for the try-it page. It works as an outside program would: as an API client, by the verbs.
 
-It answers what it is told is its turn, names the epoch it was given, and drops the answer when the turn has moved.
+It answers where the outcome gives it the turn, names the epoch it was given, and gives up when the turn has moved.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Rule(NamedTuple):
     answer: str
 
 
-def _rule(words: str, answer: str) -> Rule:
-    return Rule(re.compile(words, re.IGNORECASE), answer)
+def _rule(pattern: str, answer: str) -> Rule:
+    return Rule(re.compile(pattern, re.IGNORECASE), answer)
 
 
 RULES = (
@@ -63,7 +63,7 @@ _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 def answer_to(text: str) -> str:
-    """What the bot says: the first rule that fits, else the admission that it did not understand."""
+    """The answer of the first rule that fits, else that the bot did not understand, in Chinese for a Chinese text."""
     for rule in RULES:
         if rule.pattern.search(text):
             return rule.answer
@@ -71,7 +71,7 @@ def answer_to(text: str) -> str:
 
 
 def hear(tenant: Tenant, outcome: Outcome, text: str) -> bool:
-    """A customer said something, and this is what the intake answered. True when the bot has spoken."""
+    """Answer a customer's message, of which `outcome` is the result, where a bot may. True when the bot has spoken."""
     if outcome.controller not in (Controller.NONE, Controller.BOT):
         return False
     bot = client_actor(_client(tenant))
@@ -80,11 +80,11 @@ def hear(tenant: Tenant, outcome: Outcome, text: str) -> bool:
         outcome = lifecycle.open_session(actor=bot, conversation_id=outcome.conversation_id, robot=True, task=task)
     if outcome.controller != Controller.BOT or not _is_ours(bot, outcome.session_id):
         return False
-    words = NewMessage(content=answer_to(text), message_id=f"rule-bot-{uuid4().hex}")
+    reply = NewMessage(content=answer_to(text), message_id=f"rule-bot-{uuid4().hex}")
     try:
-        messages.post_message(actor=bot, conversation_id=outcome.conversation_id, words=words, epoch=outcome.epoch)
+        messages.post_message(actor=bot, conversation_id=outcome.conversation_id, words=reply, epoch=outcome.epoch)
     except StaleEpoch:
-        return False  # somebody else has the turn by now: these words are nobody's any more
+        return False  # somebody else has the turn by now: the reply is dropped
     return True
 
 
@@ -93,7 +93,7 @@ def _is_ours(bot: Actor, session_id: int | None) -> bool:
 
 
 def _client(tenant: Tenant) -> ApiClient:
-    """The bot's own client; with it come the rules that tell when a human is needed."""
+    """The bot's own API client. Creating it also installs the default rules that detect when a human is needed."""
     client, is_new = ApiClient.objects.get_or_create(tenant=tenant, name=NAME, defaults={"kind": ApiClient.Kind.BOT})
     if is_new:
         defaults.install(tenant)

@@ -17,15 +17,14 @@ from messaging_app.agent_tools import canned_replies, mentions
 from messaging_app.models import Conversation
 from sessions_app.actions import presence, saved_views
 from sessions_app.actions.bulk import Done, act_on_many
-from sessions_app.queries import reply_rendering as in_conversation
-from sessions_app.queries import view_counts, view_filters
+from sessions_app.queries import reply_rendering, view_counts, view_filters
 from sessions_app.workbench import presenters, wording
 from sessions_app.workbench.decorators import for_agents, is_fragment
 from sessions_app.workbench.forms import BulkForm, NewReplyForm, ReplyForm, SaveViewForm, SoughtForm
 from sessions_app.workbench.views import around, first_error, fragment
 
 REPLIES_SHOWN = 200
-"""On the page of canned replies; whoever has more searches."""
+"""Replies on the page of canned replies; further ones are found by its search."""
 
 # --- For the composer --------------------------------------------------------------------------------------------
 
@@ -33,10 +32,11 @@ REPLIES_SHOWN = 200
 @require_GET
 @for_agents
 def replies(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpResponse:
-    """The few canned replies that fit what stands behind the slash, as they would be said here."""
-    values = in_conversation.values_in(actor, conversation_id)
+    """The canned replies that match the text after the slash, with their variables filled in for this conversation."""
+    values = reply_rendering.values_in(actor, conversation_id)
     offered = [
-        (reply, canned_replies.fill_in(reply.text, values)) for reply in canned_replies.offered(actor, _sought(request))
+        (reply, canned_replies.fill_in(reply.text, values))
+        for reply in canned_replies.offered(actor, _search_text(request))
     ]
     return fragment(request, "desk/_canned_reply_options.html", {"offered": offered}, "options")
 
@@ -44,12 +44,12 @@ def replies(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpRes
 @require_GET
 @for_agents
 def colleagues(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """Colleagues whose name begins with what stands behind the @."""
-    offered = mentions.colleagues(actor, _sought(request))
+    """Colleagues whose name begins with the text after the @."""
+    offered = mentions.colleagues(actor, _search_text(request))
     return fragment(request, "desk/_mention_options.html", {"offered": offered}, "options")
 
 
-def _sought(request: HttpRequest) -> str:
+def _search_text(request: HttpRequest) -> str:
     form = SoughtForm(request.GET)
     return str(form.cleaned_data["q"]) if form.is_valid() else ""
 
@@ -60,26 +60,26 @@ def _sought(request: HttpRequest) -> str:
 @require_http_methods(["GET", "POST"])
 @for_agents
 def own_replies(request: HttpRequest, actor: Actor) -> HttpResponseBase:
-    """The replies an agent may use, and those that it keeps to be changed; a POST keeps a new one."""
+    """The page of the replies that the agent may use, with forms for those they may change; a POST creates a reply."""
     if request.method == "GET":
         return _replies_page(request, actor)
     form = NewReplyForm(request.POST)
 
     def verb() -> None:
-        sent = _sent(form)
+        sent = _cleaned_data(form)
         canned_replies.create_reply(actor=actor, **{**sent, "scope": sent["scope"] or Sharing.PERSONAL})
 
-    return _kept(request, actor, verb, new=form.data)
+    return _run(request, actor, verb, new=form.data)
 
 
 @require_POST
 @for_agents
 def change_reply(request: HttpRequest, actor: Actor, reply_id: int) -> HttpResponseBase:
     form = ReplyForm(request.POST)
-    return _kept(
+    return _run(
         request,
         actor,
-        lambda: canned_replies.change_reply(actor=actor, reply_id=reply_id, **_sent(form)),
+        lambda: canned_replies.change_reply(actor=actor, reply_id=reply_id, **_cleaned_data(form)),
         changed=(reply_id, form.data),
     )
 
@@ -91,14 +91,14 @@ def delete_reply(request: HttpRequest, actor: Actor, reply_id: int) -> HttpRespo
     return redirect("desk-own-replies")
 
 
-def _sent(form: ReplyForm) -> dict[str, Any]:
+def _cleaned_data(form: ReplyForm) -> dict[str, Any]:
     if not form.is_valid():
         raise Malformed(first_error(form))
     return form.cleaned_data
 
 
-def _kept(request: HttpRequest, actor: Actor, verb: Callable[[], object], **typed: Any) -> HttpResponseBase:
-    """Carry it out. What was refused is given back with the reason."""
+def _run(request: HttpRequest, actor: Actor, verb: Callable[[], object], **typed: Any) -> HttpResponseBase:
+    """Run the verb and return to the page of replies. A refusal gives back what was typed, with the reason."""
     try:
         verb()
     except NotFound:
@@ -117,7 +117,7 @@ def _replies_page(
     new: Any = None,
     changed: tuple[int, Any] = (0, None),
 ) -> HttpResponse:
-    found = canned_replies.found(canned_replies.replies_of(actor), _sought(request)).select_related("team")
+    replies = canned_replies.find(canned_replies.replies_of(actor), _search_text(request)).select_related("team")
     rows = [
         {
             "reply": changed[1] if reply.pk == changed[0] else reply,
@@ -126,15 +126,15 @@ def _replies_page(
             "is_kept": reply.scope == Sharing.PERSONAL or actor.is_supervisor,
             "is_refused": reply.pk == changed[0],
         }
-        for reply in found[:REPLIES_SHOWN]
+        for reply in replies[:REPLIES_SHOWN]
     ]
     context = {
         "rows": rows,
-        "q": _sought(request),
+        "q": _search_text(request),
         "new": new or {},
         "is_new_refused": new is not None,
         "problem": problem,
-        "variables": [(f"{{{name}}}", told) for name, told in canned_replies.VARIABLES.items()],
+        "variables": [(f"{{{name}}}", meaning) for name, meaning in canned_replies.VARIABLES.items()],
         "scopes": presenters.scopes(actor),
     }
     return render(request, "desk/canned_replies.html", context, status=status)
@@ -146,7 +146,7 @@ def _replies_page(
 @require_POST
 @for_agents
 def save_view(request: HttpRequest, actor: Actor) -> HttpResponseBase:
-    """Save the list as it is asked for now."""
+    """Save the list's current filter under a name."""
     form = SaveViewForm(request.POST)
     try:
         if not form.is_valid():
@@ -162,13 +162,13 @@ def save_view(request: HttpRequest, actor: Actor) -> HttpResponseBase:
 
 
 def _filter(actor: Actor, form: SaveViewForm) -> dict[str, Any]:
-    """What the list asks for: the tab, or the saved view that is open, and what narrows it."""
-    asked = form.asked()
-    wanted = {"view": asked["view"].value}
-    if asked["saved"]:
-        wanted = view_filters.stored(view_counts.saved_view(actor, asked["saved"]).filter).as_dict()
-    narrower = {"controller": [asked["controller"]] if asked["controller"] else None, "search": asked["q"] or None}
-    return wanted | {name: value for name, value in narrower.items() if value}
+    """The list's current filter: that of the tab or of the open saved view, with controller and search on top."""
+    query = form.list_query()
+    criteria = {"view": query["view"].value}
+    if query["saved"]:
+        criteria = view_filters.stored(view_counts.saved_view(actor, query["saved"]).filter).as_dict()
+    narrower = {"controller": [query["controller"]] if query["controller"] else None, "search": query["q"] or None}
+    return criteria | {name: value for name, value in narrower.items() if value}
 
 
 @require_POST
@@ -188,28 +188,28 @@ def _to_view(view_id: int) -> HttpResponseBase:
 @require_POST
 @for_agents
 def bulk(request: HttpRequest, actor: Actor) -> HttpResponseBase:
-    """Do one thing to the rows that are ticked, and say what could not be done and why."""
+    """Carry out one action on the ticked rows, and say which were refused and why."""
     presence.heartbeat(actor=actor)
-    form, status, problem, done = BulkForm(request.POST), 200, "", list[Done]()
+    form, status, problem, results = BulkForm(request.POST), 200, "", list[Done]()
     try:
         if not form.is_valid():
             raise Malformed(first_error(form))
         sent = form.cleaned_data
         label_id = sent["label"] if sent["action"] in ("label", "unlabel") else None
-        done = act_on_many(actor=actor, conversation_ids=sent["id"], action=sent["action"], label_id=label_id)
+        results = act_on_many(actor=actor, conversation_ids=sent["id"], action=sent["action"], label_id=label_id)
     except DomainError as error:
         status, problem = error.status, error.detail
-    context = {"bulk": _told(actor, done) | {"problem": problem}}
+    context = {"bulk": _bulk_result(actor, results) | {"problem": problem}}
     if is_fragment(request):
         return fragment(request, "desk/_bulk_result.html", context, "bulk", status=status)
     return render(request, "desk/desk.html", around(request, actor) | context, status=status)
 
 
-def _told(actor: Actor, done: list[Done]) -> dict[str, Any]:
-    """How many were done; of the others the name and, in one sentence, why not."""
-    refused = {one.conversation_id: one.problem for one in done if one.problem}
-    named = Conversation.objects.filter(tenant_id=actor.tenant_id, pk__in=refused).in_bulk()
+def _bulk_result(actor: Actor, results: list[Done]) -> dict[str, Any]:
+    """How many were done; of the others id, conversation (None where there is none) and, in one sentence, why not."""
+    refused = {result.conversation_id: result.problem for result in results if result.problem}
+    conversations = Conversation.objects.filter(tenant_id=actor.tenant_id, pk__in=refused).in_bulk()
     return {
-        "done": len(done) - len(refused),
-        "refused": [(pk, named.get(pk), wording.refusal(problem)) for pk, problem in refused.items()],
+        "done": len(results) - len(refused),
+        "refused": [(pk, conversations.get(pk), wording.refusal(problem)) for pk, problem in refused.items()],
     }

@@ -1,4 +1,4 @@
-"""What was said about the work, with the words for it: the package on top of the thread, the side panel, the offers."""
+"""What was said about the work, with its wording: for the package on top of the thread, the side panel, the offers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sessions_app.workbench import wording
 
 @dataclass(slots=True)
 class TaskStateLine:
-    """One thing said. Where the next one was said by the same at the same time, that one tells it for both."""
+    """One statement about the work. `by` and `at` are empty where the next line has the same and shows it for both."""
 
     text: str
     name: str = ""  # in the task state
@@ -35,24 +35,26 @@ class Part:
 
 
 def parts(package: Mapping[str, Any]) -> list[Part]:
-    """What helps most to decide first; the task state stands by itself (`state`)."""
+    """The parts that say something, the most helpful for a decision first. The task state is apart (`state`)."""
     labels = {"suggestion": _("Suggestion"), "promises": _("Promised"), "urgency": _("Urgency")}
     said = list(entries(package))
-    found = (Part(part, label, _lines(one for one in said if one.part == part)) for part, label in labels.items())
-    return [part for part in found if part.lines]
+    by_part = (
+        Part(part, label, _lines(entry for entry in said if entry.part == part)) for part, label in labels.items()
+    )
+    return [part for part in by_part if part.lines]
 
 
 def state(said: Iterable[Said]) -> list[TaskStateLine]:
-    """What is known of the task, a line for each name; what is nested stands as JSON."""
-    return _lines(one for one in said if one.part == "task_state")
+    """The task state, a line for each name; a nested value is shown as JSON."""
+    return _lines(entry for entry in said if entry.part == "task_state")
 
 
 def _lines(said: Iterable[Said]) -> list[TaskStateLine]:
-    every = [TaskStateLine(_text(one), one.name, wording.said_by(one.by, one.who), one.at) for one in said]
-    for line, following in pairwise(every):
+    lines = [TaskStateLine(_text(entry), entry.name, wording.said_by(entry.by, entry.who), entry.at) for entry in said]
+    for line, following in pairwise(lines):
         if (line.by, line.at) == (following.by, following.at):
             line.by, line.at = "", None
-    return every
+    return lines
 
 
 def _text(said: Said) -> str:

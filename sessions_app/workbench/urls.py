@@ -1,9 +1,11 @@
+"""The addresses of the desk, the try-it page, the invitations and the design page: a list each, for config/urls.py."""
+
 from __future__ import annotations
 
 from django.urls import path
 
 from sessions_app.workbench import attachments, command_bar, customer, drafts, fragments, guest, saved_items, views
-from sessions_app.workbench.design import views as of_design
+from sessions_app.workbench.design import views as design_views
 
 desk = [
     path("", views.desk, name="desk"),
@@ -11,7 +13,7 @@ desk = [
     path("here/", views.here, name="desk-here"),
     path("presence/", views.declare, name="desk-presence"),
     path("bulk/", saved_items.bulk, name="desk-bulk"),
-    path("command/", command_bar.found, name="desk-command"),
+    path("command/", command_bar.results, name="desk-command"),
     path("colleagues/", saved_items.colleagues, name="desk-colleagues"),
     path("replies/", saved_items.own_replies, name="desk-own-replies"),
     path("replies/<int:reply_id>/", saved_items.change_reply, name="desk-change-reply"),
@@ -31,6 +33,7 @@ desk = [
     path("files/<int:attachment_id>/", attachments.content, name="desk-file"),
     path("files/<int:attachment_id>/preview/", attachments.preview, name="desk-file-preview"),
     path("files/<int:attachment_id>/discard/", attachments.discard, name="desk-file-discard"),
+    # Last: the slug would match the other addresses of a conversation.
     path("c/<int:conversation_id>/<slug:verb>/", views.act, name="conversation-act"),
 ]
 try_it = [
@@ -58,6 +61,6 @@ joined = [
     path("<int:participant_id>/files/<int:attachment_id>/discard/", guest.discard, name="joined-file-discard"),
 ]
 design = [
-    path("", of_design.design, name="design"),
-    path("<slug:component>/<slug:state>/", of_design.specimen, name="design-specimen"),
+    path("", design_views.design, name="design"),
+    path("<slug:component>/<slug:state>/", design_views.specimen, name="design-specimen"),
 ]

@@ -40,14 +40,14 @@ def desk(request: HttpRequest, actor: Actor) -> HttpResponse:
 @require_GET
 @for_agents
 def rows(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """The list alone: refetched after a hint, searched, or gone on with from a place."""
+    """The list as a fragment: after a change hint, for a search, or for the rows after the cursor `after`."""
     return fragment(request, "conversation/_list.html", around(request, actor) | {"fresh": True}, "list")
 
 
 @require_GET
 @for_agents
 def conversation(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpResponse:
-    """An open conversation: the whole page, or its pane, or only the messages before a place."""
+    """An open conversation: as a whole page, as its pane, or only the messages before the cursor `before`."""
     before = request.GET.get("before", "")
     page = queries.thread_page(actor=actor, conversation_id=conversation_id, before=before)
     if before and is_fragment(request):
@@ -58,9 +58,9 @@ def conversation(request: HttpRequest, actor: Actor, conversation_id: int) -> Ht
 @require_GET
 @for_agents
 def news(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpResponse:
-    """What is new since the operation the page has seen, with the header and side panel as they are now.
+    """What is new after operation `seq`, the last that the page has seen, with the current header and side panel.
 
-    A page that follows along asks for the list in the same request: both have moved by the same hint.
+    A page that follows the conversation requests the list with it (`list`), because one hint changes both.
     """
     page = queries.thread_news(actor=actor, conversation_id=conversation_id, after=_seq(request.GET))
     if "list" in request.GET:
@@ -69,19 +69,19 @@ def news(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpRespon
             request, "conversation/_combined.html", context | presenters.opened(page, actor, request), "news"
         )
     look_at(actor, page)
-    context = presenters.opened(page, actor, request) | {"asked": asked_of(request)}
+    context = presenters.opened(page, actor, request) | {"list_query": list_query_of(request)}
     return fragment(request, "conversation/_news.html", context, "news")
 
 
 @require_POST
 @for_agents
 def act(request: HttpRequest, actor: Actor, conversation_id: int, verb: str) -> HttpResponseBase:
-    """One of the header's actions. A refusal is shown beside the state as it is now."""
+    """Carry out one of `VERBS`, the header's actions. A refusal is shown with the current state."""
     if verb not in VERBS:
         raise Http404
     form = (PeopleForm if verb in participants.VERBS else ActForm)(request.POST)
     onward = _onward(request, actor, conversation_id) if verb == "resolve-next" else None
-    return _done(request, actor, conversation_id, lambda: _act(verb, actor, conversation_id, form), onward=onward)
+    return _carry_out(request, actor, conversation_id, lambda: _act(verb, actor, conversation_id, form), onward=onward)
 
 
 def _act(verb: str, actor: Actor, conversation_id: int, form: ActForm | PeopleForm) -> Outcome:
@@ -93,20 +93,20 @@ def _act(verb: str, actor: Actor, conversation_id: int, form: ActForm | PeopleFo
 @require_POST
 @for_agents
 def say(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpResponseBase:
-    """A reply or a private note. Words that were refused are given back."""
+    """Send a reply or a private note. A refused text is given back to the composer."""
     form = SayForm(request.POST)
 
     def verb() -> Outcome:
         if not form.is_valid():
             raise Malformed(first_error(form))
         sent = form.cleaned_data
-        words = NewMessage(content=sent["content"], message_id=sent["message_id"], attachments=sent["attachment"])
+        message = NewMessage(content=sent["content"], message_id=sent["message_id"], attachments=sent["attachment"])
         post = messages.post_note if sent["mode"] == "note" else messages.post_message
-        outcome = post(actor=actor, conversation_id=conversation_id, words=words)
+        outcome = post(actor=actor, conversation_id=conversation_id, words=message)
         drafts.clear_draft(actor=actor, conversation_id=conversation_id, mode=sent["mode"], text=sent["content"])
         return outcome
 
-    return _done(
+    return _carry_out(
         request, actor, conversation_id, verb, mode=request.POST.get("mode", ""), typed=request.POST.get("content", "")
     )
 
@@ -114,7 +114,7 @@ def say(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpRespons
 @require_POST
 @for_agents
 def read(request: HttpRequest, actor: Actor, conversation_id: int) -> HttpResponse:
-    """The agent has the end of the thread before their eyes. A supervisor's look at another's work reads only mentions."""
+    """Mark the thread as read up to `seq`. A supervisor who looks at another's work has only the mentions marked."""
     conversation = visible.conversation(actor, conversation_id)
     live = queries.live_sessions([conversation_id]).get(conversation_id)
     verb = marks.mark_read if not actor.is_supervisor or access.owns(actor, live) else mentions.read_up_to
@@ -133,7 +133,7 @@ def here(request: HttpRequest, actor: Actor) -> HttpResponse:
 @require_POST
 @for_agents
 def declare(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """What the agent declares of their own availability."""
+    """Set the agent's own availability."""
     form = PresenceForm(request.POST)
     if not form.is_valid():
         raise Malformed(first_error(form))
@@ -202,7 +202,7 @@ def _resolve(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Out
     )
 
 
-def _looked(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
+def _acknowledge(*, actor: Actor, conversation_id: int, form: dict[str, Any]) -> Outcome:
     return marks.acknowledge(actor=actor, conversation_id=conversation_id)
 
 
@@ -223,7 +223,7 @@ VERBS: dict[str, Callable[..., Outcome]] = {
     "release": _release,
     "resolve": _resolve,
     "resolve-next": _resolve,
-    "looked": _looked,
+    "looked": _acknowledge,
     "label": _label,
     "unlabel": _unlabel,
     **header_actions.VERBS,
@@ -232,14 +232,17 @@ VERBS: dict[str, Callable[..., Outcome]] = {
 
 
 def _onward(request: HttpRequest, actor: Actor, conversation_id: int) -> Callable[[], str]:
-    """Where the desk goes on afterwards: what follows in the list that the agent looks at; without any, the list."""
-    asked = asked_of(request)
+    """Returns the address to open afterwards: the next conversation of the agent's list, or the list if there is none.
+
+    The place in the list is read now, because the verb moves the conversation.
+    """
+    query = list_query_of(request)
     place = next_conversation.place_of(actor, conversation_id)
 
     def address() -> str:
-        following = next_conversation.next_one(actor, _wanted(asked), place)
+        following = next_conversation.next_one(actor, _desk_query(query), place)
         path = reverse("conversation", args=[following.pk]) if following else reverse("desk")
-        return f"{path}?{asked['query']}"
+        return f"{path}?{query['query']}"
 
     return address
 
@@ -247,7 +250,7 @@ def _onward(request: HttpRequest, actor: Actor, conversation_id: int) -> Callabl
 # --- Rendering ---------------------------------------------------------------------------------------------------
 
 
-def _done(
+def _carry_out(
     request: HttpRequest,
     actor: Actor,
     conversation_id: int,
@@ -257,15 +260,15 @@ def _done(
     typed: str = "",
     onward: Callable[[], str] | None = None,
 ) -> HttpResponseBase:
-    """Carry out a verb, then show what is so now: as news for a script, by a redirect for a plain form.
+    """Carry out a verb, then show the current state: as a news fragment for a script, by a redirect for a plain form.
 
-    `onward` says where to go on when it was carried out.
+    A refusal is shown with its own status. `onward` gives the address to open when the verb has succeeded.
     """
     presence.heartbeat(actor=actor)
     refused: DomainError | None = None
-    once: dict[str, str] = {}
+    notice: dict[str, str] = {}
     try:
-        once = participants.shown_once(verb())
+        notice = participants.shown_once(verb())
     except DomainError as error:
         refused = error
     status = refused.status if refused else 200
@@ -274,23 +277,23 @@ def _done(
         page = queries.thread_news(actor=actor, conversation_id=conversation_id, after=_seq(request.POST))
         look_at(actor, page)
         problem = wording.refusal(refused, page) if refused else ""
-        context = presenters.opened(page, actor, request, problem=problem) | once
-        context |= {"asked": asked_of(request), "onward": address}
+        context = presenters.opened(page, actor, request, problem=problem) | notice
+        context |= {"list_query": list_query_of(request), "onward": address}
         return fragment(request, "conversation/_news.html", context, "news", status=status)
-    if not (once or refused):
+    if not (notice or refused):
         return redirect(address or reverse("conversation", args=[conversation_id]))
     page = queries.thread_page(actor=actor, conversation_id=conversation_id)
     context = around(request, actor, opened=page)
     if refused:
-        once = {"problem": wording.refusal(refused, page)}
+        notice = {"problem": wording.refusal(refused, page)}
     opened = presenters.opened(page, actor, request, mode=mode, typed=typed if refused else "")
-    return render(request, "desk/desk.html", context | opened | once, status=status)
+    return render(request, "desk/desk.html", context | opened | notice, status=status)
 
 
 def _page(request: HttpRequest, actor: Actor, page: ThreadPage) -> HttpResponse:
     if is_fragment(request):
         look_at(actor, page)
-        context = presenters.opened(page, actor, request) | {"asked": asked_of(request)}
+        context = presenters.opened(page, actor, request) | {"list_query": list_query_of(request)}
         return fragment(request, "conversation/_pane.html", context, "pane")
     context = around(request, actor, opened=page)
     return render(request, "desk/desk.html", context | presenters.opened(page, actor, request))
@@ -299,21 +302,21 @@ def _page(request: HttpRequest, actor: Actor, page: ThreadPage) -> HttpResponse:
 def fragment(
     request: HttpRequest, template: str, context: dict[str, Any], name: str, *, status: int = 200
 ) -> HttpResponse:
-    """The header tells the script that this is what it asked for, and not the login page or an error page."""
+    """Render a part of the page. Its header `Desk-Fragment` tells the script that this is no login or error page."""
     response = render(request, template, context, status=status)
     response["Desk-Fragment"] = name
     return response
 
 
 def around(request: HttpRequest, actor: Actor, *, opened: ThreadPage | None = None) -> dict[str, Any]:
-    """The list, the tabs and what is done with several, around whatever is open; which is completed with them."""
-    asked = asked_of(request)
-    seen = look(actor, _wanted(asked), opened)
-    asked["saved"] = seen.open_view.pk if seen.open_view else None  # a bookmark of what was deleted since
-    tabs = presenters.tabs(asked["view"], seen.counts, COUNT_MOST, is_saved=seen.open_view is not None)
-    saved = presenters.saved(seen.saved, asked["saved"], actor, COUNT_MOST)
+    """The context of the page around a conversation: list, tabs, offers, bulk actions. Completes `opened` in place."""
+    query = list_query_of(request)
+    seen = look(actor, _desk_query(query), opened)
+    query["saved"] = seen.open_view.pk if seen.open_view else None  # None for a bookmark of a deleted view
+    tabs = presenters.tabs(query["view"], seen.counts, COUNT_MOST, is_saved=seen.open_view is not None)
+    saved = presenters.saved(seen.saved, query["saved"], actor, COUNT_MOST)
     return {
-        **presenters.listed(seen.page, asked["view"], asked, opened.conversation.pk if opened else None),
+        **presenters.listed(seen.page, query["view"], query, opened.conversation.pk if opened else None),
         "tabs": tabs,
         "saved_views": saved,
         "list_name": presenters.here(tabs, saved),
@@ -328,26 +331,27 @@ def around(request: HttpRequest, actor: Actor, *, opened: ThreadPage | None = No
     }
 
 
-def asked_of(request: HttpRequest) -> dict[str, Any]:
-    """The part of the list that the page shows: by its address, and where a form was sent by what went with it."""
+def list_query_of(request: HttpRequest) -> dict[str, Any]:
+    """Which part of the list the page shows: by its address, and by the fields of a posted form, which come first."""
     values = request.GET.copy()
     values.update(request.POST)
-    asked = ListForm(values).asked()
-    return asked | {"query": presenters.query_of(asked)}
+    query = ListForm(values).list_query()
+    return query | {"query": presenters.query_of(query)}
 
 
-def _wanted(asked: dict[str, Any]) -> DeskQuery:
+def _desk_query(query: dict[str, Any]) -> DeskQuery:
     return DeskQuery(
-        view=asked["view"],
-        saved=asked["saved"],
-        search=asked["q"],
-        controller=asked["controller"],
-        after=Cursor.read(asked["after"]),
-        limit=asked["rows"],
+        view=query["view"],
+        saved=query["saved"],
+        search=query["q"],
+        controller=query["controller"],
+        after=Cursor.read(query["after"]),
+        limit=query["rows"],
     )
 
 
 def _seq(values: Any) -> int:
+    """The operation number that was sent; 0 where none was, or no number."""
     form = SeqForm(values)
     if not form.is_valid():
         return 0

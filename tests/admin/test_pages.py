@@ -9,7 +9,7 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from agents_app.models import EventTicket, KeptAnswer, LoopFailures, Tenant
+from agents_app.models import EventTicket, IdempotencyRecord, LoopFailures, Tenant
 from config.admin import NAVIGATION
 from messaging_app.models import (
     Conversation,
@@ -41,7 +41,16 @@ def test_every_model_is_registered_and_in_the_sidebar() -> None:
     # Search's own tables only repeat what messages and conversations say; the other two hold nothing but digests and
     # what is sealed. What an agent has typed and not sent is nobody else's to read. Marks of the record are for check_stream,
     # and a loop's failures are a metric.
-    unseen = {SearchCursor, MessageTerms, ConversationTerms, KeptAnswer, EventTicket, Draft, LoopFailures, RecordMark}
+    unseen = {
+        SearchCursor,
+        MessageTerms,
+        ConversationTerms,
+        IdempotencyRecord,
+        EventTicket,
+        Draft,
+        LoopFailures,
+        RecordMark,
+    }
     on_others_pages = {inline.model for site in admin.site._registry.values() for inline in site.inlines}
     assert ours - unseen - on_others_pages <= set(MODELS)
     assert {name(model) for model in MODELS} == {label for _, models in NAVIGATION for label in models}

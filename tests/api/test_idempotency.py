@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 
 from agents_app.credentials.tokens import read_token
-from agents_app.models import KeptAnswer
+from agents_app.models import IdempotencyRecord
 from agents_app.tasks import forget_answers
 from config import celery
 from config.errors import Busy
@@ -117,7 +117,7 @@ def test_a_failure_of_ours_is_not_kept(chat: Chat, monkeypatch: pytest.MonkeyPat
         patch.setattr(conversations, "pin", _busy)
         failed = ann.post(path, key="k")
     assert (failed.status_code, failed.json()["code"], failed["Retry-After"]) == (503, "busy", "1")
-    assert not KeptAnswer.objects.exists()
+    assert not IdempotencyRecord.objects.exists()
     done = ann.post(path, key="k")
     assert done.status_code == 200
     assert "Idempotent-Replayed" not in done
@@ -198,7 +198,7 @@ def test_answers_are_forgotten_after_seven_days(chat: Chat, later: Later) -> Non
     assert forget_answers() == 0
     later(120)
     assert forget_answers() == 1
-    assert not KeptAnswer.objects.exists()
+    assert not IdempotencyRecord.objects.exists()
 
 
 def test_a_clock_sees_to_that() -> None:
@@ -227,7 +227,7 @@ def _rounds(cast: Cast, rounds: int) -> None:
     assert (said.count(), said.values("content").distinct().count()) == (rounds, rounds)
     assert Operation.objects.filter(conversation_id=channel.id, type="message.created").count() == rounds
     assert Conversation.objects.get(pk=channel.id).seq == rounds
-    assert KeptAnswer.objects.count() == rounds
+    assert IdempotencyRecord.objects.count() == rounds
 
 
 def _sends(gate: threading.Barrier, secret: str, body: dict[str, str], key: str) -> bytes:

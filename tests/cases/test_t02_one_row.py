@@ -314,7 +314,7 @@ def sending(world: World) -> Clock:
 def delivering(world: World) -> Clock:
     """Some events of one endpoint, of which the first cannot be recorded. Its lease is renewed for each, whatever fails then:
     there is no transaction around it that could take that back."""
-    world.monkeypatch.setattr(loops, "_whole", nullcontext)
+    world.monkeypatch.setattr(loops, "_savepoint", nullcontext)
     world.monkeypatch.setattr(delivery, "SLICE_SECONDS", 60)
     _answered(world)
     [first, *_] = dispatching(world).items

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from django.core.cache import cache
 
-from agents_app.models import KeptAnswer
+from agents_app.models import IdempotencyRecord
 from config.wire_format import encode
 from sessions_app.actions import conversations, lifecycle, participants, transfers
 from sessions_app.events.catalogue import schema_of
@@ -279,7 +279,7 @@ def test_t5_6_a_key_belongs_to_its_route(chat: Chat) -> None:
     assert chat.row.seq == seq
     again = bot.post(f"sessions/{session}/pause", {}, key="k1")
     assert (again.status_code, again.headers["Idempotent-Replayed"], again.json()) == (200, "true", paused.json())
-    assert KeptAnswer.objects.get(key="k1").route == f"POST /api/v1/sessions/{session}/pause"
+    assert IdempotencyRecord.objects.get(key="k1").route == f"POST /api/v1/sessions/{session}/pause"
 
 
 # --- Every other verb ---------------------------------------------------------------------------------------------

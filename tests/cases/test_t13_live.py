@@ -162,9 +162,9 @@ async def test_a_fault_of_ours_while_hearing_is_logged_and_hearing_begins_again(
 async def test_t2_4_a_strange_hint_is_left_out_and_those_beside_it_are_heard(hub: Hub, strange: Any) -> None:
     hints = live._hints(json.dumps([[1, 7, 3], strange, [1, None, 0]]).encode())
     assert hints == [ChangeNotification(1, 7, 3), ChangeNotification(1, None, 0)]
-    async with hub.following(1, conversation_id=7) as bell:
+    async with hub.following(1, conversation_id=7) as waiter:
         hub._deliver(hints)
-        assert bell.has_rung
+        assert waiter.is_notified
     await ended(hub)
 
 

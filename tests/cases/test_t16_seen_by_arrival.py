@@ -24,7 +24,7 @@ from sessions_app.actions import conversations as marks
 from sessions_app.events import subscription
 from sessions_app.models import Participant
 from sessions_app.queries import aggregates, listing, that_say
-from sessions_app.queries.alerts import alerts_told, alerts_wanted
+from sessions_app.queries.alerts import alerts_from, alerts_wanted
 from sessions_app.queries.related import related
 from sessions_app.queries.thread import thread_news, thread_page
 from sessions_app.rights import visible
@@ -276,7 +276,7 @@ def test_what_came_late_is_unread_though_it_was_said_before_what_was_read(cast: 
     assert is_unread(cast.ann, chat)
     assert related(cast.ann, [chat.id])[chat.id].heard == newest
     asked = aggregates.read(cast.tenant.pk, alerts_wanted(cast.ann))
-    assert alerts_told(asked)["unread"] == f"{chat.id}:{newest}"
+    assert alerts_from(asked)["unread"] == f"{chat.id}:{newest}"
 
 
 def is_unread(actor: Actor, chat: Chat) -> bool:

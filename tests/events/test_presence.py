@@ -357,11 +357,11 @@ def test_a_hint_of_it_wakes_who_follows_the_tenant_and_nobody_who_follows_a_conv
     assert hints == [live.ChangeNotification(noted.tenant.pk, None, 1)]
 
     hub, listener = live.Hub(), live.Listener()
-    bells = {where: live.Waiter(where) for where in (None, 1)}
+    waiters = {where: live.Waiter(where) for where in (None, 1)}
     hub._listeners[noted.tenant.pk].add(listener)
-    hub._bells = {(noted.tenant.pk, where): {bell: lambda held: ()} for where, bell in bells.items()}
+    hub._waiters = {(noted.tenant.pk, where): {waiter: lambda held: ()} for where, waiter in waiters.items()}
     hub._deliver(hints)
-    assert {where: bell.has_rung for where, bell in bells.items()} == {None: True, 1: False}
+    assert {where: waiter.is_notified for where, waiter in waiters.items()} == {None: True, 1: False}
     assert listener._hints.empty(), "a page that shows conversations has nothing to fetch"
 
 

@@ -98,8 +98,7 @@ def closing(work: Callable[..., Any], *arguments: Any) -> Any:
 
 
 @pytest.fixture
-def shop(transactional_db: None, settings: Any) -> Shop:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def shop(transactional_db: None) -> Shop:
     return Shop()
 
 
@@ -390,15 +389,15 @@ async def test_a_customers_stream_is_woken_by_its_own_conversation_only(hub: Hub
     customer = customer_actor(shop.tenant, shop.conversation_id)
     async with stream(issue_token(customer), after=0) as client:
         assert content(await client.event()) == "first"
-        (bell,) = hub._bells[shop.tenant.pk, shop.conversation_id]
-        await comes_true(lambda: bell._seen >= 1)  # the hub has taken its first look
-        bell.still()
+        (waiter,) = hub._waiters[shop.tenant.pk, shop.conversation_id]
+        await comes_true(lambda: waiter._seen >= 1)  # the hub has taken its first look
+        waiter.clear()
         async with hub.following(shop.tenant.pk) as everything:
-            everything.still()
+            everything.clear()
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(bell, "ring", lambda: rung.append(1))
+                patch.setattr(waiter, "notify", lambda: rung.append(1))
                 await shop.says("somebody else", account="another")
-                assert await everything.rings(PATIENCE)  # the same hint has reached every bell that it is for
+                assert await everything.wait(PATIENCE)  # the same hint has reached every waiter that it is for
         assert rung == []
         await shop.says("second")
         assert content(await client.event()) == "second"
@@ -434,8 +433,8 @@ async def test_who_does_not_read_is_closed(hub: Hub, shop: Shop, settings: Any) 
 async def test_nothing_is_left_behind_when_all_have_gone(hub: Hub, shop: Shop) -> None:
     async with stream(shop.secret), socket(ticket=await shop.ticket()) as client:
         await client.frame()
-        assert hub._bells
-    assert not hub._bells
+        assert hub._waiters
+    assert not hub._waiters
     assert not follow._looks
 
 

@@ -15,7 +15,7 @@ from messaging_app.agent_tools.canned_replies import (
     create_reply,
     delete_reply,
     fill_in,
-    found,
+    find,
     replies_of,
 )
 from messaging_app.models import Conversation
@@ -29,7 +29,7 @@ def keep(actor: Actor, shortcut: str = "/refund", text: str = "Hello.", **more: 
 
 
 def shortcuts(actor: Actor, text: str) -> list[str]:
-    return [reply.shortcut for reply in found(replies_of(actor), text)]
+    return [reply.shortcut for reply in find(replies_of(actor), text)]
 
 
 # --- What may stand in one ---------------------------------------------------------------------------------------

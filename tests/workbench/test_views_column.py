@@ -296,7 +296,7 @@ def test_an_offer_is_a_card_with_reason_urgency_and_two_lines_of_the_package(
     assert (card.row.id, card.why, card.urgency) == (conversation.pk, "A refund beyond my limit", "high")
     assert card.lines == [("Suggestion", "Offer a voucher", None), ("Promised", "an answer today", None)]
     assert 0 < card.left <= card.whole == 30
-    assert card.told == f"Offered to you: Ada. A refund beyond my limit. {card.left} seconds to answer."
+    assert card.announcement == f"Offered to you: Ada. A refund beyond my limit. {card.left} seconds to answer."
     page = text(maya.get(f"/desk/c/{desk.with_bot('elsewhere').pk}/"))
     assert "Offer a voucher" in page.split('id="offers"')[1]
     fragment = text(maya.get("/desk/list/?view=resolved", headers=SCRIPT))

@@ -33,11 +33,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, name: str, tenant: str, kind: str, scopes: str, **options: Any) -> None:
-        asked = [scope for scope in scopes.replace(" ", "").split(",") if scope]
-        if unknown := sorted(set(asked) - set(Scope.values)):
+        names = [scope for scope in scopes.replace(" ", "").split(",") if scope]
+        if unknown := sorted(set(names) - set(Scope.values)):
             raise CommandError(f"There is no scope {unknown[0]!r}; there are {', '.join(Scope.values)}.")
-        its_tenant = _tenant(tenant)
-        client = ApiClient.objects.filter(tenant=its_tenant, name=name).first()
+        owner = _tenant(tenant)
+        client = ApiClient.objects.filter(tenant=owner, name=name).first()
         new_key = options["new_key"]
         if client is None and (new_key or options["id"]):
             raise CommandError(f"There is no program {name!r}.")
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         if client is not None and not new_key:
             raise CommandError(f"There is a program {name!r} already. --new-key gives it a new key; the old one ends.")
         if client is None:
-            client = ApiClient.objects.create(tenant=its_tenant, name=name, kind=kind, scopes=asked)
+            client = ApiClient.objects.create(tenant=owner, name=name, kind=kind, scopes=names)
         self.stdout.write(issue_key(client))
 
 

@@ -1,4 +1,4 @@
-"""manage.py checkpoint: write down, signed, how far the record of each tenant goes and what it is."""
+"""manage.py checkpoint: write a signed line about the state of each tenant's record."""
 
 from __future__ import annotations
 

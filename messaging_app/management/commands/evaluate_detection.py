@@ -44,21 +44,21 @@ class Command(BaseCommand):
             lines = defaultdict(list)
             for line in _lines(path):
                 lines[line["dataset"]].append(line)
-            for dataset, found in lines.items():
-                judged = scoring.judge(detector, found)
+            for dataset, dataset_lines in lines.items():
+                judged = scoring.judge(detector, dataset_lines)
                 scores += scoring.scores(dataset, judged)
                 if dataset in scoring.WITHOUT_LABELS:
                     rates.append(scoring.rate(dataset, detector, judged))
                 if options["predictions"]:
                     _write(Path(options["predictions"]), dataset, scoring.predictions(dataset, judged))
         if options["json"]:
-            report = {"scores": [one.as_dict() for one in scores], "rates": [one.as_dict() for one in rates]}
+            report = {"scores": [score.as_dict() for score in scores], "rates": [rate.as_dict() for rate in rates]}
             self.stdout.write(json.dumps(report, ensure_ascii=False, indent=2))
         else:
             self._print(scores, rates)
         if options["analyser"]:
-            told = ", ".join(f"{outcome}: {count}" for outcome, count in sorted((outcomes - before).items()))
-            self.stderr.write(f"The analyser's answers: {told or 'not one was asked for'}")
+            answers = ", ".join(f"{outcome}: {count}" for outcome, count in sorted((outcomes - before).items()))
+            self.stderr.write(f"The analyser's answers: {answers or 'not one was asked for'}")
 
     def _detector(self, slug: str | None, *, analyser: bool) -> Detector:
         rows = DEFAULT_RULES
@@ -91,11 +91,11 @@ class Command(BaseCommand):
             raise CommandError(
                 f"There is no folder {data} with labelled conversations. Name it with --data, or name files."
             )
-        found = [data / f"{dataset}{end}" for dataset in scoring.DATASETS for end in (".jsonl.gz", ".jsonl")]
-        found = [path for path in found if path.is_file()]
-        if not found:
+        paths = [data / f"{dataset}{end}" for dataset in scoring.DATASETS for end in (".jsonl.gz", ".jsonl")]
+        paths = [path for path in paths if path.is_file()]
+        if not paths:
             raise CommandError(f"The folder {data} holds none of the known datasets: {', '.join(scoring.DATASETS)}.")
-        return found
+        return paths
 
     def _print(self, scores: list[scoring.Score], rates: list[scoring.Rate]) -> None:
         console = Console(file=self.stdout, width=None if self.stdout.isatty() else 150)  # type: ignore[arg-type]
@@ -104,10 +104,10 @@ class Command(BaseCommand):
             table.add_column(heading)
         for heading in ("lines", "true", "found", "precision", "recall", "F1", "macro-F1"):
             table.add_column(heading, justify="right")
-        for one in scores:
-            counts = (one.n, one.gold_positive, one.predicted_positive)
-            figures = (one.precision, one.recall, one.f1, one.macro_f1)
-            table.add_row(one.dataset, one.measure, *map(str, counts), *(f"{figure:.3f}" for figure in figures))
+        for score in scores:
+            counts = (score.n, score.gold_positive, score.predicted_positive)
+            figures = (score.precision, score.recall, score.f1, score.macro_f1)
+            table.add_row(score.dataset, score.measure, *map(str, counts), *(f"{figure:.3f}" for figure in figures))
         console.print(table)
         table = Table(title="Without labels: how often the rules speak up")
         table.add_column("dataset")
@@ -144,5 +144,5 @@ def _line(text: str, place: str) -> dict[str, Any]:
 def _write(folder: Path, dataset: str, predictions: list[dict[str, Any]]) -> None:
     if predictions:
         folder.mkdir(parents=True, exist_ok=True)
-        text = "".join(json.dumps(one) + "\n" for one in predictions)
+        text = "".join(json.dumps(prediction) + "\n" for prediction in predictions)
         (folder / f"{dataset}.jsonl").write_text(text, encoding="utf-8")

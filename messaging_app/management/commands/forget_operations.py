@@ -12,7 +12,7 @@ from agents_app.models import Tenant
 from messaging_app.record.retention import forget_operations
 
 SHOWN = 20
-"""Of what is broken; `check_stream` names all of it."""
+"""Broken chains that the error names; `check_stream` names all of them."""
 
 
 class Command(BaseCommand):
@@ -36,5 +36,5 @@ class Command(BaseCommand):
         gone = forget_operations(tenant.pk, before=before)
         self.stdout.write(f"{gone.operations} operations of {gone.conversations} conversations are gone, on record.")
         if gone.broken:
-            named = "; ".join(gone.broken[:SHOWN]) + ("; …" if len(gone.broken) > SHOWN else "")
-            raise CommandError(f"The record is not whole. This was not forgotten ({len(gone.broken)}): {named}")
+            names = "; ".join(gone.broken[:SHOWN]) + ("; …" if len(gone.broken) > SHOWN else "")
+            raise CommandError(f"The record is not whole. This was not forgotten ({len(gone.broken)}): {names}")

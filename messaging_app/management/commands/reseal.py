@@ -1,4 +1,4 @@
-"""Seal anew what is sealed, after SECRET_KEY was replaced."""
+"""manage.py reseal: seal the stored secrets again, after SECRET_KEY was replaced."""
 
 from __future__ import annotations
 

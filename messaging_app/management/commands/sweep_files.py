@@ -1,4 +1,4 @@
-"""Remove files of attachments that no row names: what a crash left between a file and its row."""
+"""manage.py sweep_files: remove files of attachments that no row names, as a crash leaves them."""
 
 from __future__ import annotations
 

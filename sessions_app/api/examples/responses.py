@@ -287,7 +287,7 @@ ANSWERS: dict[str, Any] = {
         "owner_name": "Maya",
         "may_end_at": "2026-03-02T17:05:00Z",
     },
-    "TruthResponse": {
+    "RecoveryStateResponse": {
         "state": "moved",
         "session_id": "41",
         "conversation_id": "17",

@@ -16,7 +16,12 @@ from sessions_app.api.responses.participants import (
     InvitedResponse,
     ParticipantResponse,
 )
-from sessions_app.api.responses.sessions import AvailabilityResponse, ClockResponse, SessionResponse, TruthResponse
+from sessions_app.api.responses.sessions import (
+    AvailabilityResponse,
+    ClockResponse,
+    RecoveryStateResponse,
+    SessionResponse,
+)
 from sessions_app.api.responses.transfers import (
     CandidateResponse,
     DecisionResponse,
@@ -49,9 +54,9 @@ __all__ = [
     "OwnerResponse",
     "ParticipantResponse",
     "QueueResponse",
+    "RecoveryStateResponse",
     "SessionResponse",
     "TeamResponse",
     "TokenResponse",
     "TransferResponse",
-    "TruthResponse",
 ]

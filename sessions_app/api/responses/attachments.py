@@ -42,8 +42,8 @@ class AttachmentResponse(serializers.ModelSerializer[Attachment]):
         return str(attachment.message_id) if attachment.message_id else None
 
     def get_url(self, attachment: Attachment) -> str:
-        return str(attachments.told(attachment)["url"])
+        return str(attachments.as_data(attachment)["url"])
 
     def get_preview_url(self, attachment: Attachment) -> str | None:
-        url: str | None = attachments.told(attachment)["preview_url"]
+        url: str | None = attachments.as_data(attachment)["preview_url"]
         return url

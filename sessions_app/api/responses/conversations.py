@@ -26,7 +26,7 @@ from sessions_app.rights import access
 
 
 def _tier_for_outsiders(conversation: Conversation) -> int:
-    """The tier by nothing but whose turn it is: urgency and flags are the desk's own."""
+    """The tier from the controller alone, for readers from outside: urgency and flags are the desk's own."""
     if conversation.controller == Controller.QUEUE:
         return Tier.HAND_RAISED
     return Tier.RESOLVED if conversation.controller == Controller.NONE else Tier.ACTIVE
@@ -58,20 +58,20 @@ class ConversationResponse(serializers.ModelSerializer[Conversation]):
         )
     )
 
-    # The row of a conversation that is answered by itself; a list puts its rows into the context, read at once.
+    # The row of a single conversation; a list reads all rows at once and puts them into the context.
     _alone: Mapping[int, ConversationRow] = MappingProxyType({})
 
     def to_representation(self, conversation: Conversation) -> dict[str, Any]:
-        told = super().to_representation(conversation)
+        shown = super().to_representation(conversation)
         kind = reader_of(self).kind
         if kind in OUTSIDERS:  # they see nothing of the desk's own judgement and marks
-            told |= {"need": {}, "is_vip": False, "is_urgent": False, "pinned_at": None, "todo_at": None, "labels": []}
-            told |= {"needs_human": False, "tier": _tier_for_outsiders(conversation)}
-            told |= {} if conversation.controller == Controller.QUEUE else {"waiting_since": None}
-        # They read the messages themselves, as far as those are shared with them; the preview may be another one.
+            shown |= {"need": {}, "is_vip": False, "is_urgent": False, "pinned_at": None, "todo_at": None, "labels": []}
+            shown |= {"needs_human": False, "tier": _tier_for_outsiders(conversation)}
+            shown |= {} if conversation.controller == Controller.QUEUE else {"waiting_since": None}
+        # They may read only the messages that are shared with them; the preview may be of another one.
         if kind in (ActorKind.PARTICIPANT, ActorKind.BOT):
-            told |= {"last_text": "", "last_sender": ""}
-        return told
+            shown |= {"last_text": "", "last_sender": ""}
+        return shown
 
     class Meta:
         model = Conversation
@@ -131,10 +131,10 @@ class ConversationResponse(serializers.ModelSerializer[Conversation]):
 
     @extend_schema_field(LabelResponse(many=True))
     def get_labels(self, conversation: Conversation) -> list[dict[str, Any]]:
-        named: Mapping[int, list[Label]] | None = self.context.get("labels")
-        if named is None:
-            named = labels.on([conversation.pk])
-        return list(LabelResponse(named.get(conversation.pk, []), many=True).data)
+        by_conversation: Mapping[int, list[Label]] | None = self.context.get("labels")
+        if by_conversation is None:
+            by_conversation = labels.on([conversation.pk])
+        return list(LabelResponse(by_conversation.get(conversation.pk, []), many=True).data)
 
     def _standing(self, conversation: Conversation) -> ConversationRow | None:
         rows: Mapping[int, ConversationRow] = self.context.get("standing", self._alone)

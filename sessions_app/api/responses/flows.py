@@ -43,11 +43,11 @@ class FlowResponse(serializers.ModelSerializer[GuidedFlow]):
         read_only_fields = fields
 
     def to_representation(self, flow: GuidedFlow) -> dict[str, Any]:
-        """What a customer answered is for whoever may read words; what another program asked and found, likewise."""
-        told, reader = super().to_representation(flow), reader_of(self)
+        """Without the right to read messages, a program gets no answers, and no text of another program's flow."""
+        shown, reader = super().to_representation(flow), reader_of(self)
         if reader.may(Scope.READ):
-            return told
+            return shown
         if flow.client_id == reader.pk:
-            return told | {"answer": ""}
-        words = ("pending_question", "answer", "last_candidate", "last_notification", "failed_reason")
-        return told | dict.fromkeys(words, "") | {"missing_info": []}
+            return shown | {"answer": ""}
+        texts = ("pending_question", "answer", "last_candidate", "last_notification", "failed_reason")
+        return shown | dict.fromkeys(texts, "") | {"missing_info": []}

@@ -28,8 +28,8 @@ class OperationResponse(serializers.ModelSerializer[Operation]):
         read_only_fields = fields
 
     def to_representation(self, operation: Operation) -> dict[str, Any]:
-        told, reader = super().to_representation(operation), reader_of(self)
+        shown, reader = super().to_representation(operation), reader_of(self)
         if not reader.may(Scope.READ):
-            told |= {"actor_name": "", "data": plain(told["data"])}
-        told["data"] = wire_format.encode(told["data"])
-        return for_outsiders(told) if reader.kind in OUTSIDERS else told
+            shown |= {"actor_name": "", "data": plain(shown["data"])}
+        shown["data"] = wire_format.encode(shown["data"])
+        return for_outsiders(shown) if reader.kind in OUTSIDERS else shown

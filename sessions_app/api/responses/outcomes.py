@@ -46,8 +46,8 @@ class DoneResponse(serializers.Serializer[Done]):
 
     @extend_schema_field(Problem(allow_null=True))
     def get_problem(self, done: Done) -> dict[str, Any] | None:
-        told = problem_of(done.problem) if done.problem else None
-        return told[1] if told else None
+        refusal = problem_of(done.problem) if done.problem else None
+        return refusal[1] if refusal else None
 
 
 class BulkResponse(serializers.Serializer[dict[str, Any]]):

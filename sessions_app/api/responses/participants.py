@@ -39,8 +39,8 @@ class ParticipantResponse(serializers.ModelSerializer[Participant]):
         read_only_fields = fields
 
     def to_representation(self, participant: Participant) -> dict[str, Any]:
-        told = super().to_representation(participant)
-        return told if reader_of(self).is_agent else told | {"contact": "", "invited_by": ""}
+        shown = super().to_representation(participant)
+        return shown if reader_of(self).is_agent else shown | {"contact": "", "invited_by": ""}
 
 
 class InvitedMember(serializers.Serializer[dict[str, Any]]):

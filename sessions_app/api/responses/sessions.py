@@ -113,7 +113,7 @@ class AvailabilityResponse(serializers.Serializer[queries.Availability]):
     may_end_at = serializers.DateTimeField(allow_null=True)
 
 
-class TruthResponse(serializers.Serializer[RecoveryState]):
+class RecoveryStateResponse(serializers.Serializer[RecoveryState]):
     """What has become of a session while its bot or agent was away (rule C5)."""
 
     state = serializers.ChoiceField([(s, s) for s in ("yours", "paused", "waiting", "moved", "ended")])

@@ -17,8 +17,8 @@ class Package(ResponseSerializer):
     """A context package; the task state is the bot's own, and stays as it is."""
 
     def to_representation(self, value: Any) -> Any:
-        told = super().to_representation(value)
-        return told | {"task_state": value["task_state"]} if "task_state" in value else told
+        shown = super().to_representation(value)
+        return shown | {"task_state": value["task_state"]} if "task_state" in value else shown
 
 
 class TransferResponse(serializers.ModelSerializer[Transfer]):

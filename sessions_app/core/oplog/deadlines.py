@@ -21,9 +21,12 @@ def deadline(
 ) -> datetime | None:
     """When a session times out, if nothing more happens (docs/rules.md, Clocks).
 
-    A robot's, and one that the shop's own app serves, when it has been idle; an agent's, a fixed time after the agents got
-    it, whatever pauses are in between, but never sooner than its warning; one that waits, after a day, so that nothing waits for ever. The day begins when whoever it was asked of opens.
-    What was grouped is over with its gap.
+    - A robot's session, and one served in the shop's own app: when it has been idle (`robot_session_timeout`).
+    - An agent's: a fixed time after agents got it, pauses included (`human_session_timeout`), never before its warning.
+    - One that waits: after `waiting_session_timeout`, which counts from the opening of service where that is to come.
+    - One that was grouped from messages: after `history_gap`.
+
+    None for a session that has ended.
     """
     if session.status in TERMINAL:
         return None
@@ -38,12 +41,12 @@ def deadline(
 
 
 def _warning(policies: Policies) -> timedelta:
-    """How long before the end of an agent's session its owner is told."""
+    """How long before the end of an agent's session its owner is warned."""
     return min(policies.human_session_warning, policies.human_session_timeout)
 
 
 def _set_deadline(locked: LockedConversation, session: ChatSession) -> None:
-    """When it ends by itself, and when its owner is told so."""
+    """Set when the session ends by itself, and when its owner is warned."""
     session.expires_at = deadline(session, locked.now, locked.policies, locked.transfer_of(session))
     _set_warning(locked, session)
 

@@ -16,7 +16,7 @@ from sessions_app.states import (
 
 
 def open_flow(locked: LockedConversation | None, flow: GuidedFlow, now: datetime) -> None:
-    """Begin a flow, waiting for the customer's reply; on record once it is bound to a conversation."""
+    """Store a new flow, waiting for the customer's reply. An unbound one is recorded when it gets its conversation."""
     flow.status = FlowStatus.WAITING
     flow.created_at = flow.updated_at = now
     flow.save(force_insert=True)
@@ -46,7 +46,7 @@ def move_flow(
 
 
 def renew_lease(locked: LockedConversation | None, flow: GuidedFlow, now: datetime) -> None:
-    """Give a rerun its whole lease again, never beyond its expiry. No move: the version stays. Raises as `move_flow`."""
+    """Give a rerun its whole lease again, never beyond the flow's expiry. The version stays. Raises as `move_flow`."""
     if flow.status != FlowStatus.RERUNNING:
         raise IllegalTransition(f"Only a rerun has a lease; this flow is {flow.status}.", status=flow.status)
     until = min(now + seconds("FLOW_LEASE"), flow.expires_at)
@@ -58,10 +58,10 @@ def renew_lease(locked: LockedConversation | None, flow: GuidedFlow, now: dateti
 
 def _change_flow(flow: GuidedFlow, **values: Any) -> None:
     """Compare-and-set on the version. Raises `FlowMoved`."""
-    found = GuidedFlow.objects.filter(pk=flow.pk, version=flow.version)
+    rows = GuidedFlow.objects.filter(pk=flow.pk, version=flow.version)
     # Where it is bound, too: a flow without a conversation moves without a lock, and may be bound meanwhile.
-    found = found.filter(conversation=flow.conversation_id) if flow.conversation_id else found.filter(conversation=None)
-    if not found.update(**values):
+    rows = rows.filter(conversation=flow.conversation_id) if flow.conversation_id else rows.filter(conversation=None)
+    if not rows.update(**values):
         flow.refresh_from_db()
         raise FlowMoved(version=flow.version, status=flow.status)
     for name, value in values.items():

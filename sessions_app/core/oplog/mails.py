@@ -1,4 +1,4 @@
-"""E-mails after hours."""
+"""E-mails after hours: queued, sent, failed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sessions_app.states import (
 
 
 def queue_mail(locked: LockedConversation, transfer: Transfer, to: str) -> Mail:
-    """What nobody is there for goes to the team by e-mail, as soon as it is sent."""
+    """Queue an e-mail to the team about a request that came after hours; it is due at once."""
     mail = Mail(
         tenant_id=transfer.tenant_id,
         conversation=locked.conversation,
@@ -35,7 +35,7 @@ def queue_mail_again(locked: LockedConversation, mail: Mail) -> None:
 
 
 def end_mail(locked: LockedConversation, mail: Mail, *, error: str = "") -> None:
-    """It went out, or could not. The reason stays on the row: it may hold an address, the record must not."""
+    """Sent, or failed with `error`. The reason stays on the row: it may hold an address, the record must not."""
     mail.status = MailStatus.FAILED if error else MailStatus.SENT
     mail.error, mail.due_at = error[: limits.MAX_ERROR], None
     mail.sent_at = mail.sent_at if error else locked.now

@@ -1,4 +1,4 @@
-"""Participants and collaborators: invited, in, out, and told of it."""
+"""Participants and collaborators: invited, joined, ended, and notified."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def move_participant(
 
 
 def end_participations(locked: LockedConversation) -> None:
-    """The work on the conversation has ended: nobody stays in it, and links that nobody used end too."""
+    """End every participation, because the work on the conversation has ended; unused links end too."""
     inside = Participant.objects.filter(
         conversation=locked.conversation, status__in=(ParticipantStatus.INVITED, ParticipantStatus.JOINED)
     )
@@ -56,15 +56,17 @@ def end_participations(locked: LockedConversation) -> None:
 
 
 def end_collaboration(locked: LockedConversation, *agent_ids: int, reason: str) -> None:
-    """These agents are in the conversation beside its owner no longer: they own it now, or have left the desk."""
+    """End the participation of these agents: they own the conversation now, or have left the desk."""
     inside = (ParticipantStatus.INVITED, ParticipantStatus.JOINED)
-    beside = Participant.objects.filter(conversation=locked.conversation, agent_id__in=agent_ids, status__in=inside)
-    for participant in beside.order_by("pk"):
+    collaborators = Participant.objects.filter(
+        conversation=locked.conversation, agent_id__in=agent_ids, status__in=inside
+    )
+    for participant in collaborators.order_by("pk"):
         move_participant(locked, participant, ParticipantStatus.ENDED, reason=reason)
 
 
 def invite_again(locked: LockedConversation, participant: Participant) -> None:
-    """The participant has got a new link; the notice of it waits to be sent."""
+    """Record that the participant has a new link, and queue its notice."""
     _await_notice(locked, participant)
     participant.save()
     _record_participant(locked, participant, "invited_again")
@@ -76,7 +78,7 @@ def _await_notice(locked: LockedConversation, participant: Participant) -> None:
 
 
 def end_notice(locked: LockedConversation, participant: Participant, *, channel: str = "", error: str = "") -> None:
-    """A notice went out, or could not. The reason stays on the row: it may hold an address, the record must not."""
+    """Sent, or failed with `error`. The reason stays on the row: it may hold an address, the record must not."""
     participant.notice_status = NoticeStatus.FAILED if error else NoticeStatus.SENT
     participant.notice_error = error[: limits.MAX_ERROR]
     participant.notice_due_at = None

@@ -32,7 +32,7 @@ from sessions_app.states import (
 )
 
 _BROUGHT = (TransferKind.ESCALATION, TransferKind.TAKEOVER, TransferKind.REASSIGNMENT)
-"""The moves that bring a conversation to an agent from somebody who is none."""
+"""The kinds of transfer that bring a session to an agent from a bot or from the queue."""
 _ENDED = {Status.COMPLETED: "completed", Status.CANCELLED: "cancelled", Status.TIMEOUT: "timed_out"}
 
 
@@ -54,7 +54,10 @@ def create_session(
     reason: str = "",
     context: dict[str, Any] | None = None,
 ) -> ChatSession:
-    """Open a session in `status` (ACTIVE or PENDING). A human's takes over what was said about the work that yields to it."""
+    """Open a session in `status`, ACTIVE or PENDING; raises `IllegalTransition` for another.
+
+    A human's session takes over what was said in the sessions that yield to it.
+    """
     if status not in OPENING:
         raise IllegalTransition(f"A session cannot open as {status}.")
     session = ChatSession(
@@ -95,7 +98,7 @@ def create_session(
 
 
 def _said_before(locked: LockedConversation, kind: Kind) -> list[dict[str, Any]]:
-    """In the sessions that are at work when a human's opens, which then pause or wait behind it. A robot has its own."""
+    """What was said in the live and paused sessions, which yield to a human's session; nothing for a robot's."""
     at_work = (s for s in locked.sessions if s.is_live or s.status == Status.PAUSED)
     return [] if kind.is_robot else [s.said for s in at_work]
 
@@ -110,9 +113,9 @@ def create_grouped_session(
     last: datetime,
     policies: Policies,
 ) -> ChatSession:
-    """A session found in the messages, not stored yet: ended if it is history, ACTIVE if it is fresh.
+    """A session made for grouped messages, not stored yet: ended if they are history, ACTIVE if they are fresh.
 
-    Its times are those of its messages, so that they do not depend on when it was found.
+    Its times are those of its messages, whenever they are grouped. Raises `IllegalTransition` for another status.
     """
     if status not in GROUPED_OPENING:
         raise IllegalTransition(f"A session cannot be found as {status}.")
@@ -146,7 +149,7 @@ def transition(
     agent: Agent | None = None,
     **data: Any,
 ) -> None:
-    """Move a session along the one table, with a new owner where one is named. Raises `IllegalTransition`.
+    """Move a session along `states.TRANSITIONS`, with a new owner where one is named. Raises `IllegalTransition`.
 
     A session that stops being live takes its unanswered transfer with it (WITHDRAWN).
     """
@@ -186,6 +189,7 @@ def transition(
 
 
 def event_word(before: Status, to: Status) -> str:
+    """The last part of the event's type for a change of status: `resumed` of `session.resumed`."""
     if to in _ENDED:
         return _ENDED[to]
     if before == Status.PAUSED:
@@ -204,7 +208,7 @@ def change_owner(
     if owner != Owner.AGENT:
         _measure(locked, session)
     _own(locked, session, owner, agent)
-    if was_agents and owner == Owner.AGENT:  # the time goes on; who is new to it is told of its end, too
+    if was_agents and owner == Owner.AGENT:  # the time goes on, and the new owner is warned of its end
         _set_warning(locked, session)
     else:
         _set_deadline(locked, session)
@@ -220,9 +224,9 @@ def change_owner(
 
 
 def _measure(locked: LockedConversation, session: ChatSession) -> None:
-    """Agents have done with a session for now: note on the transfer that brought it to them how long they served it.
+    """Agents stop serving a session: note when, on the transfer that brought it to them (`served_until`).
 
-    A handover or a grab in between goes on with the same service.
+    A handover or a grab in between belongs to the same service.
     """
     if session.owner_kind != Owner.AGENT:
         return
@@ -244,7 +248,7 @@ def _own(locked: LockedConversation, session: ChatSession, owner: Owner, agent: 
 
 
 def warn_of_end(locked: LockedConversation, session: ChatSession) -> None:
-    """Tell the owner, once, that the session ends soon by itself."""
+    """Record the warning, once, that the session ends soon by itself."""
     session.warns_at = None
     session.save(update_fields=["warns_at"])
     expires_at = session.expires_at.isoformat(timespec="microseconds") if session.expires_at else ""

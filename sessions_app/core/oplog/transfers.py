@@ -39,25 +39,25 @@ def create_transfer(
     reason_by: str = ActorKind.SYSTEM,
     reasons: Sequence[dict[str, str]] = (),
 ) -> Transfer:
-    """Ask for a move: a PENDING transfer with its deadline and context package. The waiting clock is the original one.
+    """Request a move: a PENDING transfer with its deadline and context package. The waiting clock is the original one.
 
-    `reason_by` is the kind of actor whose words the reason is: a customer's are shown as the customer's. `extra` is what
-    the actor says about the work; it stays with the session. `reasons` are those of before, where it is asked for once more
-    (`asked_before`). Raises `Malformed` where what is said is too much.
+    `reason_by` is the kind of actor who gave the reason: a customer's is shown as the customer's. `extra` is what the
+    actor says about the work; it stays with the session. `reasons` are those of earlier requests that this one repeats
+    (`asked_before`). Raises `Malformed` where too much is said.
 
-    What names neither agent nor team stays with the session's team, or goes to the tenant's default team. Where nobody
-    is there now the deadline counts from the opening, and `afterhours` does the rest when the verb closes.
+    A request that names neither agent nor team goes to the session's team, else to the tenant's default team. Outside
+    service hours the deadline counts from the opening, and `after_hours` does the rest when the verb settles.
     """
     _mark_opened(session)
     say(locked, session, extra or {})
-    told: dict[str, Any] = {"reason": reason, "reason_by": reason_by, "trigger": trigger, "reasons": reasons}
-    transfer = _new(locked, session, kind, TransferStatus.PENDING, **told)
+    why: dict[str, Any] = {"reason": reason, "reason_by": reason_by, "trigger": trigger, "reasons": reasons}
+    transfer = _new(locked, session, kind, TransferStatus.PENDING, **why)
     if to_agent is None and to_team is None:
         to_team = session.team or locked.tenant.default_team
     transfer.to_agent, transfer.to_team = to_agent, to_team
     transfer.needs, transfer.refused_by = dict(needs or {}), list(refused_by)
     if kind != TransferKind.HANDOVER:  # between agents: who asks is there
-        _mind_the_hours(locked, session, transfer)
+        _apply_service_hours(locked, session, transfer)
     transfer.deadline = _after_opening(locked, transfer) or locked.now + locked.policies.transfer_timeout
     transfer.save(force_insert=True)
     locked.transfers.append(transfer)
@@ -77,8 +77,8 @@ def create_transfer(
 
 
 def readdress(locked: LockedConversation, transfer: Transfer, *, reason: str) -> None:
-    """The one agent whom a transfer asked cannot answer it: it asks the team, or the tenant's queue, with its whole time."""
-    session = _to_everybody(locked, transfer)
+    """The one agent who was asked cannot answer: ask the team, or the tenant's queue, with a whole time-out left."""
+    session = _address_to_team(locked, transfer)
     transfer.deadline = max(transfer.deadline or locked.now, locked.now + locked.policies.transfer_timeout)
     transfer.save(update_fields=["to_agent", "to_team", "deadline"])
     locked.record(
@@ -93,15 +93,15 @@ def readdress(locked: LockedConversation, transfer: Transfer, *, reason: str) ->
 
 
 def ask_again(locked: LockedConversation, transfer: Transfer, *, reason: str, declined_by: int | None = None) -> None:
-    """What nobody answered waits on, as the same transfer: for everybody, with its original waiting clock and package.
+    """Keep an unanswered transfer waiting: for everybody, with its original waiting clock and package.
 
-    Its deadline is set anew (`pause_after`), and whoever let it pass is asked once more, except who has just declined it. An
-    offer that is open stays.
+    Its deadline is set anew (`pause_after`), and agents who refused it are asked once more, except the one who has just
+    declined it (`declined_by`). An offer that is open stays.
     """
-    session = _to_everybody(locked, transfer)
+    session = _address_to_team(locked, transfer)
     transfer.asked_again += 1
     transfer.refused_by, transfer.next_round_at = [declined_by] if declined_by else [], None
-    _mind_the_hours(locked, session, transfer)
+    _apply_service_hours(locked, session, transfer)
     is_closed = not transfer.is_open_at(locked.now)
     pause = pause_after(transfer.asked_again, locked.policies.transfer_timeout)
     transfer.deadline = (_after_opening(locked, transfer) if is_closed else None) or locked.now + pause
@@ -122,8 +122,8 @@ def ask_again(locked: LockedConversation, transfer: Transfer, *, reason: str, de
     )
 
 
-def _to_everybody(locked: LockedConversation, transfer: Transfer) -> ChatSession:
-    """Of its team, else of the session's, else of whatever names none. Returns its session."""
+def _address_to_team(locked: LockedConversation, transfer: Transfer) -> ChatSession:
+    """Address it to its own team, else the session's, else the tenant's default. Returns its session."""
     session = locked.session(transfer.session_id)
     transfer.to_agent = None
     transfer.to_team = transfer.to_team or session.team or locked.tenant.default_team
@@ -137,10 +137,10 @@ def _clocks(transfer: Transfer) -> dict[str, str | None]:
     }
 
 
-def _mind_the_hours(locked: LockedConversation, session: ChatSession, transfer: Transfer) -> None:
-    """A session that waits already does not use up its time while it is closed.
+def _apply_service_hours(locked: LockedConversation, session: ChatSession, transfer: Transfer) -> None:
+    """Outside service hours note when they begin, and let a waiting session's time count from then.
 
-    Who is asked again in the closing in which they were asked is neither told again nor given more time.
+    A request repeated in the same closure changes nothing: the customer is not told again, and it gets no more time.
     """
     closing = service_hours.closure(service_hours.service_hours_of(locked.tenant, transfer.to_team), locked.now)
     if closing is None or (closing.opens_at == transfer.opens_at and not closing.becomes_email):
@@ -154,20 +154,20 @@ def _mind_the_hours(locked: LockedConversation, session: ChatSession, transfer: 
 
 
 def _after_opening(locked: LockedConversation, transfer: Transfer) -> datetime | None:
-    """The deadline of what is asked for while it is closed: one time-out after the opening for it, and for each before it.
+    """The deadline of a request made outside service hours: one time-out after the opening, and one for each before it.
 
-    None where it is open. Nobody waits for longer than a session does, so that no more than so many are counted.
+    None where it is open. No request waits for longer than its session, so no more are counted than fit into that.
     """
     if transfer.opens_at is None:
         return None
-    each = locked.policies.transfer_timeout
-    most = max(1, locked.policies.waiting_session_timeout // each) if each else 1
-    before = Transfer.objects.filter(
+    timeout = locked.policies.transfer_timeout
+    most = max(1, locked.policies.waiting_session_timeout // timeout) if timeout else 1
+    earlier = Transfer.objects.filter(
         tenant_id=transfer.tenant_id, status=TransferStatus.PENDING, to_team=transfer.to_team
     ).exclude(kind=TransferKind.HANDOVER)
     if transfer.pk:
-        before = before.filter(pk__lt=transfer.pk)
-    return transfer.opens_at + each * min(before[:most].count() + 1, most)
+        earlier = earlier.filter(pk__lt=transfer.pk)
+    return transfer.opens_at + timeout * min(earlier[:most].count() + 1, most)
 
 
 def record_transfer(
@@ -179,7 +179,7 @@ def record_transfer(
     agent: Agent | None = None,
     override: Override = Override.NONE,
 ) -> Transfer:
-    """Put an immediate move on record: asked for and ACCEPTED at once."""
+    """Record an immediate move: a transfer that is ACCEPTED at once."""
     _mark_opened(session)
     transfer = _new(locked, session, kind, TransferStatus.ACCEPTED, reason=reason, reason_by=locked.actor.kind)
     transfer.to_agent = transfer.accepted_by = agent
@@ -200,7 +200,7 @@ def record_transfer(
 
 
 def _mark_opened(session: ChatSession) -> None:
-    """Somebody moves a session that was only found in the messages: from now on grouping leaves it alone."""
+    """Somebody moves a session that was grouped from messages: from now on grouping leaves it alone."""
     if session.origin == Origin.GROUPED:
         session.origin = Origin.OPENED
         session.save(update_fields=["origin"])
@@ -244,7 +244,7 @@ def end_transfer(
     agent: Agent | None = None,
     override: Override = Override.NONE,
 ) -> None:
-    """End an unanswered transfer, exactly once. Raises `IllegalTransition` when it has ended."""
+    """End an unanswered transfer, exactly once. Raises `IllegalTransition` when it has ended already."""
     if transfer.status != TransferStatus.PENDING or status == TransferStatus.PENDING:
         raise IllegalTransition(f"A transfer cannot go from {transfer.status} to {status}.")
     transfer.status = status

@@ -15,14 +15,14 @@ from sessions_app.core.record.material import Material, why_unread
 from sessions_app.core.record.replay import Replay
 
 type Finding = tuple[str, str, str] | None
-"""What, expected, found."""
+"""What differs, what was expected, what is there; None where nothing differs."""
 
 
 def first_wrong(material: Material) -> Finding:
-    """The first thing that is wrong: with the operations, then with where they end, the messages, the other rows."""
-    for name, look in _LOOKS.items():
+    """The first thing that is wrong: with the operations, where they end, the tenant, the messages, the other rows."""
+    for name, check in _CHECKS.items():
         try:
-            wrong = look(material)
+            wrong = check(material)
         except Exception as error:
             return name, "to be readable", why_unread(error)
         if wrong:
@@ -50,12 +50,12 @@ def _broken_link(material: Material) -> Finding:
 
 
 def _is_none(time: Any) -> bool:
-    """Of SQLite, which stores in a column of times what is none."""
+    """SQLite stores anything in a column of times; what is no time is read as None."""
     return time is None
 
 
-def _wrong_place(material: Material) -> Finding:
-    """Everything is its conversation's tenant's. Of operations the signature says whose they are."""
+def _wrong_tenant(material: Material) -> Finding:
+    """Every row belongs to its conversation's tenant. For operations, the signature says which one is expected."""
     conversation = material.conversation
     tenant = conversation.tenant_id
     for operation in material.operations:
@@ -64,9 +64,9 @@ def _wrong_place(material: Material) -> Finding:
             return what, f"tenant {operation.tenant_id}", f"tenant {tenant}"
     for message in material.messages:
         if message.tenant_id != tenant:
-            return f"{_named(message)}, tenant", f"tenant {tenant}", f"tenant {message.tenant_id}"
+            return f"{_label(message)}, tenant", f"tenant {tenant}", f"tenant {message.tenant_id}"
         if message.platform != conversation.platform:
-            return f"{_named(message)}, platform", conversation.platform, message.platform
+            return f"{_label(message)}, platform", conversation.platform, message.platform
     for name, rows in material.rows.items():
         for row in rows:
             if row["tenant_id"] != tenant:
@@ -92,7 +92,7 @@ def _wrong_message(material: Material) -> Finding:
     erased = {pk for o in material.operations if o.type == "messages.erased" for pk in o.data.get("messages", ())}
     for message in material.messages:
         if _is_none(message.sent_at):
-            return _named(message), "to be readable", "that it cannot be read: its time is none"
+            return _label(message), "to be readable", "that it cannot be read: its time is none"
         if message.seq > cut:
             stored[message.seq].append(message)
     joined = {
@@ -100,29 +100,29 @@ def _wrong_message(material: Material) -> Finding:
     }
     for operation in material.operations:
         if operation.type == MESSAGE_CREATED:
-            wrong = _not_as_said(operation, stored.pop(operation.seq, []), erased, joined)
+            wrong = _wrong_content(operation, stored.pop(operation.seq, []), erased, joined)
         elif operation.type == "messages.grouped":
-            wrong = _not_as_brought(operation, stored.pop(operation.seq, []), erased, joined)
+            wrong = _wrong_batch(operation, stored.pop(operation.seq, []), erased, joined)
         else:
             continue
         if wrong:
             return wrong
     for _, messages in sorted(stored.items()):
-        return _named(messages[0]), "an operation that says it was said", f"none with number {messages[0].seq}"
+        return _label(messages[0]), "an operation that says it was said", f"none with number {messages[0].seq}"
     return None
 
 
-def _named(message: Message) -> str:
+def _label(message: Message) -> str:
     return f"message {message.pk} ({message.message_id[:40]})"
 
 
-def _not_as_said(operation: Operation, messages: list[Message], erased: set[int], joined: dict[int, int]) -> Finding:
+def _wrong_content(operation: Operation, messages: list[Message], erased: set[int], joined: dict[int, int]) -> Finding:
     data = operation.data
     if not messages:
         return f"message {data['message_id'][:40]}", f"to be there: operation {operation.seq} says so", "nothing"
     message = messages[0]
     if len(messages) > 1:
-        return _named(messages[1]), f"one message of operation {operation.seq}", f"{len(messages)}"
+        return _label(messages[1]), f"one message of operation {operation.seq}", f"{len(messages)}"
     pairs: list[tuple[str, Any, Any]] = [
         ("id", operation.message_pk or message.pk, message.pk),
         ("message_id", data["message_id"], message.message_id),
@@ -133,29 +133,29 @@ def _not_as_said(operation: Operation, messages: list[Message], erased: set[int]
     ]
     if message.pk in erased and not message.content:
         pairs = pairs[:4]
-    if operation.session_id is not None:  # without one it may have been put into one since
-        pairs.append(("session", _now(operation.session_id, joined), message.session_id))
-    for name, expected, found in pairs:
-        if expected != found:
-            return f"{_named(message)}, {name}", str(expected), str(found)
+    if operation.session_id is not None:  # a message without a session may have been put into one since
+        pairs.append(("session", _present_session(operation.session_id, joined), message.session_id))
+    for name, expected, stored in pairs:
+        if expected != stored:
+            return f"{_label(message)}, {name}", str(expected), str(stored)
     return None
 
 
-def _now(session: int, joined: dict[int, int]) -> int:
-    """The session that has what was this one's; it may have gone into another."""
+def _present_session(session: int, joined: dict[int, int]) -> int:
+    """The session that now holds this one's messages: grouping may have joined it into another."""
     while session in joined:
         session = joined[session]
     return session
 
 
-def _not_as_brought(operation: Operation, messages: list[Message], erased: set[int], joined: dict[int, int]) -> Finding:
+def _wrong_batch(operation: Operation, messages: list[Message], erased: set[int], joined: dict[int, int]) -> Finding:
     data = operation.data
     what = f"messages of operation {operation.seq}"
-    sessions = {_now(told["session_id"], joined) for told in (*data["created"], *data["extended"])}
+    sessions = {_present_session(group["session_id"], joined) for group in (*data["created"], *data["extended"])}
     for message in messages:
         if message.session_id not in sessions:
-            there = " or ".join(map(str, sorted(sessions)))
-            return f"{_named(message)}, session", there, str(message.session_id)
+            expected = " or ".join(map(str, sorted(sessions)))
+            return f"{_label(message)}, session", expected, str(message.session_id)
     if "stored" in data:
         if data["stored"] != len(messages):
             return what, str(data["stored"]), str(len(messages))
@@ -169,24 +169,24 @@ def _not_as_brought(operation: Operation, messages: list[Message], erased: set[i
 
 
 def _wrong_name(material: Material) -> Finding:
-    """It goes without a trace only where something was erased on record."""
-    told = [operation for operation in material.operations if operation.type == "customer.renamed"]
+    """The stored name may be missing only where the record says that something was erased."""
+    renames = [operation for operation in material.operations if operation.type == "customer.renamed"]
     name = material.conversation.customer_name
-    if not told or (not name and any(operation.type == "messages.erased" for operation in material.operations)):
+    if not renames or (not name and any(operation.type == "messages.erased" for operation in material.operations)):
         return None
     digest = stream.content_digest(name) if name else ""
-    return ("the customer's name", told[-1].data["digest"], digest) if told[-1].data["digest"] != digest else None
+    return ("the customer's name", renames[-1].data["digest"], digest) if renames[-1].data["digest"] != digest else None
 
 
-def _wrong_standing(material: Material) -> Finding:
+def _wrong_state(material: Material) -> Finding:
     if material.cut:
-        return None  # what came before is gone, and the rest says only what changed since
+        return None  # the earlier operations are gone, and the rest says only what changed since
     conversation = material.conversation
-    thread = Replay(settings.TANDEM, id=conversation.pk, keeps_time=False)
+    replay = Replay(settings.TANDEM, id=conversation.pk, keeps_time=False)
     try:
-        thread.apply(material.operations)
+        replay.apply(material.operations)
     except (KeyError, ValueError, TypeError, AssertionError) as error:
-        return f"operation {thread.seq}", "what can follow on those before it", f"{type(error).__name__} {error}"
+        return f"operation {replay.seq}", "what can follow on those before it", f"{type(error).__name__} {error}"
     columns = (
         "id",
         "seq",
@@ -203,27 +203,27 @@ def _wrong_standing(material: Material) -> Finding:
     )
     row = {name: getattr(conversation, name) for name in columns}
     stored = Replay.of_rows({"conversation": row, "messages": [], **material.rows}, settings.TANDEM)
-    told, found = thread.standing(), stored.standing()
-    for name in [*told, *(name for name in found if name not in told)]:
-        if told.get(name) != found.get(name):
-            return name, _shown(told.get(name)), _shown(found.get(name))
-    for name, value in thread.details.items():
+    recorded, actual = replay.standing(), stored.standing()
+    for name in [*recorded, *(name for name in actual if name not in recorded)]:
+        if recorded.get(name) != actual.get(name):
+            return name, _shown(recorded.get(name)), _shown(actual.get(name))
+    for name, value in replay.details.items():
         if stored.details.get(name) != value:
             return name, _shown(value), _shown(stored.details.get(name))
-    if wrong := _not_awaited(material, thread):
+    if wrong := _not_awaited(material, replay):
         return wrong
-    if not thread.epoch <= conversation.epoch <= thread.epoch_most:
-        return "epoch", f"{thread.epoch} to {thread.epoch_most}", str(conversation.epoch)
+    if not replay.epoch <= conversation.epoch <= replay.epoch_most:
+        return "epoch", f"{replay.epoch} to {replay.epoch_most}", str(conversation.epoch)
     return None
 
 
-def _not_awaited(material: Material, thread: Replay) -> Finding:
-    """Whether the customer awaits an answer, and since when, as far as signed operations say so: older ones say less."""
-    if not _is_signed(material, thread.awaits_by):
+def _not_awaited(material: Material, replay: Replay) -> Finding:
+    """Whether the customer awaits an answer, and since when, where signed operations say so: older ones say less."""
+    if not _is_signed(material, replay.awaits_by):
         return None
-    told, found = thread.unanswered_since, material.conversation.unanswered_since
-    if (told is None) != (found is None) or (told != found and _is_signed(material, thread.awaits_from)):
-        return "unanswered since", _shown(told), _shown(found)
+    recorded, actual = replay.unanswered_since, material.conversation.unanswered_since
+    if (recorded is None) != (actual is None) or (recorded != actual and _is_signed(material, replay.awaits_from)):
+        return "unanswered since", _shown(recorded), _shown(actual)
     return None
 
 
@@ -234,15 +234,15 @@ def _is_signed(material: Material, seq: int) -> bool:
 def _shown(value: Any) -> str:
     if value is None:
         return "nothing"
-    return " ".join(_shown(one) for one in value) if isinstance(value, tuple) else str(value)
+    return " ".join(_shown(part) for part in value) if isinstance(value, tuple) else str(value)
 
 
-_LOOKS: dict[str, Callable[[Material], Finding]] = {
+_CHECKS: dict[str, Callable[[Material], Finding]] = {
     "an operation": _broken_link,
     "its end": _wrong_end,
-    "its place": _wrong_place,
+    "its place": _wrong_tenant,
     "a message": _wrong_message,
     "the customer's name": _wrong_name,
-    "a row": _wrong_standing,
+    "a row": _wrong_state,
 }
-"""By what is named where one of them cannot be read."""
+"""By the name that is reported where one of them cannot read its rows."""

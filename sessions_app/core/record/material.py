@@ -1,7 +1,7 @@
-"""What the record is held against: conversations with their operations and rows, read some at a time.
+"""What the check compares: conversations with their operations and rows, read some at a time.
 
-A row that cannot be read hides no other: whatever was to be read with it is read again by itself, and what cannot be is
-named with the reason (`Unread`).
+A row that cannot be read hides no other: whatever was to be read with it is read again by itself, and what still cannot
+be read is named with the reason (`Unread`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from messaging_app.models import Conversation, Message, Operation, RecordMark
 from sessions_app.models import ChatSession, GuidedFlow, Participant, Transfer
 
 PAGE = 300
+"""Rows that are read at a time."""
 AT_ONCE = 5_000
-"""Operations in memory, or those of one conversation."""
+"""About how many operations are in memory at a time; one conversation may have more."""
 _ROWS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "sessions": (
         ChatSession,
@@ -39,13 +40,13 @@ _WHERE = ("conversation_id", "tenant_id")
 
 @dataclass(slots=True)
 class Material:
-    """A conversation with all that is to agree with its operations."""
+    """A conversation with its operations, and the rows that must agree with them."""
 
     conversation: Conversation
     operations: list[Operation] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {name: [] for name in _ROWS})
-    cut: RecordMark | None = None
+    cut: RecordMark | None = None  # up to which operations were forgotten
 
     @property
     def pk(self) -> int:
@@ -54,7 +55,7 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """`pk` is the row's, or the conversation's of which `what` cannot be read."""
+    """Something that cannot be read: `what` names it, `why` says why. `pk` is the row's, or its conversation's."""
 
     pk: int
     what: str
@@ -62,7 +63,7 @@ class Unread:
 
 
 def why_unread(error: Exception) -> str:
-    """Without the words that could not be read. Raises what is the database's fault and not the row's."""
+    """The reason, without the text that could not be read. Raises `error` if the database is at fault, not a row."""
     if fault_of(error):
         raise error
     text = str(error).partition(" with text ")[0][:200]
@@ -70,7 +71,7 @@ def why_unread(error: Exception) -> str:
 
 
 def paged(rows: Any) -> Iterator[Any]:
-    """Rows that are ordered by id, some at a time: MariaDB's driver would bring all of them at once."""
+    """Rows ordered by id, `PAGE` at a time, or `Unread`: MariaDB's driver would bring all of them at once."""
     last = 0
     while page := _page(rows.filter(pk__gt=last)[:PAGE]):
         yield from page
@@ -93,7 +94,7 @@ def _alone(model: Any, pk: int) -> Any:
 
 
 def in_chunks(tenant_id: int) -> Iterator[list[int]]:
-    """A tenant's conversations by id, as many as have `AT_ONCE` operations."""
+    """The ids of a tenant's conversations in order, in chunks of about `AT_ONCE` operations."""
     last = 0
     rows = Conversation.objects.filter(tenant_id=tenant_id).order_by("pk").values_list("pk", flat=True)
     while page := list(rows.filter(pk__gt=last)[:PAGE]):
@@ -113,33 +114,33 @@ def in_chunks(tenant_id: int) -> Iterator[list[int]]:
 
 
 def gathered(pks: Sequence[int]) -> Iterable[Material | Unread]:
-    """Each with its operations and rows; one query for each table."""
+    """Each conversation with its operations and rows, or `Unread`; one query for each table."""
     try:
         return _gathered(pks)
     except Exception as error:
         why = why_unread(error)
         if len(pks) > 1:
-            return [one for pk in pks for one in gathered([pk])]
+            return [material for pk in pks for material in gathered([pk])]
         return [_unread(pks[0]) or Unread(pks[0], "its rows", why)]
 
 
 def _gathered(pks: Sequence[int]) -> list[Material]:
-    found = {one.pk: Material(one) for one in Conversation.objects.filter(pk__in=pks).order_by("pk")}
+    by_conversation = {row.pk: Material(row) for row in Conversation.objects.filter(pk__in=pks).order_by("pk")}
     for operation in Operation.objects.filter(conversation_id__in=pks).order_by("conversation_id", "seq", "pk"):
-        material = found[operation.conversation_id or 0]
-        if operation.seq == 1:  # whose link names the conversation
+        material = by_conversation[operation.conversation_id or 0]
+        if operation.seq == 1:  # its link in the chain names the conversation
             operation.conversation = material.conversation
         material.operations.append(operation)
     for message in Message.objects.filter(conversation_id__in=pks).order_by("conversation_id", "seq", "pk"):
-        found[message.conversation_id].messages.append(message)
+        by_conversation[message.conversation_id].messages.append(message)
     for name, (model, columns) in _ROWS.items():
         for row in model.objects.filter(conversation_id__in=pks).order_by("pk").values(*_WHERE, *columns):
-            found[row["conversation_id"]].rows[name].append(row)
+            by_conversation[row["conversation_id"]].rows[name].append(row)
     cuts = RecordMark.objects.filter(kind=RecordMark.Kind.FORGOTTEN, conversation_id__in=pks)
     for mark in cuts:
         if record_marks.is_signed(mark):
-            found[mark.conversation_id or 0].cut = mark
-    return list(found.values())
+            by_conversation[mark.conversation_id or 0].cut = mark
+    return list(by_conversation.values())
 
 
 def _unread(pk: int) -> Unread | None:

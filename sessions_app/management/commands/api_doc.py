@@ -1,4 +1,4 @@
-"""Make docs/api/: the OpenAPI document, and the page of errors from the same catalogue as the one that is served."""
+"""Make docs/api/: the OpenAPI document, and the page of errors, from the catalogue that the server's page has too."""
 
 from __future__ import annotations
 

@@ -38,24 +38,25 @@ class Command(BaseCommand):
         wrong = conversations = 0
         for tenant in tenants:
             check = Check(tenant, progress=self._progress)
-            for one in check.run():
+            for finding in check.run():
                 wrong += 1
-                self.stdout.write(str(one))
+                self.stdout.write(str(finding))
             conversations += check.conversations
         if options["checkpoint"]:
-            wrong += self._hold_against(options["checkpoint"], tenants.get().pk if options["tenant"] else None)
+            wrong += self._compare(options["checkpoint"], tenants.get().pk if options["tenant"] else None)
         self.stdout.write(f"{conversations} conversations checked, {wrong} wrong.")
         self.stderr.write(self._pace())
         if wrong:
             sys.exit(1)
 
-    def _hold_against(self, path: str, only: int | None) -> int:
+    def _compare(self, path: str, only: int | None) -> int:
+        """How many checkpoints of a file differ from the record; `only` is the id of one tenant."""
         wrong = 0
         try:
             with Path(path).open(encoding="utf-8") as lines:
-                for one in checkpoints.differences(lines, only=only):
+                for finding in checkpoints.differences(lines, only=only):
                     wrong += 1
-                    self.stdout.write(str(one))
+                    self.stdout.write(str(finding))
         except OSError as error:
             raise CommandError(f"The checkpoints cannot be read: {error}") from None
         return wrong

@@ -37,13 +37,13 @@ def page() -> str:
 def _row(clock: Clock) -> tuple[str, ...]:
     policy = BY_SETTING.get(clock.setting)
     of_tenant = f"`{policy.name}` of the tenant" if policy else ""
-    named = ", ".join(filter(None, (f"`{clock.setting}`" if clock.setting else "", of_tenant, clock.own)))
+    set_by = ", ".join(filter(None, (f"`{clock.setting}`" if clock.setting else "", of_tenant, clock.own)))
     span = f"{settings.FIGURES[clock.setting].default:,} s" if clock.setting else _without(clock)
-    return clock.name, named or "–", span, clock.starts, clock.stops, clock.pauses, clock.effect
+    return clock.name, set_by or "–", span, clock.starts, clock.stops, clock.pauses, clock.effect
 
 
 def _without(clock: Clock) -> str:
-    """The default of what is set by rows: off, but for what needs no time at all."""
+    """The default of a clock that rows set and no setting: off, or at once if it takes no time."""
     return "at once" if clock.starts == "as above" else "off"
 
 

@@ -46,7 +46,7 @@ class Command(BaseCommand):
         name = options["file"]
         rejects = Path(options["rejects"] or ("ingest.rejected.ndjson" if name == "-" else f"{name}.rejected.ndjson"))
         console = Console(stderr=True, quiet=options["json"] and not sys.stderr.isatty())
-        total, told, interrupted = Report(), 0, False
+        total, not_stored, interrupted = Report(), 0, False
         with _opened(name) as (stream, size), _rejects(rejects) as write_reject, _bar(console, name, size) as advance:
             parts = ingest(actor=system_actor(tenant.pk, "ingest"), rows=_rows(stream), size=options["batch_size"])
             try:
@@ -54,36 +54,36 @@ class Command(BaseCommand):
                     total.add(part)
                     for rejected in part.rejections:
                         write_reject(rejected)
-                    told += len(part.rejections)
+                    not_stored += len(part.rejections)
                     advance(_position(stream), total)
             except KeyboardInterrupt:
                 interrupted = True
-        self._summarise(total, told, rejects, interrupted, options["json"])
+        self._summarise(total, not_stored, rejects, interrupted, options["json"])
         if interrupted:
             sys.exit(130)
 
-    def _summarise(self, total: Report, told: int, rejects: Path, interrupted: bool, as_json: bool) -> None:
+    def _summarise(self, total: Report, not_stored: int, rejects: Path, interrupted: bool, as_json: bool) -> None:
         counts = total.counts()
         if as_json:
             self.stdout.write(json.dumps({**counts, "interrupted": interrupted}))
             return
         for name, value in counts.items():
             self.stdout.write(f"{name.replace('_', ' '):<18} {value:>12,}")
-        if told:
-            self.stdout.write(f"{told:,} rows that are not stored, with line and reason: {rejects}")
+        if not_stored:
+            self.stdout.write(f"{not_stored:,} rows that are not stored, with line and reason: {rejects}")
         if interrupted:
             self.stdout.write("Interrupted. What is counted above is stored; run the same command again for the rest.")
 
 
 def find_tenant(slug: str) -> Tenant:
-    """The tenant named, or the only one. Raises `CommandError` that says what to do."""
+    """The tenant with this short name; without one the only tenant, made if there is none. Raises `CommandError`."""
     tenants = Tenant.objects.filter(slug=slug) if slug else Tenant.objects.all()
-    found = list(tenants[:2])
-    if len(found) == 1:
-        return found[0]
+    first_two = list(tenants[:2])
+    if len(first_two) == 1:
+        return first_two[0]
     if slug:
         raise CommandError(f"There is no tenant {slug!r}.")
-    if found:
+    if first_two:
         raise CommandError("There are several tenants; name one with --tenant.")
     tenant = Tenant.objects.create(slug="default", name="Default")
     install(tenant)
@@ -96,7 +96,7 @@ def _rows(stream: IO[bytes]) -> Iterator[BatchRow | Rejected | None]:
 
 @contextmanager
 def _opened(name: str) -> Iterator[tuple[IO[bytes], int | None]]:
-    """The lines, and how many bytes the file has, if known."""
+    """The lines, and how many bytes the file has; None for standard input. Raises `CommandError`."""
     if name == "-":
         yield sys.stdin.buffer, None
         return
@@ -121,7 +121,7 @@ def _opened(name: str) -> Iterator[tuple[IO[bytes], int | None]]:
 
 
 def _position(stream: IO[bytes]) -> int:
-    """How far the file itself has been read, in bytes; of a packed one, of what is packed."""
+    """How far the file has been read, in bytes; in a .gz file, of its compressed bytes."""
     raw = getattr(stream, "fileobj", None) or stream
     try:
         return raw.tell()
@@ -131,7 +131,7 @@ def _position(stream: IO[bytes]) -> int:
 
 @contextmanager
 def _rejects(path: Path) -> Iterator[Any]:
-    """Writes rejected rows; the file is made at the first one."""
+    """A function that writes rejected rows; the file is made with the first one."""
     opened: list[IO[str]] = []
 
     def write(rejected: Rejected) -> None:
@@ -142,8 +142,8 @@ def _rejects(path: Path) -> Iterator[Any]:
                 raise CommandError(
                     f"Rejected rows cannot be written to {path} ({error}); name a file with --rejects."
                 ) from None
-        told = {"line": rejected.line, "code": rejected.code, "reason": rejected.reason, "row": rejected.text}
-        opened[0].write(json.dumps(told, ensure_ascii=False) + "\n")
+        entry = {"line": rejected.line, "code": rejected.code, "reason": rejected.reason, "row": rejected.text}
+        opened[0].write(json.dumps(entry, ensure_ascii=False) + "\n")
 
     try:
         yield write
@@ -159,14 +159,14 @@ def _bar(console: Console, name: str, size: int | None) -> Iterator[Any]:
         TextColumn("[bold]{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[summary]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(Path(name).name, total=size, told="")
+        task = progress.add_task(Path(name).name, total=size, summary="")
 
         def advance(position: int, total: Report) -> None:
-            told = f"{total.accepted:,} stored · {total.duplicate:,} known · {total.rejected:,} rejected"
-            progress.update(task, completed=position, told=told)
+            summary = f"{total.accepted:,} stored · {total.duplicate:,} known · {total.rejected:,} rejected"
+            progress.update(task, completed=position, summary=summary)
 
         yield advance

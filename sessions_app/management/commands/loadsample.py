@@ -1,4 +1,4 @@
-"""manage.py loadsample: a tenant with people, history and a few conversations that are alive. Safe to run again."""
+"""manage.py loadsample: a tenant with people, history and a few live conversations. Safe to run again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PEOPLE = (
 )
 PASSWORD = "demo"  # noqa: S105
 SCENES = ("waits", "served", "bot", "bot", "flagged", "urgent")
-"""How each live conversation of the sample stands when it has been played."""
+"""The state in which each live conversation of the sample is left."""
 
 
 class Command(BaseCommand):
@@ -84,7 +84,7 @@ def _tenant() -> Tenant:
             defaults={"tenant": tenant, "name": name, "role": role, "availability": Agent.Availability.AVAILABLE},
         )
         team.members.add(agent)
-    _keep(tenant)
+    _add_agent_tools(tenant)
     return tenant
 
 
@@ -96,8 +96,8 @@ REPLIES = (
 )
 
 
-def _keep(tenant: Tenant) -> None:
-    """What a desk has beside its conversations: labels, canned replies and a saved view for everybody."""
+def _add_agent_tools(tenant: Tenant) -> None:
+    """Labels, canned replies and a saved view, for everybody at the desk."""
     sam = agent_actor(Agent.objects.get(tenant=tenant, user__username="sam"))
     for name, colour in LABELS:
         if not Label.objects.filter(tenant=tenant, name=name).exists():
@@ -127,58 +127,55 @@ def _moved(rows: list[BatchRow]) -> list[BatchRow]:
 
 
 def _play(tenant: Tenant, rows: list[BatchRow]) -> int:
-    """Play the beginnings of some conversations through the verbs, so that the desk has something alive to show.
+    """Play the beginnings of some conversations through the verbs, so that the desk has live ones; returns how many.
 
-    Their timers are real: after a while they end. Then they are played again.
+    Their timers are real: after a while they end. Until then the command plays none again.
     """
     if ChatSession.objects.filter(tenant=tenant, status__in=sorted(OPEN), conversation__platform="sample").exists():
         return 0
     bot, _ = ApiClient.objects.get_or_create(tenant=tenant, name="sample bot", defaults={"kind": ApiClient.Kind.BOT})
     played = 0
-    for scene, said in zip(SCENES, _beginnings(rows), strict=False):
-        _Scene(tenant, bot, said).play(scene)
+    for scene, first_rows in zip(SCENES, _beginnings(rows), strict=False):
+        _Scene(tenant, bot, first_rows).play(scene)
         played += 1
     return played
 
 
 def _beginnings(rows: list[BatchRow]) -> Iterator[list[BatchRow]]:
-    """The first words of conversations in which customer and shop take turns, and a customer says something."""
+    """The first messages of each conversation in which two kinds of senders write, one of them the customer."""
     for _, group in groupby(rows, key=lambda row: row.conversation):
-        said = list(group)[:6]
-        if (
-            len(said) >= 4
-            and len({row.sender_type for row in said}) == 2
-            and "customer" in {r.sender_type for r in said}
-        ):
-            yield said
+        first_rows = list(group)[:6]
+        senders = {row.sender_type for row in first_rows}
+        if len(first_rows) >= 4 and len(senders) == 2 and "customer" in senders:
+            yield first_rows
 
 
 class _Scene:
     """One live conversation, played by a customer, a bot and agents."""
 
-    def __init__(self, tenant: Tenant, bot: ApiClient, said: list[BatchRow]) -> None:
-        self.tenant, self.said = tenant, said
+    def __init__(self, tenant: Tenant, bot: ApiClient, rows: list[BatchRow]) -> None:
+        self.tenant, self.rows = tenant, rows
         self.bot = client_actor(bot)
-        self.customer = customer_actor(tenant, name=said[0].sender_name)
+        self.customer = customer_actor(tenant, name=rows[0].sender_name)
         self.agent = agent_actor(Agent.objects.get(tenant=tenant, user__username="maya"))
-        named = next((row.sender_name for row in said if row.sender_type == "customer"), "")
+        customer_name = next((row.sender_name for row in rows if row.sender_type == "customer"), "")
         self.conversation: Conversation = lifecycle.conversation_for(
             actor=self.bot,
             platform="sample",
-            shop_id=said[0].shop_id,
-            account_id=said[0].account_id,
-            customer_name=named,
+            shop_id=rows[0].shop_id,
+            account_id=rows[0].account_id,
+            customer_name=customer_name,
         )
 
     def play(self, scene: str) -> None:
         pk = self.conversation.pk
         epoch = lifecycle.open_session(actor=self.bot, conversation_id=pk, robot=True, task="negotiation").epoch
-        for row in self.said:
-            words = NewMessage(content=row.content)
+        for row in self.rows:
+            message = NewMessage(content=row.content)
             if row.sender_type == "customer":
-                inbound.receive_message(actor=self.customer, conversation_id=pk, words=words)
+                inbound.receive_message(actor=self.customer, conversation_id=pk, words=message)
             elif not self._is_with_human():
-                messages.post_message(actor=self.bot, conversation_id=pk, words=words, epoch=epoch)
+                messages.post_message(actor=self.bot, conversation_id=pk, words=message, epoch=epoch)
         if scene == "flagged" and not self._is_with_human():
             conversations.raise_flag(actor=self.bot, conversation_id=pk, reason="the customer hesitates")
         if scene in ("waits", "served", "urgent"):
@@ -186,8 +183,8 @@ class _Scene:
                 actor=self.bot, conversation_id=pk, reason="the customer asks for a person", trigger="keyword"
             )
         if scene == "served":
-            waits = Transfer.objects.get(conversation_id=pk, status=TransferStatus.PENDING)
-            transfers.accept_transfer(actor=self.agent, transfer_id=waits.pk)
+            transfer = Transfer.objects.get(conversation_id=pk, status=TransferStatus.PENDING)
+            transfers.accept_transfer(actor=self.agent, transfer_id=transfer.pk)
         if scene == "urgent":
             conversations.mark_urgent(actor=self.agent, conversation_id=pk)
 

@@ -1,6 +1,7 @@
 """Write the tables of docs/rules.md from the code, each between its marks; the rules around them are written by hand.
 
-A table is made of what the code asks itself: the conflict rules, `field_rights`, the settings, and who checks an invariant.
+A table is made from what the code itself uses: the conflict rules, `field_rights`, the settings, and the checks of
+invariants.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ _TABLE = re.compile(r"(<!-- table: (?P<name>[a-z]+) -->\n)(?P<table>.*?)(<!-- en
 
 
 def page(text: str) -> str:
-    """The page with its tables made anew. Raises `CommandError` for a mark that names no table, and a table without one."""
-    marked = [found["name"] for found in _TABLE.finditer(text)]
+    """The page with new tables. Raises `CommandError` for a mark without a table, and for a table without a mark."""
+    marked = [match["name"] for match in _TABLE.finditer(text)]
     if sorted(marked) != sorted(TABLES):
         raise CommandError(f"docs/rules.md marks {', '.join(marked) or 'nothing'}; there are {', '.join(TABLES)}.")
-    return _TABLE.sub(lambda found: f"{found[1]}\n{TABLES[found['name']]()}\n\n{found[4]}", text)
+    return _TABLE.sub(lambda match: f"{match[1]}\n{TABLES[match['name']]()}\n\n{match[4]}", text)
 
 
 def _table(*rows: Iterable[object]) -> str:
@@ -48,8 +49,8 @@ def _table(*rows: Iterable[object]) -> str:
 
 
 def _ranks() -> str:
-    told = ((kind.value, f"{p.name} {p.value}", rank(kind, p)) for kind, p in PRIORITY.items())
-    return _table(("type", "priority", "rank"), *told)
+    ranks = ((kind.value, f"{p.name} {p.value}", rank(kind, p)) for kind, p in PRIORITY.items())
+    return _table(("type", "priority", "rank"), *ranks)
 
 
 # --- Who yields to whom ------------------------------------------------------------------------------------------
@@ -62,20 +63,20 @@ def _session(kind: Kind, owner: Owner, origin: Origin = Origin.OPENED) -> ChatSe
 
 
 def _conflicts() -> str:
-    """What `resolve_conflict` says of each live session and each one that is asked for; of robots, those about one in the middle."""
+    """What `resolve_conflict` decides for each live session and each request. A live robot has a middle rank."""
     robot, human = Kind.AUTO_ASSISTANT, Kind.MANUAL_CUSTOMER_SERVICE
-    found = "only found in messages"
+    grouped = "only found in messages"
     live: dict[str, tuple[ChatSession | None, list[ChatSession]]] = {
         "nothing": (None, []),
         "nothing; a human's waits": (None, [_session(human, Owner.NOBODY)]),
-        f"{found}, the shop's people do not speak": (_session(robot, Owner.BOT, Origin.GROUPED), []),
-        f"{found}, the shop's people speak": (_session(human, Owner.SHOP, Origin.GROUPED), []),
+        f"{grouped}, the shop's people do not speak": (_session(robot, Owner.BOT, Origin.GROUPED), []),
+        f"{grouped}, the shop's people speak": (_session(human, Owner.SHOP, Origin.GROUPED), []),
         "a bot's": (_session(robot, Owner.BOT), []),
         "one that waits for a human": (_session(robot, Owner.NOBODY), []),
         "an agent's": (_session(human, Owner.AGENT), []),
         "the shop's own people's": (_session(robot, Owner.SHOP), []),
     }
-    asked = {
+    requests = {
         "a robot's, of a better rank": (Kind.AUTO_BARGAIN, False),
         "a robot's, of the same or a lesser one": (robot, False),
         "a human's, by an agent": (human, True),
@@ -85,28 +86,28 @@ def _conflicts() -> str:
     }
     rows = []
     for name, (session, waiting) in live.items():
-        verdicts = (
+        decisions = (
             resolve_conflict(session, waiting, kind, _session(kind, Owner.NOBODY).rank, by_agent=by_agent)
-            for kind, by_agent in asked.values()
+            for kind, by_agent in requests.values()
         )
-        rows.append((name, *(_verdict(verdict, session) for verdict in verdicts)))
-    return _table(("live now", *asked), *rows)
+        rows.append((name, *(_decision(decision, session) for decision in decisions)))
+    return _table(("live now", *requests), *rows)
 
 
-def _verdict(verdict: ConflictDecision, live: ChatSession | None) -> str:
-    if verdict.refuse:
-        told = "refused"
-    elif verdict.escalate:
-        told = "the bot's is escalated"
+def _decision(decision: ConflictDecision, live: ChatSession | None) -> str:
+    if decision.refuse:
+        result = "refused"
+    elif decision.escalate:
+        result = "the bot's is escalated"
     else:
-        told = str(verdict.status)
-        if verdict.preempt:
-            told += ", the live one PAUSED"
-        elif live and verdict.rule == "C0":
-            told += ", the live one COMPLETED"
-        elif verdict.status == Status.PENDING:
-            told += ": waits"
-    return f"[{verdict.rule}](#{verdict.rule.lower()}): {told}"
+        result = str(decision.status)
+        if decision.preempt:
+            result += ", the live one PAUSED"
+        elif live and decision.rule == "C0":
+            result += ", the live one COMPLETED"
+        elif decision.status == Status.PENDING:
+            result += ": waits"
+    return f"[{decision.rule}](#{decision.rule.lower()}): {result}"
 
 
 # --- Who may -----------------------------------------------------------------------------------------------------
@@ -153,18 +154,18 @@ NO_CLOCKS = {
     "CONTEXT_MESSAGES": "messages that travel with a transfer",
     "ATTACHMENT_UNSENT": "how long an upload that nobody sends is kept",
 }
-"""What the figures are that no clock of docs/clocks.md goes by."""
+"""The figures that set no clock of docs/clocks.md, and what they are."""
 
 
 def _figures() -> str:
     clocks: dict[str, list[str]] = {}
     for clock in CLOCKS:
         clocks.setdefault(clock.setting, []).append(f"clock: {clock.name}")
-    meant = NO_CLOCKS | {name: "; ".join(told) for name, told in clocks.items()}
-    if without := sorted(set(settings.TANDEM) - set(meant)):
+    meanings = NO_CLOCKS | {name: "; ".join(names) for name, names in clocks.items()}
+    if without := sorted(set(settings.TANDEM) - set(meanings)):
         raise CommandError(f"Say in rules_doc.NO_CLOCKS what {', '.join(without)} is.")
     figures = (settings.FIGURES[name] for name in settings.TANDEM)
-    rows = ((f"`{f.name}`", f"{f.default:,} {f.unit}", str(f), meant[f.name]) for f in figures)
+    rows = ((f"`{f.name}`", f"{f.default:,} {f.unit}", str(f), meanings[f.name]) for f in figures)
     return _table(("figure", "default", "may be", "is"), *rows)
 
 
@@ -204,7 +205,7 @@ CHECKS = (
         for path in sorted((settings.BASE_DIR / "sessions_app/core/record/replay").glob("*.py"))
     ),
 )
-"""What looks for broken invariants in all that tests leave; a fault names the number of the invariant."""
+"""The files that look for broken invariants in what tests leave; a fault names the number of its invariant."""
 TESTS = {
     12: (
         ("tests/batches/test_ingest.py", "test_the_sessions_do_not_depend_on_order_or_cut"),
@@ -225,23 +226,23 @@ TESTS = {
         ("tests/events/test_rights.py", "test_a_participant_is_told_what_was_shared_while_in"),
     ),
 }
-"""The invariants that no rows show, each with the tests of its own."""
+"""The invariants that cannot be seen in rows, each with tests of its own."""
 _NUMBERED = re.compile(r"(\d+): ")
 
 
 def checks_of_invariants() -> dict[int, list[tuple[str, str]]]:
     """By number: the file and the function of each check."""
-    found: dict[int, list[tuple[str, str]]] = {number: list(tests) for number, tests in TESTS.items()}
+    by_number: dict[int, list[tuple[str, str]]] = {number: list(tests) for number, tests in TESTS.items()}
     for path in CHECKS:
         for number, function in _faults_in(ast.parse((settings.BASE_DIR / path).read_text(encoding="utf-8"))):
-            checks = found.setdefault(number, [])
+            checks = by_number.setdefault(number, [])
             if (path, function) not in checks:
                 checks.append((path, function))
-    return dict(sorted(found.items()))
+    return dict(sorted(by_number.items()))
 
 
 def _faults_in(tree: ast.AST, inside: tuple[str, ...] = ()) -> Iterator[tuple[int, str]]:
-    """Of each fault that is told its number, and where: `Fault(7, …)`, `replay.fault(7, …)`, `yield "7: …"`."""
+    """The number of each fault reported, and in which function: `Fault(7, …)`, `replay.fault(7, …)`, `yield "7: …"`."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield from _faults_in(node, (*inside, node.name))
@@ -255,16 +256,16 @@ def _number_of(node: ast.AST) -> int | None:
     if isinstance(node, ast.Call) and node.args:
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
         first = node.args[0]
-        is_one = name in {"Fault", "fault"} and isinstance(first, ast.Constant)
-        return first.value if is_one and isinstance(first.value, int) else None  # type: ignore[attr-defined]
+        is_fault = name in {"Fault", "fault"} and isinstance(first, ast.Constant)
+        return first.value if is_fault and isinstance(first.value, int) else None  # type: ignore[attr-defined]
     if isinstance(node, ast.Yield) and isinstance(node.value, ast.JoinedStr) and node.value.values:
         begins = node.value.values[0]
-        told = (
+        match = (
             _NUMBERED.match(begins.value)
             if isinstance(begins, ast.Constant) and isinstance(begins.value, str)
             else None
         )
-        return int(told[1]) if told else None
+        return int(match[1]) if match else None
     return None
 
 
@@ -274,8 +275,8 @@ def _invariants() -> str:
         by_file: dict[str, list[str]] = {}
         for path, function in checks:
             by_file.setdefault(path, []).append(f"`{function}`")
-        told = "; ".join(f"`{path}`: {', '.join(functions)}" for path, functions in by_file.items())
-        rows.append((f"[{number}](#invariant-{number})", told))
+        checkers = "; ".join(f"`{path}`: {', '.join(functions)}" for path, functions in by_file.items())
+        rows.append((f"[{number}](#invariant-{number})", checkers))
     return _table(("invariant", "checked by"), *rows)
 
 

@@ -28,7 +28,7 @@ from sessions_app.core import wake
 log = logging.getLogger("tandem.clocks")
 
 MOST_SECONDS = 60.0
-"""A task that fails is tried again after twice the time, up to this, so that one fault does not fill the log."""
+"""The longest pause before a failed task runs again: it doubles each time, so that one fault does not fill the log."""
 
 
 class Command(BaseCommand):
@@ -93,7 +93,7 @@ class Command(BaseCommand):
 
 
 def _compile(tenant_id: int) -> None:
-    """One tenant's rules keep nobody else from being served: what is wrong with them is in the log."""
+    """Compile one tenant's rules. If that fails it is logged, so that all others are served."""
     try:
         detector_for(tenant_id)
     except DatabaseError:
@@ -103,8 +103,11 @@ def _compile(tenant_id: int) -> None:
 
 
 def _leave() -> None:
-    """End the process now. A request that was cut off waits in its thread for the loop that has ended, and Python would
-    wait for that thread for ever; whatever it had not committed is undone by the database."""
+    """End the process now, without waiting for its threads.
+
+    A request that was cut off waits in its thread for the event loop, which has ended, and Python would wait for that
+    thread for ever. The database rolls back what the request has not committed.
+    """
     wake.stop()
     logging.shutdown()
     sys.stdout.flush()
@@ -138,7 +141,7 @@ class Clocks(threading.Thread):
             time.sleep(max(0.05, min(self._due.values()) - time.monotonic()))
 
     def _tick(self, name: str, path: str, period: float) -> float:
-        """Run one task; answers how long to wait for the next time."""
+        """Run one task; returns the seconds until its next run."""
         close_old_connections()
         try:
             task: Callable[[], object] = import_string(path)

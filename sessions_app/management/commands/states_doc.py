@@ -70,7 +70,7 @@ def _sessions() -> Iterator[str]:
 def _derived() -> Iterator[str]:
     yield "## What other systems call it"
     yield "Derived from status, type and owner by `states.derived`, never stored."
-    found: dict[states.Derived, list[str]] = {name: [] for name in states.Derived}
+    by_name: dict[states.Derived, list[str]] = {name: [] for name in states.Derived}
     for status in Status:
         by_owners: dict[tuple[states.Derived, str], list[str]] = {}
         for kind, word, owners in (
@@ -83,9 +83,10 @@ def _derived() -> Iterator[str]:
                 owned = "" if len(of_it) == len(owners) else f" with {' or '.join(of_it)}"
                 by_owners.setdefault((name, owned), []).append(word)
         for (name, owned), words in by_owners.items():
-            found[name].append(f"{status.value}{owned}" + ("" if len(words) == 2 else f" ({words[0]})"))
+            by_name[name].append(f"{status.value}{owned}" + ("" if len(words) == 2 else f" ({words[0]})"))
     yield _table(
-        ("derived", "also called", "when"), *((f"`{n}`", f"`{n.alias}`", "; ".join(when)) for n, when in found.items())
+        ("derived", "also called", "when"),
+        *((f"`{n}`", f"`{n.alias}`", "; ".join(when)) for n, when in by_name.items()),
     )
 
 

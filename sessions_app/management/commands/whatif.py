@@ -46,29 +46,30 @@ class Command(BaseCommand):
 
 
 def moment(text: str) -> datetime:
-    """Raises `CommandError` for what is none."""
+    """The moment of a text, in the installation's time zone if it names none. Raises `CommandError`."""
     try:
-        told = parse_datetime(f"{text}T00:00" if parse_date(text) else text)
+        parsed = parse_datetime(f"{text}T00:00" if parse_date(text) else text)
     except ValueError:
-        told = None
-    if told is None:
+        parsed = None
+    if parsed is None:
         raise CommandError(f"{text!r} is no moment; write it as 2026-11-20T08:00.")
-    return told if timezone.is_aware(told) else timezone.make_aware(told)
+    return parsed if timezone.is_aware(parsed) else timezone.make_aware(parsed)
 
 
 def changes(text: str) -> dict[str, Any]:
+    """The changes from JSON, or from the path of a JSON file. Raises `CommandError`."""
     if not text.lstrip().startswith("{"):
         try:
             text = Path(text).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"The changes cannot be read: {error}") from None
     try:
-        read = json.loads(text)
+        data = json.loads(text)
     except ValueError as error:
         raise CommandError(f"What is given as changes is no JSON: {error}") from None
-    if not isinstance(read, dict):
+    if not isinstance(data, dict):
         raise CommandError("The changes must be a JSON object.")
-    return read
+    return data
 
 
 def as_data(compared: Comparison) -> dict[str, Any]:
@@ -84,10 +85,10 @@ def _plain(value: Any) -> Any:
 
 def table(compared: Comparison) -> str:
     lines = [f"{'':<28}{'happened':>12}{'what if':>12}{'difference':>12}"]
-    for name, told in NAMES.items():
-        then, changed = (_plain(getattr(one, name)) for one in (compared.then, compared.changed))
+    for name, label in NAMES.items():
+        then, changed = (_plain(getattr(figures, name)) for figures in (compared.then, compared.changed))
         unit = " s" if isinstance(getattr(compared.then, name), timedelta) else ""
-        lines.append(f"{str(told) + unit:<28}{then:>12,.0f}{changed:>12,.0f}{changed - then:>+12,.0f}")
+        lines.append(f"{str(label) + unit:<28}{then:>12,.0f}{changed:>12,.0f}{changed - then:>+12,.0f}")
     lines.append(
         f"\nThe check: played again unchanged, {compared.unlike:,} of {compared.lines:,} lines are not as they were."
     )

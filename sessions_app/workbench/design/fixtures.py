@@ -1,7 +1,8 @@
-"""What the specimens are made of: people, conversations and words, as they stand at one moment.
+"""The data of the specimens: people, conversations and messages, as they stand at one moment.
 
-Nothing of it is in the database, or ever comes there: the models are filled in by hand, which only this module may do
-with what `settle` and `oplog` write otherwise. The ids are larger than any row's, so that no link leads to a real one.
+Nothing of it is stored, ever: the models are filled in by hand, also in the fields that otherwise only `settle` and
+`oplog` may write, which is allowed in this module alone. The ids are larger than any row's, so that no link leads to a
+real one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sessions_app.queries import ConversationRow, Item, Move, ThreadPage
 from sessions_app.states import FlowStatus, Kind, Owner, ParticipantStatus, Status, TransferKind, TransferStatus
 
 FIRST = 9_000_000_000_000_000
+"""The first id."""
 
 _TIERS = {Controller.QUEUE: Tier.HAND_RAISED, Controller.NONE: Tier.RESOLVED}
 
@@ -60,7 +62,7 @@ class Fixtures:
     # --- Conversations and work --------------------------------------------------------------------------------------
 
     def conversation(self, controller: Controller = Controller.BOT, **values: Any) -> Conversation:
-        known: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "customer_name": "Ana Lima",
             "account_id": "ana-1204",
             "shop_id": "corner-shop",
@@ -71,13 +73,13 @@ class Fixtures:
             "last_sender": "customer",
             "last_activity_at": self.ago(190),
         }
-        return Conversation(pk=self._id(), tenant=self.tenant, controller=controller, **known | values)
+        return Conversation(pk=self._id(), tenant=self.tenant, controller=controller, **defaults | values)
 
     def session(self, conversation: Conversation, owner: Agent | ApiClient | None = None, **values: Any) -> ChatSession:
-        """The work on it: a bot's, an agent's, or nobody's."""
+        """A session of the conversation: of a bot, of an agent, or of nobody."""
         by_agent = isinstance(owner, Agent)
-        known_of_it = {"item": "Copper kettle, 1.2 l", "asked": 80, "floor": 84}
-        known: dict[str, Any] = {
+        task_state = {"item": "Copper kettle, 1.2 l", "asked": 80, "floor": 84}
+        defaults: dict[str, Any] = {
             "kind": Kind.AUTO_BARGAIN,
             "status": Status.TRANSFERRED if by_agent else Status.ACTIVE,
             "owner_kind": Owner.AGENT if by_agent else Owner.BOT if owner else Owner.NOBODY,
@@ -85,9 +87,9 @@ class Fixtures:
             "bot": self.bot,
             "opened_at": self.ago(760),
             "last_activity_at": self.ago(190),
-            "said": {"task_state": {name: {"value": value} | self.who(760) for name, value in known_of_it.items()}},
+            "said": {"task_state": {name: {"value": value} | self.who(760) for name, value in task_state.items()}},
         }
-        session = ChatSession(pk=self._id(), tenant=self.tenant, conversation=conversation, **known | values)
+        session = ChatSession(pk=self._id(), tenant=self.tenant, conversation=conversation, **defaults | values)
         session.set_priority(values.get("priority"))
         return session
 
@@ -95,7 +97,7 @@ class Fixtures:
         return {"by": by, "name": name or self.bot.name, "at": utc(self.ago(ago))}
 
     def said_of_it(self) -> dict[str, Any]:
-        """Of a context package: what the bot said, and a colleague whom it was with before."""
+        """The statements of a context package: by the bot, and by a colleague who had the conversation before."""
         who, jun = self.who(95), self.who(300, "agent", "Jun")
         return {
             "suggestion": "Offer 84 for two, with free delivery.",
@@ -105,8 +107,8 @@ class Fixtures:
         }
 
     def transfer(self, session: ChatSession, **values: Any) -> Transfer:
-        """A request that waits, with what came along."""
-        known: dict[str, Any] = {
+        """A pending request with its context package."""
+        defaults: dict[str, Any] = {
             "kind": TransferKind.ESCALATION,
             "status": TransferStatus.PENDING,
             "from_kind": "bot",
@@ -123,7 +125,7 @@ class Fixtures:
             },
         }
         return Transfer(
-            pk=self._id(), tenant=self.tenant, conversation=session.conversation, session=session, **known | values
+            pk=self._id(), tenant=self.tenant, conversation=session.conversation, session=session, **defaults | values
         )
 
     def flow(self, conversation: Conversation, status: FlowStatus, **values: Any) -> GuidedFlow:
@@ -139,14 +141,14 @@ class Fixtures:
         )
 
     def clock(self, session: ChatSession, due: float, **values: Any) -> SlaClock:
-        """An answer that is due in so many seconds, or was."""
+        """A first response that is due in `due` seconds; below 0 it is overdue."""
         return SlaClock(
             pk=self._id(), session=session, kind=SlaClock.Kind.FIRST_RESPONSE, due_at=self.soon(due), **values
         )
 
     def participant(self, name: str, status: ParticipantStatus, **values: Any) -> Participant:
-        known: dict[str, Any] = {"role": Participant.Role.GUEST, "invited_at": self.ago(60)}
-        return Participant(pk=self._id(), tenant=self.tenant, name=name, status=status, **known | values)
+        defaults: dict[str, Any] = {"role": Participant.Role.GUEST, "invited_at": self.ago(60)}
+        return Participant(pk=self._id(), tenant=self.tenant, name=name, status=status, **defaults | values)
 
     def label(self, name: str, colour: str) -> Label:
         return Label(pk=self._id(), tenant=self.tenant, name=name, colour=colour)
@@ -188,7 +190,7 @@ class Fixtures:
         return ConversationRow(conversation, live=session if owner else None, session=session, **values)
 
     def move(self, **values: Any) -> Move:
-        known: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "id": self._id(),
             "reason": "The customer wants less than I may give.",
             "trigger": "keyword",
@@ -201,10 +203,10 @@ class Fixtures:
             "patience": 30,
             "context": self.said_of_it(),
         }
-        return Move(**known | values)
+        return Move(**defaults | values)
 
     def page(self, conversation: Conversation, *sessions: ChatSession, **values: Any) -> ThreadPage:
-        known: dict[str, Any] = {"said_at": self.ago(190), "viewer_load": 2, "viewer_most": 5, "read": FIRST}
+        defaults: dict[str, Any] = {"said_at": self.ago(190), "viewer_load": 2, "viewer_most": 5, "read": FIRST}
         return ThreadPage(
-            conversation=conversation, now=self.now, viewer_id=self.me.pk, sessions=list(sessions), **known | values
+            conversation=conversation, now=self.now, viewer_id=self.me.pk, sessions=list(sessions), **defaults | values
         )

@@ -28,7 +28,7 @@ FRAMED: dict[str, Any] = settings.SECURE_CSP | {"frame-ancestors": [CSP.SELF]}
 
 
 def where_tried(view: View) -> View:
-    """Like the try-it page, it is there for development and demonstrations only."""
+    """404 unless `TRY_IT` is on: like the try-it page, it is there for development and demonstrations only."""
 
     @wraps(view)
     def enter(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -55,17 +55,17 @@ def design(request: HttpRequest, actor: Actor) -> HttpResponse:
 @for_agents
 def specimen(request: HttpRequest, actor: Actor, component: str, state: str) -> HttpResponse:
     """One component in one state, by the names that the design page gives them."""
-    its, make = _found(component, state)
-    props = Fixtures(request.agent, clock.now())  # type: ignore[attr-defined]
-    request.agent = props.me  # type: ignore[attr-defined]
-    shown = make(props, request)
-    context = shown.context | {"component": its, "acts": shown.acts}
-    return render(request, its.template, context)
+    match, make = _look_up(component, state)
+    fixtures = Fixtures(request.agent, clock.now())  # type: ignore[attr-defined]
+    request.agent = fixtures.me  # type: ignore[attr-defined]
+    shown = make(fixtures, request)
+    context = shown.context | {"component": match, "acts": shown.acts}
+    return render(request, match.template, context)
 
 
-def _found(component: str, state: str) -> tuple[Component, Make]:
-    its = COMPONENTS.get(component)
-    for name, make in its.states.items() if its else ():
-        if its and slugify(name) == state:
-            return its, make
+def _look_up(component: str, state: str) -> tuple[Component, Make]:
+    match = COMPONENTS.get(component)
+    for name, make in match.states.items() if match else ():
+        if match and slugify(name) == state:
+            return match, make
     raise Http404

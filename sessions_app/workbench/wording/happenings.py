@@ -1,4 +1,4 @@
-"""What happened, as a line of the thread or of the timeline; why a human was asked for; which rule decided."""
+"""What happened, as a line of the thread or of the timeline; why a human was requested; which rule decided."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TRIGGERS = {
 
 
 def trigger(word: str) -> str:
-    """Why a human was asked for."""
+    """Why a human was requested."""
     return str(TRIGGERS.get(word, word))
 
 
@@ -47,7 +47,7 @@ def event(operation: Operation) -> str:
     if data.get("override"):
         why = OVERRIDES.get(str(data.get("override_why") or ""), OVERRIDES[Override.FULL])
         text = _("%(what)s (%(why)s)") % {"what": text, "why": why}
-    return f"{text}: {reason}" if reason and _says_why(operation.type, data, who) else text
+    return f"{text}: {reason}" if reason and _shows_reason(operation.type, data, who) else text
 
 
 OVERRIDES: dict[str, Any] = {
@@ -55,11 +55,11 @@ OVERRIDES: dict[str, Any] = {
     Override.DRAINED: gettext_lazy("although nothing new was to come: a supervisor decided so"),
     Override.CAME_BACK: gettext_lazy("beyond the capacity: it came back after a pause"),
 }
-"""Why somebody has more than they take on."""
+"""Why an agent was given more than the capacity, or anything new although drained."""
 
 
-def _says_why(type: str, data: dict[str, Any], who: str) -> bool:
-    """Whether the reason is somebody's own words, and not said by the line already."""
+def _shows_reason(type: str, data: dict[str, Any], who: str) -> bool:
+    """Whether to add the reason: it is somebody's own text, and not in the line already."""
     kind = data.get("kind")
     if type == "transfer.requested":
         return kind == TransferKind.HANDOVER or (
@@ -75,7 +75,7 @@ def _says_why(type: str, data: dict[str, Any], who: str) -> bool:
 
 
 def _event(type: str, data: dict[str, Any], who: str) -> str:
-    named = {"who": who or _("Tandem")}
+    params = {"who": who or _("Tandem")}
     if type == "transfer.accepted":
         accepted = {
             TransferKind.ESCALATION: _("%(who)s accepted"),
@@ -85,13 +85,13 @@ def _event(type: str, data: dict[str, Any], who: str) -> str:
             TransferKind.GRAB: _("%(who)s took this from a colleague"),
             TransferKind.RETURN: _("%(who)s gave this back to the bot"),
         }
-        return accepted[TransferKind(data["kind"])] % named
+        return accepted[TransferKind(data["kind"])] % params
     if type == "transfer.requested":
         if data.get("kind") == TransferKind.HANDOVER:
-            return _("%(who)s asked for a handover") % named
+            return _("%(who)s asked for a handover") % params
         if data.get("kind") == TransferKind.REASSIGNMENT:
-            if data.get("trigger") == "absence" and who:  # by hand: a sweeper has no name here
-                return _("%(who)s put this back in the queue") % named
+            if data.get("trigger") == "absence" and who:  # by a person: the sweeper has no name here
+                return _("%(who)s put this back in the queue") % params
             if data.get("trigger") == "departure":
                 return _("Back in the queue: its agent has left")
             return _("Back in the queue: the agent was absent")
@@ -122,7 +122,7 @@ def _event(type: str, data: dict[str, Any], who: str) -> str:
         "session.resumed": _("The session goes on"),
         "attention.raised": _("Flagged: somebody should look at this"),
         "attention.cleared": _("%(who)s looked at this"),
-    }[type] % named
+    }[type] % params
 
 
 def _asked_again(data: dict[str, Any], who: str) -> str:
@@ -135,7 +135,7 @@ def _asked_again(data: dict[str, Any], who: str) -> str:
 
 
 def since(operation: Operation) -> datetime | None:
-    """The time with which the line of an event ends, where it ends with one: the reader's clock tells it."""
+    """The time at the end of an event's line, which the browser shows in the reader's zone; None for a line without."""
     if operation.type != "transfer.asked_again" or operation.data["declined_by"]:
         return None
     return datetime.fromisoformat(operation.data["waiting_since"])
@@ -151,14 +151,14 @@ RULES = {
     "C6": gettext_lazy("C6: a human is needed, so the bot falls silent and the customer waits for one"),
     "C7": gettext_lazy("C7: a human is serving already; the ways in are to grab, a transfer and an invitation"),
 }
-"""The rules of who yields, each in a sentence."""
+"""The conflict rules, each in a sentence."""
 
 
 def rule(word: str) -> str:
-    """What a rule says; empty for none, and for one that is not known here."""
+    """The sentence of a rule; empty for none, and for one that is not known here."""
     return str(RULES.get(word, ""))
 
 
 def happened(operation: Operation) -> str:
-    """An operation in words, where the thread has some; the timeline shows its type in any case."""
+    """The line of an operation, empty if the thread does not show it; the timeline shows its type in any case."""
     return event(operation) if operation.type in EVENTS else ""

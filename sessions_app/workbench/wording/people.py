@@ -25,12 +25,12 @@ def speaker(sender_type: str) -> str:
 
 
 def said_by(kind: str, name: str) -> str:
-    """Who said something about the work; empty where it was not kept."""
+    """Who said something about the work; empty where that was not recorded."""
     return " · ".join(filter(None, (speaker(kind), name))) if kind else ""
 
 
 def shared(participant: Participant) -> str:
-    """What a participant sees of the conversation, to somebody who is asked in or asks them in."""
+    """Which part of the conversation a participant sees, worded for them and for who invites them."""
     count = participant.history_count
     if participant.history == HistoryMode.LAST:
         last = ngettext("the last message before joining, and what follows", "the last %(count)s messages before joining, and what follows", count)  # fmt: skip
@@ -43,7 +43,7 @@ def shared(participant: Participant) -> str:
 
 
 def person(person: GuestPerson) -> str:
-    """What somebody is in the conversation, beside the name."""
+    """A person's role in the conversation, to stand beside the name."""
     return {
         "customer": pgettext("speaker", "Customer"),
         "bot": pgettext("speaker", "Bot"),

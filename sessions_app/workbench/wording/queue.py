@@ -1,4 +1,4 @@
-"""How long somebody waits: the place in the queue, and the time that is likely."""
+"""How long a customer waits: the place in the queue, and the expected time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sessions_app.queries.expected_wait import Waiting
 
 
 def waiting(waits: Waiting) -> str:
-    """To whoever waits: the place in the queue, and how long that is likely to take."""
+    """For the customer who waits: the place in the queue, and how long that is likely to take."""
     number = waits.position
     if waits.seconds is None:
         return _("You are number %(number)s; how long it takes is not known") % {"number": number}
@@ -17,7 +17,7 @@ def waiting(waits: Waiting) -> str:
 
 
 def place(waits: Waiting) -> str:
-    """The same to an agent who looks."""
+    """The same for an agent who looks at the conversation."""
     number = waits.position
     if waits.seconds is None:
         return _("number %(number)s in the queue, for how long is not known") % {"number": number}
@@ -25,7 +25,7 @@ def place(waits: Waiting) -> str:
 
 
 def wait(seconds: int | None) -> str:
-    """A likely wait in words that promise no more than is known; empty when nothing is."""
+    """An expected wait, rounded so that it promises no more than is known; empty when nothing is known."""
     if seconds is None:
         return ""
     if seconds < 60:

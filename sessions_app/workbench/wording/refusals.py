@@ -25,9 +25,9 @@ FILES = {
 
 
 def refusal(error: DomainError, page: ThreadPage | None = None) -> str:
-    """A verb said no: what that means for the agent who clicked, in one calm sentence.
+    """What a verb's refusal means for the agent who clicked, in one calm sentence.
 
-    Where the turn has moved since the page was drawn, the loser of the race is told who won.
+    Where the turn has moved since the page was drawn, it says who has the turn now.
     """
     name = str(error.fields.get("owner_name") or "")
     moved = error.code in ("stale_epoch", "already_taken", "transfer_ended", "not_serving", "not_queued")

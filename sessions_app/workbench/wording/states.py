@@ -12,7 +12,7 @@ from sessions_app.states import Derived, Priority, Status
 
 
 def state(page: ThreadPage) -> str:
-    """The state pill: in words that say who is doing what."""
+    """The text of the state pill: who is doing what."""
     name = page.owner
     if page.conversation.controller == Controller.FLOW:
         return _("A guided flow is asking")
@@ -42,7 +42,7 @@ CONTROLLERS = {
 
 
 def controller(word: str) -> str:
-    """The title of the sign beside a conversation: who gets the customer's next message."""
+    """The title of the icon beside a conversation: who gets the customer's next message."""
     return str(CONTROLLERS.get(word, word))
 
 

@@ -1,4 +1,4 @@
-// A small live chat: lines come in by hint and refetch, words go out once. Its page says what is beside it.
+// A small live chat: lines come by hints and refetching, each message is sent once. Its page adds the rest.
 
 import { openAttachments } from "../messages/attachments.js";
 import { fetchFragment } from "../core/http.js";
@@ -20,7 +20,7 @@ const problem = document.getElementById("problem");
 const typingBox = document.getElementById("typing");
 const template = document.getElementById("outgoing-line");
 
-// `applied` is called after each update with what the server sent, `over` once when it says that the chat is over.
+// `applied` is called with the server's update after each, `over` once with the update that ends the chat.
 export function openChat(path, { applied = () => {}, over = () => {} } = {}) {
   let socket = null;
   let isOver = false;
@@ -51,7 +51,7 @@ export function openChat(path, { applied = () => {}, over = () => {} } = {}) {
     applied(fresh);
   }
 
-  // Refused, it asks once more: the answer says why.
+  // A refused socket refetches once: the response says why.
   function listen() {
     socket ??= openSocket(path, { up, hint, poll: refresh, refused: refresh });
   }
@@ -63,10 +63,10 @@ export function openChat(path, { applied = () => {}, over = () => {} } = {}) {
 
   const signs = trackSignals((conversation) => {
     const typing = signs.of(conversation).filter(({ does }) => does === "replies");
-    const named = typing.map((one) => ({ ...one, name: one.name || typingBox.dataset.wordCustomer }));
-    renderTyping(typingBox, named);
+    const people = typing.map((person) => ({ ...person, name: person.name || typingBox.dataset.wordCustomer }));
+    renderTyping(typingBox, people);
   });
-  const telling = announceActivity((what) => socket?.send(what));
+  const activity = announceActivity((message) => socket?.send(message));
 
   function up() {
     retryNow();
@@ -83,7 +83,7 @@ export function openChat(path, { applied = () => {}, over = () => {} } = {}) {
   const outbox = openOutbox(document.body.dataset.me ?? "", {
     body: asForm,
     answered: (entry, news) => {
-      news.getElementById("problem")?.remove(); // it stands beside the words
+      news.getElementById("problem")?.remove(); // the line of the message shows it
       apply(news, true);
     },
     changed: () => lines?.show(),
@@ -117,25 +117,25 @@ export function openChat(path, { applied = () => {}, over = () => {} } = {}) {
       return;
     }
     say("");
-    telling.stopped();
+    activity.stopped();
     field.value = "";
     outbox.put({ conversation: "", url: form.getAttribute("action"), text, files: attaching.handOver() });
     log.querySelector(".opening").hidden = true;
     scrollToEnd(log);
   }
 
-  // What was not sent is gone on with, before what has been typed meanwhile.
+  // Puts an unsent message back into the composer, before what has been typed meanwhile.
   function takeBack(id) {
     const entry = outbox.take(id);
     if (!entry) return;
-    field.value = [entry.text, field.value].filter((words) => words.trim()).join("\n");
+    field.value = [entry.text, field.value].filter((text) => text.trim()).join("\n");
     attaching.giveBack(entry.files);
     field.focus();
   }
 
   const attaching = openAttachments(form, say);
   field.addEventListener("keydown", submitOnEnter);
-  field.addEventListener("input", () => (field.value.trim() ? telling.typing() : telling.stopped()));
+  field.addEventListener("input", () => (field.value.trim() ? activity.typing() : activity.stopped()));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     send();
@@ -143,6 +143,6 @@ export function openChat(path, { applied = () => {}, over = () => {} } = {}) {
 
   decorate(items);
   scrollToEnd(log);
-  outbox.hurry(); // what a page before this one could not say
+  outbox.hurry(); // what an earlier page could not send
   return { listen, refresh, chat, log, items, form, field };
 }

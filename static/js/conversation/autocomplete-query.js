@@ -3,8 +3,8 @@
 const slash = (most) => new RegExp(`^[/／]([^\\s/／]{0,${most}})$`);
 const mention = (most) => new RegExp(`(?:^|[^A-Za-z0-9._%+-])[@＠]([^\\s@＠[\\]]{0,${most}})$`);
 
-// Of the words before the caret, of which `most` characters may be looked for; colleagues are looked for only where `isNote`. None, or what is typed of it, and the part of
-// the text that a choice takes the place of: {kind, text, from, to}.
+// `before` is the text before the caret; a query has at most `most` characters, and only a note (`isNote`) has queries
+// for colleagues. Returns null, or the query with the part of the text that a choice replaces: {kind, text, from, to}.
 export function queryBefore(before, isNote, most) {
   const to = before.length;
   const reply = slash(most).exec(before);
@@ -13,5 +13,5 @@ export function queryBefore(before, isNote, most) {
   return name ? { kind: "colleagues", text: name[1], from: to - name[1].length - 1, to } : null;
 }
 
-// Whether both look for something at the same place, however far it is typed.
+// Whether two queries are of the same kind and at the same place, however much of them is typed.
 export const isSameQuery = (one, other) => Boolean(one && other) && one.kind === other.kind && one.from === other.from;

@@ -4,15 +4,15 @@
 import { Unreachable, fetchFragment } from "../core/http.js";
 import { isSameQuery, queryBefore } from "./autocomplete-query.js";
 
-const PAUSE = 120;
+const PAUSE = 120; // milliseconds of rest before a search
 
 export function openAutocomplete(field, isNote) {
   const box = document.getElementById("picker");
-  const told = document.getElementById("picker-told");
-  let wanted = null; // what is being looked for: {kind, text, from, to}
-  let given = null; // what Escape put away, until something else is typed
+  const announcer = document.getElementById("picker-told");
+  let active = null; // the query that is answered: {kind, text, from, to}
+  let dismissed = null; // the query that Escape put away, until something else is typed
   let timer = 0;
-  let asked = 0;
+  let requestNumber = 0;
   let isPending = false;
   let isEager = false; // Enter came before the answer
   let at = -1;
@@ -27,31 +27,31 @@ export function openAutocomplete(field, isNote) {
 
   function look() {
     const now = query();
-    if (!now || isSameQuery(now, given)) {
-      if (!now) given = null;
+    if (!now || isSameQuery(now, dismissed)) {
+      if (!now) dismissed = null;
       close();
       return;
     }
-    if (isSameQuery(now, wanted) && now.text === wanted.text) {
-      wanted = now;
+    if (isSameQuery(now, active) && now.text === active.text) {
+      active = now;
       return;
     }
-    wanted = now;
+    active = now;
     isPending = true;
     clearTimeout(timer);
     timer = setTimeout(find, PAUSE);
   }
 
   async function find() {
-    const number = ++asked;
-    const url = `${box.dataset[wanted.kind]}?${new URLSearchParams({ q: wanted.text })}`;
+    const number = ++requestNumber;
+    const url = `${box.dataset[active.kind]}?${new URLSearchParams({ q: active.text })}`;
     let answer = null;
     try {
       answer = await fetchFragment(url);
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;
     }
-    if (number !== asked || !wanted) return;
+    if (number !== requestNumber || !active) return;
     isPending = false;
     show(answer);
     if (isEager) {
@@ -67,10 +67,10 @@ export function openAutocomplete(field, isNote) {
       hide();
       return;
     }
-    list.setAttribute("aria-label", box.dataset[wanted.kind === "replies" ? "wordReplies" : "wordColleagues"]);
+    list.setAttribute("aria-label", box.dataset[active.kind === "replies" ? "wordReplies" : "wordColleagues"]);
     box.replaceChildren(list);
     box.hidden = false;
-    told.textContent = answer.getElementById("told").textContent;
+    announcer.textContent = answer.getElementById("told").textContent;
     field.setAttribute("role", "combobox");
     field.setAttribute("aria-autocomplete", "list");
     field.setAttribute("aria-haspopup", "listbox");
@@ -91,7 +91,7 @@ export function openAutocomplete(field, isNote) {
     if (box.hidden) return;
     box.hidden = true;
     box.replaceChildren();
-    told.textContent = "";
+    announcer.textContent = "";
     for (const name of ["role", "aria-autocomplete", "aria-haspopup", "aria-expanded", "aria-controls", "aria-activedescendant"]) {
       field.removeAttribute(name);
     }
@@ -99,14 +99,14 @@ export function openAutocomplete(field, isNote) {
 
   function close() {
     clearTimeout(timer);
-    asked += 1;
-    wanted = null;
+    requestNumber += 1;
+    active = null;
     isPending = isEager = false;
     hide();
   }
 
   function choose(option) {
-    const { from, to } = wanted;
+    const { from, to } = active;
     const text = option.dataset.insert;
     close();
     field.setRangeText(text, from, to, "end");
@@ -117,14 +117,14 @@ export function openAutocomplete(field, isNote) {
   field.addEventListener("keydown", (event) => {
     if (event.isComposing || event.keyCode === 229 || event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.key === "Enter" && !event.shiftKey && isPending && !isOpen()) {
-      isEager = true; // typed faster than the answer comes: a shortcut must not go out as it stands
+      isEager = true; // typed before the response came: a shortcut must not be sent as it stands
     } else if (!isOpen()) {
       return;
     } else if (event.key === "ArrowDown") mark(at + 1);
     else if (event.key === "ArrowUp") mark(at - 1);
     else if ((event.key === "Enter" && !event.shiftKey) || event.key === "Tab") choose(options()[at]);
     else if (event.key === "Escape") {
-      given = wanted;
+      dismissed = active;
       close();
     } else return;
     event.preventDefault();
@@ -137,6 +137,6 @@ export function openAutocomplete(field, isNote) {
   box.addEventListener("mousedown", (event) => event.preventDefault());
   box.addEventListener("click", (event) => {
     const option = event.target.closest("[role=option]");
-    if (option && wanted) choose(option);
+    if (option && active) choose(option);
   });
 }

@@ -1,15 +1,15 @@
-// Two who answer one customer at once: whoever types is told when somebody else has just replied, before it goes out.
+// Two agents who answer one customer at once: before a reply is sent, its writer learns that somebody has just replied.
 
-const FRESH = 5000;
+const FRESH = 5000; // milliseconds
 
-// Replies of others, as they come into the thread. `warning` answers what to say before sending, once for each such reply.
+// Watches the thread for replies of others. `warning` returns what to say before sending, once for each such reply.
 export function watchForCollision(form, items) {
   const { wordReplied } = form.dataset;
   const { agent } = document.body.dataset;
   const language = document.documentElement.lang || "en";
   const ago = new Intl.RelativeTimeFormat(language, { style: "narrow", numeric: "always" });
   let began = 0; // when the agent began to type; 0 while nothing is typed
-  let reply = null; // the newest of somebody else: {at, name}
+  let reply = null; // the newest reply of somebody else: {at, name}
   let warnedOf = null;
 
   const place = (line) => Number(line.dataset?.place ?? 0);

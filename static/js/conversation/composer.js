@@ -1,5 +1,5 @@
-// Replies and notes. What is typed belongs to the agent: kept per conversation and mode, and never lost to an update. What
-// is sent leaves the field at once and stands in the thread; `outbox` sees to it that it arrives.
+// Replies and notes. A draft is kept per conversation and mode, and no update loses it. A sent message leaves the field
+// at once and stands in the thread; `outbox` delivers it.
 
 import { openAttachments } from "../messages/attachments.js";
 import { openDrafts } from "./drafts.js";
@@ -38,7 +38,7 @@ function asForm(entry) {
   body.append("content", entry.text);
   for (const file of entry.files) body.append("attachment", file.id);
   body.append("message_id", entry.id);
-  body.append("seq", isOpen ? thread().seq : Number.MAX_SAFE_INTEGER); // of what is not open, no news
+  body.append("seq", isOpen ? thread().seq : Number.MAX_SAFE_INTEGER); // no news of a conversation that is not open
   return body;
 }
 
@@ -48,7 +48,7 @@ function answered(entry, news, why) {
     refreshList();
     return;
   }
-  news.getElementById("problem")?.remove(); // it stands beside the words
+  news.getElementById("problem")?.remove(); // the line of the message shows it
   apply(news, { isMine: Date.now() - entry.at < 5000 });
 }
 
@@ -68,8 +68,8 @@ export function openComposer(applied) {
     back: (id) => takeBack(form, id),
     seen: (ids) => ids.forEach(outbox.take),
   });
-  drafts = openDrafts(form, { isSaid, offer: (its) => its === mode(form) && offer(form) });
-  if (field.value) drafts.typed(mode(form), field.value); // words that were refused, given back by the server
+  drafts = openDrafts(form, { isSaid, offer: (changed) => changed === mode(form) && offer(form) });
+  if (field.value) drafts.typed(mode(form), field.value); // a refused text, given back by the server
   else field.value = drafts.text(mode(form));
   form.collision.typed(field.value);
   offer(form);
@@ -77,7 +77,7 @@ export function openComposer(applied) {
 
   field.addEventListener("input", () => typed(form));
   field.addEventListener("blur", drafts.save);
-  openAutocomplete(field, () => mode(form) === "note"); // before what sends: Enter is its own while it offers something
+  openAutocomplete(field, () => mode(form) === "note"); // before submitOnEnter: it takes Enter while open
   field.addEventListener("keydown", submitOnEnter);
   form.addEventListener("change", (event) => {
     if (event.target.name !== "mode") return;
@@ -106,7 +106,7 @@ function typed(form) {
   if (!value.trim()) hold(form, "");
 }
 
-// What is kept of this mode, in the field.
+// Puts the draft of the current mode into the field.
 function show(form) {
   form.elements.content.value = drafts.text(mode(form));
   hold(form, "");
@@ -114,10 +114,10 @@ function show(form) {
   showMode(form);
 }
 
-// What is in the thread as mine, or on its way there, is no draft any more.
+// A text that stands in the thread as mine, or is on its way there, is no draft any more.
 function isSaid(text) {
-  const said = document.querySelectorAll("#items .message.mine .said, #outgoing .said");
-  return [...said].some((one) => one.textContent.trim() === text.trim());
+  const sent = document.querySelectorAll("#items .message.mine .said, #outgoing .said");
+  return [...sent].some((line) => line.textContent.trim() === text.trim());
 }
 
 function offer(form) {
@@ -170,7 +170,7 @@ function empty(form) {
   typed(form);
 }
 
-// What was not sent is gone on with: before what has been typed meanwhile, in the mode it was meant for.
+// Puts an unsent message back into the composer: before what has been typed meanwhile, in the message's mode.
 function takeBack(form, id) {
   const entry = outbox.take(id);
   if (!entry) return;
@@ -186,7 +186,7 @@ function takeBack(form, id) {
   field.focus();
 }
 
-// The connection is back: what waited goes out, and what was typed meanwhile is kept at the server.
+// The connection is back: sends what waited, and saves at the server what was typed meanwhile.
 export function reconnected() {
   outbox.hurry();
   drafts?.save();

@@ -1,34 +1,35 @@
-// What is typed and not sent. The browser's own copy is the truth while one types; the server's is for other screens, saved
-// at a pace. Where both have something else, the later one by the server's clock is shown and the other one offered.
+// Drafts: what is typed and not sent. While the agent types, the browser's copy counts; the server's is for other
+// screens, and is saved at a pace. Where they differ, the later one by the server's clock is shown and the other one
+// offered.
 
 import { postForJson } from "../core/http.js";
 import { local } from "../core/storage.js";
 import { NO_DRAFT, chooseDraft, isWorthOffering, parseDraft } from "./draft-record.js";
 
-const PACE = 2000;
+const PACE = 2000; // milliseconds between two saves
 
 const read = (key) => parseDraft(local.get(key));
 
-// In a full or forbidden store nothing stays: the words are still in the field.
+// A full or forbidden store keeps nothing: the text is still in the field.
 function write(key, record) {
   if (record) local.setJson(key, record);
   else local.remove(key);
 }
 
-let leave = () => {}; // the conversation that was open before
+let leave = () => {}; // ends the drafts of the conversation that was open before
 
-// `isSaid` tells whether words are in the thread or on their way there; they are no draft any more. `offer` is called with
-// the mode whenever there is, or is no longer, another draft to choose.
+// `isSaid` tells whether a text is in the thread or on its way there: then it is no draft any more. `offer` is called
+// with the mode whenever there is, or is no longer, another draft to choose.
 export function openDrafts(form, { isSaid, offer }) {
   leave();
   const { agent } = document.body.dataset;
   const { conversation, now, drafts: url } = form.dataset;
-  const ahead = Date.parse(now) - Date.now(); // of the server's clock
+  const ahead = Date.parse(now) - Date.now(); // milliseconds by which the server's clock is ahead
   const token = form.elements.csrfmiddlewaretoken.value;
   const records = {};
   const others = {};
   let timer = 0;
-  const moving = {}; // by mode: what is on its way
+  const inFlight = {}; // by mode: the text that is being saved
 
   const key = (mode) => `tandem:draft:${agent}:${conversation}:${mode}`;
 
@@ -61,23 +62,23 @@ export function openDrafts(form, { isSaid, offer }) {
 
   const soon = () => (timer ||= setTimeout(save, PACE));
 
-  // On leaving nothing can be waited for; otherwise one save follows the other, so that the newest is the last.
+  // A page that is left cannot wait; otherwise one save follows the other, so that the newest is the last.
   function save(isLeaving = false) {
     clearTimeout(timer);
     timer = 0;
     for (const mode of ["reply", "note"]) {
-      if (records[mode].isSaved || moving[mode] === records[mode].text) continue;
-      if (mode in moving && !isLeaving) soon();
+      if (records[mode].isSaved || inFlight[mode] === records[mode].text) continue;
+      if (mode in inFlight && !isLeaving) soon();
       else send(mode, isLeaving);
     }
   }
 
   async function send(mode, isLeaving) {
     const { text, seen } = records[mode];
-    moving[mode] = text;
+    inFlight[mode] = text;
     try {
       const answer = await postForJson(url, { mode, content: text, seen, csrfmiddlewaretoken: token }, { isLeaving });
-      if (!answer) return; // refused or logged out: the browser has it
+      if (!answer) return; // refused or logged out: the browser still has it
       const { at, other } = answer;
       const record = records[mode];
       keep(mode, { ...record, seen: at, ...(record.text === text ? { isSaved: true, at: at ? Date.parse(at) : 0 } : {}) });
@@ -86,7 +87,7 @@ export function openDrafts(form, { isSaid, offer }) {
     } catch {
       // no connection: it is saved with the next words, or when the connection is back
     } finally {
-      delete moving[mode];
+      delete inFlight[mode];
     }
   }
 

@@ -29,7 +29,7 @@ pane.addEventListener(
   async (event) => {
     const fold = event.target;
     if (!fold.matches?.(selector) || !fold.open) return;
-    fold.querySelector("[data-loaded] > a:only-child")?.remove(); // the way without scripts
+    fold.querySelector("[data-loaded] > a:only-child")?.remove(); // the link for pages without scripts
     await load(fold);
     fold.querySelector("[data-loaded] select")?.focus();
   },

@@ -1,5 +1,5 @@
-// Who else is at the open conversation, in its header; who types, above the composer and in the rows of the list. And what
-// this agent does, for the others.
+// Shows who else looks at the open conversation, in its header, and who is typing, above the composer and in the rows
+// of the list. Sends what this agent does to the others.
 
 import { announceActivity, bidiIsolate, renderTyping, trackSignals } from "../messages/presence-signals.js";
 
@@ -14,11 +14,11 @@ const signs = trackSignals((conversation) => {
 
 function showHere() {
   const { conversation, title } = thread();
-  const here = signs.of(Number(conversation));
-  const typing = here.filter(isTyping).map((one) => (isCustomer(one) ? { ...one, name: title } : one));
+  const others = signs.of(Number(conversation));
+  const typing = others.filter(isTyping).map((person) => (isCustomer(person) ? { ...person, name: title } : person));
   renderTyping(document.getElementById("typing"), typing);
   const looking = document.getElementById("looking");
-  const names = here.filter((one) => one.who.startsWith("agent:")).map(({ name }) => bidiIsolate(name));
+  const names = others.filter(({ who }) => who.startsWith("agent:")).map(({ name }) => bidiIsolate(name));
   const list = new Intl.ListFormat(document.documentElement.lang || "en").format(names);
   looking.textContent = names.length ? looking.dataset.word.replace("{names}", list) : "";
   looking.hidden = !names.length;
@@ -26,20 +26,20 @@ function showHere() {
 
 function showRow(conversation) {
   const row = document.querySelector(`#list .row[data-conversation="${conversation}"]`);
-  row?.classList.toggle("is-typing", signs.of(conversation).some((one) => isCustomer(one) && isTyping(one)));
+  row?.classList.toggle("is-typing", signs.of(conversation).some((person) => isCustomer(person) && isTyping(person)));
 }
 
-// The rows are as the server made them.
+// The server sends the rows without who is typing.
 document.addEventListener("list-updated", () => {
   for (const row of document.querySelectorAll("#list .row")) showRow(Number(row.dataset.conversation));
 });
 
 export function openPresence(send) {
-  const telling = announceActivity(send, { rests: "looks" });
+  const activity = announceActivity(send, { rests: "looks" });
 
   function look() {
     const isSeen = document.visibilityState === "visible" && thread();
-    telling.open(isSeen ? Number(thread().conversation) : null);
+    activity.open(isSeen ? Number(thread().conversation) : null);
     if (thread()) showHere();
   }
 
@@ -48,15 +48,17 @@ export function openPresence(send) {
     if (event.target.id !== "content") return;
     const form = event.target.form;
     const isNote = form.elements.mode.value === "note";
-    // What cannot be sent to the customer is nothing to announce.
-    if (!event.target.value.trim() || (form.classList.contains("is-locked") && !isNote)) telling.stopped();
-    else telling.typing(isNote ? "notes" : "replies");
+    // A reply that cannot be sent is not announced.
+    if (!event.target.value.trim() || (form.classList.contains("is-locked") && !isNote)) activity.stopped();
+    else activity.typing(isNote ? "notes" : "replies");
   });
-  document.getElementById("pane").addEventListener("submit", (event) => event.target.id === "composer" && telling.stopped());
+  document.getElementById("pane").addEventListener("submit", (event) => {
+    if (event.target.id === "composer") activity.stopped();
+  });
   return {
     look,
     receive: signs.receive,
-    // Heard again after a while, the others tell by themselves.
+    // What was known may be over: the others' pages send their signals again by themselves.
     reconnected() {
       signs.forgetAll();
       look();

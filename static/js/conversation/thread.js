@@ -1,4 +1,4 @@
-// The open conversation: new lines are put in, the rest is morphed, the reader's place is kept.
+// The open conversation: inserts new lines, morphs the rest, and keeps the reader's place.
 
 import { openComposer } from "./composer.js";
 import { activate } from "../core/htmx.js";
@@ -21,8 +21,8 @@ const items = () => document.getElementById("items");
 const MORPHED = ["head", "side", "package", "lock"];
 const REST = 300; // milliseconds at the top of the thread, before what was said earlier is fetched
 const JUMP_MOST = 20; // pages that one jump into the past fetches
-const LEAD = 60e6; // microseconds: the words that some work began with were said just before it
-const left = new Map(); // where the reader was in the conversations left since the page was loaded
+const LEAD = 60e6; // microseconds: the messages that a session began with were sent just before it
+const anchors = new Map(); // by conversation left since the page was loaded: where the reader was
 
 export function openThread() {
   document.getElementById("desk").classList.toggle("has-open", Boolean(thread()));
@@ -40,37 +40,37 @@ export function openThread() {
   markRead();
 }
 
-// Where reading goes on: where this reader left, else with what is new, else at the end. Whoever has read nothing here
-// yet is shown the end: all of it is new.
+// Scrolls to where this reader left, else to the first new message, else to the end. A reader who has read nothing here
+// yet is shown the end, because all of it is new.
 function startReading() {
   const { conversation, readTo } = thread().dataset;
   const isNew = Number(readTo) > 0 && messagesAfter(items(), Number(readTo)).length > 0;
   if (isNew) markNewFrom(items(), Number(readTo));
   else thread().dataset.readTo = thread().dataset.seq;
   scrollToEnd(log());
-  if (restoreAnchor(log(), left.get(conversation)) || !isNew) return;
+  if (restoreAnchor(log(), anchors.get(conversation)) || !isNew) return;
   const divider = items().querySelector(".new-since");
   const above = divider.getBoundingClientRect().top - log().getBoundingClientRect().top;
-  if (above < 0) log().scrollTop += above; // more than the screen holds: from its beginning
+  if (above < 0) log().scrollTop += above; // more than the screen holds: show its beginning
   showUnseenCount();
 }
 
 // Another conversation is about to be shown here.
 document.body.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target.id !== "pane" || !thread()) return;
-  left.set(thread().dataset.conversation, isAtEnd(log()) ? null : scrollAnchor(log()));
+  anchors.set(thread().dataset.conversation, isAtEnd(log()) ? null : scrollAnchor(log()));
 });
 
-// The part of the list that is looked at, which the server needs to know to lead back to it, and on.
-const asked = () => new FormData(document.getElementById("filters"));
+// The query of the list, which the server needs for the links back to the list and on to the next conversation.
+const listQuery = () => new FormData(document.getElementById("filters"));
 
 export const refresh = queued(async () => {
   if (!thread()) return;
   const { news, seq } = thread().dataset;
-  apply(await fetchTogether("news", `${news}?${new URLSearchParams([["seq", seq], ...asked()])}`));
+  apply(await fetchTogether("news", `${news}?${new URLSearchParams([["seq", seq], ...listQuery()])}`));
 });
 
-// Bring the open conversation to what the server says it is now. `isMine` follows what this agent just did.
+// Updates the open conversation to the state that the server sent. `isMine`: in response to this agent's own action.
 function apply(news, { isMine = false } = {}) {
   const fresh = news.getElementById("thread");
   if (!fresh || fresh.dataset.conversation !== thread()?.dataset.conversation) return; // another one is open by now
@@ -93,7 +93,7 @@ function apply(news, { isMine = false } = {}) {
   }
   const added = insert(items(), news.querySelectorAll("#items > li"), { redraws: isLatest });
   thread().dataset.seq = Math.max(known, Number(fresh.dataset.seq));
-  // What comes in while nobody looks at the end of the thread begins with a line that says so.
+  // Messages that come while nobody looks at the end of the thread get a divider above them.
   const isSeen = wasAtEnd && document.visibilityState === "visible";
   if (!isSeen && !isMine && !("newAfter" in items().dataset) && added.some(isMessage)) markNewFrom(items(), known);
   renderTimes(thread());
@@ -108,7 +108,7 @@ function apply(news, { isMine = false } = {}) {
   markRead();
 }
 
-// What is said once, about what this agent just did.
+// Shows the notices about this agent's own action, once.
 function showNotices(news) {
   const problem = news.getElementById("problem");
   if (problem) toast(problem.textContent);
@@ -116,17 +116,17 @@ function showNotices(news) {
   if (once?.children.length) document.getElementById("once").replaceWith(once.cloneNode(true));
 }
 
-// After an action its button may be gone: go on where the next thing is done.
+// After an action its button may be gone: focus the composer, or the header's actions where a reply is not possible.
 function refocus(hadFocus) {
   if (hadFocus?.isConnected && document.activeElement !== document.body) return;
   const locked = document.getElementById("lock").dataset.lock;
   (locked ? document.querySelector("#head .actions button, #head .actions summary") : document.getElementById("content"))?.focus();
 }
 
-// So much has happened that the thread is fetched whole; what is being typed stays where it is, and so does a reader
-// whose place is still there.
+// Fetches the whole thread, because too much has happened for an update. What is being typed stays, and so does the
+// place of a reader, if its line is still there.
 async function reload() {
-  const whole = await fetchFragment(`${thread().dataset.url}?${new URLSearchParams(asked())}`);
+  const whole = await fetchFragment(`${thread().dataset.url}?${new URLSearchParams(listQuery())}`);
   const fresh = whole.getElementById("thread");
   if (!fresh || fresh.dataset.conversation !== thread()?.dataset.conversation) return;
   const place = isAtEnd(log()) ? null : scrollAnchor(log());
@@ -145,7 +145,7 @@ async function reload() {
   markRead();
 }
 
-// The next conversation, or the list where that was the last one.
+// Opens the next conversation, or the list where that was the last one.
 function openNext(link) {
   if (!/\/c\/\d+\/$/.test(new URL(link.href).pathname)) {
     location.assign(link.href);
@@ -157,7 +157,7 @@ function openNext(link) {
   refreshList();
 }
 
-// One page at a time: whoever asks meanwhile waits for that one.
+// One page at a time: a call during a fetch waits for that one.
 let fetching = null;
 function showEarlier(link) {
   fetching ??= fetchEarlier(link).finally(() => (fetching = null));
@@ -181,7 +181,7 @@ async function fetchEarlier(link) {
   requestAnimationFrame(() => (box.ariaLive = "polite"));
 }
 
-// Whoever rests at the top of the thread reads on into the past.
+// A reader who rests at the top of the thread is given the page before.
 let watch = null;
 let resting = 0;
 function watchTop() {
@@ -192,7 +192,7 @@ function watchTop() {
   watch = new IntersectionObserver(
     ([seen]) => {
       clearTimeout(resting);
-      // Out of reach for now, it is tried again when the top is next seen; a click tells more.
+      // A fetch that fails is tried again when the top is next seen; a click follows the link, which shows why.
       if (seen.isIntersecting) resting = setTimeout(() => showEarlier(link).catch(() => {}), REST);
     },
     { root: log() },
@@ -200,7 +200,7 @@ function watchTop() {
   watch.observe(link);
 }
 
-// Back to where some earlier work began, by as many pages as that takes.
+// Scrolls back to where an earlier session began, by as many pages as that takes, JUMP_MOST at most.
 async function jumpTo(moment) {
   const since = new Date(moment).getTime() * 1000 - LEAD;
   const first = () => items().querySelector("li[data-place]");
@@ -209,7 +209,7 @@ async function jumpTo(moment) {
     if (!link) break;
     await showEarlier(link);
   }
-  const line = [...items().querySelectorAll("li[data-place]")].find((one) => Number(one.dataset.place) >= since);
+  const line = [...items().querySelectorAll("li[data-place]")].find((item) => Number(item.dataset.place) >= since);
   line?.scrollIntoView({ block: "start" });
   log().focus({ preventScroll: true });
 }
@@ -219,7 +219,7 @@ function scrolled() {
   if (isAtEnd(log())) markRead();
 }
 
-// How much was said below that this reader has not had on the screen yet.
+// Shows how many messages below this reader has not had on the screen yet.
 function showUnseenCount() {
   const button = document.getElementById("to-end");
   const { isRead, readTo } = thread().dataset;
@@ -230,7 +230,7 @@ function showUnseenCount() {
   if (count && text.textContent !== word) text.textContent = word;
 }
 
-// Read is what was on the screen, to the end, in a tab that could be seen.
+// The thread is read when its end is on the screen, in a visible tab.
 function markRead() {
   const open = thread();
   if (!open || document.visibilityState !== "visible" || !isAtEnd(log()) || open.dataset.isRead === open.dataset.seq) return;
@@ -249,7 +249,7 @@ async function act(form) {
     const news = await fetchFragment(form.action, body);
     if (!news.getElementById("problem")) {
       form.closest(".menu, .fold")?.removeAttribute("open");
-      form.reset(); // what was sent is done with; what was refused stays to be mended
+      form.reset(); // only what was accepted is cleared; a refused form stays to be corrected
     }
     apply(news, { isMine: true });
   } catch (error) {
@@ -267,21 +267,21 @@ pane.addEventListener("submit", (event) => {
   act(event.target);
 });
 pane.addEventListener("formdata", (event) => {
-  if (event.target.method === "post") for (const [name, value] of asked()) event.formData.set(name, value);
+  if (event.target.method === "post") for (const [name, value] of listQuery()) event.formData.set(name, value);
 });
 pane.addEventListener("click", (event) => {
   if (event.metaKey || event.ctrlKey) return;
   const earlier = event.target.closest("#earlier");
   const past = event.target.closest("[data-since]");
-  const way = event.target.closest("[data-fold]");
-  if (!earlier && !past && !way) return;
+  const opener = event.target.closest("[data-fold]");
+  if (!earlier && !past && !opener) return;
   event.preventDefault();
   if (earlier) showEarlier(earlier).catch(() => location.assign(earlier.href));
   else if (past) jumpTo(past.dataset.since).catch(() => location.assign(past.href));
-  else unfold(way.dataset.fold);
+  else unfold(opener.dataset.fold);
 });
 
-// A form of the side panel, which the header leads to.
+// Opens a form of the side panel, to which a button of the header leads.
 function unfold(id) {
   document.getElementById("act-more")?.removeAttribute("open");
   document.getElementById("side").open = true;

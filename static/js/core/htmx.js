@@ -1,4 +1,4 @@
-// htmx, the only module that names it: links of a fragment are brought to life, and a conversation is opened as they do.
+// The only module that uses htmx: it activates the links of a fragment, and opens a conversation as such a link does.
 
 export const activate = (element) => htmx.process(element);
 

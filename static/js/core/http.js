@@ -1,10 +1,10 @@
-// Requests to the server: the only module that calls fetch or XMLHttpRequest. Most ask for a fragment of the page; what is
-// not the fragment (a login page, an error page) is no answer.
+// Requests to the server: the only module that calls fetch or XMLHttpRequest. Most ask for a fragment of the page;
+// another page (of the login, of an error) counts as `Unreachable`.
 
-const PATIENCE = 15_000;
-export const LONGEST_PAUSE = 15_000; // between two tries
+const PATIENCE = 15_000; // milliseconds
+export const LONGEST_PAUSE = 15_000; // milliseconds between two tries
 
-// `status` is that of an answer which was none: 0 where nobody answered at all.
+// No fragment came back. `status` is that of the response; 0 where there was none.
 export class Unreachable extends Error {
   constructor(message, status = 0) {
     super(message);
@@ -12,7 +12,7 @@ export class Unreachable extends Error {
   }
 }
 
-// The answer as a document, and its status.
+// Returns the fragment as a document, `page`, and its status. Throws `Unreachable`.
 export async function requestFragment(url, body = null) {
   let response;
   let text;
@@ -22,7 +22,7 @@ export async function requestFragment(url, body = null) {
       body,
       headers: { "HX-Request": "true" },
       credentials: "same-origin",
-      signal: AbortSignal.timeout(PATIENCE), // after a sleep, nobody is at the other end of what was asked before it
+      signal: AbortSignal.timeout(PATIENCE), // a request from before the machine slept gets no response
     });
     text = await response.text();
   } catch (error) {
@@ -40,7 +40,7 @@ export async function fetchFragment(url, body = null) {
   return (await requestFragment(url, body)).page;
 }
 
-// What the list and the open conversation ask for at the same moment goes in one request: both moved by the same hint.
+// The list and the open conversation share one request if they ask at the same moment: one hint changes both.
 const together = new Map();
 
 export function fetchTogether(part, url) {
@@ -57,11 +57,11 @@ async function fetchParts() {
   if (list && news) {
     try {
       const page = await fetchFragment(`${news.url}&list=1&${new URL(list.url, location).searchParams}`);
-      const its = page.getElementById("together-list");
-      const shown = new DOMParser().parseFromString(its.innerHTML, "text/html");
-      its.remove();
+      const template = page.getElementById("together-list");
+      const listPage = new DOMParser().parseFromString(template.innerHTML, "text/html");
+      template.remove();
       news.resolve(page);
-      list.resolve(shown);
+      list.resolve(listPage);
       return;
     } catch (error) {
       if (!(error.status >= 400 && error.status < 500)) {
@@ -70,23 +70,23 @@ async function fetchParts() {
       }
     }
   }
-  for (const part of parts) fetchFragment(part.url).then(part.resolve, part.reject); // where one is refused, the other need not be
+  for (const part of parts) fetchFragment(part.url).then(part.resolve, part.reject); // one may be refused alone
 }
 
-// The very answer of the API, by the same login.
+// Returns the API's own response, for the login of the page.
 export async function fetchJson(url) {
   const response = await fetch(url, { headers: { Accept: "application/json" }, credentials: "same-origin" });
   return response.json();
 }
 
-// Something to note, with nothing to show for it; lost without harm.
+// Sends values that need no response; they may be lost without harm.
 export function post(url, values = {}) {
   const body = new URLSearchParams({ csrfmiddlewaretoken: document.body.dataset.csrf, ...values });
   return fetch(url, { method: "POST", body, credentials: "same-origin", keepalive: true }).catch(() => {});
 }
 
-// Something to keep, answered in JSON. None where it was refused; an error where nobody answered. `isLeaving` lets the
-// request outlive the page.
+// Sends values to be stored, and returns the JSON of the response: null where it was refused. Throws where nobody
+// answered. `isLeaving` lets the request outlive the page.
 export async function postForJson(url, values, { isLeaving = false } = {}) {
   const body = new FormData();
   for (const [name, value] of Object.entries(values)) body.append(name, value);
@@ -95,8 +95,9 @@ export async function postForJson(url, values, { isLeaving = false } = {}) {
   return response.headers.get("Content-Type")?.includes("json") ? response.json() : null;
 }
 
-// A file, by XMLHttpRequest: fetch tells nothing of how far a body has gone. `progress` is called with the share that has,
-// `answered` with the fragment and its status, `failed` where there was none. Returns what stops it.
+// Uploads a file by XMLHttpRequest, because fetch reports no progress of a body. `progress` is called with the share
+// that is sent (0 to 1), `answered` with the fragment and its status, `failed` where there was none. Returns a function
+// that stops it.
 export function upload(url, body, { token, progress, answered, failed }) {
   const request = new XMLHttpRequest();
   request.open("POST", url);

@@ -1,30 +1,30 @@
-// Refetching, for all of a page together: at most twice a second and never twice at once, however many hints come. What
-// is asked for meanwhile is done once, afterwards; what could not be asked is asked again, with growing pauses. Each time
-// the page is told, by the event `refreshed`, whether the server was reached.
+// One queue for all refetching of a page: at most twice a second and one run at a time, however many hints come. Work
+// that is queued during a run is done once, after it; work that did not reach the server is done again, with growing
+// pauses. After each run the event `refreshed` says whether the server was reached.
 
 import { LONGEST_PAUSE, Unreachable } from "./http.js";
 
-const GAP = 500;
-const wanted = new Set();
+const GAP = 500; // milliseconds
+const pending = new Set();
 let running = false;
 let timer = 0;
 let last = -Infinity;
 let failures = 0;
 
-// `work` made into what asks for it to be done.
+// Returns a function that queues `work`.
 export function queued(work) {
   return () => {
-    wanted.add(work);
+    pending.add(work);
     schedule();
   };
 }
 
-// There is reason to believe that the server is there again: do not wait for the pause to end.
+// The server may be reachable again: do not wait for the pause to end.
 export function retryNow() {
   failures = 0;
   clearTimeout(timer);
   timer = 0;
-  if (wanted.size) schedule();
+  if (pending.size) schedule();
 }
 
 function schedule() {
@@ -37,15 +37,15 @@ async function run() {
   timer = 0;
   running = true;
   last = performance.now();
-  const works = [...wanted];
-  wanted.clear();
-  const done = await Promise.allSettled(works.map((work) => work()));
+  const works = [...pending];
+  pending.clear();
+  const results = await Promise.allSettled(works.map((work) => work()));
   running = false;
-  const failed = done.map((one) => one.reason);
+  const failed = results.map((result) => result.reason);
   const lost = works.filter((_, number) => failed[number] instanceof Unreachable);
   failures = lost.length ? failures + 1 : 0;
-  for (const work of lost) wanted.add(work);
+  for (const work of lost) pending.add(work);
   for (const error of failed) if (error && !(error instanceof Unreachable)) reportError(error);
   document.dispatchEvent(new CustomEvent("refreshed", { detail: { isReached: !lost.length } }));
-  if (wanted.size) schedule();
+  if (pending.size) schedule();
 }

@@ -1,14 +1,16 @@
-// The socket that carries hints and signs. It may be lost at any moment: whoever listens refetches when it is back.
+// The socket that carries change hints and presence signals. It may be lost at any moment: refetch in `up`.
 
 import { LONGEST_PAUSE } from "./http.js";
 
+// In milliseconds.
 const PING = 20_000;
 const PATIENCE = 10_000;
 const POLL = 10_000;
 const BEAT = 5_000;
 
-// `up` is called each time hints flow (again), `hint` for each, `poll` every ten seconds while they do not. `state` is told
-// "live", or "reconnecting" and when the next try is (by `performance.now`; 0 while one is under way).
+// `up` is called each time hints flow (again), `hint` for each, `poll` every ten seconds while they do not. `state` is
+// called with "live", or with "reconnecting" and the time of the next try (by `performance.now`; 0 while one is under
+// way); `refused` with the close code, 4401 or 4403, after which there is no further try.
 export function openSocket(path, { up, hint, poll, state = () => {}, refused = () => {} }) {
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
   let socket = null;
@@ -26,10 +28,10 @@ export function openSocket(path, { up, hint, poll, state = () => {}, refused = (
     expect();
     own.onmessage = (event) => {
       if (own !== socket) return;
-      const told = JSON.parse(event.data);
-      if (told.pong) clearTimeout(waiting);
-      else if (told.hello) opened();
-      else hint(told);
+      const payload = JSON.parse(event.data);
+      if (payload.pong) clearTimeout(waiting);
+      else if (payload.hello) opened();
+      else hint(payload);
     };
     own.onclose = (event) => own === socket && closed(event);
   }
@@ -49,7 +51,7 @@ export function openSocket(path, { up, hint, poll, state = () => {}, refused = (
     expect();
   }
 
-  // Nobody may be at the other end: what is silent for too long is lost.
+  // A dead connection may report nothing: too long a silence counts as lost.
   function expect() {
     clearTimeout(waiting);
     waiting = setTimeout(lost, PATIENCE);
@@ -57,9 +59,9 @@ export function openSocket(path, { up, hint, poll, state = () => {}, refused = (
 
   function lost() {
     if (stopped || !socket || retry) return;
-    const silent = socket;
+    const dead = socket;
     socket = null;
-    silent.close();
+    dead.close();
     closed({ code: 1006 });
   }
 
@@ -84,7 +86,7 @@ export function openSocket(path, { up, hint, poll, state = () => {}, refused = (
     connect();
   }
 
-  // A machine that has slept finds the time gone on: what it was told last may be long ago.
+  // After the machine has slept, its clock has jumped: the last update may be old.
   let beat = Date.now();
   setInterval(() => {
     const slept = Date.now() - beat > 6 * BEAT;
@@ -108,9 +110,9 @@ export function openSocket(path, { up, hint, poll, state = () => {}, refused = (
     socket?.close();
   }
 
-  // What is said while nobody hears it is lost.
-  function send(what) {
-    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(what));
+  // Dropped while the socket is not open.
+  function send(message) {
+    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
   }
 
   return { reconnect: wake, send, stop };

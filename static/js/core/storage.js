@@ -1,5 +1,5 @@
-// What this browser keeps: the only module that touches localStorage and sessionStorage. A store that is full, forbidden or
-// damaged never throws: what is read is then nothing, and what is written lasts no longer than the page.
+// What this browser stores: the only module that touches localStorage and sessionStorage. A store that is full,
+// forbidden or damaged never throws: then a read returns null, or no keys, and a write is dropped.
 
 function openStore(area) {
   const safely = (work, otherwise = null) => {
@@ -22,7 +22,7 @@ function openStore(area) {
 export const local = openStore(() => localStorage); // for all pages of this browser
 export const session = openStore(() => sessionStorage); // for this tab
 
-// `changed` is called with the key each time that another page of this browser changes one that begins so.
+// Calls `changed` with the key each time that another page of this browser changes a key with this prefix.
 export function watchLocal(prefix, changed) {
   addEventListener("storage", ({ key }) => key?.startsWith(prefix) && changed(key));
 }

@@ -1,4 +1,4 @@
-// Whether a text has every word that is looked for, whatever their case, width and order. Pure.
+// Whether a text contains every word of a query, whatever their case, width and order. Pure.
 
 const plain = (text) => text.normalize("NFKC").toLocaleLowerCase();
 

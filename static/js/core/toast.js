@@ -1,6 +1,6 @@
 // A calm message in the corner, read out by screen readers.
 
-const STAYS = 9000;
+const STAYS = 9000; // milliseconds
 
 export function toast(text) {
   const box = document.getElementById("toasts");

@@ -1,4 +1,4 @@
-// An id that makes sending again harmless: the server knows by it what it has had before.
+// An id that makes a retry harmless: the server recognises by it what it has already.
 
 export function uuid() {
   if (crypto.randomUUID) return crypto.randomUUID(); // not there on plain http beyond this machine

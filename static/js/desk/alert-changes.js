@@ -1,5 +1,5 @@
-// What there is to call an agent for, kind by kind, and what of it is new. Pure. Each entry is a pair as the server writes it,
-// "conversation:mark"; another mark is something new in the same conversation.
+// What to alert an agent to, by kind, and what of it is new. Pure. Each entry is a pair from the server,
+// "conversation:mark"; another mark means something new in the same conversation.
 
 // The most pressing first.
 export const KINDS = ["offered", "near", "mine", "unread"];
@@ -16,7 +16,7 @@ export function newestAlert(before, now) {
   return null;
 }
 
-// How many conversations want the agent: what is offered, and what is unread and was not read at this page.
+// How many conversations need the agent: those offered, and those unread that were not read at this page.
 export function countCalling(alerts, isRead) {
   const calling = [...alerts.offered, ...alerts.unread.filter((pair) => !isRead(...pair.split(":")))];
   return new Set(calling.map((pair) => pair.split(":")[0])).size;

@@ -1,25 +1,25 @@
-// What calls the agent back: sounds and notices while no desk of theirs is in sight, the count in the title, a dot on the
-// icon. The server tells with each list what there is (#calls); what is new in it is found here, and nothing is asked.
+// Alerts: sounds and notices while no desk of the agent is visible, the count in the title, a dot on the icon. The
+// server sends with each list what there is (#calls); this module finds what is new in it, without a request.
 
 import { countCalling, newestAlert, parseAlerts } from "./alert-changes.js";
 import { isOn, keep } from "./settings.js";
 
-// Of several, the most pressing sounds. Pitches in hertz, each with the second at which it begins.
+// Of several alerts, the most pressing one sounds. Pitches in hertz, each with the second at which it begins.
 const SOUNDS = {
   offered: [[660, 0], [880, 0.16], [660, 0.32], [880, 0.48]],
   near: [[311, 0], [311, 0.25], [311, 0.5]],
   mine: [[523, 0], [659, 0.13], [784, 0.26]],
   unread: [[988, 0]],
 };
-const LASTS = 0.3;
+const LASTS = 0.3; // seconds
 
 const dialog = document.getElementById("settings");
 const calls = document.getElementById("calls");
 
 // --- One tab speaks for all of this agent's ----------------------------------------------------------------------
 
-// By locks, which the browser takes from a tab that is closed: one tab leads; every tab that can be seen holds the other.
-// Without locks (plain http beyond this machine) each tab speaks for itself.
+// By locks, which the browser releases when a tab is closed: one tab holds LEAD, all visible tabs share SEEN. Without
+// locks (plain http beyond this machine) each tab speaks for itself.
 const { locks } = navigator;
 const [LEAD, SEEN] = ["leads", "seen"].map((name) => `tandem:${name}:${document.body.dataset.agent}`);
 let leads = !locks;
@@ -82,7 +82,7 @@ function play(kind) {
 
 // --- Notices on the screen ---------------------------------------------------------------------------------------
 
-// It names the customer where the list shows them, and never what was said: others may see the screen.
+// A notice names the customer where the list shows them, and never quotes a message: others may see the screen.
 function notice(kind, conversation) {
   if (globalThis.Notification?.permission !== "granted") return;
   const row = document.querySelector(`#list .row[data-conversation="${conversation}"]`);
@@ -111,7 +111,7 @@ function permitted() {
   dialog.querySelector("[data-denied]").hidden = state !== "denied";
 }
 
-// Asked for when an agent first says that they take work, and not again of itself.
+// Permission is requested when an agent first becomes available, and never again unless they ask for it.
 document.addEventListener(
   "submit",
   ({ submitter }) => {
@@ -133,24 +133,28 @@ dialog.addEventListener("click", (event) => {
 
 const icon = document.querySelector("link[rel=icon]");
 const plainIcon = icon.href;
-let named = ""; // the title as it was made here
-let bare = ""; // …and as the page means it
+let shownTitle = ""; // the title with the count
+let pageTitle = ""; // …and without it
 
-// What is read here does not count, as it is not unread in the list either.
+// What was read at this page does not count: the list does not show it as unread either.
 function isRead(conversation, seq) {
   const open = document.getElementById("thread")?.dataset;
   return open?.conversation === conversation && Number(open.isRead) >= Number(seq);
 }
 
 function count() {
-  const wanted = countCalling(before, isRead);
-  if (document.title !== named) bare = document.title;
-  named = wanted ? `(${wanted}) ${bare}` : bare;
-  if (document.title !== named) document.title = named;
-  const href = wanted ? dialog.dataset.icon : plainIcon;
+  const number = countCalling(before, isRead);
+  if (document.title !== shownTitle) pageTitle = document.title;
+  shownTitle = number ? `(${number}) ${pageTitle}` : pageTitle;
+  if (document.title !== shownTitle) document.title = shownTitle;
+  const href = number ? dialog.dataset.icon : plainIcon;
   if (icon.getAttribute("href") !== href) icon.href = href;
 }
 
-new MutationObserver(() => document.title !== named && count()).observe(document.head, { childList: true, subtree: true, characterData: true });
+new MutationObserver(() => document.title !== shownTitle && count()).observe(document.head, {
+  childList: true,
+  subtree: true,
+  characterData: true,
+});
 new MutationObserver(count).observe(document.getElementById("pane"), { subtree: true, attributeFilter: ["data-is-read"] });
 count();

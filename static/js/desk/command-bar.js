@@ -1,33 +1,34 @@
-// The command bar: one field that goes somewhere, does something, or finds a conversation. What the page offers is looked
-// through here; conversations and canned replies are asked for. The field keeps the focus, as in the composer's picker.
+// The command bar: one field that goes somewhere, does something, or finds a conversation. Links and actions of the
+// page are searched here; conversations and canned replies come from the server. The field keeps the focus, as in the
+// composer's picker.
 
 import { openInPane } from "../core/htmx.js";
 import { Unreachable, fetchFragment } from "../core/http.js";
 import { matches } from "../core/text-match.js";
 import { SHORTCUTS, headerActions, keyCaps, perform, trigger, word } from "./shortcuts.js";
 
-const PAUSE = 150;
+const PAUSE = 150; // milliseconds of rest before a search
 
 const dialog = document.getElementById("command");
 const field = document.getElementById("command-field");
 const box = document.getElementById("command-options");
-const told = document.getElementById("command-told");
+const announcer = document.getElementById("command-told");
 const words = dialog.dataset;
 
 let timer = 0;
-let asked = 0;
+let requestNumber = 0;
 let isPending = false;
 let isEager = false; // Enter came before the answer
 let at = 0;
-let caret = [0, 0]; // where one was typing
+let caret = [0, 0]; // in the composer, before the bar was opened
 
 const options = () => [...box.querySelectorAll("[role=option]")];
 
 // --- What the page offers ----------------------------------------------------------------------------------------
 
-const bare = (link) => {
+const labelOf = (link) => {
   const copy = link.cloneNode(true);
-  for (const beside of copy.querySelectorAll(".count, [aria-hidden]")) beside.remove();
+  for (const extra of copy.querySelectorAll(".count, [aria-hidden]")) extra.remove();
   return copy.textContent.trim();
 };
 
@@ -35,7 +36,7 @@ const bare = (link) => {
 function views() {
   const known = new Map();
   for (const link of document.querySelectorAll("#tabs a, #saved a, .views a")) {
-    if (!known.has(link.href)) known.set(link.href, { text: bare(link), run: () => link.click() });
+    if (!known.has(link.href)) known.set(link.href, { text: labelOf(link), run: () => link.click() });
   }
   return [...known.values()];
 }
@@ -48,15 +49,16 @@ function pages() {
 }
 
 function acts() {
-  const keyed = new Map(SHORTCUTS.flatMap((one) => (one.acts ?? []).map((verb) => [verb, one.keys])));
-  const offered = headerActions().map((one) => ({
-    text: one.button.textContent.trim(),
-    keys: keyed.get(one.verb),
-    why: one.why,
-    run: () => trigger(one),
+  const keyed = new Map(SHORTCUTS.flatMap(({ acts: verbs = [], keys }) => verbs.map((verb) => [verb, keys])));
+  const offered = headerActions().map((action) => ({
+    text: action.button.textContent.trim(),
+    keys: keyed.get(action.verb),
+    why: action.why,
+    run: () => trigger(action),
   }));
-  const others = SHORTCUTS.filter((one) => one.run || (one.opens && one.opens !== "command"));
-  return [...offered, ...others.map((one) => ({ text: word(one.id), keys: one.keys, run: () => perform(one) }))];
+  const others = SHORTCUTS.filter(({ run, opens }) => run || (opens && opens !== "command"));
+  const entryOf = (shortcut) => ({ text: word(shortcut.id), keys: shortcut.keys, run: () => perform(shortcut) });
+  return [...offered, ...others.map(entryOf)];
 }
 
 // --- Showing -----------------------------------------------------------------------------------------------------
@@ -72,19 +74,19 @@ function groupOf(label, items) {
 }
 
 function optionOf({ text, keys, why, run }) {
-  const made = document.createElement("li");
-  made.setAttribute("role", "option");
-  made.run = run;
+  const option = document.createElement("li");
+  option.setAttribute("role", "option");
+  option.run = run;
   const name = document.createElement("span");
   name.className = "command-name";
   name.dir = "auto";
   name.textContent = text;
-  made.append(name);
+  option.append(name);
   if (why) {
-    made.setAttribute("aria-disabled", "true");
+    option.setAttribute("aria-disabled", "true");
     const reason = document.createElement("small");
     reason.textContent = why;
-    made.append(" ", reason);
+    option.append(" ", reason);
   }
   if (keys) {
     const shown = document.createElement("span");
@@ -94,9 +96,9 @@ function optionOf({ text, keys, why, run }) {
       key.textContent = cap;
       shown.append(" ", key);
     }
-    made.append(shown);
+    option.append(shown);
   }
-  return made;
+  return option;
 }
 
 function render() {
@@ -106,7 +108,7 @@ function render() {
 }
 
 function numberOptions() {
-  for (const [place, one] of options().entries()) one.id = `command-${place + 1}`;
+  for (const [place, option] of options().entries()) option.id = `command-${place + 1}`;
 }
 
 function mark(place) {
@@ -118,21 +120,21 @@ function mark(place) {
     return;
   }
   at = (place + all.length) % all.length;
-  for (const [number, one] of all.entries()) one.setAttribute("aria-selected", String(number === at));
+  for (const [number, option] of all.entries()) option.setAttribute("aria-selected", String(number === at));
   field.setAttribute("aria-activedescendant", all[at].id);
   all[at].scrollIntoView({ block: "nearest" });
 }
 
 function tell() {
   const count = options().length;
-  told.textContent = count ? `${words.wordResults} ${count}` : words.wordNothing;
+  announcer.textContent = count ? `${words.wordResults} ${count}` : words.wordNothing;
 }
 
 // --- Asking ------------------------------------------------------------------------------------------------------
 
 function look() {
   clearTimeout(timer);
-  asked += 1; // whatever is still under way answers another question
+  requestNumber += 1; // a response that is still under way is outdated
   isEager = false;
   isPending = Boolean(field.value.trim());
   render();
@@ -141,26 +143,26 @@ function look() {
 }
 
 async function find() {
-  const number = asked;
+  const number = requestNumber;
   const conversation = document.getElementById("thread")?.dataset.conversation ?? "";
   let answer = null;
   try {
     answer = await fetchFragment(`${words.url}?${new URLSearchParams({ q: field.value.trim(), conversation })}`);
   } catch (error) {
-    if (!(error instanceof Unreachable)) throw error; // what the page offers is there all the same
+    if (!(error instanceof Unreachable)) throw error; // the page's own options are shown all the same
   }
-  if (number !== asked || !dialog.open) return;
+  if (number !== requestNumber || !dialog.open) return;
   isPending = false;
-  showFound(answer);
+  showResults(answer);
   if (isEager && options().length) choose(options()[at]);
 }
 
-function showFound(answer) {
+function showResults(answer) {
   if (answer) box.append(...[...answer.querySelectorAll("[role=group]")].map((group) => document.adoptNode(group)));
   numberOptions();
   mark(at);
   tell();
-  if (!answer) told.textContent = document.body.dataset.wordUnreachable;
+  if (!answer) announcer.textContent = document.body.dataset.wordUnreachable;
 }
 
 // --- Choosing ----------------------------------------------------------------------------------------------------
@@ -198,8 +200,8 @@ dialog.addEventListener("shown", () => {
 });
 dialog.addEventListener("close", () => {
   clearTimeout(timer);
-  asked += 1;
-  told.textContent = "";
+  requestNumber += 1;
+  announcer.textContent = "";
 });
 field.addEventListener("input", (event) => event.isComposing || look());
 field.addEventListener("compositionend", look);

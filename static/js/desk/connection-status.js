@@ -1,13 +1,14 @@
-// Says whether the page shows what is so: live, reconnecting (when), catching up (with how much), or stale (how old).
-// The sign announces each state once; the bar beside it counts, for the eyes only.
+// Says whether the page is up to date: live, reconnecting (when), catching up (with how much), or stale (how old).
+// The sign announces each state once; the bar beside it counts, and is not read out.
 
 import { formatDuration, formatUnit } from "../core/times.js";
 
+// In milliseconds.
 const STALE = 30_000;
-const QUIET = 1000; // a blink is not worth a word
+const QUIET = 1000; // a shorter interruption is not shown
 const LINGERS = 4000;
 
-// `tryNow` is what the button does; `waits` answers how many messages wait to be sent.
+// `tryNow` is what the button does; `waits` returns how many messages wait to be sent.
 export function openConnectionStatus(tryNow, waits) {
   const sign = document.getElementById("connection");
   const bar = document.getElementById("connection-bar");
@@ -17,10 +18,10 @@ export function openConnectionStatus(tryNow, waits) {
   let socket = "connecting"; // or "live", "reconnecting"
   let next = 0; // when it is tried again
   let lostAt = 0; // since when it is not live; 0 while it is
-  let sureAt = performance.now(); // when what is seen was last known to be so
+  let sureAt = performance.now(); // when the page was last known to be up to date
   let isCatching = false;
-  let isFailing = false; // the socket may be there and the server's answers not
-  let from = null; // what was seen when it was lost
+  let isFailing = false; // the socket may be up while requests fail
+  let from = null; // the open conversation and its last operation when the socket was lost
   let caught = null; // {count, until}
 
   function state() {

@@ -1,5 +1,5 @@
-// Keys by name, as the table of shortcuts writes them ("Mod+Alt+E"), as they stand on a keyboard, and as a screen reader is
-// told of them. Pure: whether the keyboard is Apple's is given.
+// Names of keys: as the table of shortcuts writes them ("Mod+Alt+E"), as they stand on a keyboard, and for screen
+// readers. Pure: `isApple` is a parameter.
 
 const APPLE_CAPS = { Mod: "⌘", Alt: "⌥", Shift: "⇧" };
 const CAPS = { Mod: "Ctrl" };
@@ -9,11 +9,11 @@ export function keyCaps(keys, isApple) {
   return keys.split("+").map((key) => caps[key] ?? key);
 }
 
-// As `aria-keyshortcuts` wants them.
+// In the form of `aria-keyshortcuts`.
 export const ariaKeys = (keys, isApple) => keys.replace("Mod", isApple ? "Meta" : "Control");
 
-// Option and foreign layouts make another letter of a key, so with a modifier it is known by its place where what it types
-// is no plain letter. AltGr is for typing: what it makes is never a shortcut.
+// Option and some layouts change the letter of a key. So, with a modifier, a key that types no plain letter is known by
+// its position. AltGr is for typing: it never makes a shortcut.
 function letterOf(event, isApple) {
   if (!event.altKey && !event.ctrlKey && !event.metaKey) return "";
   if (/^[a-z]$/i.test(event.key)) return event.key.toUpperCase();
@@ -21,7 +21,7 @@ function letterOf(event, isApple) {
   return /^Key([A-Z])$/.exec(event.code)?.[1] ?? "";
 }
 
-// What was pressed, as the table writes it; empty for what cannot stand there.
+// The pressed keys, as the table writes them; empty for what cannot stand there.
 export function pressedKeys(event, isApple) {
   const [mod, other] = isApple ? [event.metaKey, event.ctrlKey] : [event.ctrlKey, event.metaKey];
   if (other) return "";

@@ -1,4 +1,4 @@
-// Shortcuts: one table of keys and what each does. Their words stand in templates/desk/_shortcut_help.html, by the same ids.
+// Shortcuts: one table of keys and what each does. Their texts stand in templates/desk/_shortcut_help.html, by the ids.
 
 import { showDialog } from "../core/dialogs.js";
 import { ariaKeys, isComposing, keyCaps as capsOf, pressedKeys } from "./key-names.js";
@@ -7,9 +7,9 @@ import { toast } from "../core/toast.js";
 
 const MODE = "#composer input[name=mode]";
 
-// `acts` are actions of the header, of which the first that can be had now is meant; `opens` is a dialog; `on` is what else
-// shows the key. What has none of `acts`, `opens` and `run` is only told: it is done elsewhere. What has no keys is for the
-// command bar.
+// `acts` are actions of the header, of which the first that is available is triggered; `opens` is a dialog; `on`
+// selects further elements that show the key. An entry without `acts`, `opens` and `run` is for the help: another
+// module does it. An entry without keys is for the command bar.
 export const SHORTCUTS = [
   { id: "next", group: "list", keys: "Alt+J", run: () => step(1) },
   { id: "previous", group: "list", keys: "Alt+K", run: () => step(-1) },
@@ -46,7 +46,7 @@ const isTyping = (target) => Boolean(target.closest?.("textarea, select, [conten
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || isComposing(event)) return;
   const keys = pressedKeys(event, isApple);
-  const shortcut = keys && SHORTCUTS.find((one) => one.keys === keys && (one.run || one.acts || one.opens));
+  const shortcut = keys && SHORTCUTS.find((entry) => entry.keys === keys && (entry.run || entry.acts || entry.opens));
   if (!shortcut) return;
   if (keys.length === 1 && (isTyping(event.target) || !isOn("help"))) return;
   const open = document.querySelector("dialog[open]");
@@ -65,7 +65,7 @@ export function perform({ id, acts, opens, run }) {
   else run();
 }
 
-// The button of one of the header's actions, those behind 'More' among them, and the reason where it is not to be had now.
+// The button of one of the header's actions, those behind 'More' among them, and why it is not available now.
 const buttonOf = (act) => (act.matches("button, a") ? act : act.querySelector(":scope > summary, button"));
 export function headerActions() {
   return [...document.querySelectorAll("#head [id^=act-]:not(#act-more)")].map((act) => {
@@ -82,8 +82,8 @@ function press(verbs, label) {
   }
   const offered = headerActions().filter(({ verb }) => verbs.includes(verb));
   offered.sort((one, other) => verbs.indexOf(one.verb) - verbs.indexOf(other.verb));
-  const found = offered.find(({ why }) => !why) ?? offered[0];
-  if (found) trigger(found, label);
+  const action = offered.find(({ why }) => !why) ?? offered[0];
+  if (action) trigger(action, label);
   else toast(`${label}: ${word("not-here")}`);
 }
 
@@ -97,26 +97,26 @@ export function trigger({ act, button, why }, label = button.textContent.trim())
   else button.click();
 }
 
-let going = ""; // the conversation that is being opened
-let wanted = ""; // …and the one to open after it: whoever goes on quickly opens the last, not each on the way
+let opening = ""; // the conversation that is being opened
+let nextToOpen = ""; // …and the one to open after it: quick steps open the last one, not each on the way
 
 function step(by) {
   const rows = [...document.querySelectorAll("#list .row")];
-  const open = wanted || going || document.getElementById("thread")?.dataset.conversation;
+  const open = nextToOpen || opening || document.getElementById("thread")?.dataset.conversation;
   const at = rows.findIndex((row) => row.dataset.conversation === open);
   const next = rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : at + by];
   if (!next) {
     toast(word(rows.length ? (by > 0 ? "at-end" : "at-start") : "none-listed"));
     return;
   }
-  wanted = next.dataset.conversation;
+  nextToOpen = next.dataset.conversation;
   next.scrollIntoView({ block: "nearest" });
-  if (!going) go();
+  if (!opening) go();
 }
 
 function go() {
-  [going, wanted] = [wanted, ""];
-  if (going) document.querySelector(`#list .row[data-conversation="${going}"]`)?.click();
+  [opening, nextToOpen] = [nextToOpen, ""];
+  if (opening) document.querySelector(`#list .row[data-conversation="${opening}"]`)?.click();
 }
 for (const ending of ["htmx:afterSwap", "htmx:sendAbort", "htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
   document.body.addEventListener(ending, ({ detail }) => detail.target?.id === "pane" && go());
@@ -137,19 +137,20 @@ function write(mode) {
 
 // --- Where it is shown -------------------------------------------------------------------------------------------
 
-// On the buttons themselves, and again after each update of the header, which brings them as the server knows them.
+// On the buttons themselves, and again after each update of the header, because the server sends them without keys.
 function showKeys() {
   const keysOf = new Map(SHORTCUTS.flatMap(({ acts = [], keys }) => acts.map((verb) => [verb, keys])));
   const keyed = headerActions().map(({ verb, button, why }) => [button, button, keysOf.get(verb), why]);
   for (const { keys, on } of SHORTCUTS) {
-    if (on) for (const one of document.querySelectorAll(on)) keyed.push([one, one.closest("label") ?? one, keys, ""]);
+    if (!on) continue;
+    for (const node of document.querySelectorAll(on)) keyed.push([node, node.closest("label") ?? node, keys, ""]);
   }
   for (const [button, titled, keys, why] of keyed) {
     if (!keys) continue;
     set(button, "aria-keyshortcuts", ariaKeys(keys, isApple));
     if (why) continue; // the reason has a tip of its own
     const shown = keyCaps(keys).join(isApple ? "" : "+");
-    set(titled, "title", button.ariaLabel ? `${button.ariaLabel} (${shown})` : shown); // a sign alone needs its name too
+    set(titled, "title", button.ariaLabel ? `${button.ariaLabel} (${shown})` : shown); // an icon needs its name too
   }
 }
 

@@ -1,8 +1,8 @@
-// How wide a column may be, and how wide a key makes it. Pure; widths in pixels, null for the usual one.
+// How wide a column may be, and how wide a key makes it. Pure; widths in pixels, null for the default one.
 
 const STEP = 16;
 
-export const limited = (wanted, { least, most }) => Math.min(Math.max(Math.round(wanted), Number(least)), Number(most));
+export const limited = (width, { least, most }) => Math.min(Math.max(Math.round(width), Number(least)), Number(most));
 
 // To which side a column grows, 1 for the right: the details stand at the other end, and some languages run the other way.
 export const growth = ({ isAtEnd, isRightToLeft }) => (isAtEnd ? -1 : 1) * (isRightToLeft ? -1 : 1);

@@ -17,10 +17,10 @@ function announceWidth(splitter) {
   splitter.setAttribute("aria-valuenow", current(splitter));
 }
 
-// A width in pixels, or none for the usual one.
-function setWidth(splitter, wanted, { isKept = true } = {}) {
+// `requested` is a width in pixels, or null for the default one.
+function setWidth(splitter, requested, { isKept = true } = {}) {
   const { splits, least, most } = splitter.dataset;
-  const width = wanted === null ? null : limited(wanted, { least, most });
+  const width = requested === null ? null : limited(requested, { least, most });
   if (width === null) root.style.removeProperty(`--own-${splits}`);
   else root.style.setProperty(`--own-${splits}`, `${width}px`);
   if (isKept) local.setJson(KEY, { ...local.getJson(KEY), [splits]: width ?? undefined });

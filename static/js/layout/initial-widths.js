@@ -10,6 +10,6 @@
     }
     if (localStorage.getItem("tandem:context") === "folded") root.dataset.context = "folded";
   } catch {
-    // nothing kept, or nothing that can be read: the usual widths
+    // nothing stored, or nothing that can be read: the default widths
   }
 })();

@@ -2,13 +2,13 @@
 
 (() => {
   const KEY = "tandem:theme";
-  const ROUND = ["system", "light", "dark"];
+  const THEMES = ["system", "light", "dark"];
   const root = document.documentElement;
 
   function kept() {
     try {
       const theme = localStorage.getItem(KEY);
-      return ROUND.includes(theme) ? theme : "system";
+      return THEMES.includes(theme) ? theme : "system";
     } catch {
       return "system"; // a forbidden store: the choice lasts as long as the page
     }
@@ -27,7 +27,7 @@
   addEventListener("storage", (event) => event.key === KEY && show(kept())); // another tab has chosen
   document.addEventListener("click", (event) => {
     if (!event.target.closest("#theme")) return;
-    const theme = ROUND[(ROUND.indexOf(root.dataset.theme) + 1) % ROUND.length];
+    const theme = THEMES[(THEMES.indexOf(root.dataset.theme) + 1) % THEMES.length];
     try {
       localStorage.setItem(KEY, theme);
     } catch {

@@ -1,4 +1,4 @@
-// Several conversations at once: counts what is ticked, carries it out, and shows what could not be done.
+// Bulk actions: counts the ticked rows, carries out the action, and shows what was refused.
 
 import { Unreachable, fetchFragment } from "../core/http.js";
 import { refresh } from "./conversation-list.js";
@@ -6,7 +6,7 @@ import { toast } from "../core/toast.js";
 
 const form = document.getElementById("bulk");
 const list = document.getElementById("list");
-const told = document.getElementById("bulk-told");
+const resultBox = document.getElementById("bulk-told");
 
 const ticks = () => [...list.querySelectorAll(".pick input")];
 
@@ -28,7 +28,7 @@ async function carryOut() {
   try {
     const answer = await fetchFragment(form.getAttribute("action"), new FormData(form));
     const result = answer.getElementById("bulk-result");
-    told.replaceChildren(result);
+    resultBox.replaceChildren(result);
     const refused = new Set([...result.querySelectorAll("[data-conversation]")].map((line) => line.dataset.conversation));
     if (refused.size || !answer.querySelector(".is-problem")) {
       for (const tick of ticks()) tick.checked = tick.checked && refused.has(tick.value);
@@ -53,6 +53,6 @@ form.addEventListener("click", (event) => {
   if (event.target.closest("[data-all]")) tickAll(true);
   if (event.target.closest("[data-none]")) tickAll(false);
 });
-told.addEventListener("click", (event) => event.target.closest("[data-dismiss]") && told.replaceChildren());
+resultBox.addEventListener("click", (event) => event.target.closest("[data-dismiss]") && resultBox.replaceChildren());
 new MutationObserver(render).observe(list, { childList: true, subtree: true });
 render();

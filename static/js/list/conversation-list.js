@@ -1,4 +1,4 @@
-// The list: follows along, is searched and gone on with, and keeps its place and focus meanwhile.
+// The list: refetched after hints, searched and extended, while it keeps its scroll position and focus.
 
 import { activate } from "../core/htmx.js";
 import { Unreachable, fetchFragment, fetchTogether } from "../core/http.js";
@@ -15,13 +15,13 @@ const filters = document.getElementById("filters");
 const updates = document.getElementById("updates");
 const old = document.getElementById("list-old");
 
-function asked(more = {}) {
+function listUrl(more = {}) {
   return `${document.body.dataset.list}?${new URLSearchParams({ ...Object.fromEntries(new FormData(filters)), ...more })}`;
 }
 
 export const refresh = queued(async () => {
-  const question = asked();
-  const url = asked({ rows: Math.max(list.dataset.page, list.querySelectorAll(".row").length) });
+  const requested = listUrl();
+  const url = listUrl({ rows: Math.max(list.dataset.page, list.querySelectorAll(".row").length) });
   let fresh;
   try {
     fresh = await fetchTogether("list", url);
@@ -30,11 +30,11 @@ export const refresh = queued(async () => {
     throw error;
   }
   old.hidden = true;
-  if (question === asked()) take(fresh, question); // else the agent has asked for something else meanwhile
+  if (requested === listUrl()) take(fresh, requested); // else the agent has changed the query meanwhile
 });
 old.querySelector("button").addEventListener("click", refresh);
 
-function take(fresh, question) {
+function take(fresh, requested) {
   const tabs = fresh.getElementById("fresh-tabs");
   for (const id of ["tabs", "saved", "calls"]) morph(document.getElementById(id), tabs.content.getElementById(id));
   tabs.remove();
@@ -43,10 +43,10 @@ function take(fresh, question) {
   activate(document.getElementById("offers"));
   offers.remove();
   showName();
-  if (question === shown && isBusy() && !keepsOrder(order(list), order(fresh))) {
+  if (requested === shown && isBusy() && !keepsOrder(order(list), order(fresh))) {
     wait(fresh);
   } else {
-    shown = question;
+    shown = requested;
     put(fresh);
   }
   document.dispatchEvent(new CustomEvent("list-updated"));
@@ -59,8 +59,8 @@ function showName() {
 
 // --- Rows that do not move under the pointer ---------------------------------------------------------------------------
 
-let shown = asked(); // the question that the rows on the screen answer
-let waiting = null; // an answer whose order waits until nobody points at the list
+let shown = listUrl(); // the address whose response is on the screen
+let waiting = null; // a response whose order waits until the list has neither pointer nor focus
 let isPointed = false;
 
 const order = (box) => [...box.querySelectorAll("#rows > li")].map((row) => row.id);
@@ -74,7 +74,7 @@ function put(fresh) {
   markRows();
 }
 
-// The rows' own contents are as they are now; where they stand is as the agent last saw it.
+// Updates the contents of the rows, and keeps their order as the agent last saw it.
 function wait(fresh) {
   waiting = fresh;
   for (const row of fresh.querySelectorAll("#rows > li")) morph(document.getElementById(row.id), row);
@@ -106,7 +106,7 @@ updates.addEventListener("click", () => {
 
 // --- What the rows are marked with ---------------------------------------------------------------------------------------
 
-// Which row is open; and what is read here is not unread there.
+// Marks the row of the open conversation, which is not unread any more once it is read at this page.
 export function markRows() {
   const open = document.getElementById("thread")?.dataset;
   for (const row of list.querySelectorAll(".row")) {
@@ -122,21 +122,21 @@ export function markRows() {
   renderTimes(list);
 }
 
-// One row is reached by Tab, with its box and buttons; the arrows lead to the others.
+// Tab reaches one row, with its checkbox and buttons; the arrow keys reach the others.
 const STOPS = ".row, .pick input, .row-act";
 let stop = "";
 
 function rove(at = document.activeElement?.closest?.("#rows > li")) {
   const rows = [...list.querySelectorAll("#rows > li")];
   const open = list.querySelector(".row[aria-current]")?.parentElement;
-  const its = at ?? rows.find((row) => row.id === stop) ?? open ?? rows[0];
-  stop = its?.id ?? "";
-  for (const row of rows) for (const one of row.querySelectorAll(STOPS)) one.tabIndex = row === its ? 0 : -1;
+  const reached = at ?? rows.find((row) => row.id === stop) ?? open ?? rows[0];
+  stop = reached?.id ?? "";
+  for (const row of rows) for (const part of row.querySelectorAll(STOPS)) part.tabIndex = row === reached ? 0 : -1;
 }
 list.addEventListener("focusin", (event) => rove(event.target.closest("#rows > li") ?? undefined));
 
 list.addEventListener("keydown", (event) => {
-  const kind = STOPS.split(", ").find((one) => event.target.matches(one));
+  const kind = STOPS.split(", ").find((selector) => event.target.matches(selector));
   if (!kind || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
   const rows = [...list.querySelectorAll("#rows > li")];
   const at = rows.indexOf(event.target.closest("li"));
@@ -150,7 +150,7 @@ list.addEventListener("keydown", (event) => {
 
 async function showMore(link) {
   const after = new URL(link.href).searchParams.get("after");
-  const fresh = await fetchFragment(asked({ after }));
+  const fresh = await fetchFragment(listUrl({ after }));
   const added = [...fresh.querySelectorAll("#rows > li")].filter((row) => !document.getElementById(row.id));
   document.getElementById("rows").append(...added);
   const next = fresh.getElementById("more");
@@ -161,12 +161,12 @@ async function showMore(link) {
   added[0]?.querySelector(".row").focus();
 }
 
-// A view or a saved one: the list shows it, and so do the address and the way back.
+// Shows a view or a saved one: in the list, in the address and in the link back.
 function look(link) {
-  const wanted = new URL(link.href).searchParams;
+  const query = new URL(link.href).searchParams;
   const url = new URL(location.href);
   for (const name of ["view", "saved"]) {
-    const value = wanted.get(name) ?? "";
+    const value = query.get(name) ?? "";
     filters.elements[name].value = value;
     if (value) url.searchParams.set(name, value);
     else url.searchParams.delete(name);
@@ -177,7 +177,7 @@ function look(link) {
     else tab.removeAttribute("aria-current");
   }
   showName();
-  document.querySelector("#head .back")?.setAttribute("href", `${location.pathname.replace(/c\/\d+\/$/, "")}?${wanted}`);
+  document.querySelector("#head .back")?.setAttribute("href", `${location.pathname.replace(/c\/\d+\/$/, "")}?${query}`);
   list.scrollTop = 0;
   refresh();
 }
@@ -209,7 +209,7 @@ document.getElementById("mark").addEventListener("submit", async (event) => {
   event.preventDefault();
   const { form, formAction } = event.submitter;
   const body = new FormData(form);
-  body.append("seq", Number.MAX_SAFE_INTEGER); // the thread asks for its own news
+  body.append("seq", Number.MAX_SAFE_INTEGER); // no news: the thread requests its own
   try {
     const problem = (await fetchFragment(formAction, body)).getElementById("problem");
     if (problem) toast(problem.textContent);

@@ -10,7 +10,7 @@ export function countMoves(before, after) {
 // Whether the rows that are shown stay where they are: others only follow after them.
 export const keepsOrder = (before, after) => before.every((id, place) => after[place] === id);
 
-// The length of the longest run that rises, not everywhere adjacent: the rows that kept their order.
+// The length of the longest increasing subsequence: the rows that kept their order.
 function rising(numbers) {
   const tails = [];
   for (const number of numbers) {

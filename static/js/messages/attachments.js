@@ -1,14 +1,14 @@
-// Files beside what is typed: picked, pasted or dropped, put up at once with their progress, taken back by a button.
+// The files of an unsent message: picked, pasted or dropped, uploaded at once with their progress, removed by a button.
 
 import { post, upload } from "../core/http.js";
 import { uuid } from "../core/uuid.js";
 import { isAtEnd, scrollToEnd } from "./message-list.js";
 
-// `say` tells the writer in words. Returns what the composer asks when it sends.
+// `say` shows a text to the writer. Returns the functions that the composer needs when it sends.
 export function openAttachments(form, say) {
   const tray = form.querySelector(".tray");
   const list = tray.querySelector(".chips");
-  const told = tray.querySelector("[role=status]");
+  const announcer = tray.querySelector("[role=status]");
   const input = tray.querySelector("input[type=file]");
   const button = form.querySelector("[data-attach]");
   const field = form.elements.content;
@@ -60,14 +60,14 @@ export function openAttachments(form, say) {
     return chip;
   }
 
-  // The composer grows, and the last words stay in sight.
+  // The composer grows, and the last lines of the thread stay in sight.
   function atEnd(change) {
     const wasAtEnd = isAtEnd(log);
     change();
     if (wasAtEnd) scrollToEnd(log);
   }
 
-  // The same `client` again is the same upload.
+  // With the same `client` id again, the server takes it for the same upload.
   function put(chip, file, client) {
     const bar = chip.querySelector("progress");
     const body = new FormData();
@@ -80,7 +80,7 @@ export function openAttachments(form, say) {
         const ready = page.querySelector(".chip-file");
         if (ready) {
           atEnd(() => chip.replaceWith(document.adoptNode(ready)));
-          told.textContent = `${file.name} ${words.wordReady}`;
+          announcer.textContent = `${file.name} ${words.wordReady}`;
         } else if (status >= 500) again(chip, file, client);
         else lost(chip, page.getElementById("problem")?.textContent ?? words.wordLost);
       },
@@ -92,7 +92,7 @@ export function openAttachments(form, say) {
     chip.classList.replace("is-moving", "is-lost");
     chip.querySelector("progress").remove();
     chip.querySelector("small").textContent = why;
-    told.textContent = `${chip.querySelector(".file-name").textContent}: ${why}`;
+    announcer.textContent = `${chip.querySelector(".file-name").textContent}: ${why}`;
   }
 
   function again(chip, file, client) {
@@ -131,7 +131,7 @@ export function openAttachments(form, say) {
   });
   field.addEventListener("paste", (event) => {
     const { files, types } = event.clipboardData;
-    if (!files.length || types.includes("text/plain")) return; // a cell of a table is words and a picture: words are meant
+    if (!files.length || types.includes("text/plain")) return; // a table cell is both: its text is meant
     event.preventDefault();
     take(files);
   });
@@ -153,7 +153,7 @@ export function openAttachments(form, say) {
     take(event.dataTransfer.files);
   });
 
-  // What is ready goes along with the words, and is told of by id and name: so it can wait, and be given back.
+  // Takes the uploaded files out of the composer, as ids and names, so that the message can wait and be given back.
   function handOver() {
     const ready = [...list.querySelectorAll(".is-ready")];
     for (const chip of ready) chip.remove();

@@ -5,12 +5,12 @@ import { dayLabel, renderTimes } from "../core/times.js";
 import { restoreAnchor, scrollAnchor } from "./scroll-anchor.js";
 
 const place = (line) => Number(line.dataset.place);
-const DRESSED = ["mine", "follows"]; // the classes that `dress` gives
-const CLOSE = 180e6; // microseconds: what one person says within three minutes stands together
+const DRESSED = ["mine", "follows"]; // the classes that `decorate` sets
+const CLOSE = 180e6; // microseconds: what one person says within three minutes is grouped
 
-// Put new lines into the list by their time. Returns those that were not there before. What is sent again, because it may
-// have changed (`data-again`), is redrawn where it stands, if `redraws`: not from an answer older than the page. Where it is
-// not on the page yet, it comes with the page of the thread that it belongs to.
+// Inserts new lines into the list by their time, and returns them. A line that is sent again, because it may have
+// changed (`data-again`), is redrawn in its place if `redraws`, which is false for a response older than the page. If
+// it is not on the page yet, it comes later, with its page of the thread.
 export function insert(list, fresh, { redraws = false } = {}) {
   const sent = [...fresh];
   if (redraws) redraw(list, sent.filter(isAgain));
@@ -29,8 +29,8 @@ export function insert(list, fresh, { redraws = false } = {}) {
 
 const isAgain = (line) => "again" in line.dataset;
 
-// Bring lines to what they are now. A line that looks the same is not touched, and of another only what differs, so that
-// focus, selection and pictures stay; and so does a reader who is not at the end.
+// Updates lines in place: only what differs is touched, so that focus, selection and pictures stay. A reader who is not
+// at the end keeps their place.
 function redraw(list, fresh) {
   const log = list.parentElement;
   let anchor;
@@ -47,9 +47,9 @@ function redraw(list, fresh) {
   if (anchor) restoreAnchor(log, anchor);
 }
 
-// Of events that are one line the newest stays, in whichever order they come.
+// Events of one run share a line: only the newest stays, in whichever order they come.
 function isOutrun(list, line) {
-  const other = lines(list).find((one) => one.dataset.run === line.dataset.run);
+  const other = lines(list).find((candidate) => candidate.dataset.run === line.dataset.run);
   if (other && place(other) > place(line)) return true;
   other?.remove();
   return false;
@@ -57,12 +57,12 @@ function isOutrun(list, line) {
 
 const lines = (list) => [...list.children].filter((line) => line.dataset.place);
 
-// What others said after an operation. `after` may be none: then nothing is new.
+// The messages of others after an operation. `after` may be NaN: then nothing is new.
 export const messagesAfter = (list, after) =>
   lines(list).filter((line) => isMessage(line) && !line.classList.contains("mine") && Number(line.dataset.seq) > after);
 export const isMessage = (line) => line.classList.contains("message");
 
-// From here on is new to this reader, until the conversation is left: the operation is kept with the list.
+// Marks what comes after an operation as new to this reader, until they leave the conversation; stored on the list.
 export function markNewFrom(list, after) {
   list.dataset.newAfter = after;
   decorate(list);

@@ -5,10 +5,10 @@ import { LONGEST_PAUSE, Unreachable, requestFragment } from "../core/http.js";
 import { local, watchLocal } from "../core/storage.js";
 import { uuid } from "../core/uuid.js";
 
-const SHORTEST = 1000;
+const SHORTEST = 1000; // milliseconds; the first pause is twice that, and each is twice the one before
 const memory = { keys: () => [], get: () => null, set: () => {}, drop: () => {} };
 
-// In a full or forbidden store nothing stays: until it is closed, the page itself remembers.
+// A full or forbidden store keeps nothing: then the page remembers the entries until it is closed.
 const stored = (prefix) => ({
   keys: () => local.keys(prefix),
   get: (id) => local.getJson(prefix + id),
@@ -16,14 +16,14 @@ const stored = (prefix) => ({
   drop: (id) => local.remove(prefix + id),
 });
 
-// `whose` names the writer, so that nobody sends another's words; without a name nothing is kept over a reload. `body`
-// gives the form that says an entry, `answered` is given what the server said to it, `changed` hears of every change;
-// `words` has wordLost and wordBehind: why something was not sent where the server does not say it.
+// `whose` names the writer, so that nobody sends another's messages; without a name nothing is kept over a reload.
+// `body` returns the form data of an entry. `answered` is called with the entry, the server's page and why it was
+// refused, `changed` after every change. `words` has wordLost and wordBehind: the reasons where the server gives none.
 export function openOutbox(whose, { body, answered, changed, words }) {
   const prefix = `tandem:outbox:${whose}:`;
   const store = whose ? stored(prefix) : memory;
   const entries = new Map(); // by id: {id, at, conversation, url, mode, text, files, state, why}
-  const isKept = new Set(); // ids of those that the store has taken
+  const storedIds = new Set(); // ids of the entries that the store has taken
   let isDraining = false;
   let failures = 0;
   let retry = 0;
@@ -39,24 +39,24 @@ export function openOutbox(whose, { body, answered, changed, words }) {
       return;
     }
     entries.set(id, { ...kept, state: kept.state === "refused" ? "refused" : "waiting" });
-    isKept.add(id);
+    storedIds.add(id);
   }
 
   function keep(entry) {
     store.set(entry.id, entry);
-    if (store.get(entry.id)) isKept.add(entry.id);
+    if (store.get(entry.id)) storedIds.add(entry.id);
   }
 
   function become(entry, state, why = "") {
-    if (!entries.has(entry.id)) return; // it was seen in the thread meanwhile
+    if (!entries.has(entry.id)) return; // the thread shows it already
     Object.assign(entry, { state, why });
     keep(entry);
     changed();
   }
 
-  function put(said) {
+  function put(message) {
     const newest = inOrder().at(-1)?.at ?? 0;
-    const entry = { ...said, id: uuid(), at: Math.max(Date.now(), newest + 1) };
+    const entry = { ...message, id: uuid(), at: Math.max(Date.now(), newest + 1) };
     entries.set(entry.id, entry);
     become(entry, failures ? "waiting" : "sending");
     drain();
@@ -72,7 +72,7 @@ export function openOutbox(whose, { body, answered, changed, words }) {
     return entry;
   }
 
-  // One page at a time, where several of one writer are open: what they have to say has one order.
+  // Of several pages of one writer, one sends at a time, so that the messages have one order.
   function alone(work) {
     return whose && navigator.locks ? navigator.locks.request(prefix, work) : work();
   }
@@ -81,29 +81,29 @@ export function openOutbox(whose, { body, answered, changed, words }) {
     if (isDraining || !unsent().length) return;
     isDraining = true;
     clearTimeout(retry);
-    let isThere = true;
+    let isReached = true;
     try {
       await alone(async () => {
-        for (let entry; isThere && (entry = unsent()[0]); ) isThere = await deliver(entry);
+        for (let entry; isReached && (entry = unsent()[0]); ) isReached = await deliver(entry);
       });
     } finally {
       isDraining = false;
     }
-    failures = isThere ? 0 : failures + 1;
-    if (!isThere) retry = setTimeout(drain, Math.min(LONGEST_PAUSE, SHORTEST * 2 ** failures));
-    else drain(); // what was put in while the lock was given back
+    failures = isReached ? 0 : failures + 1;
+    if (!isReached) retry = setTimeout(drain, Math.min(LONGEST_PAUSE, SHORTEST * 2 ** failures));
+    else drain(); // for what was put in while the lock was released
   }
 
-  // There is reason to believe that the server is there again.
+  // The server may be reachable again: do not wait for the pause to end.
   function hurry() {
     failures = 0;
     drain();
   }
 
-  // False where nobody was there to say it to.
+  // Returns false where the entry must wait: the server was not reached, or was busy.
   async function deliver(entry) {
-    if (isKept.has(entry.id) && !store.get(entry.id)) {
-      drop(entry.id); // another page has said it meanwhile
+    if (storedIds.has(entry.id) && !store.get(entry.id)) {
+      drop(entry.id); // another page has sent it meanwhile
       return true;
     }
     become(entry, "sending");
@@ -128,11 +128,11 @@ export function openOutbox(whose, { body, answered, changed, words }) {
     return true;
   }
 
-  // What waits behind it in the same place may make no sense without it.
+  // Later messages of the same conversation and mode may make no sense without it: they are refused too.
   function refuse(entry, why) {
-    for (const behind of of(entry.conversation)) {
-      if (behind.at > entry.at && behind.mode === entry.mode && behind.state !== "refused") {
-        become(behind, "refused", words.wordBehind);
+    for (const later of of(entry.conversation)) {
+      if (later.at > entry.at && later.mode === entry.mode && later.state !== "refused") {
+        become(later, "refused", words.wordBehind);
       }
     }
     become(entry, "refused", why);
@@ -154,7 +154,7 @@ export function openOutbox(whose, { body, answered, changed, words }) {
   watchLocal(prefix, (key) => {
     if (!whose) return;
     const id = key.slice(prefix.length);
-    if (entries.get(id)?.state === "sending") return; // it is on its way from here
+    if (entries.get(id)?.state === "sending") return; // this page is sending it
     load(id);
     changed();
   });

@@ -1,9 +1,9 @@
-// The lines of a thread for what has been sent and has not arrived, below everything that has.
+// The lines of a thread for messages that are sent and not yet accepted, below all others.
 
 import { isAtEnd, scrollToEnd } from "./message-list.js";
 
-// `entries` answers what to show; `again` and `back` are what the buttons of a refused line do, given its id, and `seen` is
-// called with the ids of the lines that have come in: what stands in the thread has arrived.
+// `entries` returns what to show. The buttons of a refused line call `again` and `back` with its id. `seen` is called
+// with the ids of messages that the thread shows now: they have arrived.
 export function showOutgoing(items, template, { entries, again, back, seen }) {
   const words = template.dataset;
   const log = items.parentElement;
@@ -25,14 +25,14 @@ export function showOutgoing(items, template, { entries, again, back, seen }) {
     seen(added.filter(Boolean));
   }).observe(items, { childList: true });
 
-  function made(entry) {
+  function makeLine(entry) {
     const line = template.content.firstElementChild.cloneNode(true);
     line.dataset.id = entry.id;
     line.classList.toggle("note", entry.mode === "note");
     line.querySelector(".tag").hidden = entry.mode !== "note";
-    const said = line.querySelector(".said");
-    said.textContent = entry.text;
-    said.hidden = !entry.text.trim();
+    const text = line.querySelector(".said");
+    text.textContent = entry.text;
+    text.hidden = !entry.text.trim();
     const files = line.querySelector(".files");
     for (const file of entry.files) {
       const item = files.querySelector("template").content.firstElementChild.cloneNode(true);
@@ -42,7 +42,7 @@ export function showOutgoing(items, template, { entries, again, back, seen }) {
     return line;
   }
 
-  function word(entry) {
+  function stateText(entry) {
     if (entry.state === "refused") return words.wordRefused.replace("{why}", entry.why);
     return entry.state === "waiting" ? words.wordWaiting : words.wordSending;
   }
@@ -53,11 +53,11 @@ export function showOutgoing(items, template, { entries, again, back, seen }) {
     for (const line of [...list.children]) if (!now.some((entry) => entry.id === line.dataset.id)) line.remove();
     for (const entry of now) {
       const known = [...list.children].find((line) => line.dataset.id === entry.id);
-      const line = known ?? made(entry);
+      const line = known ?? makeLine(entry);
       if (!known) list.append(line);
       if (line.dataset.state === entry.state && known) continue;
       line.dataset.state = entry.state;
-      line.querySelector(".delivery-word").textContent = word(entry);
+      line.querySelector(".delivery-word").textContent = stateText(entry);
       line.querySelector(".delivery-acts").hidden = entry.state !== "refused";
     }
     list.hidden = !now.length;

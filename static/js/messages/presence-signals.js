@@ -1,11 +1,12 @@
-// Signs of presence: who else looks at a conversation, and who is typing in it. Nobody keeps them: each is told again while
-// it is true, and forgotten when it was not.
+// Presence signals: who else looks at a conversation, and who is typing in it. They are stored nowhere: each is sent
+// again while it is true, and expires when it is not.
 
 const { looksFor, typingFor } = document.body.dataset; // seconds, as the server forgets them
 const COUNTS_FOR = { looks: looksFor * 1000, replies: typingFor * 1000, notes: typingFor * 1000 };
+// Milliseconds after which a signal is sent again.
 const AGAIN = { looks: 20_000, replies: 3_000, notes: 3_000 };
 
-// What others do, by conversation. `changed` is called with the conversation each time that something else is true of it.
+// Tracks what others do, by conversation. `changed` is called with the conversation each time that this changes.
 export function trackSignals(changed) {
   const known = new Map();
   let timer = 0;
@@ -48,14 +49,15 @@ export function trackSignals(changed) {
   };
 }
 
-// What this page's person does, told when it changes and again while it is true. Typing ends by itself.
+// Sends what the page's user does, when it changes and again while it is true. Typing ends by itself, and then `rests`
+// is true.
 export function announceActivity(send, { rests = "gone" } = {}) {
   let does = "gone";
   let where = {};
   let timer = 0;
   let typed = 0;
 
-  function tell() {
+  function announce() {
     clearTimeout(timer);
     send({ ...where, does });
     if (does in AGAIN) timer = setTimeout(again, AGAIN[does]);
@@ -63,7 +65,7 @@ export function announceActivity(send, { rests = "gone" } = {}) {
 
   function again() {
     if (does !== rests && performance.now() - typed > AGAIN[does]) does = rests;
-    tell();
+    announce();
   }
 
   return {
@@ -71,23 +73,23 @@ export function announceActivity(send, { rests = "gone" } = {}) {
     open(conversation) {
       where = { at: conversation };
       does = conversation === null ? "gone" : rests;
-      tell();
+      announce();
     },
     typing(how = "replies") {
       typed = performance.now();
       if (does === how) return;
       does = how;
-      tell();
+      announce();
     },
     stopped() {
       if (does === rests || does === "gone") return;
       does = rests;
-      tell();
+      announce();
     },
   };
 }
 
-// One line of who types, into an element that has the words for it.
+// Writes who is typing into `box`, which has the texts for it.
 export function renderTyping(box, people) {
   const names = new Intl.ListFormat(document.documentElement.lang || "en").format(people.map(({ name }) => bidiIsolate(name)));
   const words = box.dataset;
@@ -97,5 +99,5 @@ export function renderTyping(box, people) {
   box.hidden = !people.length;
 }
 
-// A name of any script leaves the words around it in their order.
+// Isolates a name, so that its writing direction does not change the order of the words around it.
 export const bidiIsolate = (name) => `\u2068${name}\u2069`;

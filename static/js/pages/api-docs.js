@@ -1,5 +1,5 @@
-// The API's document to read and to try: Swagger UI, light or dark as the reader has it, with a login's CSRF token on
-// whatever writes.
+// The API's document to read and to try: Swagger UI, light or dark as the reader has it, with the CSRF token of
+// the login on every request that writes.
 
 const place = document.getElementById("swagger");
 const dark = matchMedia("(prefers-color-scheme: dark)");

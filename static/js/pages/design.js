@@ -17,14 +17,14 @@ const items = () => one("#items");
 document.addEventListener("submit", (event) => event.preventDefault());
 document.addEventListener("click", (event) => event.target.closest("a") && event.preventDefault());
 
-// Put words into what is hidden until there are some: into the element that is there for them, if there is one.
+// Puts a text into a hidden element, into its own element for texts if it has one, and shows it.
 function tell(selector, text) {
   const box = one(selector);
   (box.querySelector(".told, span") ?? box).textContent = text;
   box.hidden = false;
 }
 
-const BLINK = 1100;
+const BLINK = 1100; // milliseconds
 
 const acts = {
   dress() {
@@ -46,7 +46,7 @@ const acts = {
   },
   toast,
   show: (selector) => showDialog(one(selector)),
-  // The table is made from the one that works the keys.
+  // Importing the module fills the table.
   help: async () => {
     await import("../desk/shortcut-help.js");
     showDialog(one("#help"));
@@ -80,7 +80,7 @@ const acts = {
     showOutgoing(items(), one("#outgoing-line"), { entries: () => entries, again: nothing, back: nothing, seen: nothing });
     one("#log").scrollTo({ top: one("#log").scrollHeight });
   },
-  // One that is there, one on its way, and one that is too large; the way ends nowhere.
+  // One file that is uploaded, one on its way, and one that is too large; nothing is sent.
   files({ ready, moving, large }) {
     XMLHttpRequest.prototype.send = () => {};
     const form = one("#composer");
@@ -104,13 +104,13 @@ const acts = {
     }
     update(state === "live" ? "live" : "reconnecting");
     if (state === "live") return;
-    await new Promise((done) => setTimeout(done, BLINK)); // the bar has no word for less
+    await new Promise((done) => setTimeout(done, BLINK)); // the bar does not show a shorter interruption
     if (state === "catching") update("live");
     else update("reconnecting", performance.now() + 8000);
   },
 };
 
-// These come only with time, or with an open conversation.
+// Shows the states that come only with time, or with an open conversation.
 function sayByHand(state) {
   const bar = one("#connection-bar");
   const isStale = state === "stale";
@@ -127,5 +127,5 @@ for (const ring of document.querySelectorAll(".offer[data-left]")) {
 }
 for (const tool of document.querySelectorAll("[data-opens], #theme, [data-attach]")) tool.hidden = false;
 renderTimes();
-for (const [act, what] of JSON.parse(document.getElementById("acts").textContent)) await acts[act](what);
+for (const [act, argument] of JSON.parse(document.getElementById("acts").textContent)) await acts[act](argument);
 document.documentElement.dataset.specimen = "ready";

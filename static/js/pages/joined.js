@@ -7,11 +7,11 @@ import { insert } from "../messages/message-list.js";
 const { chat, field, form, items, listen, log } = openChat(document.getElementById("chat").dataset.socket, { over });
 
 function over(news) {
-  const told = news.getElementById("over");
+  const ending = news.getElementById("over");
   form.remove();
   chat.querySelector(".chat-head").remove();
-  log.replaceChildren(told);
-  told.focus();
+  log.replaceChildren(ending);
+  ending.focus();
 }
 
 async function showEarlier(link) {

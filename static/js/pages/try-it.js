@@ -4,7 +4,7 @@ import { openChat } from "../chat/chat.js";
 
 const { chat, field, form, listen, refresh } = openChat("/ws/try-it/", { applied });
 
-// There is something to hear only once the first word has made the conversation.
+// There is something to listen to only after the first message has created the conversation.
 function applied(fresh) {
   chat.dataset.conversation = fresh.dataset.conversation;
   if (chat.dataset.conversation) listen();
@@ -20,5 +20,5 @@ form.addEventListener("click", (event) => {
 if (chat.dataset.conversation) listen();
 field.focus();
 
-// The place in the queue changes with what happens to others, of whom this page hears nothing.
+// The place in the queue changes with other conversations, of which this page gets no hints.
 setInterval(() => document.getElementById("status").dataset.controller === "queue" && refresh(), 3000);

@@ -1,16 +1,17 @@
-"""What a conversation's operations say happened, without a look at the rows they are meant to describe.
+"""A conversation rebuilt from its operations alone, without a look at the rows that they are meant to describe.
 
-Pure. `Replay.apply` takes the operations by `seq` and finds fault with each that could not have happened where it stands;
-`Replay.of_rows` makes the same thing from rows. The two must agree (invariants 9 and 10).
+Pure. `Replay.apply` takes the operations by `seq`, and records a fault for each that could not have happened where it
+stands; `Replay.of_rows` builds the same state from rows. The two must agree (invariants 9 and 10).
 
 Operations of one transaction carry the same time, so neighbours with the same time are one verb. The turn is derived at
-the end of each, as `settle` does it, from the words of the domain and not from its code.
+the end of each, as `settle` does it, but from the rules of the domain and not with its code.
 
-The tests of races ask for everything, clocks included. `check` asks for what does not depend on settings of then: it takes
-`keeps_time=False`, and leaves out what a type that it does not know may have done.
+The tests of races compare everything, clocks included. `check` takes `keeps_time=False`: it compares what does not
+depend on the settings of that time, and ignores the faults, so that an operation of an unknown type changes nothing.
 
-`conversation` is the state, of the plain `rows`; `operations` goes through the operations, and asks `sessions`, `transfers`,
-`flows` and `messages` for what each of them does; `clocks` says what becomes due, `turn` whose turn it is after each verb.
+`conversation` is the state, made of the plain objects of `replayed`; `operations` goes through the operations, and
+calls `sessions`, `transfers`, `flows` and `messages` for what each of them does; `clocks` says what becomes due, `turn`
+whose turn it is after each verb; `roster` rebuilds a tenant's agents.
 """
 
 from sessions_app.core.record.replay.conversation import differences

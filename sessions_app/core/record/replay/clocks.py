@@ -1,4 +1,4 @@
-"""Until when a replayed session has its turn, waits or is warned, and what is due: docs/rules.md, Clocks."""
+"""The deadlines and warnings of a replayed conversation, and what is due: docs/rules.md, Clocks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sessions_app.states import LIVE, TERMINAL, Status
 
 
 def give(replay: ReplayedConversation, session: ReplayedSession, was: tuple[str, int | None], at: datetime) -> None:
-    """The fixed time of agents runs from when the first of them got the session, until none has it."""
+    """The fixed time of an agent's session runs from when the first agent got it, until none has it."""
     if session.owner[0] != "agent":
         session.human_until = None
     elif was[0] != "agent":
@@ -47,7 +47,10 @@ def _deadline(replay: ReplayedConversation, session: ReplayedSession, at: dateti
 
 
 def due(replay: ReplayedConversation, at: datetime) -> Iterator[tuple[str, Callable[[], bool]]]:
-    """Whatever verb comes first after a deadline applies it, and does nothing else in that transaction."""
+    """What is due at `at`: its name, and a function that says whether it has been applied by now.
+
+    The first verb after a deadline applies it, in a transaction that does nothing else.
+    """
     for transfer in replay.transfers.values():
         if transfer.status == "PENDING":
             if transfer.deadline and transfer.deadline <= at:
@@ -62,7 +65,7 @@ def due(replay: ReplayedConversation, at: datetime) -> Iterator[tuple[str, Calla
         if session.expires_at and session.expires_at <= at:
             ends = session.expires_at
             yield (
-                f"session {session.id}",  # a transfer that comes back to its bot gives it its time anew
+                f"session {session.id}",  # or has a new deadline, where its transfer went back to the bot
                 partial(_is_over, session, ends),
             )
         elif session.warns_at and session.warns_at <= at:
@@ -73,6 +76,7 @@ def due(replay: ReplayedConversation, at: datetime) -> Iterator[tuple[str, Calla
 
 
 def fired(replay: ReplayedConversation, at: datetime, deadline: datetime | None, what: str) -> None:
+    """A fault where this came before its deadline; else note how late it was."""
     if deadline is None or at < deadline:
         replay.fault(11, f"{what} fired at {at}, before its deadline {deadline}")
     else:

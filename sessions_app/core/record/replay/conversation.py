@@ -1,4 +1,4 @@
-"""One conversation as it is replayed: what is known of it at an operation, and what of that rows must agree with. Pure."""
+"""The state of one conversation as it is replayed, and the part of it with which rows must agree. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sessions_app.states import TERMINAL, Status
 
 @dataclass(slots=True)
 class ReplayedConversation:
-    """`clocks` are the settings that say how long things last, in seconds; `faults` are of what could not have happened."""
+    """`clocks` are the settings of time spans, in seconds; `faults` say what could not have happened."""
 
     clocks: Mapping[str, int]
     id: int = 0
@@ -29,24 +29,24 @@ class ReplayedConversation:
     sessions: dict[int, ReplayedSession] = field(default_factory=dict)
     transfers: dict[int, ReplayedTransfer] = field(default_factory=dict)
     flows: dict[int, ReplayedFlow] = field(default_factory=dict)
-    participants: dict[int, tuple[str, str, str]] = field(default_factory=dict)  # status, how far the notice is, role
-    details: dict[str, Any] = field(default_factory=dict)  # by name, of what is recorded word for word
-    messages: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    participants: dict[int, tuple[str, str, str]] = field(default_factory=dict)  # status, notice status, role
+    details: dict[str, Any] = field(default_factory=dict)  # fields that operations and rows hold word for word, by name
+    messages: dict[str, tuple[int, int | None]] = field(default_factory=dict)  # message_id → seq, session
     marks: dict[str, bool] = field(
         default_factory=lambda: {"pinned": False, "todo": False, "urgent": False, "needs_human": False}
     )
     waiting_since: datetime | None = None
     unanswered_since: datetime | None = None
-    need: str = ""  # the kind of what the conversation is flagged for
+    need: str = ""  # the kind of need that the conversation is flagged for
     controller: str = "none"
     holder: str = ""
     epoch: int = 0
-    epoch_most: int = 0  # if each operation had been a verb of its own
+    epoch_most: int = 0  # the epoch if each operation had been a verb of its own
     keeps_time: bool = True
     faults: list[Fault] = field(default_factory=list)
     loads: list[LoadChange] = field(default_factory=list)
-    awaits_by: int = 0  # seq of the operation that said last whether the customer awaits an answer
-    awaits_from: int = 0  # and of the one since which they do
+    awaits_by: int = 0  # seq of the last operation that says whether the customer awaits an answer
+    awaits_from: int = 0  # seq of the operation since which the customer does
     epoch_at: dict[int, int] = field(default_factory=dict)  # seq of a message → the epoch it was said in
     ends: dict[int, int] = field(default_factory=dict)  # transfer → how often it ended
     lateness: timedelta = timedelta(0)
@@ -55,9 +55,9 @@ class ReplayedConversation:
 
     @classmethod
     def of_rows(cls, rows: Mapping[str, Any], clocks: Mapping[str, int]) -> Self:
-        """A thread as a snapshot of the rows shows it: see `invariants.snapshot`."""
+        """The state that rows show. Keys: conversation, sessions, transfers, flows, participants, messages."""
         conversation = rows["conversation"]
-        thread = cls(
+        replay = cls(
             clocks,
             id=conversation["id"],
             seq=conversation["seq"],
@@ -68,7 +68,7 @@ class ReplayedConversation:
             holder=conversation["holder"],
             epoch=conversation["epoch"],
         )
-        thread.marks = {
+        replay.marks = {
             "pinned": conversation["pinned_at"] is not None,
             "todo": conversation["todo_at"] is not None,
             "urgent": conversation["is_urgent"],
@@ -76,7 +76,7 @@ class ReplayedConversation:
         }
         for row in rows["sessions"]:
             owner_id = {"agent": row["agent_id"], "bot": row["bot_id"]}.get(row["owner_kind"])
-            thread.sessions[row["id"]] = ReplayedSession(
+            replay.sessions[row["id"]] = ReplayedSession(
                 id=row["id"],
                 kind=row["kind"],
                 status=row["status"],
@@ -90,9 +90,9 @@ class ReplayedConversation:
                 human_until=row["human_until"],
                 warns_at=row["warns_at"],
             )
-            thread.tell("session", row, "opened_at", "ended_at", "outcome", "reason")
+            replay.tell("session", row, "opened_at", "ended_at", "outcome", "reason")
         for row in rows["transfers"]:
-            thread.transfers[row["id"]] = ReplayedTransfer(
+            replay.transfers[row["id"]] = ReplayedTransfer(
                 id=row["id"],
                 session_id=row["session_id"],
                 kind=row["kind"],
@@ -105,25 +105,26 @@ class ReplayedConversation:
                 opens_at=row["opens_at"],
                 asked_again=row["asked_again"],
             )
-            thread.tell("transfer", row, "reason", "end_reason", "is_override", "from_kind", "from_id")
+            replay.tell("transfer", row, "reason", "end_reason", "is_override", "from_kind", "from_id")
         for row in rows["flows"]:
-            thread.flows[row["id"]] = ReplayedFlow(row["id"], row["status"], row["expires_at"], row["lease_until"])
-        thread.participants = {
+            replay.flows[row["id"]] = ReplayedFlow(row["id"], row["status"], row["expires_at"], row["lease_until"])
+        replay.participants = {
             row["id"]: (row["status"], row["notice_status"], row["role"]) for row in rows["participants"]
         }
-        thread.messages = {row["message_id"]: (row["seq"], row["session_id"]) for row in rows["messages"]}
-        return thread
+        replay.messages = {row["message_id"]: (row["seq"], row["session_id"]) for row in rows["messages"]}
+        return replay
 
     def tell(self, what: str, row: Mapping[str, Any], *names: str) -> None:
+        """Keep these fields of a row as details."""
         self.details |= {f"{what} {row['id']}, {name}": row[name] for name in names}
 
     def untell(self, what: str, id: int) -> None:
-        """Of a row that is there no more."""
-        its = f"{what} {id}, "
-        self.details = {name: value for name, value in self.details.items() if not name.startswith(its)}
+        """Drop the details of a row that is gone."""
+        prefix = f"{what} {id}, "
+        self.details = {name: value for name, value in self.details.items() if not name.startswith(prefix)}
 
     def facts(self) -> dict[str, Any]:
-        """All that rows and operations must agree on, flat, so that a difference has a name."""
+        """Everything on which rows and operations must agree: flat, so that each difference has a name."""
         facts: dict[str, Any] = {
             "seq": self.seq,
             "controller": self.controller,
@@ -157,7 +158,7 @@ class ReplayedConversation:
         return facts
 
     def standing(self) -> dict[str, Any]:
-        """Of `facts` what no clock decides, and no setting: what rows of any age can be held against."""
+        """The part of `facts` that depends on no clock or setting, so that rows of any age can be compared with it."""
         facts: dict[str, Any] = {"controller": self.controller, "holder": self.holder, **self.marks}
         facts |= {"need": self.need, "waits for a human": self.waiting_since is not None}
         for session in self.sessions.values():
@@ -183,6 +184,7 @@ class ReplayedConversation:
         return [t for t in self.transfers.values() if t.session_id == session_id and t.status == "PENDING"]
 
     def count_load(self, operation: OperationLike, before: int | None, after: int | None) -> None:
+        """Note that a live session went from one agent to another; None is no agent."""
         if before == after:
             return
         pos = operation.pos or 0
@@ -198,15 +200,15 @@ class ReplayedConversation:
         self.faults.append(Fault(invariant, f"conversation {self.id}: {text}"))
 
 
-def differences(expected: ReplayedConversation, found: ReplayedConversation) -> list[str]:
-    """What the operations say and the rows do not, or the other way round."""
-    told, stored = expected.facts(), found.facts()
+def differences(expected: ReplayedConversation, actual: ReplayedConversation) -> list[str]:
+    """Each difference between what the operations say (`expected`) and the rows (`actual`), as text."""
+    recorded, stored = expected.facts(), actual.facts()
     return [
-        f"{name}: operations say {told.get(name)!r}, rows say {stored.get(name)!r}"
-        for name in sorted(told.keys() | stored.keys())
-        if told.get(name) != stored.get(name)
+        f"{name}: operations say {recorded.get(name)!r}, rows say {stored.get(name)!r}"
+        for name in sorted(recorded.keys() | stored.keys())
+        if recorded.get(name) != stored.get(name)
     ] + [
-        f"{name}: operations say {value!r}, rows say {found.details.get(name)!r}"
+        f"{name}: operations say {value!r}, rows say {actual.details.get(name)!r}"
         for name, value in expected.details.items()
-        if found.details.get(name) != value
+        if actual.details.get(name) != value
     ]

@@ -1,4 +1,4 @@
-"""What the operations say of messages: said, or brought and grouped; and since when the customer waits for an answer."""
+"""What the operations say of messages: said, or brought and grouped; and since when the customer waits."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def say(replay: ReplayedConversation, operation: OperationLike) -> None:
 
 
 def group(replay: ReplayedConversation, operation: OperationLike) -> None:
-    """What a batch brought, or what nobody had taken, was put into sessions. Their ranks are those of their kinds."""
+    """Messages of a batch, or without a session, were put into sessions. A session's rank is that of its kind."""
     data = operation.data
-    for told in (*data["created"], *data["extended"]):
-        session = replay.sessions.get(told["session_id"])
+    for group in (*data["created"], *data["extended"]):
+        session = replay.sessions.get(group["session_id"])
         if session is None:
-            kind = Kind(told["kind"])
+            kind = Kind(group["kind"])
             session = ReplayedSession(
-                told["session_id"],
+                group["session_id"],
                 kind,
                 "",
                 rank(kind, PRIORITY[kind]),
@@ -48,24 +48,24 @@ def group(replay: ReplayedConversation, operation: OperationLike) -> None:
             )
             replay.sessions[session.id] = session
         if session.is_found:
-            kind = Kind(told["kind"])
+            kind = Kind(group["kind"])
             if kind != session.kind:
                 session.kind, session.rank = kind, rank(kind, PRIORITY[kind])
-            session.status = told["status"]
-            session.owner = (told["owner_kind"], session.owner[1])
+            session.status = group["status"]
+            session.owner = (group["owner_kind"], session.owner[1])
     for gone, _ in data["joined"]:
         replay.sessions.pop(gone, None)
         replay.untell("session", gone)
     if "unanswered_since" in data:
         _waits(replay, operation)
-    elif "awaits_answer" in data:  # what was recorded before the operation said since when
+    elif "awaits_answer" in data:  # an older operation, which does not say since when
         awaits_answer(replay, operation, awaits=data["awaits_answer"])
 
 
 def _waits(replay: ReplayedConversation, operation: OperationLike) -> None:
-    """Since when the customer waits after an answer to one message of several, or after a batch: never longer than before."""
-    told = operation.data["unanswered_since"]
-    since = datetime.fromisoformat(told) if told else None
+    """An answer to one message of several, or a batch, says since when the customer waits: never longer than before."""
+    recorded = operation.data["unanswered_since"]
+    since = datetime.fromisoformat(recorded) if recorded else None
     longest = replay.unanswered_since or (operation.at if operation.type == "messages.grouped" else None)
     if since and (longest is None or not longest <= since <= operation.at):
         replay.fault(11, f"the customer waits since {longest}; operation {operation.seq} says since {since}")

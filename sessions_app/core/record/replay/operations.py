@@ -1,4 +1,4 @@
-"""The operations of a conversation, one verb after the other: what each of them changes in what is known of it. Pure."""
+"""Applies the operations of a conversation to its replayed state, one verb after the other. Pure."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ _TRANSFER_ENDS = {
 
 @dataclass(slots=True)
 class Replay(ReplayedConversation):
-    """A conversation as its operations tell it, with what could not have happened so (`faults`)."""
+    """A conversation rebuilt from its operations, with what could not have happened so (`faults`)."""
 
     def apply(self, operations: Iterable[OperationLike]) -> None:
-        """Go on from where the thread stands. `operations` follow it without a gap, in the order of `seq`."""
+        """Go on from the present state. `operations` follow it without a gap, in the order of `seq`."""
         for at, group in groupby(operations, key=lambda operation: operation.at):
             self._verb(at, list(group))
 
@@ -58,7 +58,7 @@ class Replay(ReplayedConversation):
             if operation.seq != self.seq + 1:
                 self.fault(6, f"operation {operation.seq} follows {self.seq}")
             self.seq = operation.seq
-            _one(self, operation)
+            _apply_one(self, operation)
             if not self.keeps_time:
                 turn.count_turns(self)
         for name, is_done in due:
@@ -67,7 +67,7 @@ class Replay(ReplayedConversation):
         turn.settle(self, at)
 
 
-def _one(replay: ReplayedConversation, operation: OperationLike) -> None:  # noqa: C901 – one line for each type
+def _apply_one(replay: ReplayedConversation, operation: OperationLike) -> None:  # noqa: C901 – one line for each type
     kind, data = operation.type, operation.data
     if kind == "session.opened":
         sessions.open_session(replay, operation)
@@ -125,7 +125,7 @@ def _one(replay: ReplayedConversation, operation: OperationLike) -> None:  # noq
     elif kind == "transfer.readdressed":
         replay.transfers[data["transfer_id"]].deadline = datetime.fromisoformat(data["deadline"])
     elif kind.startswith(("mail.", "sla.")):
-        pass  # they move no turn; tests/actions has theirs
+        pass  # they do not change the turn; tests/actions covers them
     else:
         replay.fault(9, f"operation {operation.seq} is of a type that nobody can replay: {kind}")
     if data.get("set_aside") or kind == "mail.queued":  # decided by an agent, or passed on by e-mail

@@ -1,4 +1,4 @@
-"""What a replay has instead of rows: sessions, transfers and flows of its own, which nothing stores."""
+"""The sessions, transfers and flows of a replay: plain objects in place of rows, which nothing stores."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ReplayedSession:
     expires_at: datetime | None
     on_hold: bool = False
     paused_from: str = ""
-    is_found: bool = False  # in messages, and nobody has moved it yet
+    is_found: bool = False  # grouped from messages, and nobody has moved it yet
     human_until: datetime | None = None
     warns_at: datetime | None = None
 

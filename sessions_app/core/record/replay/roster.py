@@ -1,4 +1,4 @@
-"""The agents of a tenant, as its events of presence tell it."""
+"""The agents of a tenant, rebuilt from its `agent.presence` events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PRESENCE = ("availability", "reason", "is_heard", "max_load", "is_drained")
 
 @dataclass(slots=True)
 class Roster:
-    """The agents of a tenant, as its events of presence tell it. Each tells what was so before, and what is so now."""
+    """The agents of a tenant, by id. Each event says what was so before, and what is so now."""
 
     agents: dict[int, dict[str, Any]] = field(default_factory=dict)
     sheets: dict[int, list[tuple[Any, ...]]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Roster:
             self._rooms.setdefault(agent, []).append((operation.pos or 0, facts["max_load"]))
 
     def room(self, agent: int, pos: int) -> int | None:
-        """How much an agent took on at a position of the stream; None where nothing was told of it yet."""
-        rooms = self._rooms.get(agent, [])
-        place = bisect_right(rooms, pos, key=lambda told: told[0])
-        return rooms[place - 1][1] if place else None
+        """An agent's `max_load` at a position of the stream; None before the agent's first event."""
+        max_loads = self._rooms.get(agent, [])
+        place = bisect_right(max_loads, pos, key=lambda entry: entry[0])
+        return max_loads[place - 1][1] if place else None

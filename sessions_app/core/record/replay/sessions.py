@@ -25,9 +25,9 @@ def open_session(replay: ReplayedConversation, operation: OperationLike) -> None
         opened_at=datetime.fromisoformat(data["opened_at"]),
         expires_at=None,
     )
-    # Of what was found in messages no operation says when it began: words that come later may still move it.
-    told = {"id": id, "opened_at": session.opened_at, "ended_at": None, "outcome": ""}
-    replay.tell("session", told, "opened_at", "ended_at", "outcome")
+    # No operation says when a grouped session began: messages that come later may still move it.
+    facts = {"id": id, "opened_at": session.opened_at, "ended_at": None, "outcome": ""}
+    replay.tell("session", facts, "opened_at", "ended_at", "outcome")
     clocks.give(replay, session, ("", None), operation.at)
     clocks.set_deadline(replay, session, operation.at)
     replay.count_load(operation, None, session.agent)
@@ -61,6 +61,7 @@ def move(replay: ReplayedConversation, operation: OperationLike) -> None:
 
 
 def _was_next(replay: ReplayedConversation, operation: OperationLike, session: ReplayedSession) -> None:
+    """A fault where another session was before this one in the line for the turn."""
     if not session.is_robot and operation.data.get("rule") == "C1":
         return  # a human who asks for the turn comes back over any robot
     waiting = replay.waiting()
@@ -70,18 +71,18 @@ def _was_next(replay: ReplayedConversation, operation: OperationLike, session: R
 
 
 def _tell_end(replay: ReplayedConversation, session: ReplayedSession, operation: OperationLike) -> None:
-    told = {"id": session.id, "outcome": operation.data.get("outcome", "")}
-    if not session.is_found:  # which later words may lengthen
-        told["ended_at"] = operation.at
+    facts = {"id": session.id, "outcome": operation.data.get("outcome", "")}
+    if not session.is_found:  # a grouped session may still grow by later messages
+        facts["ended_at"] = operation.at
     if reason := operation.data["reason"]:
-        told["reason"] = reason[: limits.MAX_REASON]
-    replay.tell("session", told, *(told.keys() - {"id"}))
+        facts["reason"] = reason[: limits.MAX_REASON]
+    replay.tell("session", facts, *(facts.keys() - {"id"}))
 
 
 def _waits_again(replay: ReplayedConversation, session: ReplayedSession) -> None:
-    """Asked for again after a pause, with the original waiting clock; what was served waits from now on."""
-    asked = [t for t in replay.transfers.values() if t.session_id == session.id]
-    if asked and (last := max(asked, key=lambda t: t.id)).status != "ACCEPTED":
+    """A session asked for again after a pause keeps its waiting clock; one that was served waits from now on."""
+    transfers = [t for t in replay.transfers.values() if t.session_id == session.id]
+    if transfers and (last := max(transfers, key=lambda t: t.id)).status != "ACCEPTED":
         replay.waiting_since = last.waiting_since
 
 

@@ -21,8 +21,8 @@ def ask(replay: ReplayedConversation, operation: OperationLike) -> None:
     _tell_request(replay, session, operation)
     _waits_for_the_opening(replay, session, operation.at, opens_at)
     deadline = operation.at + replay.span("TRANSFER_TIMEOUT")
-    if opens_at:  # its place in the queue counts, which no single conversation knows
-        deadline = _after(replay, opens_at, operation)
+    if opens_at:  # it depends on the place in the queue, which no single conversation knows
+        deadline = _deadline_after(replay, opens_at, operation)
     since = replay.waiting_since or operation.at
     replay.transfers[id] = ReplayedTransfer(
         id, operation.session_id, data["kind"], "PENDING", deadline=deadline, waiting_since=since, opens_at=opens_at
@@ -30,11 +30,11 @@ def ask(replay: ReplayedConversation, operation: OperationLike) -> None:
 
 
 def _tell_request(replay: ReplayedConversation, session: ReplayedSession, operation: OperationLike) -> None:
-    """Who asks is whose the session is; whoever acts, where it is nobody's."""
+    """The sender is the session's owner; where it has none, the actor."""
     kind, id = session.owner
     reason = operation.data["reason"][: limits.MAX_REASON]
-    told = {"id": operation.data["transfer_id"], "reason": reason, "from_kind": kind or operation.actor_kind}
-    replay.tell("transfer", told | {"from_id": id}, "reason", "from_kind", "from_id")
+    facts = {"id": operation.data["transfer_id"], "reason": reason, "from_kind": kind or operation.actor_kind}
+    replay.tell("transfer", facts | {"from_id": id}, "reason", "from_kind", "from_id")
 
 
 def ask_again(replay: ReplayedConversation, operation: OperationLike) -> None:
@@ -54,18 +54,19 @@ def ask_again(replay: ReplayedConversation, operation: OperationLike) -> None:
     transfer.opens_at = opens_at
     patience = replay.span("TRANSFER_TIMEOUT")
     pause = max(patience, min(patience * 2 ** (transfer.asked_again - 1), limits.LONGEST_PAUSE))
-    transfer.deadline = _after(replay, opens_at, operation) if opens_at and opens_at > at else at + pause
+    transfer.deadline = _deadline_after(replay, opens_at, operation) if opens_at and opens_at > at else at + pause
 
 
 def _waits_for_the_opening(
     replay: ReplayedConversation, session: ReplayedSession, at: datetime, opens_at: datetime | None
 ) -> None:
-    """What waits does not use up its time while it is closed."""
+    """The time of a waiting session does not run outside service hours."""
     if opens_at and session.expires_at and session.expires_at > at and session.owner[0] == "":
         session.expires_at = opens_at + min(session.expires_at - at, replay.span("WAITING_SESSION_TIMEOUT"))
 
 
-def _after(replay: ReplayedConversation, opens_at: datetime, operation: OperationLike) -> datetime:
+def _deadline_after(replay: ReplayedConversation, opens_at: datetime, operation: OperationLike) -> datetime:
+    """The recorded deadline; a fault where it is less than one time-out after the opening."""
     deadline = datetime.fromisoformat(operation.data["deadline"])
     if deadline < opens_at + replay.span("TRANSFER_TIMEOUT"):
         replay.fault(11, f"operation {operation.seq} leaves no time after the opening")
@@ -75,15 +76,15 @@ def _after(replay: ReplayedConversation, opens_at: datetime, operation: Operatio
 def end(replay: ReplayedConversation, operation: OperationLike, status: str) -> None:
     data, id = operation.data, operation.data["transfer_id"]
     assert operation.session_id is not None
-    told = {"id": id, "end_reason": ""}
+    facts = {"id": id, "end_reason": ""}
     if id not in replay.transfers:
         replay.sessions[operation.session_id].is_found = False
         _tell_request(replay, replay.sessions[operation.session_id], operation)
     else:
-        told["end_reason"] = data["reason"][: limits.MAX_REASON]
+        facts["end_reason"] = data["reason"][: limits.MAX_REASON]
     if "override" in data:
-        told["is_override"] = data["override"]
-    replay.tell("transfer", told, *(told.keys() - {"id"}))
+        facts["is_override"] = data["override"]
+    replay.tell("transfer", facts, *(facts.keys() - {"id"}))
     moved_at_once = ReplayedTransfer(id, operation.session_id, data["kind"], "PENDING")
     moved_at_once.waiting_since = replay.waiting_since or operation.at
     transfer = replay.transfers.setdefault(id, moved_at_once)

@@ -1,4 +1,4 @@
-"""Whose turn it is at the end of each verb, from the words of the domain: docs/rules.md, The next message."""
+"""Whose turn it is at the end of each verb, by the rules of the domain: docs/rules.md, The next message."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def settle(replay: ReplayedConversation, at: datetime) -> None:
     if controller == "human" or not (controller == "queue" or replay.marks["needs_human"]):
         replay.waiting_since = None
     else:
-        kept = None if was_served else _waited_all_along(replay)
+        kept = None if was_served else _request_waiting_since(replay)
         replay.waiting_since = replay.waiting_since or kept or at
 
 
-def _waited_all_along(replay: ReplayedConversation) -> datetime | None:
-    """Since when a request for a human waits that no human's turn came between, but a bot's of a better rank or a flow's."""
+def _request_waiting_since(replay: ReplayedConversation) -> datetime | None:
+    """Since when a request for a human waits: a flow or a better-ranked bot may have had the turn since, no human."""
     waiting = [s for s in replay.sessions.values() if s.status == Status.PENDING and not s.is_robot]
     return min((t.waiting_since for s in waiting for t in replay.pending(s.id) if t.waiting_since), default=None)
 
@@ -47,25 +47,26 @@ def _whose_turn(replay: ReplayedConversation, live: ReplayedSession | None) -> t
 
 
 def count_turns(replay: ReplayedConversation) -> None:
-    locked = _whose_turn(replay, next((s for s in replay.sessions.values() if s.is_live), None))
-    if locked != replay.turn_counted:
-        replay.turn_counted = locked
+    """Count the changes of the turn as if each operation were a verb of its own (`epoch_most`)."""
+    turn = _whose_turn(replay, next((s for s in replay.sessions.values() if s.is_live), None))
+    if turn != replay.turn_counted:
+        replay.turn_counted = turn
         replay.epoch_most += 1
 
 
 def _mind(replay: ReplayedConversation, at: datetime, *, had_turn: bool) -> None:
-    """Nobody is forgotten: who waits for an answer that is nobody's to give is flagged, and nobody else is for that."""
+    """A customer who waits where nobody could answer is flagged, and no other conversation is flagged for that."""
     since = replay.unanswered_since if _is_nobodys(replay) else None
     is_over = since is not None and (had_turn or since + replay.span("GROUP_AFTER") <= at)
     if is_over and not replay.marks["needs_human"]:
         replay.fault(11, f"the customer waits since {since}, and operation {replay.seq} calls nobody")
-    may_wait = replay.unanswered_since is not None and replay.controller in ("none", "bot")  # a bot's that may be dead
+    may_wait = replay.unanswered_since is not None and replay.controller in ("none", "bot")  # the bot may be dead
     if replay.need == "no_answer" and not may_wait:
         replay.fault(11, f"somebody is called after operation {replay.seq} to a customer who does not wait")
 
 
 def _is_nobodys(replay: ReplayedConversation) -> bool:
-    """Nobody has the turn, or a bot that nobody has announced: there is nobody who could answer."""
+    """Whether nobody could answer: nobody has the turn, or a bot that was never announced."""
     return replay.controller == "none" or (replay.controller == "bot" and replay.holder.endswith(":bot:"))
 
 

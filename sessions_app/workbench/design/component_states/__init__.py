@@ -1,6 +1,6 @@
 """Every component of the desk in every state, one module per region of the page. A new state is a line of its table.
 
-The tests open every state of these tables, in a browser too, as soon as it is there.
+The tests open every state of these tables, in a browser too, as soon as it is added.
 
 What a template shows comes from the same functions that serve the desk (`presenters`, `offers`, `wording`), so what is
 shown here cannot drift from the desk. Names and notes are for those who work on Tandem, and in English.

@@ -12,22 +12,22 @@ from sessions_app.workbench.design.fixtures import Fixtures
 
 LONG = "Wilhelmina Antonia Amalia Brouwer-van der Meulen zu Hohenlohe-Langenburg und Fürstenberg"
 ARABIC = "ليلى حدّاد"
-"""Names of customers that try a layout: a very long one, and one that is written from right to left."""
+"""Names of customers that test a layout: a very long one, and one that is written from right to left."""
 
 
 @dataclass(slots=True)
 class ComponentState:
-    """What a template is given, beside the request; the page's script then does the `acts`, one after the other."""
+    """The context of a template; the page's script then carries out the `acts`, one after the other."""
 
     context: dict[str, Any]
     acts: list[Act] = field(default_factory=list)
 
 
 type Make = Callable[[Fixtures, HttpRequest], ComponentState]
-"""Makes a state when it is asked for, of fixtures as they are at that moment."""
+"""Makes a state at the time of the request, from fixtures of that moment."""
 
 type Act = tuple[str, Any]
-"""Something that the script does by the desk's own modules: its name in static/js/pages/design.js, and what it is given."""
+"""Something that the script does by the desk's own modules: its name in static/js/pages/design.js, and its argument."""
 
 
 @dataclass(frozen=True, slots=True)

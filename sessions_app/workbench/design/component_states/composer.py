@@ -19,9 +19,9 @@ from sessions_app.workbench.design.component_states.opened import (
 from sessions_app.workbench.design.fixtures import Fixtures
 
 
-def _drafted(props: Fixtures) -> ThreadPage:
-    page = served_by(props, props.me)
-    draft = Draft(mode="reply", text="We can do", updated_at=props.ago(50))
+def _drafted(fixtures: Fixtures) -> ThreadPage:
+    page = served_by(fixtures, fixtures.me)
+    draft = Draft(mode="reply", text="We can do", updated_at=fixtures.ago(50))
     page.drafts = {"reply": draft}
     return page
 
@@ -33,12 +33,12 @@ def _typing(*names: str, does: str = "replies") -> Act:
 _MINE = opened(lambda p: served_by(p, p.me))
 
 
-def _with_replies(props: Fixtures, request: HttpRequest) -> ComponentState:
-    specimen = _MINE(props, request)
+def _with_replies(fixtures: Fixtures, request: HttpRequest) -> ComponentState:
+    specimen = _MINE(fixtures, request)
     offered = [
-        CannedReply(shortcut="/refund", title="Refund", text="Your money is on its way.", tenant=props.tenant),
+        CannedReply(shortcut="/refund", title="Refund", text="Your money is on its way.", tenant=fixtures.tenant),
         CannedReply(
-            shortcut="/return", title="Returns", text="You can return it for 30 days. " * 6, tenant=props.tenant
+            shortcut="/return", title="Returns", text="You can return it for 30 days. " * 6, tenant=fixtures.tenant
         ),
     ]
     specimen.context["offered"] = [(reply, reply.text) for reply in offered]

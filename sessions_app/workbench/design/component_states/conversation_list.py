@@ -16,87 +16,89 @@ from sessions_app.workbench import presenters, wording
 from sessions_app.workbench.design.component_states.component import ARABIC, LONG, Act, ComponentState, Make
 from sessions_app.workbench.design.fixtures import Fixtures
 
-_ASKED: dict[str, Any] = {"view": View.ALL, "saved": None, "q": "", "controller": "", "after": "", "rows": 50}
+_QUERY: dict[str, Any] = {"view": View.ALL, "saved": None, "q": "", "controller": "", "after": "", "rows": 50}
 
 
 def _row(make: Callable[[Fixtures], ConversationRow], *acts: Act) -> Make:
-    def specimen(props: Fixtures, request: HttpRequest) -> ComponentState:
-        row = make(props)
-        listed = presenters.listed(ListPage([row], None), View.ALL, _ASKED)
+    def specimen(fixtures: Fixtures, request: HttpRequest) -> ComponentState:
+        row = make(fixtures)
+        listed = presenters.listed(ListPage([row], None), View.ALL, _QUERY)
         return ComponentState(listed, list(acts))
 
     return specimen
 
 
-def _waits(props: Fixtures) -> ConversationRow:
-    conversation = props.conversation(Controller.QUEUE, waiting_since=props.ago(95))
-    return props.row(conversation, None, asked=props.move(offered_to_id=None, offer_expires_at=None), is_unread=True)
-
-
-def _offered_row(props: Fixtures) -> ConversationRow:
-    conversation = props.conversation(Controller.QUEUE, waiting_since=props.ago(11))
-    return props.row(conversation, None, asked=props.move(), is_offered=True, is_unread=True)
-
-
-def _flagged(props: Fixtures) -> ConversationRow:
-    conversation = props.conversation(
-        needs_human=True, need={"kind": "keyword"}, waiting_since=props.ago(30), tier=Tier.NEEDS_HUMAN
+def _waits(fixtures: Fixtures) -> ConversationRow:
+    conversation = fixtures.conversation(Controller.QUEUE, waiting_since=fixtures.ago(95))
+    return fixtures.row(
+        conversation, None, pending=fixtures.move(offered_to_id=None, offer_expires_at=None), is_unread=True
     )
-    return props.row(conversation, props.bot)
 
 
-def _mine(props: Fixtures, **values: Any) -> ConversationRow:
-    conversation = props.conversation(Controller.HUMAN)
+def _offered_row(fixtures: Fixtures) -> ConversationRow:
+    conversation = fixtures.conversation(Controller.QUEUE, waiting_since=fixtures.ago(11))
+    return fixtures.row(conversation, None, pending=fixtures.move(), is_offered=True, is_unread=True)
+
+
+def _flagged(fixtures: Fixtures) -> ConversationRow:
+    conversation = fixtures.conversation(
+        needs_human=True, need={"kind": "keyword"}, waiting_since=fixtures.ago(30), tier=Tier.NEEDS_HUMAN
+    )
+    return fixtures.row(conversation, fixtures.bot)
+
+
+def _mine(fixtures: Fixtures, **values: Any) -> ConversationRow:
+    conversation = fixtures.conversation(Controller.HUMAN)
     kind = Kind.MANUAL_CUSTOMER_SERVICE
-    return props.row(
-        conversation, None, session=props.session(conversation, props.me, kind=kind), is_mine=True, **values
+    return fixtures.row(
+        conversation, None, session=fixtures.session(conversation, fixtures.me, kind=kind), is_mine=True, **values
     )
 
 
-def _served(props: Fixtures, owner: Agent, **values: Any) -> ConversationRow:
-    conversation = props.conversation(Controller.HUMAN, **values.pop("of", {}))
-    session = props.session(conversation, owner)
-    return ConversationRow(conversation, live=session, session=session, is_mine=owner is props.me, **values)
+def _served(fixtures: Fixtures, owner: Agent, **values: Any) -> ConversationRow:
+    conversation = fixtures.conversation(Controller.HUMAN, **values.pop("of", {}))
+    session = fixtures.session(conversation, owner)
+    return ConversationRow(conversation, live=session, session=session, is_mine=owner is fixtures.me, **values)
 
 
-def _late(props: Fixtures, due: float, **values: Any) -> ConversationRow:
-    row = _served(props, props.me)
+def _late(fixtures: Fixtures, due: float, **values: Any) -> ConversationRow:
+    row = _served(fixtures, fixtures.me)
     assert row.session
-    row.clock = props.clock(row.session, due, **values)
+    row.clock = fixtures.clock(row.session, due, **values)
     return row
 
 
-def _forgotten(props: Fixtures) -> ConversationRow:
-    conversation = props.conversation(
+def _forgotten(fixtures: Fixtures) -> ConversationRow:
+    conversation = fixtures.conversation(
         Controller.NONE,
         needs_human=True,
         need={"kind": "no_answer"},
-        waiting_since=props.ago(95),
+        waiting_since=fixtures.ago(95),
         tier=Tier.NEEDS_HUMAN,
     )
     return ConversationRow(conversation, is_unread=True)
 
 
-def _ends_soon(props: Fixtures) -> ConversationRow:
-    row = _served(props, props.me)
+def _ends_soon(fixtures: Fixtures) -> ConversationRow:
+    row = _served(fixtures, fixtures.me)
     assert row.session
-    row.session.human_until = row.session.expires_at = props.soon(800)
+    row.session.human_until = row.session.expires_at = fixtures.soon(800)
     return row
 
 
-def _everything(props: Fixtures) -> ConversationRow:
+def _everything(fixtures: Fixtures) -> ConversationRow:
     """All that a row can hold, at once."""
     row = _served(
-        props,
-        props.me,
+        fixtures,
+        fixtures.me,
         of={
             "customer_name": LONG,
             "platform": "whatsapp",
             "is_vip": True,
             "is_urgent": True,
             "tier": Tier.EMERGENCY,
-            "pinned_at": props.now,
-            "todo_at": props.now,
+            "pinned_at": fixtures.now,
+            "todo_at": fixtures.now,
             "last_sender": "agent",
             "last_text": "I have asked the colleagues in the workshop and will tell you before the evening. " * 2,
         },
@@ -105,8 +107,8 @@ def _everything(props: Fixtures) -> ConversationRow:
         is_mentioned=True,
     )
     assert row.session
-    row.clock = props.clock(row.session, 50, warned_at=props.now)
-    row.labels = [props.label(colour, colour) for colour in Label.Colour.values]
+    row.clock = fixtures.clock(row.session, 50, warned_at=fixtures.now)
+    row.labels = [fixtures.label(colour, colour) for colour in Label.Colour.values]
     return row
 
 
@@ -149,26 +151,26 @@ ROWS: dict[str, Make] = {
 # --- The list around them --------------------------------------------------------------------------------------------
 
 
-def _empty(view: View, **asked: Any) -> Make:
-    def specimen(props: Fixtures, request: HttpRequest) -> ComponentState:
-        return ComponentState(presenters.listed(ListPage([], None), view, _ASKED | asked) | {"try_it": True})
+def _empty(view: View, **query: Any) -> Make:
+    def specimen(fixtures: Fixtures, request: HttpRequest) -> ComponentState:
+        return ComponentState(presenters.listed(ListPage([], None), view, _QUERY | query) | {"try_it": True})
 
     return specimen
 
 
 def _full_list(*acts: Act) -> Make:
-    def specimen(props: Fixtures, request: HttpRequest) -> ComponentState:
-        rows = [_waits(props), _mine(props), _served(props, props.jun)]
-        context = presenters.listed(ListPage(rows, None), View.ALL, _ASKED)
-        context |= {"bulk_actions": wording.BULK.items(), "labels": [props.label("refund", "purple")]}
+    def specimen(fixtures: Fixtures, request: HttpRequest) -> ComponentState:
+        rows = [_waits(fixtures), _mine(fixtures), _served(fixtures, fixtures.jun)]
+        context = presenters.listed(ListPage(rows, None), View.ALL, _QUERY)
+        context |= {"bulk_actions": wording.BULK.items(), "labels": [fixtures.label("refund", "purple")]}
         return ComponentState(context, list(acts))
 
     return specimen
 
 
-def _done_in_bulk(props: Fixtures, request: HttpRequest) -> ComponentState:
-    refused = [(1, props.conversation(), "Jun is serving"), (2, None, "There is no such conversation.")]
-    specimen = _full_list()(props, request)
+def _done_in_bulk(fixtures: Fixtures, request: HttpRequest) -> ComponentState:
+    refused = [(1, fixtures.conversation(), "Jun is serving"), (2, None, "There is no such conversation.")]
+    specimen = _full_list()(fixtures, request)
     specimen.context["bulk"] = {"done": 2, "refused": refused, "problem": ""}
     return specimen
 

@@ -17,7 +17,7 @@ from sessions_app.workbench.design.fixtures import Fixtures
 
 
 def _rail(availability: str, *acts: Act, problem: str = "") -> Make:
-    def specimen(props: Fixtures, request: HttpRequest) -> ComponentState:
+    def specimen(fixtures: Fixtures, request: HttpRequest) -> ComponentState:
         request.agent.availability = availability  # type: ignore[attr-defined]
         context = {"availabilities": DECLARABLE, "try_it": True, "problem": problem}
         return ComponentState(context, list(acts))
@@ -33,7 +33,7 @@ RAILS: dict[str, Make] = {
 
 
 def _plain(*acts: Act, **context: Any) -> Make:
-    return lambda props, request: ComponentState(dict(context), list(acts))
+    return lambda fixtures, request: ComponentState(dict(context), list(acts))
 
 
 CONNECTIONS: dict[str, Make] = {
@@ -43,7 +43,7 @@ CONNECTIONS: dict[str, Make] = {
 
 
 def _views(is_saved: bool = False, is_new: bool = False) -> Make:
-    def specimen(props: Fixtures, request: HttpRequest) -> ComponentState:
+    def specimen(fixtures: Fixtures, request: HttpRequest) -> ComponentState:
         counts = {view: number * number for number, view in enumerate(View)}
         saved = [
             {
@@ -59,8 +59,8 @@ def _views(is_saved: bool = False, is_new: bool = False) -> Make:
         context = {
             "tabs": presenters.tabs(View.MINE, counts, COUNT_MOST, is_saved=is_saved),
             "saved_views": [] if is_new else saved,
-            "scopes": presenters.scopes(props.supervisor),
-            "asked": {"query": "view=mine", "view": "mine"},
+            "scopes": presenters.scopes(fixtures.supervisor),
+            "list_query": {"query": "view=mine", "view": "mine"},
         }
         return ComponentState(
             context, [("open", "#delete-view")] if is_saved else [("open", "#save-view")] if is_new else []
@@ -76,19 +76,21 @@ VIEWS: dict[str, Make] = {
 }
 
 
-def _found(props: Fixtures, request: HttpRequest) -> ComponentState:
-    reply = CannedReply(shortcut="/kettle", title="Kettles", text="The copper kettle holds 1.2 l.", tenant=props.tenant)
-    conversations = [props.conversation(), props.conversation(Controller.QUEUE, customer_name=LONG)]
+def _command_results(fixtures: Fixtures, request: HttpRequest) -> ComponentState:
+    reply = CannedReply(
+        shortcut="/kettle", title="Kettles", text="The copper kettle holds 1.2 l.", tenant=fixtures.tenant
+    )
+    conversations = [fixtures.conversation(), fixtures.conversation(Controller.QUEUE, customer_name=LONG)]
     context = {
         "offered": [(reply, reply.text)],
-        "found": [(one, wording.controller(one.controller)) for one in conversations],
+        "found": [(row, wording.controller(row.controller)) for row in conversations],
     }
     return ComponentState(context, [("show", "#command"), ("options", "#found")])
 
 
 DIALOGS: dict[str, Make] = {
     "command bar": _plain(("show", "#command")),
-    "command bar: found": _found,
+    "command bar: found": _command_results,
     "shortcuts": _plain(("help", None)),
     "sounds and notices": _plain(("show", "#settings")),
     "told in a corner": _plain(("toast", "Jun has taken this conversation."), ("toast", "Not sent: it is too long.")),

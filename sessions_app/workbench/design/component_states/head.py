@@ -20,10 +20,10 @@ from sessions_app.workbench.design.component_states.opened import (
 from sessions_app.workbench.design.fixtures import Fixtures
 
 
-def _handed_to(props: Fixtures, sender: Agent, receiver: Agent) -> ThreadPage:
-    page = served_by(props, sender)
+def _handed_to(fixtures: Fixtures, sender: Agent, receiver: Agent) -> ThreadPage:
+    page = served_by(fixtures, sender)
     assert page.live
-    page.transfer = props.transfer(
+    page.transfer = fixtures.transfer(
         page.live,
         kind=TransferKind.HANDOVER,
         from_kind="agent",
@@ -36,29 +36,31 @@ def _handed_to(props: Fixtures, sender: Agent, receiver: Agent) -> ThreadPage:
     return page
 
 
-def _paused_by(props: Fixtures, holder: Agent) -> ThreadPage:
-    conversation = props.conversation(Controller.NONE, tier=Tier.ACTIVE)
-    session = props.session(conversation, holder, kind=Kind.MANUAL_CUSTOMER_SERVICE, status=Status.PAUSED, on_hold=True)
-    return props.page(conversation, session)
+def _paused_by(fixtures: Fixtures, holder: Agent) -> ThreadPage:
+    conversation = fixtures.conversation(Controller.NONE, tier=Tier.ACTIVE)
+    session = fixtures.session(
+        conversation, holder, kind=Kind.MANUAL_CUSTOMER_SERVICE, status=Status.PAUSED, on_hold=True
+    )
+    return fixtures.page(conversation, session)
 
 
-def _served_in_shop(props: Fixtures) -> ThreadPage:
-    page = served_by(props, props.jun)
+def _served_in_shop(fixtures: Fixtures) -> ThreadPage:
+    page = served_by(fixtures, fixtures.jun)
     assert page.live
     page.live.owner_kind, page.live.agent = Owner.SHOP, None
     return page
 
 
-def _marked(props: Fixtures) -> ThreadPage:
+def _marked(fixtures: Fixtures) -> ThreadPage:
     page = served_by(
-        props,
-        props.me,
-        {"customer_name": LONG, "is_urgent": True, "pinned_at": props.now, "todo_at": props.now, "is_vip": True},
+        fixtures,
+        fixtures.me,
+        {"customer_name": LONG, "is_urgent": True, "pinned_at": fixtures.now, "todo_at": fixtures.now, "is_vip": True},
     )
     assert page.live
-    page.clock = props.clock(page.live, 40, warned_at=props.now)
-    page.labels = [props.label("refund", "purple"), props.label("fragile", "orange")]
-    page.people = [props.participant("Gus", ParticipantStatus.JOINED)]
+    page.clock = fixtures.clock(page.live, 40, warned_at=fixtures.now)
+    page.labels = [fixtures.label("refund", "purple"), fixtures.label("fragile", "orange")]
+    page.people = [fixtures.participant("Gus", ParticipantStatus.JOINED)]
     return page
 
 

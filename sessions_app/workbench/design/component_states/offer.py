@@ -14,14 +14,14 @@ from sessions_app.workbench.design.fixtures import Fixtures
 
 
 def _offer(make: Callable[[Fixtures], tuple[dict[str, Any], dict[str, Any]]], *acts: Act) -> Make:
-    """`make` answers what the conversation, and what the move has otherwise."""
+    """`make` returns the values in which the conversation, and the move, differ from the fixtures' defaults."""
 
-    def specimen(props: Fixtures, request: HttpRequest) -> ComponentState:
-        of, moved = make(props)
-        conversation = props.conversation(Controller.QUEUE, waiting_since=props.ago(11), **of)
-        row = props.row(conversation, None, asked=props.move(**moved), is_offered=True)
+    def specimen(fixtures: Fixtures, request: HttpRequest) -> ComponentState:
+        conversation_values, move_values = make(fixtures)
+        conversation = fixtures.conversation(Controller.QUEUE, waiting_since=fixtures.ago(11), **conversation_values)
+        row = fixtures.row(conversation, None, pending=fixtures.move(**move_values), is_offered=True)
         return ComponentState(
-            {"offers": offers.cards([row], props.now), "asked": {"query": "view=offered"}}, list(acts)
+            {"offers": offers.cards([row], fixtures.now), "list_query": {"query": "view=offered"}}, list(acts)
         )
 
     return specimen

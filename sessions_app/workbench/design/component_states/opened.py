@@ -19,52 +19,52 @@ from sessions_app.workbench.design.fixtures import Fixtures
 
 
 def opened(make: Callable[[Fixtures], ThreadPage], *acts: Act, by: str = "agent", **more: Any) -> Make:
-    """What `make` answers, as it is shown to an agent or, with `by`, a supervisor; `more` goes to the template as well."""
+    """The page that `make` returns, as an agent or, with `by`, a supervisor sees it; `more` is added to the context."""
 
-    def specimen(props: Fixtures, request: HttpRequest) -> ComponentState:
-        actor: Actor = props.supervisor if by == "supervisor" else props.actor
-        context = presenters.opened(make(props), actor, request) | {"asked": {"query": "view=all"}} | more
+    def specimen(fixtures: Fixtures, request: HttpRequest) -> ComponentState:
+        actor: Actor = fixtures.supervisor if by == "supervisor" else fixtures.actor
+        context = presenters.opened(make(fixtures), actor, request) | {"list_query": {"query": "view=all"}} | more
         return ComponentState(context, [("dress", None), *acts])
 
     return specimen
 
 
-def led_by_bot(props: Fixtures, **values: Any) -> ThreadPage:
-    conversation = props.conversation(**values)
-    return props.page(conversation, props.session(conversation, props.bot))
+def led_by_bot(fixtures: Fixtures, **values: Any) -> ThreadPage:
+    conversation = fixtures.conversation(**values)
+    return fixtures.page(conversation, fixtures.session(conversation, fixtures.bot))
 
 
-def waiting_for_human(props: Fixtures, of: dict[str, Any] | None = None, **values: Any) -> ThreadPage:
-    """The bot has asked for a human, and is silent."""
-    conversation = props.conversation(Controller.QUEUE, waiting_since=props.ago(95), **of or {})
-    session = props.session(conversation, None, status=Status.TRANSFERRED)
-    transfer = props.transfer(session, **values)
-    return props.page(conversation, session, transfer=transfer, waits=Waiting(3, 240))
+def waiting_for_human(fixtures: Fixtures, of: dict[str, Any] | None = None, **values: Any) -> ThreadPage:
+    """The bot has requested a human, and is silent."""
+    conversation = fixtures.conversation(Controller.QUEUE, waiting_since=fixtures.ago(95), **of or {})
+    session = fixtures.session(conversation, None, status=Status.TRANSFERRED)
+    transfer = fixtures.transfer(session, **values)
+    return fixtures.page(conversation, session, transfer=transfer, waits=Waiting(3, 240))
 
 
-def served_by(props: Fixtures, owner: Agent, of: dict[str, Any] | None = None, **values: Any) -> ThreadPage:
-    """An agent serves, who took it from the bot."""
-    conversation = props.conversation(Controller.HUMAN, **of or {})
-    session = props.session(conversation, owner)
-    accepted = {"status": TransferStatus.ACCEPTED, "accepted_by": owner, "ended_at": props.ago(60)}
-    return props.page(conversation, session, transfer=props.transfer(session, **accepted), **values)
+def served_by(fixtures: Fixtures, owner: Agent, of: dict[str, Any] | None = None, **values: Any) -> ThreadPage:
+    """An agent serves, who has accepted it from the bot."""
+    conversation = fixtures.conversation(Controller.HUMAN, **of or {})
+    session = fixtures.session(conversation, owner)
+    accepted = {"status": TransferStatus.ACCEPTED, "accepted_by": owner, "ended_at": fixtures.ago(60)}
+    return fixtures.page(conversation, session, transfer=fixtures.transfer(session, **accepted), **values)
 
 
-def in_flow(props: Fixtures, status: FlowStatus, **values: Any) -> ThreadPage:
+def in_flow(fixtures: Fixtures, status: FlowStatus, **values: Any) -> ThreadPage:
     """A guided flow asks the customer, or works on the answer."""
-    page = led_by_bot(props, controller=Controller.FLOW if status == FlowStatus.WAITING else Controller.BOT)
-    page.flow = props.flow(page.conversation, status, **values)
+    page = led_by_bot(fixtures, controller=Controller.FLOW if status == FlowStatus.WAITING else Controller.BOT)
+    page.flow = fixtures.flow(page.conversation, status, **values)
     return page
 
 
-def after_hours(props: Fixtures) -> ThreadPage:
-    return waiting_for_human(props, opens_at=props.soon(41_000))
+def after_hours(fixtures: Fixtures) -> ThreadPage:
+    return waiting_for_human(fixtures, opens_at=fixtures.soon(41_000))
 
 
-def resolved(props: Fixtures) -> ThreadPage:
-    return props.page(props.conversation(Controller.NONE, last_text="Thank you!"))
+def resolved(fixtures: Fixtures) -> ThreadPage:
+    return fixtures.page(fixtures.conversation(Controller.NONE, last_text="Thank you!"))
 
 
-def flagged(props: Fixtures) -> ThreadPage:
+def flagged(fixtures: Fixtures) -> ThreadPage:
     need = {"kind": "keyword", "rule": "complains", "evidence": "This is not what I ordered!", "reason": "Anger"}
-    return led_by_bot(props, needs_human=True, need=need, waiting_since=props.ago(30), tier=Tier.NEEDS_HUMAN)
+    return led_by_bot(fixtures, needs_human=True, need=need, waiting_since=fixtures.ago(30), tier=Tier.NEEDS_HUMAN)

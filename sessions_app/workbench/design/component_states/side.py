@@ -18,11 +18,11 @@ from sessions_app.workbench.design.component_states.opened import (
 from sessions_app.workbench.design.fixtures import Fixtures
 
 
-def _shared_with_three(props: Fixtures) -> ThreadPage:
-    page = served_by(props, props.me, colleagues=[(1, "Jun"), (2, "Noor")])
+def _shared_with_three(fixtures: Fixtures) -> ThreadPage:
+    page = served_by(fixtures, fixtures.me, colleagues=[(1, "Jun"), (2, "Noor")])
     page.people = [
-        props.participant("Jun", ParticipantStatus.JOINED, agent=props.jun, role="collaborator"),
-        props.participant(
+        fixtures.participant("Jun", ParticipantStatus.JOINED, agent=fixtures.jun, role="collaborator"),
+        fixtures.participant(
             "Gus, warehouse",
             ParticipantStatus.INVITED,
             contact="gus@example.org",
@@ -30,7 +30,7 @@ def _shared_with_three(props: Fixtures) -> ThreadPage:
             history_count=10,
             notice_status=NoticeStatus.SENT,
         ),
-        props.participant(
+        fixtures.participant(
             LONG,
             ParticipantStatus.INVITED,
             contact="+49 170 1234567",
@@ -42,20 +42,20 @@ def _shared_with_three(props: Fixtures) -> ThreadPage:
     return page
 
 
-def _labelled(props: Fixtures) -> ThreadPage:
-    page = served_by(props, props.me)
+def _labelled(fixtures: Fixtures) -> ThreadPage:
+    page = served_by(fixtures, fixtures.me)
     waiting = {"kind": Kind.AUTO_FOLLOW_UP, "status": Status.PENDING, "priority": Priority.LOW}
-    page.sessions.append(props.session(page.conversation, None, **waiting))
-    page.labels = [props.label("refund", "purple")]
-    page.other_labels = [props.label("fragile", "orange")]
+    page.sessions.append(fixtures.session(page.conversation, None, **waiting))
+    page.labels = [fixtures.label("refund", "purple")]
+    page.other_labels = [fixtures.label("fragile", "orange")]
     assert page.live
-    page.clock = props.clock(page.live, 400)
+    page.clock = fixtures.clock(page.live, 400)
     return page
 
 
 def _flow_of(status: FlowStatus) -> Make:
-    told = {"answer": "The second one, please.", "failed_reason": "The carrier did not answer."}
-    return opened(lambda props: in_flow(props, status, **told))
+    values = {"answer": "The second one, please.", "failed_reason": "The carrier did not answer."}
+    return opened(lambda fixtures: in_flow(fixtures, status, **values))
 
 
 SIDES: dict[str, Make] = {

@@ -11,48 +11,48 @@ from sessions_app.workbench.design.component_states.opened import led_by_bot, op
 from sessions_app.workbench.design.fixtures import Fixtures
 
 
-def _talk(props: Fixtures) -> ThreadPage:
+def _talk(fixtures: Fixtures) -> ThreadPage:
     """Every kind of speaker and of event, over two days."""
-    page = served_by(props, props.me)
-    helper = props.participant(
-        "Jun", ParticipantStatus.JOINED, agent=props.jun, role="collaborator", joined_at=props.ago(500)
+    page = served_by(fixtures, fixtures.me)
+    helper = fixtures.participant(
+        "Jun", ParticipantStatus.JOINED, agent=fixtures.jun, role="collaborator", joined_at=fixtures.ago(500)
     )
     page.helpers = [helper]
     page.items = [
-        props.said("customer", "Hello! Is the copper kettle still to be had?", 90_000),
-        props.said("bot", "It is. One costs 96.00.", 89_990, sender_name="Bargain bot"),
-        props.said("customer", "Could you do 80 for two of them?\nI would pick them up.", 900),
-        props.said("bot", "I did not understand. Shall I ask a colleague?", 890, sender_name="Bargain bot"),
-        props.event("attention.raised", 880),
-        props.event("transfer.requested", 870, "Bargain bot", kind="escalation", trigger="keyword", rule="asks"),
-        props.event("transfer.accepted", 840, "Maya", kind="escalation"),
-        props.by_agent(props.me, "Hello Ana, I am Maya. Let me see what I can do.", 800),
-        props.by_agent(props.me, "One moment please.", 790),
-        props.by_agent(props.me, "@Jun what is our floor for these?", 780, is_note=True, mentioned=["Jun"]),
-        props.by_agent(props.jun, "84 for two, and delivery is on us.", 400, is_note=True),
-        props.by_agent(props.jun, "Hello Ana, we can do 84 for two.", 390),
-        props.said("participant", "They are in stock here.", 380, sender_id="7", sender_name="Gus, warehouse"),
-        props.said("shop", "I have put two aside.", 370, sender_name="Corner Shop"),
-        props.said("system", "The conversation was moved from another system.", 360),
-        props.event("transfer.declined", 355, "Jun", reason="at lunch"),
-        props.event("session.paused", 350, "Maya"),
-        props.event("session.resumed", 340, "Maya"),
-        props.event("sla.breached", 335, kind="next_response"),
-        props.said("customer", "هذا رائع، شكرًا", 300),
-        props.said("customer", "supercalifragilistic" * 12, 290),
-        props.event("session.completed", 280, "Maya", reason="sold"),
+        fixtures.said("customer", "Hello! Is the copper kettle still to be had?", 90_000),
+        fixtures.said("bot", "It is. One costs 96.00.", 89_990, sender_name="Bargain bot"),
+        fixtures.said("customer", "Could you do 80 for two of them?\nI would pick them up.", 900),
+        fixtures.said("bot", "I did not understand. Shall I ask a colleague?", 890, sender_name="Bargain bot"),
+        fixtures.event("attention.raised", 880),
+        fixtures.event("transfer.requested", 870, "Bargain bot", kind="escalation", trigger="keyword", rule="asks"),
+        fixtures.event("transfer.accepted", 840, "Maya", kind="escalation"),
+        fixtures.by_agent(fixtures.me, "Hello Ana, I am Maya. Let me see what I can do.", 800),
+        fixtures.by_agent(fixtures.me, "One moment please.", 790),
+        fixtures.by_agent(fixtures.me, "@Jun what is our floor for these?", 780, is_note=True, mentioned=["Jun"]),
+        fixtures.by_agent(fixtures.jun, "84 for two, and delivery is on us.", 400, is_note=True),
+        fixtures.by_agent(fixtures.jun, "Hello Ana, we can do 84 for two.", 390),
+        fixtures.said("participant", "They are in stock here.", 380, sender_id="7", sender_name="Gus, warehouse"),
+        fixtures.said("shop", "I have put two aside.", 370, sender_name="Corner Shop"),
+        fixtures.said("system", "The conversation was moved from another system.", 360),
+        fixtures.event("transfer.declined", 355, "Jun", reason="at lunch"),
+        fixtures.event("session.paused", 350, "Maya"),
+        fixtures.event("session.resumed", 340, "Maya"),
+        fixtures.event("sla.breached", 335, kind="next_response"),
+        fixtures.said("customer", "هذا رائع، شكرًا", 300),
+        fixtures.said("customer", "supercalifragilistic" * 12, 290),
+        fixtures.event("session.completed", 280, "Maya", reason="sold"),
     ]
     return page
 
 
-def _files(props: Fixtures) -> ThreadPage:
-    page = served_by(props, props.me)
-    picture = props.file("kettle.png", "image/png", 48_213, width=640, height=480)
-    letter = props.file("an invoice with a name that does not want to end.pdf", "application/pdf", 182_044)
+def _files(fixtures: Fixtures) -> ThreadPage:
+    page = served_by(fixtures, fixtures.me)
+    picture = fixtures.file("kettle.png", "image/png", 48_213, width=640, height=480)
+    letter = fixtures.file("an invoice with a name that does not want to end.pdf", "application/pdf", 182_044)
     page.items = [
-        props.said("customer", "This one:", 300, files=(picture,)),
-        props.said("customer", "", 290, files=(letter, picture)),
-        props.by_agent(props.me, "Thank you, here is yours.", 200, files=(letter,)),
+        fixtures.said("customer", "This one:", 300, files=(picture,)),
+        fixtures.said("customer", "", 290, files=(letter, picture)),
+        fixtures.by_agent(fixtures.me, "Thank you, here is yours.", 200, files=(letter,)),
     ]
     return page
 
