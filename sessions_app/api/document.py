@@ -1,4 +1,4 @@
-"""The OpenAPI document's own words: what the API is, what each part is for, the addresses that are no endpoints of it."""
+"""Completes the OpenAPI document: what the API is, what each part is for, and the addresses outside REST framework."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ TAGS = {
     "join": "The way in for somebody who was invited by a link.",
     "operations": "Is it alive, is it ready, which build, how much.",
 }
-"""In the order in which one meets them."""
+"""In the order in which the document shows them."""
 
-# By `if` rather than by `oneOf`, of which generators of clients make bodies without fields.
+# `if` rather than `oneOf`, because client generators make bodies without fields of a `oneOf`.
 _NAMED: dict[str, Any] = {
     "if": {"required": ["conversation_id"]},
     "then": {"not": {"required": ["shop_id", "account_id"]}},
@@ -81,11 +81,11 @@ RULES = {
     "InviteRequest": _COUNTED,
     "InviteDepartmentRequest": _COUNTED,
 }
-"""What a body's fields mean for each other; its `validate` or the verb holds callers to it."""
+"""Rules between the fields of a body, as JSON Schema; its `validate` or the verb enforces them."""
 
 
 def completed(result: Any, **_: Any) -> Any:
-    """The last hand on the generated document."""
+    """The generator's last hook: adds to the document, in place, what no serializer or endpoint declares."""
     info = result["info"]
     info["summary"] = "Conversations that robots and people serve together: whose turn it is, and why."
     info["description"] = DESCRIPTION
@@ -99,12 +99,11 @@ def completed(result: Any, **_: Any) -> Any:
             if names := [name for _, name in _contents(operation.get("requestBody", {})) if name]:
                 roles.describe(operation, [*result["components"]["schemas"][names[0]]["properties"]])
     used = {tag for path in result["paths"].values() for operation in path.values() for tag in operation["tags"]}
-    result["tags"] = [{"name": name, "description": told} for name, told in TAGS.items() if name in used]
+    result["tags"] = [{"name": name, "description": description} for name, description in TAGS.items() if name in used]
     _call_bodies_by_their_operations(result)
     name_parts(result)
-    events = json.loads(
-        json.dumps(webhooks_document.components())
-    )  # its parts are shared, and each is described by itself
+    # A deep copy: components share their parts, and each part gets a description of its own.
+    events = json.loads(json.dumps(webhooks_document.components()))
     describe({"components": {"schemas": events}, "paths": {}}, webhooks_document.FIELDS, {})
     result["components"]["schemas"] |= events
     result["components"]["parameters"] = webhooks_document.parameters()
@@ -119,11 +118,11 @@ def completed(result: Any, **_: Any) -> Any:
 def _codes() -> dict[str, dict[int, list[str]]]:
     """`refusals.CODES` by the status that each code has in the catalogue."""
     statuses = {code.code: code.status for code in CATALOGUE}
-    told: dict[str, dict[int, list[str]]] = {}
+    operations: dict[str, dict[int, list[str]]] = {}
     for operation, codes in CODES.items():
         for code in codes:
-            told.setdefault(operation, {}).setdefault(statuses[code], []).append(code)
-    return told
+            operations.setdefault(operation, {}).setdefault(statuses[code], []).append(code)
+    return operations
 
 
 # --- Examples ----------------------------------------------------------------------------------------------------
@@ -164,13 +163,13 @@ def _answer(name: str, operation_id: str) -> Any:
     if name == "OutcomeResponse":
         return ANSWERS[name] | OUTCOMES.get(operation_id, {})
     if name.startswith("Paginated"):
-        one = _answer(name.removeprefix("Paginated").removesuffix("List"), operation_id)
-        return None if one is None else {"next": None, "previous": None, "results": [one]}
+        row = _answer(name.removeprefix("Paginated").removesuffix("List"), operation_id)
+        return None if row is None else {"next": None, "previous": None, "results": [row]}
     return ANSWERS.get(name)
 
 
 def _call_bodies_by_their_operations(document: dict[str, Any]) -> None:
-    """A body that says nothing of itself is that of its operations."""
+    """Describe each body without a description of its own by the operations that take it."""
     users: dict[str, list[str]] = {}
     for path in document["paths"].values():
         for operation in path.values():
@@ -187,44 +186,46 @@ def _call_bodies_by_their_operations(document: dict[str, Any]) -> None:
 
 _TEXT = {"type": "string"}
 _OF_ANY = (403, 405, 408, 414, 431)
-"""What an address that asks nobody for anything refuses: where the installation serves its own machine only, and what is not read."""
+"""The refusals of an address without a credential: the caller is not this machine, or the request is not read."""
 
 
 def _operations() -> dict[str, Any]:
     ok, readiness, build = ({"$ref": f"#/components/schemas/{name}"} for name in ("Liveness", "Readiness", "Build"))
     checks = {"database": "ok", "migrations": "ok", "loops": "ok"}
     return {
-        "/api/v1/health/live": _asked("live", "Is the process alive", {"200": _told("It is.", ok, {"status": "ok"})}),
-        "/api/v1/health/ready": _asked(
+        "/api/v1/health/live": _operation(
+            "live", "Is the process alive", {"200": _response("It is.", ok, {"status": "ok"})}
+        ),
+        "/api/v1/health/ready": _operation(
             "ready",
             "Can it serve, with each thing that it needs",
             {
-                "200": _told("It can.", readiness, {"status": "ok", "checks": checks}),
-                "503": _told(
+                "200": _response("It can.", readiness, {"status": "ok", "checks": checks}),
+                "503": _response(
                     "Something is missing.",
                     readiness,
                     {"status": "unavailable", "checks": checks | {"database": "OperationalError"}},
                 ),
             },
         ),
-        "/api/v1/build": _asked(
+        "/api/v1/build": _operation(
             "build",
             "Which build this is",
             {
-                "200": _told(
+                "200": _response(
                     "Version, revision, and what it runs on.",
                     build,
                     {"version": VERSION, "revision": "f951c03", "python": "3.12.8", "django": "6.1.3"},
                 )
             },
         ),
-        "/api/v1/metrics": _asked(
+        "/api/v1/metrics": _operation(
             "metrics",
             "Figures for Prometheus",
             {
                 "200": {
                     "description": "In Prometheus's own format.",
-                    "content": {"text/plain": {"schema": _TEXT, "example": "tandem_waiting 3\n"}},
+                    "content": {"text/plain": {"schema": _TEXT, "example": 'tandem_queue_length{tenant="demo"} 3.0\n'}},
                 },
                 "404": {"$ref": "#/components/responses/NotFound"},
             },
@@ -233,11 +234,17 @@ def _operations() -> dict[str, Any]:
     }
 
 
-def _asked(name: str, summary: str, responses: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A GET that asks for no credential."""
-    told = {"operationId": f"operations_{name}", "summary": summary, "tags": ["operations"], "security": [{}], **more}
-    return {"get": {**told, "responses": responses | refused_with(_OF_ANY)}}
+def _operation(name: str, summary: str, responses: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A GET that needs no credential."""
+    operation = {
+        "operationId": f"operations_{name}",
+        "summary": summary,
+        "tags": ["operations"],
+        "security": [{}],
+        **more,
+    }
+    return {"get": {**operation, "responses": responses | refused_with(_OF_ANY)}}
 
 
-def _told(description: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
+def _response(description: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema, "example": example}}}

@@ -30,6 +30,7 @@ from sessions_app.api.error_catalogue import CATALOGUE
 from sessions_app.api.examples import ANSWERS, BODIES, OUTCOMES
 from sessions_app.events.catalogue import EVENT_TYPES
 from sessions_app.management.commands import api_doc
+from tests.cast import Chat
 
 OF_OTHERS = ("shop_id", "account_id", "trigger_id", "event_id")
 """Ids that are not of our making, or are read as words."""
@@ -422,3 +423,14 @@ def test_what_is_only_read_refuses_the_rest_as_a_problem(db: None, client: Clien
         assert (answer.status_code, answer.headers["Content-Type"]) == (405, "application/problem+json")
         assert answer.headers["Allow"] == "GET, HEAD"
         assert answer.json()["code"] == "method_not_allowed"
+
+
+def test_the_example_of_the_metrics_is_a_line_as_they_have_it(
+    chat: Chat, client: Client, document: dict[str, Any]
+) -> None:
+    """Of a metric that exists, with its labels (it named one that did not)."""
+    chat.robot()
+    chat.escalate()
+    answer = document["paths"]["/api/v1/metrics"]["get"]["responses"]["200"]["content"]["text/plain"]["example"]
+    line = answer.replace('"demo"', f'"{chat.cast.tenant.slug}"').replace(" 3.0", " 1.0")
+    assert line in client.get("/api/v1/metrics").text

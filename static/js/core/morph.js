@@ -1,8 +1,8 @@
-// Bring a part of the page up to date in place: focus, scroll, open menus, whatever is being typed and what the page was told
-// of otherwise (`data-told`) stay.
+// Updates a part of the page in place. Focus, scroll, open menus, what is being typed (`data-typed`) and what the page
+// got by another way (`data-pushed`) stay.
 
 const callbacks = {
-  beforeNodeMorphed: (old) => !(old.matches?.("[data-typed], [data-told], .fold[open] select") ?? false),
+  beforeNodeMorphed: (old) => !(old.matches?.("[data-typed], [data-pushed], .fold[open] select") ?? false),
   beforeAttributeUpdated: (name, node) => !(name === "open" && node.localName === "details"),
 };
 

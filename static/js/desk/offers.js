@@ -1,4 +1,4 @@
-// What is offered: a ring that runs out, an announcement that is made once, and the agent's answer.
+// The offers: a ring that runs out, an announcement that is made once, and the agent's answer.
 
 import { Unreachable, fetchFragment } from "../core/http.js";
 import { session } from "../core/storage.js";
@@ -7,8 +7,8 @@ import { refresh as refreshThread } from "../conversation/thread.js";
 import { toast } from "../core/toast.js";
 
 const KEY = "tandem:told-offers";
-const told = document.getElementById("offer-told");
-const ends = new Map(); // by card: when it runs out, by this page's own clock, which no other clock can mislead
+const announcer = document.getElementById("offer-told");
+const ends = new Map(); // by card: when it runs out, by `performance.now`, which no change of the clock moves
 
 const cards = () => [...document.querySelectorAll("#offers .offer")];
 
@@ -18,7 +18,7 @@ function announce() {
   const before = session.getJson(KEY) ?? [];
   const fresh = cards().filter((card) => !before.includes(card.dataset.offer));
   if (!fresh.length) return;
-  told.textContent = fresh.map((card) => card.dataset.told).join(" ");
+  announcer.textContent = fresh.map((card) => card.dataset.announcement).join(" ");
   session.setJson(KEY, [...before, ...fresh.map((card) => card.dataset.offer)].slice(-100));
 }
 
@@ -30,7 +30,7 @@ function wind() {
     if (card.dataset.left === undefined) continue;
     known.add(card.id);
     const end = performance.now() + Number(card.dataset.left) * 1000;
-    // The server counts whole seconds: what differs by no more is the same end.
+    // The server counts whole seconds: an end that differs by no more is the same.
     if (!(Math.abs((ends.get(card.id) ?? -Infinity) - end) < 1500)) ends.set(card.id, end);
   }
   for (const id of ends.keys()) if (!known.has(id)) ends.delete(id);
@@ -59,7 +59,7 @@ async function answer(form) {
   form.ariaBusy = "true";
   const card = form.closest(".offer");
   const body = new FormData(form);
-  body.append("seq", Number.MAX_SAFE_INTEGER); // the thread asks for its own news
+  body.append("seq", Number.MAX_SAFE_INTEGER); // no news: the thread requests its own
   try {
     const problem = (await fetchFragment(form.action, body)).getElementById("problem");
     if (problem) toast(problem.textContent);
