@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection, connections
 
 from agents_app import loops
@@ -130,6 +131,11 @@ JSON, what is searched, how many queries. The verbs of the others are played the
 FIRST = ("workbench",)
 """Of those what is the same SQL on both: on the first one only."""
 LAYERS = ("browser", "races", "services", "slow")
+
+
+def pytest_configure() -> None:
+    """Production's hasher takes a third of a second for each password, on purpose; no test is about how long."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -10,6 +10,7 @@ from agents_app.models import Team
 from sessions_app.actions import sweep
 from sessions_app.assignment import choice
 from tests.assignment.simulate import simulate
+from tests.strategies import STRATEGIES
 
 SMALL = {"agents": 8, "conversations": 24, "hours": 0.1}
 
@@ -21,7 +22,7 @@ def _patient(settings: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("strategy", Team.Strategy.values)
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_short_day_at_a_small_desk(strategy: str) -> None:
     report = simulate(strategy, **SMALL)
     assert report.faults == []

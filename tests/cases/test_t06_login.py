@@ -24,8 +24,7 @@ HERE, ELSEWHERE = "203.0.113.7", "203.0.113.8"
 
 
 @pytest.fixture(autouse=True)
-def _quick(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def _nobody_is_locked_out() -> None:
     cache.clear()
 
 

@@ -36,9 +36,6 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Wait:
 @pytest.fixture
 def ann(cast: Cast, settings: Any) -> Client:
     """Ann, who has logged in at the page; a login ends after 100 idle seconds, and after 1,000 in any case."""
-    settings.PASSWORD_HASHERS = [
-        "django.contrib.auth.hashers.MD5PasswordHasher"
-    ]  # quick; nothing here is about passwords
     settings.SESSION_IDLE, settings.SESSION_ABSOLUTE = 100, 1000
     agent = cast.agent("ann")
     agent.user = User.objects.create_user("ann", password="correct horse")

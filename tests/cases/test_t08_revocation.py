@@ -211,7 +211,6 @@ class Shop:
 @pytest.fixture
 def shop(cast: Cast, chat: Chat, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     settings.STATIC_ROOT, settings.TRY_IT = tmp_path, True
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     monkeypatch.setattr("agents_app.connections.registry.CHECK_SECONDS", 3600)  # the tests check
     return Shop(cast, chat)
 

@@ -12,6 +12,7 @@ from sessions_app.whatif.changes import Rules
 from sessions_app.whatif.load_past import read
 from sessions_app.whatif.past import Happened, What, between
 from tests.cast import Cast, Later
+from tests.strategies import STRATEGIES
 from tests.whatif.day import Day
 
 POLICY = {"round_robin": "requeue", "longest_idle": "requeue", "sticky": "requeue"}
@@ -47,7 +48,7 @@ def a_day(cast: Cast, later: Later, strategy: str, *, seed: int, steps: int) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("strategy", Team.Strategy.values)
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_day_on_which_everything_happens(cast: Cast, later: Later, strategy: str) -> None:
     start, end = a_day(cast, later, strategy, seed=1, steps=120)
     assert unlike(cast, start, end) == []
