@@ -1,7 +1,7 @@
 """What a tenant may set for itself, each policy declared once: its default, its bounds and its unit, and what people call it.
 
-`policies.of(tenant).robot_session_timeout` is the tenant's own figure, or the installation's where it has none; bounds and
-unit are those of the setting of the same meaning (`settings.FIGURES`). A tenant's figures are one column,
+`row_policies.of(tenant).robot_session_timeout` is the tenant's own figure, or the installation's where it has none; bounds
+and unit are those of the setting of the same meaning (`settings.FIGURES`). A tenant's figures are one column,
 `Tenant.policies`, and so a new policy is one line of `Policies` and nothing else (docs/decisions/0020-policies.md).
 """
 
@@ -54,9 +54,9 @@ class Policy[T]:
         MinValueValidator(int(self.figure.minimum))(value)
         MaxValueValidator(int(self.figure.maximum))(value)
 
-    def value_in(self, own: Mapping[str, int]) -> int:
-        """The tenant's figure, or the installation's where the tenant has none."""
-        return own.get(self.name, self.default)
+    def value_in(self, own: Mapping[str, int], team: int | None = None) -> int:
+        """The team's figure, else the tenant's, else the installation's."""
+        return own.get(self.name, self.default) if team is None else team
 
     def read(self, value: int) -> T:
         """The figure in the type that the code uses."""
@@ -104,10 +104,9 @@ class Policies:
         self._own, self._team = own or {}, team
 
     def figure_of(self, policy: Policy[Any]) -> int:
-        """The team's, else the tenant's, else the installation's."""
-        if policy.team and self._team and (value := getattr(self._team, policy.team)) is not None:
-            return int(value)
-        return policy.value_in(self._own)
+        """As `Policy.value_in` has it; None of a team's own for a policy that teams may not set."""
+        of_team = getattr(self._team, policy.team) if policy.team and self._team else None
+        return policy.value_in(self._own, of_team)
 
     def within(self, team: object | None) -> Policies:
         """The policies for a team of the tenant: its own figures where it has them."""

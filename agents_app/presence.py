@@ -112,6 +112,12 @@ def is_alive(client: ApiClient, now: datetime | None = None) -> bool:
     return client.last_seen_at is not None and client.last_seen_at >= since
 
 
+def dead(now: datetime) -> list[int]:
+    """The ids of the programs that `is_alive` refuses: it alone decides, of those that can be dead at all."""
+    mortal = ApiClient.objects.filter(Q(is_active=False) | Q(heartbeat_timeout__gt=0))
+    return [client.pk for client in mortal if not is_alive(client, now)]
+
+
 def reachable(now: datetime) -> QuerySet[Agent]:
     """Agents who declared themselves available and sent a heartbeat within AGENT_AWAY_AFTER."""
     return Agent.objects.filter(

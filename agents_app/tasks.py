@@ -1,4 +1,4 @@
-"""The beat's door: forgets answers, logins and put-off items that are too old."""
+"""The beat's door: forgets idempotency records, logins and put-off items that are too old."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 Both write the same rows in transactions of the same size, taking turns chunk by chunk. The bare table has the columns,
 indexes and constraints of ours. Ours also reads and checks each line, drops repeats, groups sessions, writes sessions,
-conversations and chained operations. FILE is made by `gen_large.py` of the real conversations.
+conversations and chained operations. FILE is plain NDJSON (docs/ingest.md).
 """
 
 from __future__ import annotations

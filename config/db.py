@@ -97,7 +97,7 @@ def lock_rows[M: models.Model](rows: QuerySet[M]) -> QuerySet[M]:
     return rows.order_by("pk").select_for_update(no_key=no_key)
 
 
-def ids_beside(rows: QuerySet[Any], column: str, *, of: str) -> Subquery:
+def related_ids(rows: QuerySet[Any], column: str, *, of: str) -> Subquery:
     """A subquery: the ids in `column` of the `rows` whose `of` is the outer query's row, as text for `ids_in`: 3,17.
 
     So a list of rows brings the ids of what belongs to each, without another query and without repeating a row.

@@ -14,7 +14,7 @@ from messaging_app.attachments import rows as attachments
 from messaging_app.models import Message, Operation
 
 MESSAGE_CREATED = "message.created"
-NAMES_AGAIN = frozenset({"message.echoed"})
+CHANGES_MESSAGE = frozenset({"message.echoed"})
 """The operations that name a message which exists already (`Operation.message_pk`). Its row may have changed with them,
 so every page sends its line again, and search indexes it again. An operation that changes a message belongs here."""
 
@@ -24,9 +24,9 @@ def message_ids(operations: Iterable[Operation]) -> list[int]:
     return [o.message_pk for o in operations if o.type == MESSAGE_CREATED and o.message_pk is not None]
 
 
-def named_again(operations: Iterable[Operation]) -> list[int]:
-    """The primary keys of the earlier messages that these operations name (`NAMES_AGAIN`)."""
-    return [o.message_pk for o in operations if o.type in NAMES_AGAIN and o.message_pk is not None]
+def changed_message_ids(operations: Iterable[Operation]) -> list[int]:
+    """The primary keys of the earlier messages that these operations name (`CHANGES_MESSAGE`)."""
+    return [o.message_pk for o in operations if o.type in CHANGES_MESSAGE and o.message_pk is not None]
 
 
 PLAIN = frozenset(

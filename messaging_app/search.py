@@ -27,7 +27,7 @@ from django.db.models.expressions import RawSQL
 from agents_app import loops
 from config.db import lock_rows, retried
 from messaging_app import stream
-from messaging_app.events import message_ids, named_again
+from messaging_app.events import changed_message_ids, message_ids
 from messaging_app.folding import without_marks
 from messaging_app.models import (
     Conversation,
@@ -327,7 +327,7 @@ def _index_messages(tenant_id: int, operations: list[Operation]) -> None:
 
     Nothing else writes a message's terms: each change of a text records an operation that names the message.
     """
-    changed = named_again(operations)
+    changed = changed_message_ids(operations)
     texts = list(_texts(operations, changed))
     _write_terms(MessageTerms, tenant_id, texts)
     if changed:

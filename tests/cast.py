@@ -159,12 +159,12 @@ class Chat:
         return list(Transfer.objects.filter(conversation_id=self.id).order_by("pk"))
 
     @property
-    def asked(self) -> Transfer:
+    def pending(self) -> Transfer:
         """The one unanswered transfer."""
         return Transfer.objects.get(conversation_id=self.id, status=TransferStatus.PENDING)
 
     @property
-    def is_asked(self) -> bool:
+    def has_pending(self) -> bool:
         return Transfer.objects.filter(conversation_id=self.id, status=TransferStatus.PENDING).exists()
 
     @property
@@ -172,7 +172,7 @@ class Chat:
         return list(Operation.objects.filter(conversation_id=self.id).order_by("seq"))
 
     @property
-    def told(self) -> list[str]:
+    def event_types(self) -> list[str]:
         """What is on record, by type."""
         return [operation.type for operation in self.operations]
 
@@ -235,13 +235,13 @@ class Chat:
         return transfers.request_transfer(actor=actor or self.cast.bargain, conversation_id=self.id, **more)
 
     def accept(self, actor: Actor | None = None, **more: Any) -> Outcome:
-        return transfers.accept_transfer(actor=actor or self.cast.ann, transfer_id=self.asked.pk, **more)
+        return transfers.accept_transfer(actor=actor or self.cast.ann, transfer_id=self.pending.pk, **more)
 
     def decline(self, actor: Actor, **more: Any) -> Outcome:
-        return transfers.decline_transfer(actor=actor, transfer_id=self.asked.pk, **more)
+        return transfers.decline_transfer(actor=actor, transfer_id=self.pending.pk, **more)
 
     def withdraw(self, actor: Actor, **more: Any) -> Outcome:
-        return transfers.withdraw_transfer(actor=actor, transfer_id=self.asked.pk, **more)
+        return transfers.withdraw_transfer(actor=actor, transfer_id=self.pending.pk, **more)
 
     def take(self, actor: Actor | None = None, **more: Any) -> Outcome:
         return takeovers.take_over(actor=actor or self.cast.ann, conversation_id=self.id, **more)

@@ -233,7 +233,7 @@ def test_the_whole_circle(ours: Chat, server: HttpStandIn) -> None:
     answer = ours.says("I will see you in court!")
     assert (answer.controller, answer.epoch) == ("bot", epoch), "the channel is not kept waiting"
     assert held == [False]
-    assert (ours.controller, ours.asked.trigger, ours.row.needs_human) == ("queue", "model", True)
+    assert (ours.controller, ours.pending.trigger, ours.row.needs_human) == ("queue", "model", True)
     assert ours.row.need["evidence"] == "Threatens to go to law."
     assert ours.epoch > epoch
     raised = next(o for o in ours.operations if o.type == "attention.raised")
@@ -266,7 +266,7 @@ def test_it_is_asked_unless_a_rule_escalates(ours: Chat, server: HttpStandIn) ->
     other = ours.cast.chat()
     finds(server, ESCALATE)
     other.says("It is broken.")
-    assert (other.controller, other.asked.trigger) == ("queue", "model")
+    assert (other.controller, other.pending.trigger) == ("queue", "model")
 
 
 @committed
@@ -345,7 +345,7 @@ def test_words_that_a_human_has_seen_since_call_for_nobody(chat: Chat) -> None:
     chat.release()
     assert chat.controller == "bot"
     assert late(chat, seq) == "a human has seen it since"
-    assert not chat.is_asked
+    assert not chat.has_pending
 
 
 def test_nor_do_those_that_somebody_has_looked_at(chat: Chat) -> None:
@@ -378,7 +378,7 @@ def test_the_newest_words_count_however_late(chat: Chat, later: Later) -> None:
 
 def test_a_find_in_nobodys_turn_opens_a_session_that_waits(chat: Chat) -> None:
     assert late(chat, chat.says().seq) == ""
-    assert (chat.controller, chat.asked.trigger) == ("queue", "model")
+    assert (chat.controller, chat.pending.trigger) == ("queue", "model")
 
 
 def test_another_tenants_conversation_is_not_there(chat: Chat, others: Cast) -> None:

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from agents_app.actors import Actor
-from messaging_app.events import MESSAGE_CREATED, NAMES_AGAIN
+from messaging_app.events import CHANGES_MESSAGE, MESSAGE_CREATED
 from messaging_app.models import Message
 from messaging_app.thread import NewMessage
 from sessions_app.actions import messages
@@ -54,7 +54,7 @@ def readers(chat: Chat) -> Readers:
 def changed(chat: Chat, was: str, now: str) -> None:
     """The channel tells back what was said, and its row is another by now, as after any operation that changes one."""
     chat.echo(was)
-    assert chat.told[-1] == "message.echoed"
+    assert chat.event_types[-1] == "message.echoed"
     Message.objects.filter(conversation_id=chat.id, content=was).update(content=now)
 
 
@@ -133,4 +133,4 @@ def test_what_is_no_word_costs_no_look_at_the_words(chat: Chat, readers: Readers
 @pytest.mark.parametrize("type", [type for type, its in EVENT_TYPES.items() if "message" in its.has])
 def test_an_operation_that_names_a_message_is_one_that_pages_and_search_follow(type: str, cast: Cast) -> None:
     """Another one would leave the old words on every open page, and in the index."""
-    assert type == MESSAGE_CREATED or type in NAMES_AGAIN
+    assert type == MESSAGE_CREATED or type in CHANGES_MESSAGE

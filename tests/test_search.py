@@ -329,7 +329,7 @@ def test_words_that_have_changed_are_found_as_they_are_now(chat: Chat, now: str,
     tick()
     assert found(chat.cast.ann, "kettle") == ["A blue kettle"]
     chat.echo("A blue kettle")  # an operation that names the message, as one that changes it would
-    assert chat.told[-1] == "message.echoed"
+    assert chat.event_types[-1] == "message.echoed"
     Message.objects.update(content=now)
     tick()
     assert found(chat.cast.ann, "kettle") == []

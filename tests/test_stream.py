@@ -169,7 +169,7 @@ def test_each_change_has_exactly_one_operation(chat: Chat, change: str) -> None:
     prepare(chat)
     before = len(chat.operations)
     happens(chat)
-    assert chat.told[before:] == told
+    assert chat.event_types[before:] == told
 
 
 def test_a_priority_set_again_to_what_it_is_changes_nothing(chat: Chat) -> None:
@@ -177,7 +177,7 @@ def test_a_priority_set_again_to_what_it_is_changes_nothing(chat: Chat) -> None:
     chat.robot()
     for _ in range(2):
         lifecycle.set_priority(actor=cast.bargain, session_id=chat.live.pk, priority=2)
-    assert chat.told.count("session.priority_set") == 1
+    assert chat.event_types.count("session.priority_set") == 1
 
 
 # --- The tenant's stream ---
@@ -334,14 +334,14 @@ def test_a_hint_that_cannot_be_sent_undoes_nothing(transactional_db: None, monke
     monkeypatch.setattr(live, "announce", broken)
     chat = Cast().chat()
     assert chat.robot().controller == "bot"
-    assert (chat.controller, chat.told) == ("bot", ["session.opened"])
+    assert (chat.controller, chat.event_types) == ("bot", ["session.opened"])
 
 
 def test_the_timers_of_a_refused_verb_are_announced_all_the_same(
     chat: Chat, later: Later, hints: list[live.ChangeNotification], django_capture_on_commit_callbacks: Any
 ) -> None:
     chat.queue()
-    asked = chat.asked
+    asked = chat.pending
     later(301)
     from sessions_app.actions import transfers
     from sessions_app.errors import TransferEnded

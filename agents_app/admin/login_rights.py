@@ -18,11 +18,11 @@ def roles_are_fixed(request: HttpRequest) -> bool:
     return not (request.user.is_superuser or is_supervisor(request))
 
 
-def may_more(user: User, request: HttpRequest) -> bool:
+def outranks(user: User, request: HttpRequest) -> bool:
     """Whether a login has rights that this user has not, and would get by setting its password."""
     if request.user.is_superuser:
         return False
-    return leads(getattr(user, "agent", None), request) or ranks.may_more(user, request.user)
+    return leads(getattr(user, "agent", None), request) or ranks.outranks(user, request.user)
 
 
 def leads(agent: Agent | None, request: HttpRequest) -> bool:
@@ -35,6 +35,6 @@ def may_dismiss(request: HttpRequest, agent: Agent) -> bool:
     own = agent_of(request)
     if own == agent or roles_are_fixed(request):
         return False
-    if agent.user is not None and may_more(agent.user, request):
+    if agent.user is not None and outranks(agent.user, request):
         return False
     return bool(own is None or request.user.is_superuser or not ranks.is_stronger(agent, own))

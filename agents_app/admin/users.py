@@ -22,7 +22,7 @@ from unfold.forms import (
 )
 
 from agents_app.admin.base import Isolated, TandemAdmin, agent_of, moment
-from agents_app.admin.login_rights import may_more, roles_are_fixed
+from agents_app.admin.login_rights import outranks, roles_are_fixed
 from agents_app.logins import lockout
 from agents_app.models import (
     Agent,
@@ -108,11 +108,11 @@ class UserAdmin(TandemAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # not 
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """The page that sets a password checks it too."""
-        return bool(super().has_change_permission(request, obj)) and not (obj and may_more(obj, request))
+        return bool(super().has_change_permission(request, obj)) and not (obj and outranks(obj, request))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """The action that deletes the chosen logins checks it for each of them."""
-        return bool(super().has_delete_permission(request, obj)) and not (obj and may_more(obj, request))
+        return bool(super().has_delete_permission(request, obj)) and not (obj and outranks(obj, request))
 
     @display(description=_("agent"), ordering="agent__name")
     def agent_name(self, user: User) -> str:

@@ -88,5 +88,5 @@ def _opened(record: IdempotencyRecord) -> Any:
 
 
 def forget() -> int:
-    """Delete the answers that are older than KEPT_FOR; returns how many."""
+    """Delete the stored responses that are older than KEPT_FOR; returns how many."""
     return loops.delete_in_pieces(IdempotencyRecord.objects.filter(created_at__lt=clock.now() - KEPT_FOR))

@@ -12,7 +12,7 @@ from agents_app.models import Agent
 _RANKS = {Agent.Role.AGENT: 0, Agent.Role.SUPERVISOR: 1, Agent.Role.ADMIN: 2}
 
 
-def may_more(user: Any, than: Any) -> bool:
+def outranks(user: Any, than: Any) -> bool:
     """Whether a login has a permission in the admin that `than` has not; `than` is None for somebody without a login.
 
     Its permissions are read from their rows, because Django says that a deactivated login has none; it may be activated
@@ -33,4 +33,4 @@ def is_stronger(agent: Agent, than: Agent) -> bool:
     """Whether an agent has a higher role than another, or a login that may do more."""
     if _RANKS.get(Agent.Role(agent.role), 0) > _RANKS.get(Agent.Role(than.role), 0):
         return not (than.user and than.user.is_superuser)
-    return agent.user is not None and may_more(agent.user, than.user)
+    return agent.user is not None and outranks(agent.user, than.user)

@@ -11,7 +11,7 @@ from django.db.models import QuerySet, Subquery
 
 from agents_app.actors import Actor, ActorKind
 from config import limits
-from config.db import TryAgain, ids_beside, lock_rows, retried
+from config.db import TryAgain, lock_rows, related_ids, retried
 from config.errors import Conflict, Forbidden, Malformed, NameTaken, NotFound
 from messaging_app.models.agent_tools import ConversationLabel, Label
 
@@ -51,7 +51,7 @@ def on(conversation_ids: Iterable[int]) -> Mapping[int, list[Label]]:
 
 def ids_on() -> Subquery:
     """For a query of conversations: the ids of each one's labels, as `ids_in` reads them."""
-    return ids_beside(ConversationLabel.objects.all(), "label_id", of="conversation")
+    return related_ids(ConversationLabel.objects.all(), "label_id", of="conversation")
 
 
 def of_tenant(actor: Actor) -> dict[int, Label]:

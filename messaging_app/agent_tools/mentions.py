@@ -15,7 +15,7 @@ from django.db.models import QuerySet, Subquery
 from agents_app.actors import Actor
 from agents_app.models import Agent
 from config import clock, limits
-from config.db import ids_beside, retried
+from config.db import related_ids, retried
 from config.errors import Forbidden, NotFound
 from messaging_app.agent_tools.canned_replies import folded
 from messaging_app.folding import without_marks
@@ -143,7 +143,7 @@ def mentions_of(actor: Actor) -> QuerySet[Mention]:
 
 def ids_named() -> Subquery:
     """For a query of messages: the ids of the agents whom each mentions, as `ids_in` reads them."""
-    return ids_beside(Mention.objects.all(), "agent_id", of="message")
+    return related_ids(Mention.objects.all(), "agent_id", of="message")
 
 
 @retried

@@ -17,7 +17,7 @@ from messaging_app import stream
 from messaging_app.batch import BatchRow, by_conversation
 from messaging_app.models import Conversation, Message, Operation
 from sessions_app.actions import batch_plan
-from sessions_app.actions.batch_plan import SESSION_FIGURES, Plan, join, sessions_near, told_of
+from sessions_app.actions.batch_plan import SESSION_FIGURES, Plan, join, operation_data, sessions_near
 from sessions_app.actions.batch_rows import Report, message_of, not_known, on_time, remember
 from sessions_app.models import ChatSession
 from sessions_app.states import OPEN
@@ -119,6 +119,6 @@ def _conflict_target() -> list[str] | None:
 
 
 def _record(conversation: Conversation, actor: Actor, plan: Plan, now: datetime) -> Operation:
-    operation = stream.entry(conversation, actor=actor, type="messages.grouped", at=now, data=told_of(plan))
+    operation = stream.entry(conversation, actor=actor, type="messages.grouped", at=now, data=operation_data(plan))
     stream.seal(conversation, [operation])
     return operation

@@ -9,7 +9,7 @@ from messaging_app.batch import BatchRow, not_stored
 from messaging_app.detection import Detector
 from messaging_app.models import Controller, Message
 from sessions_app.actions import batch_plan
-from sessions_app.actions.batch_plan import SESSION_FIGURES, join, sessions_near, told_of
+from sessions_app.actions.batch_plan import SESSION_FIGURES, join, operation_data, sessions_near
 from sessions_app.actions.batch_rows import Report, message_of, remember
 from sessions_app.actions.messages import act_on, speaks
 from sessions_app.core.locked_conversation import LockedConversation
@@ -51,7 +51,7 @@ def store_living(
         session.save(force_insert=True)
         if session.status in OPEN:
             locked.sessions.append(session)
-    operation = locked.record("messages.grouped", **told_of(plan))
+    operation = locked.record("messages.grouped", **operation_data(plan))
     stored = [(session, row) for session, row in plan.rows() if row.pk is None]
     Message.objects.bulk_create(
         [message_of(conversation, row, s.pk, operation.seq) for s, row in stored], batch_size=5000

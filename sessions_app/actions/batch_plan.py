@@ -162,7 +162,7 @@ SESSION_FIGURES = [
 ]
 
 
-def told_of(plan: Plan) -> dict[str, Any]:
+def operation_data(plan: Plan) -> dict[str, Any]:
     """The data of `messages.grouped`: how many messages, a digest of their ids, and what became of which session."""
     ids = sorted(row.message_id for _, row in plan.rows())
     stored = [row for _, row in plan.rows() if row.pk is None]

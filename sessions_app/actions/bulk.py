@@ -44,7 +44,7 @@ class BulkAction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class BulkResult:
     """The result for one conversation: an outcome, or the problem that prevented it."""
 
     conversation_id: int
@@ -60,7 +60,7 @@ def act_on_many(
     action: str,
     label_id: int | None = None,
     reason: str = "",
-) -> list[Done]:
+) -> list[BulkResult]:
     """Apply one action to each conversation, in the given order; an id that is given twice counts once.
 
     Raises `Malformed` for an unknown action, for fewer than 1 or more than `MOST` conversations, and for a label that
@@ -74,15 +74,15 @@ def act_on_many(
     return [_do(verb, conversation_id) for conversation_id in ids]
 
 
-def _do(verb: Callable[..., Outcome], conversation_id: int) -> Done:
+def _do(verb: Callable[..., Outcome], conversation_id: int) -> BulkResult:
     try:
-        return Done(conversation_id, outcome=verb(conversation_id=conversation_id))
+        return BulkResult(conversation_id, outcome=verb(conversation_id=conversation_id))
     except DomainError as error:
-        return Done(conversation_id, problem=error)
+        return BulkResult(conversation_id, problem=error)
     except Exception as error:  # the conversations before and after this one must still be done and reported
         error_id = uuid4().hex[:12]
         log.error("error %s in conversation %s of many", error_id, conversation_id, exc_info=error)
-        return Done(conversation_id, problem=InternalError(error_id=error_id))
+        return BulkResult(conversation_id, problem=InternalError(error_id=error_id))
 
 
 def _verb(actor: Actor, action: str, label_id: int | None, reason: str) -> Callable[..., Outcome]:

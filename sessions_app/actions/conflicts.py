@@ -81,6 +81,6 @@ def refusal(locked: LockedConversation, error: type[Conflict]) -> Conflict:
         live_session_id=live.pk,
         owner_kind=live.owner_kind or "queue",
         # a bot may not know whose session it is
-        owner_name="" if locked.actor.kind == ActorKind.BOT else access.told_owner(locked.actor, live),
+        owner_name="" if locked.actor.kind == ActorKind.BOT else access.visible_owner_name(locked.actor, live),
         may_end_at=live.expires_at.isoformat() if live.expires_at else None,
     )

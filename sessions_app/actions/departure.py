@@ -158,7 +158,7 @@ def _set_drained(actor: Actor, agent_id: int, is_drained: bool, reason: str) -> 
             else:
                 stream.record(agent.tenant_id, actor=actor, type="agent.undrained", at=now, data=data)
             presence_log.note(agent, now, actor)
-            presence_log.look_at_the_queue(agent)
+            presence_log.wake_drain_after_commit(agent)
     return agent
 
 

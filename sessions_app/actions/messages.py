@@ -53,7 +53,7 @@ def append_message(
     if is_late:
         data["is_history"] = True
     if sender_type in unanswered.ANSWERS and not is_note:
-        answers_id = unanswered.named_by(locked.conversation, message.message_id)
+        answers_id = unanswered.answered_message_id(locked.conversation, message.message_id)
         data |= {"answers_id": answers_id} if answers_id else {}
     if attached:
         data["attachments"] = [{"id": row.pk, "digest": row.sha256} for row in attached]

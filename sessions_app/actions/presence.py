@@ -65,7 +65,7 @@ def declare_availability(*, actor: Actor, availability: str, reason: str = "", a
             ]
         )
         presence_log.note(agent, now, actor)
-        presence_log.look_at_the_queue(agent)
+        presence_log.wake_drain_after_commit(agent)
     return agent
 
 
@@ -83,7 +83,7 @@ def change_capacity(*, actor: Actor, agent_id: int, max_load: int) -> Agent:
         agent.max_load = max_load
         agent.save(update_fields=["max_load"])
         presence_log.note(agent, clock.now(), actor)
-        presence_log.look_at_the_queue(agent)
+        presence_log.wake_drain_after_commit(agent)
     return agent
 
 
@@ -106,7 +106,7 @@ def _came_back(actor: Actor) -> None:
         agent.last_seen_at, agent.is_heard = now, True
         agent.save(update_fields=["last_seen_at", "is_heard"])
         presence_log.note(agent, now, actor, by="heartbeat")
-        presence_log.look_at_the_queue(agent)
+        presence_log.wake_drain_after_commit(agent)
 
 
 def note_changes() -> int:

@@ -56,7 +56,7 @@ def recover(*, actor: Actor, session_id: int, after_seq: int = 0, limit: int = M
         _may_ask(actor, session)
         locked.rule = "C5"
         state = _state(actor, session)
-        owed = unanswered.owed(locked) if _has_the_turn(state, locked.conversation.controller) else []
+        owed = unanswered.unanswered_messages(locked) if _has_the_turn(state, locked.conversation.controller) else []
     conversation = locked.conversation
     missed = visible.operations(actor).filter(
         conversation_id=conversation.pk, seq__gt=after_seq, seq__lte=conversation.seq
@@ -72,7 +72,7 @@ def recover(*, actor: Actor, session_id: int, after_seq: int = 0, limit: int = M
         controller=conversation.controller,
         epoch=conversation.epoch,
         seq=conversation.seq,
-        owner_name=access.told_owner(actor, session),
+        owner_name=access.visible_owner_name(actor, session),
         missed=page,
         messages=list(readable.filter(pk__in=message_ids(page)).order_by("seq", "pk")),
         unanswered=list(readable.filter(pk__in=[message.pk for message in owed]).order_by("seq", "pk")),

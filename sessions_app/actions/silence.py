@@ -7,7 +7,7 @@ from django.db.models.functions import Coalesce
 
 from agents_app import loops, presence
 from agents_app.actors import system_actor
-from agents_app.models import Agent, ApiClient
+from agents_app.models import Agent
 from config import clock
 from config.db import retried
 from sessions_app.actions.takeovers import reassign
@@ -63,11 +63,11 @@ def escalate_from_dead_bots() -> int:
 
     Where nobody waits it is left until the customer writes again: a bot's short outage must not fill the queue.
     """
-    now = clock.now()
-    mortal = ApiClient.objects.filter(Q(is_active=False) | Q(heartbeat_timeout__gt=0))
-    dead = [client.pk for client in mortal if not presence.is_alive(client, now)]
     waiting = ChatSession.objects.filter(
-        bot__in=dead, owner_kind=Owner.BOT, status=Status.ACTIVE, conversation__unanswered_since__isnull=False
+        bot__in=presence.dead(clock.now()),
+        owner_kind=Owner.BOT,
+        status=Status.ACTIVE,
+        conversation__unanswered_since__isnull=False,
     )
     tried = waiting.filter(loops.not_put_off(DEAD_BOTS, "conversation_id"))
     rows = tried.values_list("tenant_id", "conversation_id", "bot_id")[:AT_ONCE]

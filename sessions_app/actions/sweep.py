@@ -139,7 +139,7 @@ def drain(tenant_id: int) -> int:
     without a lock; each conversation is then locked and decided anew, by itself: one that fails is put off alone. A
     process runs one drain at a time for each tenant.
     """
-    return wake.alone(tenant_id, partial(_drain, tenant_id))
+    return wake.run_exclusively(tenant_id, partial(_drain, tenant_id))
 
 
 def _drain(tenant_id: int) -> int:

@@ -11,7 +11,7 @@ from messaging_app.models import Operation
 from sessions_app.actions import lifecycle
 from sessions_app.actions.transfers import team_named
 from sessions_app.core import oplog
-from sessions_app.core.earlier_requests import asked_before
+from sessions_app.core.earlier_requests import earlier_requests
 from sessions_app.core.locked_conversation import LockedConversation, Outcome
 from sessions_app.errors import Conflict, Malformed, NoBot, NotServing
 from sessions_app.models import ChatSession, Transfer
@@ -171,11 +171,11 @@ def move_on(
     """C5: request an absent agent's session again. It stays live, without an owner.
 
     The addressee of the agent's own pending handover is kept, unless a team is named, or somebody puts the session back
-    in the queue by hand (`is_put_back`). The skills and reasons of earlier requests are kept (`asked_before`).
+    in the queue by hand (`is_put_back`). The skills and reasons of earlier requests are kept (`earlier_requests`).
     """
     waits = locked.transfer_of(session)
     is_handed_on = waits is not None and to_team is None and not is_put_back
-    before = asked_before(session, handover=waits if is_handed_on else None)
+    before = earlier_requests(session, handover=waits if is_handed_on else None)
     if waits:
         oplog.end_transfer(locked, waits, TransferStatus.WITHDRAWN, reason=reason)
     to: dict[str, Any] = (

@@ -142,7 +142,7 @@ def raise_need(
 
 def _ask_handover(locked: LockedConversation, session: ChatSession, **request: Any) -> Transfer:
     if session.owner_kind == Owner.SHOP or not locked.actor.is_agent:
-        raise HumanServes(owner_name=access.told_owner(locked.actor, session))
+        raise HumanServes(owner_name=access.visible_owner_name(locked.actor, session))
     access.must_own(locked.actor, session)
     agent = request.get("to_agent")
     if agent and agent.pk == session.agent_id:

@@ -121,7 +121,7 @@ class DeskPages(Pages):
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         self._address = request.build_absolute_uri()
         after = Cursor.read(request.query_params.get("cursor", ""))
-        rows, self._next = queries.placed(queryset, after, self.get_page_size(request))
+        rows, self._next = queries.keyset_page(queryset, after, self.get_page_size(request))
         return rows
 
     def get_next_link(self) -> str | None:

@@ -158,7 +158,7 @@ def ignore(locked: LockedConversation, transfer: Transfer) -> None:
     agent.availability_since, agent.offers_ignored = locked.now, 0
     agent.save(update_fields=["availability", "availability_reason", "availability_since", "offers_ignored"])
     presence_log.note(agent, locked.now, system_actor(agent.tenant_id))
-    presence_log.look_at_the_queue(agent)
+    presence_log.wake_drain_after_commit(agent)
 
 
 def answered(locked: LockedConversation, agent_id: int) -> None:

@@ -16,7 +16,7 @@ MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ConsideredAgent:
     agent_id: int
     name: str
     verdict: str
@@ -31,7 +31,7 @@ class Explanation:
     strategy: str
     chosen_id: int | None
     why: str
-    candidates: list[Looked]
+    candidates: list[ConsideredAgent]
 
 
 def decisions(actor: Actor, transfer: Transfer) -> list[Explanation]:
@@ -44,11 +44,11 @@ def decisions(actor: Actor, transfer: Transfer) -> list[Explanation]:
     return [Explanation(row.pk, row.at, row.strategy, row.chosen_id, row.why, looked_at(row, names)) for row in rows]
 
 
-def looked_at(row: AssignmentDecision, names: dict[int, str]) -> list[Looked]:
+def looked_at(row: AssignmentDecision, names: dict[int, str]) -> list[ConsideredAgent]:
     """Those who fit first, in the strategy's order; a decision stores them by verdict."""
     by_verdict = sorted(row.candidates.items(), key=lambda item: (item[0] != FITS, item[0]))
     return [
-        Looked(agent, names.get(agent, ""), verdict, busy, room)
+        ConsideredAgent(agent, names.get(agent, ""), verdict, busy, room)
         for verdict, group in by_verdict
         for agent, busy, room in group
     ]

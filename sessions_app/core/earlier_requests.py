@@ -23,7 +23,7 @@ _BY_ITSELF = ("resume", "absence", "departure", "no_reply")
 
 
 @dataclass(frozen=True, slots=True)
-class AskedBefore:
+class EarlierRequests:
     """What the earlier requests asked for; empty where there were none."""
 
     to_team: Team | None = None
@@ -32,16 +32,16 @@ class AskedBefore:
     reasons: list[dict[str, str]] = field(default_factory=list)  # as a package keeps them, oldest first
 
 
-def asked_before(session: ChatSession, *, handover: Transfer | None = None) -> AskedBefore:
+def earlier_requests(session: ChatSession, *, handover: Transfer | None = None) -> EarlierRequests:
     """The team and agent of the newest request, the newest skills that were named, and all reasons.
 
     A handover counts only if it was accepted; `handover` is a pending one that counts as well.
     """
     requests = list(_requests(session, handover))
     if not requests:
-        return AskedBefore()
+        return EarlierRequests()
     agent = requests[0].to_agent
-    return AskedBefore(
+    return EarlierRequests(
         to_team=requests[0].to_team,
         to_agent=agent if agent and agent.is_active and not agent.is_drained else None,
         needs=next((transfer.needs for transfer in requests if transfer.needs), {}),

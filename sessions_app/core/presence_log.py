@@ -39,7 +39,7 @@ def note(agent: Agent, now: datetime, actor: Actor, *, by: str = "") -> bool:
     return True
 
 
-def look_at_the_queue(agent: Agent) -> None:
+def wake_drain_after_commit(agent: Agent) -> None:
     """Wake the drain after the commit: it checks what was offered to the agent, then what waits."""
     transaction.on_commit(partial(wake.wake, agent.tenant_id), robust=True)
 

@@ -4,7 +4,7 @@ One thread in each process works through the woken tenants one after the other, 
 with the first wake-up, also in a process that was forked, and ends after `IDLE` seconds without one. A tenant that
 waits already is not added twice. What finds no room, or is not done when a process dies, the next sweep does.
 
-What the thread does is set when the app is ready (`calls`): it consists of verbs, and verbs import this module.
+What the thread does is set when the app is ready (`set_work`): it consists of verbs, and verbs import this module.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Waker:
         self._thread: Thread | None = None
         self._is_stopping = False
 
-    def calls(self, work: Work) -> None:
+    def set_work(self, work: Work) -> None:
         """Set the work for one tenant. It must be harmless where there is nothing to do."""
         self._work = work
 
@@ -68,7 +68,7 @@ class Waker:
         if thread is not None:
             thread.join(timeout)
 
-    def alone(self, tenant_id: int, work: Callable[[], int]) -> int:
+    def run_exclusively(self, tenant_id: int, work: Callable[[], int]) -> int:
         """Run `work` for a tenant, once at a time in this process. Returns the sum of what its runs return.
 
         While it runs already, a call returns 0 and the run under way is repeated. So the sweep and the thread never
@@ -122,7 +122,7 @@ class Waker:
 
 
 _waker = Waker()
-alone, calls, stop, begin_anew = _waker.alone, _waker.calls, _waker.stop, _waker.begin_anew
+run_exclusively, set_work, stop, begin_anew = _waker.run_exclusively, _waker.set_work, _waker.stop, _waker.begin_anew
 
 os.register_at_fork(after_in_child=begin_anew)
 atexit.register(stop)

@@ -1,7 +1,7 @@
 """The table of all types of event: what one means, what its data holds, and which fields people from outside get.
 
-The AsyncAPI document and docs/events.md's list are made from it. A test finds a type that the code records and this
-table lacks, and checks real events against the schemas. The schemas are put together from the parts in `schemas`.
+The AsyncAPI document and the webhooks of the OpenAPI document are made from it. A test finds a type that the code
+records and this table lacks, and checks real events against the schemas, which are made of the parts in `schemas`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Derived at the end of every verb from what the verb recorded, so that no verb has to think of it (`follow`).
 `Conversation.unanswered_since` is when the first of the customer's words arrived, by the database's clock, that nobody
-has answered or set aside; `owed` returns those words. They are answered
+has answered or set aside; `unanswered_messages` returns those words. They are answered
 
 - by a live message, if they had arrived before it; one with the id `re-99` answers the message 99 and no other;
 - by a message of a batch, or of the shop's people in their own app, where they see what is not brought to us yet: if
@@ -45,7 +45,7 @@ ANSWERS = frozenset({_Sender.BOT, _Sender.AGENT, _Sender.SHOP, _Sender.PARTICIPA
 ANSWER = "re-"
 """Begins the `message_id` of what answers one message of a customer and no other; the id of that one follows."""
 LOOKED_AT = 200
-"""Messages without an answer that `owed` returns, the newest; also the messages that are read in one query."""
+"""Messages without an answer that `unanswered_messages` returns, the newest; also the messages that are read in one query."""
 GROUPED = "messages.grouped"
 
 
@@ -101,7 +101,7 @@ def _oldest(locked: LockedConversation, since: datetime | None) -> datetime | No
     return None
 
 
-def named_by(conversation: Conversation, message_id: str) -> int | None:
+def answered_message_id(conversation: Conversation, message_id: str) -> int | None:
     """The id of the customer's message that `re-…` names; None for any other id, or a message of somebody else."""
     name = message_id.removeprefix(ANSWER)
     if (
@@ -115,7 +115,7 @@ def named_by(conversation: Conversation, message_id: str) -> int | None:
     return question.values_list("pk", flat=True).first()
 
 
-def owed(locked: LockedConversation) -> list[Message]:
+def unanswered_messages(locked: LockedConversation) -> list[Message]:
     """The customer's messages that nobody has answered, in the order of arrival; the newest `LOOKED_AT` of them."""
     since = locked.conversation.unanswered_since
     newest = islice(_open(locked, since, newest_first=True), LOOKED_AT)
@@ -168,7 +168,7 @@ def _counts_by_time(locked: LockedConversation, answer: Message, arrivals: dict[
     """An answer of a batch, or in the shop's own app, counts by when it was said, unless it names its question."""
     type, arrived = arrivals.get(answer.seq, ("", answer.sent_at))
     is_shops = answer.sender_type == _Sender.SHOP and arrived - answer.sent_at <= locked.policies.late_message
-    return (type == GROUPED or is_shops) and named_by(locked.conversation, answer.message_id) is None
+    return (type == GROUPED or is_shops) and answered_message_id(locked.conversation, answer.message_id) is None
 
 
 def _said(conversation: Conversation) -> QuerySet[Message]:

@@ -54,7 +54,7 @@ class DeskView:
     saved: list[tuple[SavedView, int | None]]
     open_view: SavedView | None
     labels: list[Label]  # that may be put on
-    calls: dict[str, str]  # the alerts, by kind
+    alerts: dict[str, str]  # by kind
 
 
 def look(actor: Actor, query: DeskQuery, opened: ThreadPage | None = None) -> DeskView:
@@ -66,7 +66,7 @@ def look(actor: Actor, query: DeskQuery, opened: ThreadPage | None = None) -> De
     open_view = next((view for view in views if view.pk == query.saved), None)
     now = opened.now if opened else _now(views)
     if open_view:
-        rows = view_counts.fitting(actor, view_filters.stored(open_view.filter), now)
+        rows = view_counts.matching(actor, view_filters.stored(open_view.filter), now)
     else:
         rows = listing.in_view(actor, query.view)
     rows = listing.narrowed(actor, rows, query.search, query.controller)
@@ -88,7 +88,7 @@ def look(actor: Actor, query: DeskQuery, opened: ThreadPage | None = None) -> De
         saved=view_counts.counts_from(views, figures),
         open_view=open_view,
         labels=[label for label in tenant_labels.values() if label.is_enabled],
-        calls=alerts_from(figures),
+        alerts=alerts_from(figures),
     )
 
 

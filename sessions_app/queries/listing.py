@@ -165,7 +165,7 @@ def named(text: str) -> Q:
     return Q(customer_name__icontains=text) | Q(account_id__icontains=text) | Q(shop_id__icontains=text)
 
 
-def placed(
+def keyset_page(
     rows: QuerySet[Conversation], after: Cursor | None, limit: int = LIST_PAGE, *, by_wait: bool = False
 ) -> tuple[list[Conversation], Cursor | None]:
     """A page of conversations in the desk's order, or in order of wait, and where the next one begins; None at the end.
@@ -206,8 +206,8 @@ def _place(last: Conversation, by_wait: bool) -> Cursor:
 def page_of(
     rows: QuerySet[Conversation], after: Cursor | None, limit: int = LIST_PAGE, *, by_wait: bool = False
 ) -> tuple[list[int], Cursor | None]:
-    """Like `placed`, but the ids alone: `related` reads the rows with all that belongs to them."""
-    shown, last = placed(rows.only("tier", "desk_order", "waiting_since"), after, limit, by_wait=by_wait)
+    """Like `keyset_page`, but the ids alone: `related` reads the rows with all that belongs to them."""
+    shown, last = keyset_page(rows.only("tier", "desk_order", "waiting_since"), after, limit, by_wait=by_wait)
     return [conversation.pk for conversation in shown], last
 
 

@@ -5,7 +5,7 @@ The desk, a guest's page and the customer's page use it after each change notifi
 - **Who may read what** is decided by `visible` alone: `readable` are its rows, which are only narrowed here.
 - **New** is what was recorded after operation `after`, by arrival, whenever it was said.
 - **Again** comes a message that the reader has already, and that an operation after `after` names
-  (`events.NAMES_AGAIN`): its row may have changed, so the page gets it once more as it is now. The reader need not have
+  (`events.CHANGES_MESSAGE`): its row may have changed, so the page gets it once more as it is now. The reader need not have
   a right to see that operation, because only the message is shown.
 - If there are more than `limit`, the newest are read, and the reader **is behind**: a page is better loaded again.
 
@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet, Subquery
 
-from config.db import ids_beside
-from messaging_app.events import NAMES_AGAIN
+from config.db import related_ids
+from messaging_app.events import CHANGES_MESSAGE
 from messaging_app.models import Message, Operation
 
 NEWS_MOST = 200
@@ -40,7 +40,7 @@ class News:
 def news(readable: QuerySet[Message], *, after: int, named: Collection[int], limit: int = NEWS_MOST) -> News:
     """The news among `readable`, the messages of one conversation that the reader may read. One query.
 
-    `named` are the ids of messages that later operations name again, from `named_after` or `events.named_again`.
+    `named` are the ids of messages that later operations name again, from `named_after` or `events.changed_message_ids`.
     """
     condition = Q(seq__gt=after)
     if named:
@@ -52,4 +52,6 @@ def news(readable: QuerySet[Message], *, after: int, named: Collection[int], lim
 
 def named_after(after: int) -> Subquery:
     """To annotate conversations: the ids of messages that later operations name again, as a text for `ids_in`."""
-    return ids_beside(Operation.objects.filter(seq__gt=after, type__in=NAMES_AGAIN), "data__message", of="conversation")
+    return related_ids(
+        Operation.objects.filter(seq__gt=after, type__in=CHANGES_MESSAGE), "data__message", of="conversation"
+    )

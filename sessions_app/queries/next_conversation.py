@@ -22,12 +22,12 @@ def next_one(actor: Actor, query: DeskQuery, place: Cursor) -> Conversation | No
     Resolved conversations are left out, except in the view `resolved`.
     """
     view = next((view for view in view_counts.in_order(actor) if view.pk == query.saved), None)
-    rows = view_counts.fitting(actor, view_filters.stored(view.filter)) if view else listing.in_view(actor, query.view)
+    rows = view_counts.matching(actor, view_filters.stored(view.filter)) if view else listing.in_view(actor, query.view)
     if query.view != View.RESOLVED or view:
         rows = rows.filter(tier__lt=Tier.RESOLVED)
     rows = listing.narrowed(actor, rows, query.search, query.controller).exclude(pk=place.id)
     for after in (place, None):
-        shown, _last = listing.placed(rows, after, 1)
+        shown, _last = listing.keyset_page(rows, after, 1)
         if shown:
             return shown[0]
     return None

@@ -13,7 +13,7 @@ from django.db.models import Case, Count, Exists, F, FilteredRelation, OuterRef,
 from agents_app.actors import Actor
 from agents_app.models import Agent
 from agents_app.policies import Policies
-from config.db import ids_beside, ids_in
+from config.db import ids_in, related_ids
 from messaging_app.agent_tools import labels
 from messaging_app.models import Conversation, Message, ReadCursor
 from messaging_app.models.agent_tools import Mention
@@ -112,9 +112,7 @@ def _add_transfer(entry: Related, line: Any, actor: Actor) -> None:
     if line.pending_id is None or entry.is_offered:
         return
     values = {name: getattr(line, f"pending_{name}") for name in _OF_A_MOVE}
-    patience = line.pending_patience
-    if patience is None:
-        patience = Policies.offer_timeout.value_in(line.tenant_policies)
+    patience = Policies.offer_timeout.value_in(line.tenant_policies, line.pending_patience)
     move = Move(**values, patience=patience, context=line.pending_context or {})
     entry.is_offered = actor.is_agent and actor.pk in (move.offered_to_id, move.to_agent_id)
     if entry.is_offered or entry.pending is None:
@@ -168,7 +166,7 @@ def offered(actor: Actor) -> QuerySet[Transfer]:
 
 def offered_ids(actor: Actor) -> Subquery:
     """To annotate the tenant: the ids of the conversations that are offered to the agent, as a text for `ids_in`."""
-    return ids_beside(offered(actor), "conversation_id", of="tenant")
+    return related_ids(offered(actor), "conversation_id", of="tenant")
 
 
 def served(agent_id: int) -> QuerySet[ChatSession]:

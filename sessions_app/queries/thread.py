@@ -21,7 +21,7 @@ from config import clock
 from config.api import is_id
 from config.db import ids_in
 from messaging_app.agent_tools import labels, mentions
-from messaging_app.events import named_again
+from messaging_app.events import changed_message_ids
 from messaging_app.models import Controller, Conversation, Message, Operation
 from messaging_app.models.agent_tools import Draft, Label
 from messaging_app.models.attachments import Attachment
@@ -250,7 +250,9 @@ def thread_news(*, actor: Actor, conversation_id: int, after: int, limit: int = 
     if not page.is_behind:
         shown = [o for o in operations if o.type in EVENTS]
         if any(o.message_pk is not None for o in operations):
-            new = news(_readable(actor, conversation_id), after=after, named=named_again(operations), limit=limit)
+            new = news(
+                _readable(actor, conversation_id), after=after, named=changed_message_ids(operations), limit=limit
+            )
             page.items = merged(_with_files(new.said), shown, again=new.again)
         else:
             page.items = merged((), shown)

@@ -35,7 +35,7 @@ def saved_view(actor: Actor, view_id: int) -> SavedView:
     return row
 
 
-def fitting(actor: Actor, criteria: Filter, now: datetime | None = None) -> QuerySet[Conversation]:
+def matching(actor: Actor, criteria: Filter, now: datetime | None = None) -> QuerySet[Conversation]:
     """The conversations that fit a filter and that this actor may see. For who is no agent, none are 'mine'.
 
     `now` is the database's time, if the caller has read it already.
@@ -52,7 +52,7 @@ def fitting(actor: Actor, criteria: Filter, now: datetime | None = None) -> Quer
 
 def within(actor: Actor, view_id: int) -> QuerySet[Conversation]:
     """The conversations of a saved view. Raises `NotFound`."""
-    return fitting(actor, view_filters.stored(saved_view(actor, view_id).filter))
+    return matching(actor, view_filters.stored(saved_view(actor, view_id).filter))
 
 
 def in_order(actor: Actor) -> list[SavedView]:
@@ -62,8 +62,8 @@ def in_order(actor: Actor) -> list[SavedView]:
 
 def counts_wanted(actor: Actor, views: Sequence[SavedView], now: datetime | None = None) -> Wanted:
     """The figures `saved_…`: how many fit each of the first `COUNTED` views; counting stops at `queries.COUNT_MOST`."""
-    fitting_rows = {view.pk: fitting(actor, view_filters.stored(view.filter), now) for view in views[:COUNTED]}
-    return {f"saved_{pk}": Counted(rows[: queries.COUNT_MOST]) for pk, rows in fitting_rows.items()}
+    matching_rows = {view.pk: matching(actor, view_filters.stored(view.filter), now) for view in views[:COUNTED]}
+    return {f"saved_{pk}": Counted(rows[: queries.COUNT_MOST]) for pk, rows in matching_rows.items()}
 
 
 def counts_from(views: Iterable[SavedView], figures: Mapping[str, int]) -> list[tuple[SavedView, int | None]]:

@@ -211,7 +211,7 @@ def stored(data: Mapping[str, Any]) -> Filter:
 def narrowed(
     rows: QuerySet[Conversation], criteria: Filter, actor: Actor, now: datetime | None = None
 ) -> QuerySet[Conversation]:
-    """The conversations that fit all of the filter but `view` and `search`, which `view_counts.fitting` applies."""
+    """The conversations that fit all of the filter but `view` and `search`, which `view_counts.matching` applies."""
     for column in ("controller", "tier"):
         if values := getattr(criteria, column):
             rows = rows.filter(**{f"{column}__in": values})

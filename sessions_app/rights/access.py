@@ -40,7 +40,7 @@ def must_own(actor: Actor, session: ChatSession | None) -> None:
         raise Forbidden(
             "Only the agent who serves this conversation may do that.",
             legacy_code=3027,
-            owner_name=told_owner(actor, session),
+            owner_name=visible_owner_name(actor, session),
         )
 
 
@@ -53,11 +53,11 @@ def may_drive(actor: Actor, session: ChatSession) -> None:
         if session.bot_id != actor.id:
             raise Forbidden("This session belongs to another bot.")
         if session.owner_kind not in (Owner.BOT, Owner.NOBODY):
-            raise Forbidden("A human serves this session now.", owner_name=told_owner(actor, session))
+            raise Forbidden("A human serves this session now.", owner_name=visible_owner_name(actor, session))
         return
     if actor.kind in (ActorKind.INTEGRATOR, ActorKind.SYSTEM) or actor.is_supervisor or owns(actor, session):
         return
-    raise Forbidden("Only the one who works this session may do that.", owner_name=told_owner(actor, session))
+    raise Forbidden("Only the one who works this session may do that.", owner_name=visible_owner_name(actor, session))
 
 
 def may_open(actor: Actor, *, robot: bool) -> None:
@@ -113,7 +113,7 @@ def may_speak(locked: LockedConversation) -> None:
     if live is None or not live.is_human_served:
         raise NotServing("Take the conversation first, then reply.")
     if not (owns(locked.actor, live) or collaborates(locked)):
-        raise Forbidden("You are not in this conversation.", owner_name=told_owner(locked.actor, live))
+        raise Forbidden("You are not in this conversation.", owner_name=visible_owner_name(locked.actor, live))
 
 
 def may_attach(locked: LockedConversation) -> None:
@@ -171,7 +171,7 @@ def lost_to(session: ChatSession) -> AlreadyTaken:
     return AlreadyTaken(f"{owner_name(session)} has taken this conversation.", owner_name=owner_name(session))
 
 
-def told_owner(actor: Actor, session: ChatSession) -> str:
+def visible_owner_name(actor: Actor, session: ChatSession) -> str:
     """The owner's name, for whoever may read names elsewhere; empty for a credential without the scope to read."""
     return owner_name(session) if actor.may(Scope.READ) else ""
 

@@ -13,7 +13,7 @@ from agents_app import presence
 from messaging_app.models import Controller, Tier
 from sessions_app.core import oplog
 from sessions_app.core.capacity import load
-from sessions_app.core.earlier_requests import asked_before
+from sessions_app.core.earlier_requests import earlier_requests
 from sessions_app.core.locked_conversation import LockedConversation, is_unclaimed
 from sessions_app.models import ChatSession
 from sessions_app.promises import after_hours, unanswered
@@ -136,7 +136,7 @@ def _repeat_request(
     was_served: bool = True,
 ) -> None:
     """Ask the same team, for the same skills, with the earlier reasons; the same agent only if nobody served since."""
-    before = asked_before(session)
+    before = earlier_requests(session)
     to_agent = None if was_served else before.to_agent
     request: dict[str, Any] = {"to_team": before.to_team, "to_agent": to_agent, "needs": before.needs}
     oplog.create_transfer(locked, session, kind, reason=reason, trigger=trigger, reasons=before.reasons, **request)

@@ -13,7 +13,7 @@ from agents_app import presence
 from agents_app.actors import ActorKind
 from sessions_app import assignment
 from sessions_app.core import oplog
-from sessions_app.core.earlier_requests import asked_before
+from sessions_app.core.earlier_requests import earlier_requests
 from sessions_app.core.locked_conversation import LockedConversation
 from sessions_app.models import ChatSession, GuidedFlow, Transfer
 from sessions_app.promises import after_hours, sla
@@ -149,7 +149,7 @@ def _time_out_reply(locked: LockedConversation, session: ChatSession) -> None:
         oplog.transition(locked, session, Status.TRANSFERRED, reason="bot_silent", owner=Owner.NOBODY)
     elif session.owner_kind == Owner.AGENT:
         locked.rule = "C5"
-        before = asked_before(session)
+        before = earlier_requests(session)
         if pending := locked.transfer_of(session):
             oplog.end_transfer(locked, pending, TransferStatus.WITHDRAWN, reason="its sender did not reply in time")
         transfer = oplog.create_transfer(

@@ -131,7 +131,7 @@ def locked_conversation(
                 raise StaleEpoch(
                     epoch=locked.conversation.epoch,
                     controller=locked.conversation.controller,
-                    owner_name=access.told_owner(actor, locked.live) if locked.live else "nobody",
+                    owner_name=access.visible_owner_name(actor, locked.live) if locked.live else "nobody",
                 )
             yield locked
             _finish(locked, before)

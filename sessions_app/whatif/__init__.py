@@ -12,7 +12,7 @@ from config import clock
 from messaging_app.incoming import EARLIEST
 from sessions_app.whatif.changes import Rules, changed
 from sessions_app.whatif.load_past import read
-from sessions_app.whatif.past import Happened, Past, between
+from sessions_app.whatif.past import Past, StoryEvent, between
 from sessions_app.whatif.statistics import Statistics, statistics
 from sessions_app.whatif.world import World
 
@@ -53,10 +53,10 @@ def compare(tenant: Tenant, start: datetime, end: datetime, changes: Mapping[str
     )
 
 
-def played(past: Past, rules: Rules) -> list[Happened]:
+def played(past: Past, rules: Rules) -> list[StoryEvent]:
     """The story of the period under these rules, in the order of time."""
     return sorted(World(past, rules).play())
 
 
-def _difference(story: list[Happened], other: list[Happened]) -> set[Happened]:
+def _difference(story: list[StoryEvent], other: list[StoryEvent]) -> set[StoryEvent]:
     return set(story) - set(other)

@@ -35,8 +35,7 @@ class Rules:
     added: frozenset[int] = frozenset()
     _then: dict[int, Team] = field(default_factory=dict)
     _tenant_then: Tenant | None = None
-    _offer_timeout: timedelta = field(default_factory=lambda: Policies().offer_timeout)
-    _transfer_timeout: timedelta = field(default_factory=lambda: Policies().transfer_timeout)
+    _policies: Policies = field(default_factory=Policies)
     _capacities: dict[int, int] = field(default_factory=dict)
 
     @classmethod
@@ -47,29 +46,25 @@ class Rules:
             people=dict(past.people),
             _then={team.pk: team for team in past.teams},
             _tenant_then=past.tenant,
-            _offer_timeout=past.offer_timeout,
-            _transfer_timeout=past.transfer_timeout,
+            _policies=past.policies,
         )
 
     def patience(self, wait: Wait | None) -> timedelta | None:
         """How long a transfer waits for an answer; None: for ever."""
         if self.transfer_timeout is not None:
             return self.transfer_timeout
-        return wait.patience if wait else self._transfer_timeout
+        return wait.patience if wait else self._policies.transfer_timeout
 
     @property
     def changes_policy(self) -> bool:
         return self._tenant_then is not None and self.tenant.transfer_policy != self._tenant_then.transfer_policy
 
     def offer_patience(self, team_id: int) -> timedelta:
-        return self._patience_of(next((team for team in self.teams if team.pk == team_id), None))
+        team = next((team for team in self.teams if team.pk == team_id), None)
+        return self._policies.within(team).offer_timeout
 
     def offer_patience_then(self, team_id: int) -> timedelta:
-        return self._patience_of(self._then.get(team_id))
-
-    def _patience_of(self, team: Team | None) -> timedelta:
-        own = team.offer_timeout if team else None
-        return self._offer_timeout if own is None else timedelta(seconds=own)
+        return self._policies.within(self._then.get(team_id)).offer_timeout
 
     def changes_patience(self, team_id: int) -> bool:
         return self.offer_patience(team_id) != self.offer_patience_then(team_id)

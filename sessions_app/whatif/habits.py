@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median_high
 
-from sessions_app.whatif.past import ZERO, Past, PastAgent, What, Work
+from sessions_app.whatif.past import ZERO, EventKind, Past, PastAgent, Work
 
 ANSWERS_AFTER = timedelta(seconds=10)
 TAKES_AFTER = timedelta(seconds=10)
@@ -23,7 +23,7 @@ class Habits:
         answers: dict[int, list[timedelta]] = defaultdict(list)
         for wait in past.waits:
             for offer in wait.offers:
-                if offer.answer == What.TAKEN and offer.after is not None:
+                if offer.answer == EventKind.TAKEN and offer.after is not None:
                     answers[offer.agent_id].append(offer.after)
         self._answers = {agent: _median(times, ANSWERS_AFTER) for agent, times in answers.items()}
         self._answer = _median([after for times in answers.values() for after in times], ANSWERS_AFTER)

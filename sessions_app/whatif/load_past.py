@@ -30,17 +30,14 @@ def read(tenant: Tenant, start: datetime, end: datetime) -> Past:
 
     Skills, teams and rules are the present ones; their earlier values are not stored.
     """
-    own = row_policies.of(tenant)
     past = Past(
         start=start,
         end=end,
         tenant=tenant,
         teams=list(Team.objects.filter(tenant=tenant)),
         people=_people(tenant, start, end),
-        transfer_timeout=own.transfer_timeout,
+        policies=row_policies.of(tenant),
         known_until=min(clock.now(), end + AFTER),
-        offer_timeout=own.offer_timeout,
-        round_pause=own.offer_round_pause,
         gone_after=timedelta(seconds=settings.TANDEM["AGENT_GONE_AFTER"] - settings.TANDEM["AGENT_AWAY_AFTER"]),
     )
     first = _first_position(tenant, start)

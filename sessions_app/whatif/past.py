@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from agents_app.models import Team, Tenant
+from agents_app.policies import Policies
 from agents_app.skills import Skills
 
 ZERO = timedelta()
 
 
-class What(StrEnum):
+class EventKind(StrEnum):
     """The kinds of event in a story."""
 
     ASKED = "asked"
@@ -31,11 +32,11 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Happened:
+class StoryEvent:
     """One line of a story. `wait_id` is the transfer's id, negative for a simulated one; 0 where nobody waited."""
 
     at: datetime
-    what: What
+    what: EventKind
     session_id: int
     wait_id: int = 0
     agent_id: int = 0
@@ -48,7 +49,7 @@ class Offer:
     agent_id: int
     at: datetime
     pos: int
-    answer: What | None = None
+    answer: EventKind | None = None
     after: timedelta | None = None
     answer_pos: int = 0
 
@@ -125,7 +126,7 @@ class Wait:
     again: list[Again] = field(default_factory=list)
     urgency: list[tuple[datetime, int, bool]] = field(default_factory=list)
     renewals: list[tuple[datetime, int]] = field(default_factory=list)  # when everybody was asked anew
-    end: What | None = None
+    end: EventKind | None = None
     end_pos: int = 0
     ended_at: datetime | None = None
     taken_by: int = 0
@@ -136,7 +137,7 @@ class Wait:
     @property
     def taken_unoffered(self) -> bool:
         """Whether it was taken by hand."""
-        return self.end == What.TAKEN and not any(offer.answer == What.TAKEN for offer in self.offers)
+        return self.end == EventKind.TAKEN and not any(offer.answer == EventKind.TAKEN for offer in self.offers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +205,8 @@ class Past:
     tenant: Tenant
     teams: list[Team]
     people: dict[int, PastAgent]
-    transfer_timeout: timedelta
-    offer_timeout: timedelta
+    policies: Policies
     known_until: datetime
-    round_pause: timedelta  # after everybody who fits has refused or ignored an offer
     gone_after: timedelta  # without a heartbeat, beyond the time after which an agent counts as away
     waits: list[Wait] = field(default_factory=list)
     work: list[Work] = field(default_factory=list)
@@ -217,8 +216,8 @@ class Past:
     gave_way: list[Wait] = field(default_factory=list)
     ranks: dict[int, int] = field(default_factory=dict)  # of sessions: the smaller comes first
     last_agents: dict[int, int] = field(default_factory=dict)
-    story: list[Happened] = field(default_factory=list)
+    story: list[StoryEvent] = field(default_factory=list)
 
 
-def between(story: Iterable[Happened], start: datetime, end: datetime) -> list[Happened]:
+def between(story: Iterable[StoryEvent], start: datetime, end: datetime) -> list[StoryEvent]:
     return sorted(line for line in story if start <= line.at < end)

@@ -14,7 +14,7 @@ from sessions_app.assignment.strategies import Candidate
 from sessions_app.assignment.teams import Teams
 from sessions_app.whatif.changes import Rules
 from sessions_app.whatif.habits import Habits
-from sessions_app.whatif.past import ZERO, Happened, Past, PastAgent, Wait, What
+from sessions_app.whatif.past import ZERO, EventKind, Past, PastAgent, StoryEvent, Wait
 from sessions_app.whatif.simulated_work import QueuePlace, Run, Seat
 
 UNRECORDED = 10**18
@@ -26,7 +26,7 @@ class SimulatedDesk:
         self.past, self.rules = past, rules
         self.tenant, self.teams = rules.tenant, Teams(rules.teams)
         self.habits = Habits(past)
-        self.story: list[Happened] = []
+        self.story: list[StoryEvent] = []
         self.now = past.start
         self._heap: list[tuple[datetime, int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = count()
@@ -98,7 +98,7 @@ class SimulatedDesk:
 
     def _tell(
         self,
-        what: What,
+        what: EventKind,
         place: QueuePlace | None,
         seat: Seat | None = None,
         *,
@@ -106,7 +106,7 @@ class SimulatedDesk:
         waited: timedelta = ZERO,
     ) -> None:
         self.story.append(
-            Happened(
+            StoryEvent(
                 self.now,
                 what,
                 place.session_id if place else session_id,

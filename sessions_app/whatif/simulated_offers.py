@@ -15,7 +15,7 @@ from agents_app.skills import together
 from sessions_app.assignment.choice import REFUSED, choose, is_free
 from sessions_app.assignment.facts import TODAY
 from sessions_app.assignment.strategies import Case, pause
-from sessions_app.whatif.past import ZERO, Offer, What
+from sessions_app.whatif.past import ZERO, EventKind, Offer
 from sessions_app.whatif.simulated_desk import UNRECORDED, SimulatedDesk
 from sessions_app.whatif.simulated_work import QueuePlace, Seat
 
@@ -114,7 +114,7 @@ class Offers(SimulatedDesk):
         if chosen is None:
             if REFUSED in choice.verdicts and not case.obstacle and not place.rests:
                 place.rests = True
-                rest = pause(self.past.round_pause, place.round)
+                rest = pause(self.past.policies.offer_round_pause, place.round)
                 if place.record:  # a new round that the period records comes first
                     rest += LOOKS_WITHIN
                 self._at(self.now + rest, UNRECORDED, self._next_round, place, place.offer)
@@ -124,7 +124,7 @@ class Offers(SimulatedDesk):
         self._hold_out(place, seat)
         seat.seen.last_offer_at = self.now
         seat.offered_at.append(self.now)
-        self._tell(What.OFFERED, place, seat)
+        self._tell(EventKind.OFFERED, place, seat)
         if answer := self._answer(place, seat):
             what, after, pos = answer
             self._at(self.now + after, pos, self._answers, place, place.offer, what)
@@ -153,25 +153,25 @@ class Offers(SimulatedDesk):
                 is_recent = seat.idle_since is not None and seat.idle_since >= self.now - TODAY
                 seat.seen.idle_since = seat.idle_since if is_recent else None
 
-    def _answer(self, place: QueuePlace, seat: Seat) -> tuple[What, timedelta, int] | None:
+    def _answer(self, place: QueuePlace, seat: Seat) -> tuple[EventKind, timedelta, int] | None:
         """Answer, delay and position: as the agent answered this offer then, otherwise as usual. None: not known."""
         if recorded := self._same_offer(place, seat):
             return self._as_then(place, recorded)
         patience = self.rules.offer_patience(place.team_id)
         quick = self.habits.answers_after(seat.person.id)
-        return (What.TAKEN, quick, UNRECORDED) if quick < patience else (What.RAN_OUT, patience, UNRECORDED)
+        return (EventKind.TAKEN, quick, UNRECORDED) if quick < patience else (EventKind.RAN_OUT, patience, UNRECORDED)
 
-    def _as_then(self, place: QueuePlace, recorded: Offer) -> tuple[What, timedelta, int] | None:
+    def _as_then(self, place: QueuePlace, recorded: Offer) -> tuple[EventKind, timedelta, int] | None:
         patience = self.rules.offer_patience(place.team_id)
         if recorded.answer is None or recorded.after is None:
             return None
-        if recorded.answer == What.RAN_OUT:
+        if recorded.answer == EventKind.RAN_OUT:
             late = recorded.after - self.rules.offer_patience_then(place.team_id)
-            return What.RAN_OUT, patience + late, recorded.answer_pos
-        if recorded.answer == What.GIVEN_UP:  # the wait ended first; if it goes on this time, the offer runs out
-            return What.RAN_OUT, max(patience, recorded.after), UNRECORDED
+            return EventKind.RAN_OUT, patience + late, recorded.answer_pos
+        if recorded.answer == EventKind.GIVEN_UP:  # the wait ended first; if it goes on this time, the offer runs out
+            return EventKind.RAN_OUT, max(patience, recorded.after), UNRECORDED
         if self.rules.changes_patience(place.team_id) and recorded.after > patience:
-            return What.RAN_OUT, patience, UNRECORDED
+            return EventKind.RAN_OUT, patience, UNRECORDED
         return recorded.answer, recorded.after, recorded.answer_pos
 
     def _same_offer(self, place: QueuePlace, seat: Seat) -> Offer | None:
@@ -179,18 +179,18 @@ class Offers(SimulatedDesk):
         shift = place.asked_at - place.record.asked_at if place.record else ZERO
         return next((offer for offer in offers if offer.at + shift == self.now), offers[0] if offers else None)
 
-    def _answers(self, place: QueuePlace, offer: int, answer: What) -> None:
+    def _answers(self, place: QueuePlace, offer: int, answer: EventKind) -> None:
         if place.is_over or place.offer != offer or not place.offered_to:
             return
         seat = self._seats[place.offered_to]
-        if answer == What.TAKEN:
+        if answer == EventKind.TAKEN:
             if seat.has_room:
                 self._take(place, seat)
             else:
                 self._take_back(place)
-                self._tell(What.TAKEN_BACK, place, seat)
+                self._tell(EventKind.TAKEN_BACK, place, seat)
             return
-        if answer in (What.REFUSED, What.RAN_OUT):
+        if answer in (EventKind.REFUSED, EventKind.RAN_OUT):
             place.refused.add(seat.person.id)
         self._take_back(place)
         self._tell(answer, place, seat)
@@ -205,7 +205,7 @@ class Offers(SimulatedDesk):
             is_there = is_there and not seat.seen.is_drained
             if not is_there or not seat.has_room:
                 self._take_back(place)
-                self._tell(What.TAKEN_BACK, place, seat)
+                self._tell(EventKind.TAKEN_BACK, place, seat)
 
     def _was_taken_back(self, place: QueuePlace, seat: Seat) -> bool:
         offers = place.record.offers if place.record else []

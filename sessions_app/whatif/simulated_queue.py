@@ -7,7 +7,7 @@ from typing import Any
 
 from sessions_app.core.locked_conversation import pause_after
 from sessions_app.states import TransferKind
-from sessions_app.whatif.past import ZERO, Again, Wait, What
+from sessions_app.whatif.past import ZERO, Again, EventKind, Wait
 from sessions_app.whatif.simulated_desk import UNRECORDED
 from sessions_app.whatif.simulated_offers import Offers
 from sessions_app.whatif.simulated_work import QueuePlace
@@ -103,7 +103,7 @@ class Queue(Offers):
 
     def _begin(self, place: QueuePlace) -> None:
         self._enter(place)
-        self._tell(What.ASKED, place)
+        self._tell(EventKind.ASKED, place)
 
     def _plan_wait(self, place: QueuePlace, record: Wait, shift: timedelta) -> None:
         """Schedule what happened to it while it waited in the period."""
@@ -127,10 +127,10 @@ class Queue(Offers):
         if record:
             shift = place.asked_at - record.asked_at
             self._plan_wait(place, record, shift)
-            if record.end == What.TIMED_OUT and record.ended_at and record.patience is not None:
+            if record.end == EventKind.TIMED_OUT and record.ended_at and record.patience is not None:
                 late = record.ended_at - (record.opens_at or record.asked_at) - record.patience
                 late_pos = record.end_pos
-            elif record.ended_at and record.end == What.GIVEN_UP and not record.by_urgent:
+            elif record.ended_at and record.end == EventKind.GIVEN_UP and not record.by_urgent:
                 self._at(record.ended_at + shift, record.end_pos, self._gives_up, place)
             elif record.ended_at and record.taken_unoffered and not self.rules.changes_assignment(place.team_id):
                 self._at(record.ended_at + shift, record.end_pos, self._takes_by_hand, place)
@@ -161,7 +161,7 @@ class Queue(Offers):
         if place.is_over:
             return
         self._leave(place)
-        self._tell(What.GIVEN_UP, place)
+        self._tell(EventKind.GIVEN_UP, place)
         if place.record and self._was_asked_again(place.record):
             self._asks_again(place.session_id, place.conversation_id, place)
         else:
@@ -176,7 +176,7 @@ class Queue(Offers):
             return
         if place.goes_back and self.tenant.transfer_policy == self.tenant.TransferPolicy.RETURN:
             self._leave(place)
-            self._tell(What.TIMED_OUT, place)
+            self._tell(EventKind.TIMED_OUT, place)
             self._settle(place.conversation_id)
             return
         self._waits_on(place, 0)
@@ -205,7 +205,7 @@ class Queue(Offers):
     def _waits_on(self, place: QueuePlace, declined_by: int) -> None:
         place.asked_again, place.to_agent_id = place.asked_again + 1, 0
         place.refused = {declined_by} - {0}
-        self._tell(What.ASKED_AGAIN, place)
+        self._tell(EventKind.ASKED_AGAIN, place)
 
     def _pause(self, place: QueuePlace) -> timedelta:
         return pause_after(place.asked_again, self.rules.patience(place.record) or ZERO)

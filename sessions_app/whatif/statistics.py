@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from django.utils.translation import gettext_lazy as _
 
-from sessions_app.whatif.past import ZERO, Happened, PastAgent, What
+from sessions_app.whatif.past import ZERO, EventKind, PastAgent, StoryEvent
 
 NAMES = {
     "asked": _("asked for a human"),
@@ -52,32 +52,32 @@ class Statistics:
     served: Mapping[int, int]
 
 
-def statistics(story: Iterable[Happened], people: Mapping[int, PastAgent], *, waiting: int) -> Statistics:
+def statistics(story: Iterable[StoryEvent], people: Mapping[int, PastAgent], *, waiting: int) -> Statistics:
     """Count a story. `waiting` is the queue's length when the period began."""
     lines = list(story)
     counts = Counter(line.what for line in lines)
-    taken = [line for line in lines if line.what == What.TAKEN and line.wait_id]
+    taken = [line for line in lines if line.what == EventKind.TAKEN and line.wait_id]
     waits = sorted(line.waited for line in taken)
-    ended = counts[What.TIMED_OUT] + counts[What.GIVEN_UP] + len(taken)
+    ended = counts[EventKind.TIMED_OUT] + counts[EventKind.GIVEN_UP] + len(taken)
     return Statistics(
-        asked=counts[What.ASKED],
+        asked=counts[EventKind.ASKED],
         taken=len(taken),
-        waiting_at_end=waiting + counts[What.ASKED] - ended,
+        waiting_at_end=waiting + counts[EventKind.ASKED] - ended,
         wait_median=_share(waits, 0.5),
         wait_p95=_share(waits, 0.95),
         wait_longest=waits[-1] if waits else ZERO,
-        offers=counts[What.OFFERED],
-        refused=counts[What.REFUSED],
-        ran_out=counts[What.RAN_OUT],
+        offers=counts[EventKind.OFFERED],
+        refused=counts[EventKind.REFUSED],
+        ran_out=counts[EventKind.RAN_OUT],
         overflow=sum(_overflowed(line, people) for line in taken),
-        timed_out=counts[What.TIMED_OUT],
-        asked_again=counts[What.ASKED_AGAIN],
-        preempted=counts[What.PREEMPTED],
-        served=dict(Counter(line.agent_id for line in lines if line.what == What.TAKEN)),
+        timed_out=counts[EventKind.TIMED_OUT],
+        asked_again=counts[EventKind.ASKED_AGAIN],
+        preempted=counts[EventKind.PREEMPTED],
+        served=dict(Counter(line.agent_id for line in lines if line.what == EventKind.TAKEN)),
     )
 
 
-def _overflowed(line: Happened, people: Mapping[int, PastAgent]) -> bool:
+def _overflowed(line: StoryEvent, people: Mapping[int, PastAgent]) -> bool:
     person = people.get(line.agent_id)
     return bool(line.team_id and person and line.team_id not in person.weights)
 

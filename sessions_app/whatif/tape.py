@@ -14,7 +14,19 @@ from typing import Any
 from agents_app.skills import Skills
 from messaging_app.models import Operation
 from sessions_app.states import Kind, Owner, Priority, Status, TransferKind
-from sessions_app.whatif.past import ZERO, Again, HandoverOffer, Happened, Held, Offer, Queued, Step, Wait, What, Work
+from sessions_app.whatif.past import (
+    ZERO,
+    Again,
+    EventKind,
+    HandoverOffer,
+    Held,
+    Offer,
+    Queued,
+    Step,
+    StoryEvent,
+    Wait,
+    Work,
+)
 
 _WORKED = ("session.activated", "session.resumed", "session.transferred", "ownership.changed")
 _OVER = ("session.completed", "session.cancelled", "session.timed_out", "session.returned")
@@ -110,7 +122,7 @@ class Tape:
         self.waits: list[Wait] = []
         self.work: list[Work] = []
         self.handovers: list[HandoverOffer] = []
-        self.story: list[Happened] = []
+        self.story: list[StoryEvent] = []
 
     def begins(self, start: datetime) -> tuple[list[Held], list[Queued], list[Wait]]:
         """Work in hand, waits in the queue, and waits that gave way to something more urgent, as of the start.
@@ -131,7 +143,7 @@ class Tape:
                 if renewed_at
                 else set(wait.refused_by)
             )
-            passed = (o for o in wait.offers if o.answer in (What.REFUSED, What.RAN_OUT))
+            passed = (o for o in wait.offers if o.answer in (EventKind.REFUSED, EventKind.RAN_OUT))
             refused = {o.agent_id for o in passed if o.answer_pos > max(last_request, renewed_at)}
             open_offer = wait.offers[-1] if wait.offers and wait.offers[-1].answer is None else None
             queued.append(Queued(wait, frozenset(kept | refused), open_offer))
@@ -205,12 +217,12 @@ class Tape:
         self.waits.append(wait)
         if self._is_urgent(session.conversation_id):
             wait.urgency.append((self.now, pos, True))
-        self._tell(What.ASKED, session, wait)
+        self._tell(EventKind.ASKED, session, wait)
 
     def _asked_again(self, session: _Session, data: dict[str, Any], pos: int) -> None:
         if wait := self._waits.get(data["transfer_id"]):
             wait.again.append(Again(self.now, pos, data["declined_by"] or 0, _moment(data["opens_at"])))
-            self._tell(What.ASKED_AGAIN, session, wait)
+            self._tell(EventKind.ASKED_AGAIN, session, wait)
 
     def _offered(self, session: _Session, data: dict[str, Any], pos: int) -> None:
         offer = Offer(data["agent_id"], self.now, pos)
@@ -219,20 +231,20 @@ class Tape:
             self._handed[data["transfer_id"]] = offer
             return
         wait.offers.append(offer)
-        self._tell(What.OFFERED, session, wait, offer.agent_id)
+        self._tell(EventKind.OFFERED, session, wait, offer.agent_id)
 
     def _refused(self, session: _Session, data: dict[str, Any], pos: int) -> None:
         late = data["reason"] == "not answered in time"
-        self._answered(session, data, pos, What.RAN_OUT if late else What.REFUSED)
+        self._answered(session, data, pos, EventKind.RAN_OUT if late else EventKind.REFUSED)
 
     def _withdrawn(self, session: _Session, data: dict[str, Any], pos: int) -> None:
-        self._answered(session, data, pos, What.TAKEN_BACK)
+        self._answered(session, data, pos, EventKind.TAKEN_BACK)
 
     def _renewed(self, session: _Session, data: dict[str, Any], pos: int) -> None:
         if wait := self._waits.get(data["transfer_id"]):
             wait.renewals.append((self.now, pos))
 
-    def _answered(self, session: _Session, data: dict[str, Any], pos: int, answer: What) -> None:
+    def _answered(self, session: _Session, data: dict[str, Any], pos: int, answer: EventKind) -> None:
         wait = self._waits.get(data["transfer_id"])
         if wait is None:
             self._handed_on(data["transfer_id"], pos)
@@ -240,7 +252,7 @@ class Tape:
         self._close_offer(wait, answer, pos)
         self._tell(answer, session, wait, data["agent_id"])
 
-    def _close_offer(self, wait: Wait, answer: What, pos: int) -> None:
+    def _close_offer(self, wait: Wait, answer: EventKind, pos: int) -> None:
         offer = wait.offers[-1] if wait.offers else None
         if offer and offer.answer is None:
             offer.answer, offer.after, offer.answer_pos = answer, self.now - offer.at, pos
@@ -252,12 +264,16 @@ class Tape:
             return
         is_taken = operation_type == "transfer.accepted"
         wait.end = (
-            What.TAKEN if is_taken else What.TIMED_OUT if operation_type == "transfer.timed_out" else What.GIVEN_UP
+            EventKind.TAKEN
+            if is_taken
+            else EventKind.TIMED_OUT
+            if operation_type == "transfer.timed_out"
+            else EventKind.GIVEN_UP
         )
         wait.ended_at, wait.end_pos = self.now, pos
         wait.taken_by, wait.is_override = data["agent_id"] or 0, data["override"]
         offered = wait.offers[-1].agent_id if wait.offers and wait.offers[-1].answer is None else 0
-        self._close_offer(wait, What.TAKEN if is_taken and offered == wait.taken_by else What.GIVEN_UP, pos)
+        self._close_offer(wait, EventKind.TAKEN if is_taken and offered == wait.taken_by else EventKind.GIVEN_UP, pos)
         session.wait, session.taken = None, wait if is_taken else None
         session.asks_since = self.now
         if is_taken:
@@ -295,7 +311,7 @@ class Tape:
             else:
                 work.preempts = session.is_live_urgent
                 self.work.append(work)
-                self._tell(What.TAKEN, session, None, agent_id)
+                self._tell(EventKind.TAKEN, session, None, agent_id)
             session.work, session.worked, session.since = work, ZERO, self.now
         elif session.since is None:
             session.since = self.now  # it comes back after something more urgent
@@ -305,13 +321,13 @@ class Tape:
 
     def _paused(self, session: _Session, data: dict[str, Any], pos: int) -> None:
         waited = session.last_wait
-        if waited and waited.ended_at == self.now and waited.end == What.GIVEN_UP:
+        if waited and waited.ended_at == self.now and waited.end == EventKind.GIVEN_UP:
             waited.by_urgent = session.gave_way = True
         if session.work is None:
             return
         if data["preempted"]:
             session.worked, session.since = session.worked_at(self.now), None
-            self._tell(What.PREEMPTED, session, None, session.agent_id or 0)
+            self._tell(EventKind.PREEMPTED, session, None, session.agent_id or 0)
         else:
             session.work.steps.append(Step(session.worked_at(self.now), None, pos))
             session.agent_id = None
@@ -322,7 +338,7 @@ class Tape:
             return
         work.end = work.end or "done"
         work.after, work.ended_at, work.end_pos = session.worked_at(self.now), self.now, pos
-        self._tell(What.DONE, session, None, session.agent_id or 0)
+        self._tell(EventKind.DONE, session, None, session.agent_id or 0)
         session.work, session.agent_id, session.since = None, None, None
 
     # --- Urgency ---
@@ -347,16 +363,16 @@ class Tape:
                 wait.urgency.append((self.now, pos, is_urgent))
 
     def _tell(
-        self, what: What, session: _Session, wait: Wait | None, agent_id: int = 0, *, waited: timedelta = ZERO
+        self, what: EventKind, session: _Session, wait: Wait | None, agent_id: int = 0, *, waited: timedelta = ZERO
     ) -> None:
         self.story.append(
-            Happened(
+            StoryEvent(
                 self.now,
                 what,
                 session.id,
                 wait.id if wait else 0,
                 agent_id,
                 wait.team_id if wait else 0,
-                waited if what == What.TAKEN else ZERO,
+                waited if what == EventKind.TAKEN else ZERO,
             )
         )

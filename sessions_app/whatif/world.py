@@ -14,7 +14,7 @@ import heapq
 from datetime import datetime
 
 from sessions_app.whatif.habits import absences
-from sessions_app.whatif.past import ZERO, Happened, Held, Queued, QueueLine, Step, What, Work
+from sessions_app.whatif.past import ZERO, EventKind, Held, Queued, QueueLine, Step, StoryEvent, Work
 from sessions_app.whatif.simulated_desk import UNRECORDED
 from sessions_app.whatif.simulated_offers import LOOKS_WITHIN
 from sessions_app.whatif.simulated_queue import Queue
@@ -22,7 +22,7 @@ from sessions_app.whatif.simulated_work import QueuePlace, Run, Seat
 
 
 class World(Queue):
-    def play(self) -> list[Happened]:
+    def play(self) -> list[StoryEvent]:
         self._plan()
         while self._heap and self._heap[0][0] < self.past.end:
             self.now, _, _, event, arguments = heapq.heappop(self._heap)
@@ -105,7 +105,7 @@ class World(Queue):
 
     def _take(self, place: QueuePlace, seat: Seat) -> None:
         self._leave(place)
-        self._tell(What.TAKEN, place, seat, waited=self.now - place.waiting_since)
+        self._tell(EventKind.TAKEN, place, seat, waited=self.now - place.waiting_since)
         if left := self._seats.get(place.left_by):
             left.idle_since = self.now
         self._last_agent[place.conversation_id] = seat.person.id
@@ -126,9 +126,9 @@ class World(Queue):
         if not work.preempts:
             for place in self._live_places(work.conversation_id):
                 self._leave(place)
-                self._tell(What.GIVEN_UP, place)
+                self._tell(EventKind.GIVEN_UP, place)
         self._last_agent[work.conversation_id] = seat.person.id
-        self._tell(What.TAKEN, None, seat, session_id=work.session_id)
+        self._tell(EventKind.TAKEN, None, seat, session_id=work.session_id)
         run = self._run_of(work, work.agent_id)
         run.team_id = work.team_id
         self._start(run)
@@ -196,7 +196,7 @@ class World(Queue):
         run.version += 1
         seat = self._rise(run)
         self._runs.pop(run.session_id, None)
-        self._tell(What.DONE, None, seat, session_id=run.session_id)
+        self._tell(EventKind.DONE, None, seat, session_id=run.session_id)
         if end == "done":
             if seat:
                 seat.idle_since = self.now
@@ -219,10 +219,10 @@ class World(Queue):
                 run.worked, run.since, run.version = run.worked + (self.now - run.since), None, run.version + 1
                 seat = self._rise(run)
                 self._paused[conversation_id].append(run)
-                self._tell(What.PREEMPTED, None, seat, session_id=run.session_id)
+                self._tell(EventKind.PREEMPTED, None, seat, session_id=run.session_id)
         for place in self._live_places(conversation_id):
             self._leave(place)
-            self._tell(What.GIVEN_UP, place)
+            self._tell(EventKind.GIVEN_UP, place)
             self._paused[conversation_id].append(place)
 
     def _settle(self, conversation_id: int) -> None:

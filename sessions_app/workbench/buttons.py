@@ -202,7 +202,7 @@ def _people(page: ThreadPage, actor: Actor) -> list[Button]:
     """Links to the forms of the side panel."""
     if page.live is None or not page.live.is_human_served:
         return []
-    why = "" if participants.may_own(page, actor) else participants.why_not(page)
+    why = "" if participants.can_manage_people(page, actor) else participants.why_not_manage(page)
     row = [Button("invite-somebody", _("Invite somebody else…"), fold="fold-invite", why=why)]
     if page.may_speak:
         row.insert(0, Button("call-colleague", _("Invite a colleague…"), fold="fold-colleague"))

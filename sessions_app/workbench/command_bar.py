@@ -17,11 +17,11 @@ from sessions_app import queries
 from sessions_app.queries import reply_rendering
 from sessions_app.workbench import wording
 from sessions_app.workbench.decorators import for_agents
-from sessions_app.workbench.forms import SoughtForm
+from sessions_app.workbench.forms import SearchForm
 from sessions_app.workbench.views import fragment
 
 
-class CommandForm(SoughtForm):
+class CommandForm(SearchForm):
     """`conversation` is the open one, for which canned replies are filled in."""
 
     conversation = forms.IntegerField(min_value=1, max_value=limits.MAX_NUMBER, required=False)

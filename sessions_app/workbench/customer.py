@@ -89,7 +89,7 @@ def say(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         return _page(request, tenant, problem=error.detail, typed=request.POST.get("content", ""), status=error.status)
     request.session[TRY_IT] = visitor | {"conversation_id": outcome.conversation_id}
     if not outcome.is_repeat:
-        rule_bot.hear(tenant, outcome, message.content)
+        rule_bot.answer_customer(tenant, outcome, message.content)
     return _news(request, tenant) if is_fragment(request) else redirect("try-it")
 
 

@@ -106,7 +106,7 @@ class CustomerForm(forms.Form):
     message_id = forms.CharField(max_length=limits.MAX_ID, required=False)
 
 
-class SoughtForm(forms.Form):
+class SearchForm(forms.Form):
     """A text to search for: behind the slash or the @ in a composer, in the command bar, on the page of replies."""
 
     q = forms.CharField(max_length=limits.MAX_QUERY, required=False)

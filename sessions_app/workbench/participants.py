@@ -61,13 +61,13 @@ class ParticipantShown:
 
 def panel(page: ThreadPage, actor: Actor) -> dict[str, Any]:
     """The context of people, for the side panel and the header."""
-    owns = may_own(page, actor)
+    owns = can_manage_people(page, actor)
     return {
-        "people": [_shown(participant, may_own=owns) for participant in page.people],
+        "people": [_shown(participant, can_manage_people=owns) for participant in page.people],
         "names": ", ".join(p.name for p in page.people if p.status == ParticipantStatus.JOINED),
         "colleagues": page.colleagues,
-        "may_own": owns,
-        "why_not": "" if owns else why_not(page),
+        "can_manage_people": owns,
+        "why_not_manage": "" if owns else why_not_manage(page),
         "may_leave": page.collaborates and not page.is_mine,
         "has_departments": directory.is_set_up(),
         "roles": [choice for choice in Participant.Role.choices if choice[0] != Participant.Role.COLLABORATOR],
@@ -75,21 +75,21 @@ def panel(page: ThreadPage, actor: Actor) -> dict[str, Any]:
     }
 
 
-def may_own(page: ThreadPage, actor: Actor) -> bool:
+def can_manage_people(page: ThreadPage, actor: Actor) -> bool:
     """Whether the agent may invite and remove people: while a human serves, the one who serves or a supervisor."""
     live = page.live
     return bool(live and live.is_human_served) and (page.is_mine or actor.is_supervisor)
 
 
-def why_not(page: ThreadPage) -> str:
-    """Why `may_own` is false, as a sentence."""
+def why_not_manage(page: ThreadPage) -> str:
+    """Why `can_manage_people` is false, as a sentence."""
     live = page.live
     if live is None or not live.is_human_served:
         return _("Whoever serves the conversation invites others to it.")
     return _("%(name)s serves, and invites others.") % {"name": page.owner or _("The shop")}
 
 
-def _shown(participant: Participant, *, may_own: bool) -> ParticipantShown:
+def _shown(participant: Participant, *, can_manage_people: bool) -> ParticipantShown:
     is_invited = participant.status == ParticipantStatus.INVITED
     return ParticipantShown(
         participant=participant,
@@ -98,7 +98,7 @@ def _shown(participant: Participant, *, may_own: bool) -> ParticipantShown:
         notice=_notice(participant),
         shared=_("all of it, notes too") if participant.agent_id else wording.shared(participant),
         is_problem=participant.notice_status == NoticeStatus.FAILED,
-        may_send_again=may_own and is_invited and bool(participant.contact),
+        may_send_again=can_manage_people and is_invited and bool(participant.contact),
     )
 
 

@@ -70,7 +70,7 @@ def answer_to(text: str) -> str:
     return FALLBACK_CHINESE if _CHINESE.search(text) else FALLBACK
 
 
-def hear(tenant: Tenant, outcome: Outcome, text: str) -> bool:
+def answer_customer(tenant: Tenant, outcome: Outcome, text: str) -> bool:
     """Answer a customer's message, of which `outcome` is the result, where a bot may. True when the bot has spoken."""
     if outcome.controller not in (Controller.NONE, Controller.BOT):
         return False

@@ -16,11 +16,11 @@ from config.errors import DomainError, Malformed, NotFound
 from messaging_app.agent_tools import canned_replies, mentions
 from messaging_app.models import Conversation
 from sessions_app.actions import presence, saved_views
-from sessions_app.actions.bulk import Done, act_on_many
+from sessions_app.actions.bulk import BulkResult, act_on_many
 from sessions_app.queries import reply_rendering, view_counts, view_filters
 from sessions_app.workbench import presenters, wording
 from sessions_app.workbench.decorators import for_agents, is_fragment
-from sessions_app.workbench.forms import BulkForm, NewReplyForm, ReplyForm, SaveViewForm, SoughtForm
+from sessions_app.workbench.forms import BulkForm, NewReplyForm, ReplyForm, SaveViewForm, SearchForm
 from sessions_app.workbench.views import around, first_error, fragment
 
 REPLIES_SHOWN = 200
@@ -50,7 +50,7 @@ def colleagues(request: HttpRequest, actor: Actor) -> HttpResponse:
 
 
 def _search_text(request: HttpRequest) -> str:
-    form = SoughtForm(request.GET)
+    form = SearchForm(request.GET)
     return str(form.cleaned_data["q"]) if form.is_valid() else ""
 
 
@@ -190,7 +190,7 @@ def _to_view(view_id: int) -> HttpResponseBase:
 def bulk(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """Carry out one action on the ticked rows, and say which were refused and why."""
     presence.heartbeat(actor=actor)
-    form, status, problem, results = BulkForm(request.POST), 200, "", list[Done]()
+    form, status, problem, results = BulkForm(request.POST), 200, "", list[BulkResult]()
     try:
         if not form.is_valid():
             raise Malformed(first_error(form))
@@ -205,7 +205,7 @@ def bulk(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     return render(request, "desk/desk.html", around(request, actor) | context, status=status)
 
 
-def _bulk_result(actor: Actor, results: list[Done]) -> dict[str, Any]:
+def _bulk_result(actor: Actor, results: list[BulkResult]) -> dict[str, Any]:
     """How many were done; of the others id, conversation (None where there is none) and, in one sentence, why not."""
     refused = {result.conversation_id: result.problem for result in results if result.problem}
     conversations = Conversation.objects.filter(tenant_id=actor.tenant_id, pk__in=refused).in_bulk()

@@ -322,7 +322,7 @@ def around(request: HttpRequest, actor: Actor, *, opened: ThreadPage | None = No
         "list_name": presenters.here(tabs, saved),
         "offers": offers.cards(seen.offers, seen.now),
         "labels": seen.labels,
-        "calls": seen.calls,
+        "alerts": seen.alerts,
         "controllers": Controller.choices,
         "bulk_actions": wording.BULK.items(),
         "scopes": presenters.scopes(actor),

@@ -133,14 +133,14 @@ def test_the_conversation_waits_for_the_opening_and_the_customer_is_told(
     opens_at = evening(chat, later)
     answer = ask(chat)
     assert answer.detail["opens_at"] == opens_at.isoformat()
-    assert (chat.controller, chat.asked.opens_at) == ("queue", opens_at)
-    assert chat.asked.deadline == opens_at + timedelta(seconds=300)
-    assert chat.asked.waiting_since < opens_at
-    assert not chat.asked.is_open_at(clock.now())
-    assert chat.asked.is_open_at(opens_at)
+    assert (chat.controller, chat.pending.opens_at) == ("queue", opens_at)
+    assert chat.pending.deadline == opens_at + timedelta(seconds=300)
+    assert chat.pending.waiting_since < opens_at
+    assert not chat.pending.is_open_at(clock.now())
+    assert chat.pending.is_open_at(opens_at)
     [said] = told(chat)
     assert "Monday 30 March, 09:00" in said
-    assert chat.told.count("message.created") == chat.row.messages.count()
+    assert chat.event_types.count("message.created") == chat.row.messages.count()
 
 
 @EVERY_WAY
@@ -155,7 +155,7 @@ def test_the_conversation_becomes_an_email_and_the_turn_is_free(
     ended = mail.session
     assert (ended.outcome, ended.status) == ("email", "COMPLETED" if ended.activated_at else "CANCELLED")
     assert (mail.to, mail.status, mail.transfer.status) == ("desk@example.org", "waiting", "WITHDRAWN")
-    assert not chat.is_asked
+    assert not chat.has_pending
     assert (answer.controller, chat.controller) == ((chat.controller,) * 2)
     assert chat.controller == ("bot" if ask is _urgently else "none"), "whoever was interrupted goes on"
     [said] = told(chat)
@@ -169,7 +169,7 @@ def test_while_it_is_open_all_is_as_without_hours(chat: Chat, later: Later, ask:
     chat.cast.seen()
     answer = ask(chat)
     assert "opens_at" not in answer.detail
-    assert chat.asked.opens_at is None
+    assert chat.pending.opens_at is None
     assert told(chat) == []
     assert not Mail.objects.exists()
 
@@ -177,7 +177,7 @@ def test_while_it_is_open_all_is_as_without_hours(chat: Chat, later: Later, ask:
 def test_without_a_calendar_it_is_always_open(chat: Chat, later: Later) -> None:
     evening(chat, later)
     chat.queue()
-    assert (chat.asked.opens_at, told(chat)) == (None, [])
+    assert (chat.pending.opens_at, told(chat)) == (None, [])
 
 
 # --- Waiting, across both changes of the clock -------------------------------------------------------------------
@@ -193,13 +193,13 @@ def test_nothing_times_out_before_the_opening(chat: Chat, later: Later, season: 
     for _ in range(10):
         later(6 * HOUR)
         sweep.sweep_due()
-        assert (chat.controller, chat.is_asked) == ("queue", True)
+        assert (chat.controller, chat.has_pending) == ("queue", True)
     later.until(opens_at, 300 - MINUTE)
     sweep.sweep_due()
-    assert chat.is_asked, "early"
+    assert chat.has_pending, "early"
     later(MINUTE)
     sweep.sweep_due()
-    assert (chat.controller, chat.asked.asked_again) == ("queue", 1), "a human was promised"
+    assert (chat.controller, chat.pending.asked_again) == ("queue", 1), "a human was promised"
 
 
 @SEASONS
@@ -283,7 +283,7 @@ def test_a_handover_between_agents_is_stopped_by_no_hours(chat: Chat, later: Lat
     evening(chat, later)
     chat.serve()
     chat.hand_over(to_agent_id=chat.cast.ben.id)
-    assert (chat.asked.opens_at, chat.asked.deadline - chat.asked.requested_at) == (None, timedelta(seconds=300))  # type: ignore[operator]
+    assert (chat.pending.opens_at, chat.pending.deadline - chat.pending.requested_at) == (None, timedelta(seconds=300))  # type: ignore[operator]
     assert chat.accept(chat.cast.ben).controller == "human"
     assert told(chat) == []
 
@@ -318,13 +318,13 @@ def test_a_team_keeps_its_own_hours_and_follows_its_tenant_in_the_rest(chat: Cha
     later.until(berlin(FRIDAYS["spring"], "18:00"))
     chat.robot()
     chat.escalate(to_team_id=night.pk)
-    assert (chat.asked.opens_at, told(chat)) == (None, [])
+    assert (chat.pending.opens_at, told(chat)) == (None, [])
     chat.accept()
     later.until(berlin("2026-03-28", "01:00"))
     other = cast.chat()
     other.robot(cast.faq)
     other.escalate(cast.faq, to_team_id=night.pk)
-    assert other.asked.opens_at == berlin("2026-03-28", "17:00")
+    assert other.pending.opens_at == berlin("2026-03-28", "17:00")
     assert told(other) == ["The shop is closed until Saturday 28 March, 17:00."]
 
 
@@ -353,7 +353,7 @@ def test_a_holiday_is_waited_out(chat: Chat, later: Later) -> None:
     Holiday.objects.create(calendar=made, date="2026-03-31", name="Late start", opens="12:00", closes="17:00")
     evening(chat, later)
     chat.queue()
-    assert chat.asked.opens_at == berlin("2026-03-31", "12:00")
+    assert chat.pending.opens_at == berlin("2026-03-31", "12:00")
 
 
 def test_each_conversation_is_told_by_itself(cast: Cast, later: Later) -> None:
@@ -370,7 +370,7 @@ def test_another_tenants_hours_are_another_matter(cast: Cast, others: Cast, late
     chat = others.chat()
     evening(chat, later)
     chat.queue()
-    assert (chat.asked.opens_at, told(chat)) == (None, [])
+    assert (chat.pending.opens_at, told(chat)) == (None, [])
 
 
 # --- Where it cannot be as it was meant --------------------------------------------------------------------------
@@ -380,7 +380,7 @@ def test_without_an_address_the_conversation_waits(chat: Chat, later: Later) -> 
     office(chat.cast, after_hours=Tenant.AfterHours.EMAIL)
     opens_at = evening(chat, later)
     chat.queue()
-    assert (chat.controller, chat.asked.opens_at) == ("queue", opens_at)
+    assert (chat.controller, chat.pending.opens_at) == ("queue", opens_at)
 
 
 def test_where_no_email_is_set_up_the_conversation_waits(chat: Chat, later: Later, settings: Any) -> None:
@@ -389,7 +389,7 @@ def test_where_no_email_is_set_up_the_conversation_waits(chat: Chat, later: Late
     by_email(chat.cast)
     opens_at = evening(chat, later)
     chat.queue()
-    assert (chat.controller, chat.asked.opens_at) == ("queue", opens_at)
+    assert (chat.controller, chat.pending.opens_at) == ("queue", opens_at)
     assert "e-mail" not in told(chat)[0]
 
 
@@ -398,7 +398,7 @@ def test_nobody_waits_for_an_opening_that_never_comes(chat: Chat, later: Later) 
     OpeningHours.objects.all().delete()
     evening(chat, later)
     chat.queue()
-    assert (chat.asked.opens_at, told(chat)) == (None, [])
+    assert (chat.pending.opens_at, told(chat)) == (None, [])
     by_mail = chat.cast.chat()
     chat.cast.policy(after_hours=Tenant.AfterHours.EMAIL, email="desk@example.org")
     by_mail.queue()
@@ -412,7 +412,7 @@ def test_a_time_zone_that_is_none_any_more_leaves_nobody_unheard(chat: Chat, lat
     Calendar.objects.filter(pk=made.pk).update(time_zone="Europe/Atlantis")
     evening(chat, later)
     chat.queue()
-    assert chat.asked.opens_at == datetime.fromisoformat("2026-03-30T09:00+00:00")
+    assert chat.pending.opens_at == datetime.fromisoformat("2026-03-30T09:00+00:00")
 
 
 def test_an_email_is_told_each_time_because_each_ends_a_session(chat: Chat, later: Later) -> None:
@@ -479,7 +479,7 @@ def test_an_unanswered_transfer_times_out_after_five_minutes_of_elapsed_time(
     chat.queue()
     later.until(change, 2 * MINUTE)
     sweep.sweep_due()
-    assert chat.is_asked, "early"
+    assert chat.has_pending, "early"
     later.until(change, 4 * MINUTE)
     sweep.sweep_due()
     assert Transfer.objects.get().status == "TIMED_OUT"

@@ -111,7 +111,7 @@ def transfer(chat: Chat) -> str:
 
 
 def asked_again(chat: Chat) -> str:
-    return str(chat.asked.asked_again)
+    return str(chat.pending.asked_again)
 
 
 def flow(chat: Chat) -> str:
@@ -119,7 +119,7 @@ def flow(chat: Chat) -> str:
 
 
 def offered_to(chat: Chat) -> str:
-    return chat.asked.offered_to.name if chat.asked.offered_to else ""
+    return chat.pending.offered_to.name if chat.pending.offered_to else ""
 
 
 BARGAIN, MANUAL, FOLLOW_UP = Kind.AUTO_BARGAIN, Kind.MANUAL_CUSTOMER_SERVICE, Kind.AUTO_FOLLOW_UP
@@ -212,7 +212,7 @@ def test_who_waits_for_a_new_agent_does_not_idle_out(chat: Chat, later: Later, k
     chat.reassign()
     later(1801)
     sweep.sweep_due()
-    assert (chat.controller, chat.is_asked) == ("queue", True)
+    assert (chat.controller, chat.has_pending) == ("queue", True)
 
 
 def test_talking_starts_a_robots_idle_clock_anew(chat: Chat, later: Later) -> None:
@@ -336,7 +336,7 @@ def test_one_conversation_that_cannot_be_swept_stops_no_other(
     monkeypatch.setattr(sweep, "expire_due", expire_due)
     later(301)
     assert sweep.sweep_due() == 1
-    assert (broken.is_asked, well.is_asked) == (True, False)
+    assert (broken.has_pending, well.has_pending) == (True, False)
 
 
 def test_the_application_servers_clock_decides_nothing(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,9 +346,9 @@ def test_the_application_servers_clock_decides_nothing(chat: Chat, monkeypatch: 
     real = timezone.now
     monkeypatch.setattr(timezone, "now", lambda: real() + timedelta(minutes=10))
     chat.queue()
-    asked = chat.asked
+    asked = chat.pending
     chat.sweep()
-    assert chat.is_asked
+    assert chat.has_pending
     assert abs((asked.requested_at - clock.now()).total_seconds()) < 60
     assert chat.accept().controller == "human"
 

@@ -370,16 +370,16 @@ def test_c4_over_the_queue_withdraws_the_transfer_and_asks_again_with_the_origin
 ) -> None:
     cast = chat.cast
     chat.queue()
-    first = chat.asked
+    first = chat.pending
     later(100)
     chat.opens(cast.ben, URGENT, reason="Emergency.")
     first.refresh_from_db()
     assert first.status == TransferStatus.WITHDRAWN
-    assert not chat.is_asked
+    assert not chat.has_pending
     later(1000)
     chat.resolve(cast.ben)
 
-    again = chat.asked
+    again = chat.pending
     assert (again.kind, again.session_id) == (TransferKind.ESCALATION, first.session_id)
     assert again.waiting_since == first.waiting_since
     assert chat.row.waiting_since == first.waiting_since
@@ -392,9 +392,9 @@ def test_c4_withdraws_a_handover_and_the_sender_comes_back_without_it(chat: Chat
     chat.human(cast.ann)
     chat.hand_over(cast.ann, to_agent_id=cast.ben.id)
     chat.opens(cast.sue, URGENT)
-    assert not chat.is_asked
+    assert not chat.has_pending
     chat.resolve(cast.sue)
-    assert (chat.live.agent_id, chat.is_asked) == (cast.ann.id, False)
+    assert (chat.live.agent_id, chat.has_pending) == (cast.ann.id, False)
 
 
 def test_an_emergency_nobody_has_taken_yet_waits_in_front_with_the_queue_as_controller(chat: Chat) -> None:
@@ -402,7 +402,7 @@ def test_an_emergency_nobody_has_taken_yet_waits_in_front_with_the_queue_as_cont
     robot = chat.robot()
     urgent = chat.opens(cast.channel, URGENT)
     assert (urgent.rule, chat.live.pk, chat.live.owner_kind) == ("C4", urgent.session_id, Owner.NOBODY)
-    assert chat.asked.session_id == urgent.session_id
+    assert chat.pending.session_id == urgent.session_id
     chat.accept(cast.ann)
     assert (chat.live.pk, chat.live.status, chat.controller) == (urgent.session_id, Status.ACTIVE, "human")
     chat.resolve()
@@ -538,11 +538,11 @@ def test_a_bot_that_ends_with_needs_human_escalates_and_keeps_the_session(chat: 
     done = {"actor": chat.cast.bargain, "session_id": robot.session_id, "outcome": "needs_human"}
     answer = lifecycle.complete_session(**done, reason="Beyond me.")
     assert (answer.rule, answer.status, answer.session_id) == ("C6", Status.TRANSFERRED, robot.session_id)
-    asked = chat.asked
+    asked = chat.pending
     assert (asked.reason, asked.trigger, chat.controller) == ("Beyond me.", "bot", "queue")
 
     again = lifecycle.complete_session(**done)  # told twice, or after somebody else asked: the wait is not ended by it
-    assert (again.status, chat.asked.pk, chat.controller) == (Status.TRANSFERRED, asked.pk, "queue")
+    assert (again.status, chat.pending.pk, chat.controller) == (Status.TRANSFERRED, asked.pk, "queue")
 
 
 def test_the_epoch_rises_by_one_with_every_change_of_holder_and_with_nothing_else(chat: Chat) -> None:

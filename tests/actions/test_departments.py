@@ -40,7 +40,7 @@ def test_each_member_has_a_link_and_a_notice_of_their_own(chat: Chat) -> None:
         assert (row.role, row.status, row.notice_status) == ("employee", "invited", "waiting")
         assert (row.history, row.history_count, row.invited_by) == ("last", 3, "Ann")
         participants.join(tenant_id=chat.cast.tenant.pk, token=member["token"])
-    assert chat.told[-4:] == ["participant.invited"] * 2 + ["participant.joined"] * 2
+    assert chat.event_types[-4:] == ["participant.invited"] * 2 + ["participant.joined"] * 2
 
 
 @pytest.mark.parametrize("named", ["by number", "by name"])

@@ -28,15 +28,15 @@ def test_a_mark_set_twice_is_set_and_recorded_once(
 ) -> None:
     named = {"actor": chat.cast.ann, "conversation_id": chat.id}
     unmark(**named)  # type: ignore[operator]
-    assert chat.told == []
+    assert chat.event_types == []
     for _ in range(2):
         mark(**named)  # type: ignore[operator]
     assert getattr(chat.row, column)
-    assert chat.told == [marked]
+    assert chat.event_types == [marked]
     for _ in range(2):
         unmark(**named)  # type: ignore[operator]
     assert not getattr(chat.row, column)
-    assert chat.told == [marked, unmarked]
+    assert chat.event_types == [marked, unmarked]
     assert chat.epoch == 0  # a mark is nobody's turn
 
 
@@ -104,7 +104,7 @@ def test_a_flag_raised_twice_and_acknowledged_twice_is_recorded_once_each(chat: 
         conversations.raise_flag(actor=chat.cast.channel, conversation_id=chat.id, reason="Unsure.")
     for _ in range(2):
         conversations.acknowledge(actor=chat.cast.ann, conversation_id=chat.id)
-    assert chat.told == ["attention.raised", "attention.cleared"]
+    assert chat.event_types == ["attention.raised", "attention.cleared"]
 
 
 @pytest.mark.parametrize("looks", ["take", "accept", "open"])
@@ -114,7 +114,7 @@ def test_serving_is_looking(chat: Chat, looks: str) -> None:
     if looks == "accept":
         chat.escalate()
     {"take": chat.take, "accept": chat.accept, "open": chat.human}[looks]()
-    assert (chat.row.needs_human, chat.told.count("attention.cleared")) == (False, 1)
+    assert (chat.row.needs_human, chat.event_types.count("attention.cleared")) == (False, 1)
 
 
 def test_waiting_is_counted_from_the_flag_on(chat: Chat, later: Later) -> None:
@@ -124,7 +124,7 @@ def test_waiting_is_counted_from_the_flag_on(chat: Chat, later: Later) -> None:
     later(60)
     chat.escalate()
     assert since is not None
-    assert (chat.row.waiting_since, chat.asked.waiting_since) == (since, since)
+    assert (chat.row.waiting_since, chat.pending.waiting_since) == (since, since)
 
 
 # --- Reading ---

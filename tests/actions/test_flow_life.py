@@ -61,7 +61,7 @@ def test_a_customer_who_never_answers_has_the_flow_expire_after_a_day(chat: Chat
     assert not chat.has_live, "the bot's own session has idled out meanwhile"
     later(10)
     assert sweep.sweep_due() == 1
-    assert (status(flow), chat.controller, chat.told[-1]) == ("expired", "none", "flow.moved")
+    assert (status(flow), chat.controller, chat.event_types[-1]) == ("expired", "none", "flow.moved")
     chat.robot()
     assert chat.says("Large, after all.").controller == "bot"
 

@@ -96,7 +96,7 @@ def test_the_blocked_text_is_stored_first_and_becomes_the_flows_answer(chat: Cha
     answer = chat.says("Large, please.")
     flow.refresh_from_db()
     assert (answer.controller, flow.status, flow.answer) == ("flow", R, "Large, please.")
-    assert chat.told[-2:] == ["message.created", "flow.moved"]
+    assert chat.event_types[-2:] == ["message.created", "flow.moved"]
     assert chat.says("And blue.").controller == "flow"  # a rerun is not disturbed, and nothing is lost
     flow.refresh_from_db()
     assert (flow.answer, chat.said) == ("Large, please.", ["Large, please.", "And blue."])
@@ -160,7 +160,7 @@ def test_a_flow_may_be_bound_later_and_blocks_from_then_on(chat: Chat) -> None:
     flow = opened(chat, conversation_id=None)
     assert chat.says("Hello").controller == "bot"
     flows.bind_flow(actor=bot, flow_id=flow.pk, conversation_id=chat.id)
-    assert (chat.controller, chat.told[-1]) == ("flow", "flow.bound")
+    assert (chat.controller, chat.event_types[-1]) == ("flow", "flow.bound")
     seq = chat.row.seq
     flows.bind_flow(actor=bot, flow_id=flow.pk, conversation_id=chat.id)  # harmless
     assert chat.row.seq == seq

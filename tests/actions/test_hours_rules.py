@@ -113,7 +113,7 @@ def test_a_clock_is_what_it_can_be(chat: Chat, fields: dict[str, Any]) -> None:
 
 def test_an_unknown_status_of_an_email_is_refused(chat: Chat) -> None:
     chat.queue()
-    asked = chat.asked
+    asked = chat.pending
     refuses(
         lambda: Mail.objects.create(
             tenant=chat.cast.tenant,

@@ -213,12 +213,12 @@ def test_escalating_again_resets_the_waiting_clock(chat: Chat, later: Later) -> 
     since = chat.row.waiting_since
     later(100)
     chat.escalate()
-    assert (chat.row.waiting_since, chat.asked.waiting_since) == (since, since)
+    assert (chat.row.waiting_since, chat.pending.waiting_since) == (since, since)
 
 
 def test_acting_on_a_closed_session_succeeds(chat: Chat) -> None:
     chat.queue()
-    asked = chat.asked
+    asked = chat.pending
     lifecycle.cancel_session(actor=chat.cast.channel, session_id=chat.live.pk)
     refused("transfer_ended", transfers.accept_transfer, actor=chat.cast.ann, transfer_id=asked.pk)
     refused("illegal_transition", lifecycle.complete_session, actor=chat.cast.bargain, session_id=asked.session_id)
@@ -238,7 +238,7 @@ def test_nothing_ever_sets_expired_and_a_waiting_flow_blocks_a_chat_for_ever(cha
 
 def test_01_two_humans_claim_one_chat(chat: Chat) -> None:
     chat.queue()
-    asked, epoch = chat.asked, chat.epoch
+    asked, epoch = chat.pending, chat.epoch
     chat.accept(chat.cast.ann, expected_epoch=epoch)
     late = {"actor": chat.cast.ben, "transfer_id": asked.pk}
     for named in ({}, {"expected_epoch": epoch}):
@@ -298,7 +298,7 @@ def test_08_the_assigned_agent_never_answers(chat: Chat, later: Later) -> None:
     cast = chat.cast
     cast.policy(assignment=Tenant.Assignment.PUSH)
     chat.queue()
-    asked = chat.asked
+    asked = chat.pending
     assert asked.offered_to_id == cast.ann.id
     later(30)
     sweep.sweep_due()
@@ -315,7 +315,7 @@ def test_09_a_slot_becomes_free_and_the_queue_does_not_move(cast: Cast, why: str
     busy = cast.chat()
     busy.human()
     waits = cast.chat().queue()
-    assert waits.asked.offered_to is None
+    assert waits.pending.offered_to is None
     if why == "resolved":
         busy.resolve()
     elif why == "capacity":
@@ -323,7 +323,7 @@ def test_09_a_slot_becomes_free_and_the_queue_does_not_move(cast: Cast, why: str
     else:
         presence.declare_availability(actor=cast.ben, availability="available")
     sweep.sweep_due()
-    assert waits.asked.offered_to_id == (cast.ben.id if why == "presence" else cast.ann.id)
+    assert waits.pending.offered_to_id == (cast.ben.id if why == "presence" else cast.ann.id)
 
 
 def test_10_events_lost_while_reconnecting_so_two_agents_answer(chat: Chat) -> None:
@@ -391,10 +391,10 @@ def test_17_auto_assignment_is_driven_by_the_visitors_polling(chat: Chat, later:
     """Nobody comes by: the timers of the server move the offer on."""
     chat.cast.policy(assignment=Tenant.Assignment.PUSH)
     chat.queue()
-    seen = [chat.asked.offered_to_id]
+    seen = [chat.pending.offered_to_id]
     for _ in range(2):
         later(31)
         chat.cast.seen()
         sweep.sweep_due()
-        seen.append(chat.asked.offered_to_id)
+        seen.append(chat.pending.offered_to_id)
     assert seen == [chat.cast.ann.id, chat.cast.ben.id, chat.cast.cat.id]

@@ -30,7 +30,7 @@ def test_an_invited_colleague_is_in_at_once_and_may_speak_and_is_no_owner(chat: 
     refused("forbidden", chat.speaks, cast.ben)
     invite(chat)
     chat.speaks(cast.ben, "I can help with that.")
-    assert (chat.live.agent_id, chat.epoch, chat.told[-2]) == (cast.ann.id, epoch, "collaborator.joined")
+    assert (chat.live.agent_id, chat.epoch, chat.event_types[-2]) == (cast.ann.id, epoch, "collaborator.joined")
     refused("forbidden", chat.resolve, cast.ben)
     refused("forbidden", chat.release, cast.ben)
 
@@ -130,7 +130,7 @@ def test_a_link_lets_one_person_in_once(chat: Chat) -> None:
     refused("not_found", participants.join, tenant_id=cast.tenant.pk, token=invited.token)
     used = Participant.objects.get()
     assert (used.status, used.token_hash) == (ParticipantStatus.JOINED, None)
-    assert chat.told[-2:] == ["participant.invited", "participant.joined"]
+    assert chat.event_types[-2:] == ["participant.invited", "participant.joined"]
 
 
 def test_a_used_a_withdrawn_a_foreign_and_an_invented_link_are_refused_alike(chat: Chat, others: Cast) -> None:

@@ -56,7 +56,7 @@ def _offered(chat: Chat) -> None:
 
 
 def _offered_to(chat: Chat) -> str:
-    return chat.asked.offered_to.name if chat.asked.offered_to else ""
+    return chat.pending.offered_to.name if chat.pending.offered_to else ""
 
 
 def _is_flagged(chat: Chat) -> str:
@@ -148,7 +148,7 @@ def test_as_many_messages_travel_with_a_transfer_as_the_tenant_says(chat: Chat) 
     for text in ("One", "Two", "Three"):
         chat.says(text)
     chat.escalate(chat.cast.bargain)
-    assert [message["content"] for message in chat.asked.context["messages"]] == ["Two", "Three"]
+    assert [message["content"] for message in chat.pending.context["messages"]] == ["Two", "Three"]
 
 
 def test_an_agent_may_ignore_as_many_offers_as_the_tenant_says(chat: Chat, later: Later) -> None:
@@ -200,7 +200,7 @@ def test_the_column_refuses_what_is_no_policy_and_a_stored_one_does_not_count(ca
     tenant.refresh_from_db()
     assert (tenant.policies, row_policies.of(tenant).transfer_timeout) == ({}, timedelta(seconds=300))
     chat = cast.chat().queue()
-    assert chat.is_asked
+    assert chat.has_pending
 
 
 # --- The tenant's page in the admin ------------------------------------------------------------------------------

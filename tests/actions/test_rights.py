@@ -104,8 +104,8 @@ def _world(cast: Cast, chat: Chat) -> World:
         actors["guest"] = chat.guest()
         ids.participant = actors["guest"].pk
         chat.hand_over(to_agent_id=cast.agent("cat").pk)
-    if chat.is_asked:
-        ids.transfer = chat.asked.pk
+    if chat.has_pending:
+        ids.transfer = chat.pending.pk
     ids.epoch = chat.epoch
     return World(chat, ids, actors)
 

@@ -210,7 +210,7 @@ def test_whoever_comes_first_applies_it_and_sweeping_again_does_nothing(
     chat.serve()
     later(11 * MINUTE)
     conversations.pin(actor=chat.cast.ann, conversation_id=chat.id)
-    assert chat.told[-2:] == ["sla.breached", "conversation.pinned"]
+    assert chat.event_types[-2:] == ["sla.breached", "conversation.pinned"]
     seq = chat.row.seq
     assert sweep.sweep_due() == 0
     chat.sweep()
@@ -429,7 +429,7 @@ def test_being_asked_for_again_changes_no_clock(chat: Chat, promised: SlaPolicy,
     before = [(one.pk, one.due_at) for one in clocks(chat)]
     later(301)
     sweep.sweep_due()
-    assert chat.is_asked
+    assert chat.has_pending
     chat.accept()
     chat.reassign()
     assert [(one.pk, one.due_at) for one in clocks(chat)] == before

@@ -185,7 +185,7 @@ def test_three_failed_answers_in_a_row_ask_for_a_human(chat: Chat) -> None:
         assert (chat.live.failed_answers, chat.controller) == (count, "bot")
     answer = chat.speaks(cast.bargain, "I cannot help with that.")
     assert (answer.controller, chat.controller, chat.live.pk) == ("queue", "queue", robot.session_id)
-    assert (chat.asked.trigger, chat.row.needs_human, chat.row.need["evidence"]) == ("failure", True, "3")
+    assert (chat.pending.trigger, chat.row.needs_human, chat.row.need["evidence"]) == ("failure", True, "3")
     assert len(chat.said) == 6  # the third failure is said, too
 
 
@@ -214,7 +214,7 @@ def test_a_need_is_not_looked_for_where_a_human_reads_anyway(chat: Chat) -> None
     chat.cast.rule("keyword", phrases=["a human"], effect="escalate")
     chat.serve()
     chat.says("Give me a human!")
-    assert (chat.row.needs_human, chat.is_asked) == (False, False)
+    assert (chat.row.needs_human, chat.has_pending) == (False, False)
 
 
 def test_it_fails_closed_when_the_decision_cannot_be_made(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +252,7 @@ def test_it_takes_the_conversation_from_the_queue_too(chat: Chat, is_manual: boo
         chat.robot()
     waits = chat.escalate(chat.cast.channel)
     chat.echo()
-    assert (chat.live.pk, chat.live.owner_kind, chat.controller, chat.is_asked) == (
+    assert (chat.live.pk, chat.live.owner_kind, chat.controller, chat.has_pending) == (
         waits.session_id,
         "shop",
         "human",

@@ -27,7 +27,7 @@ def test_an_escalation_leaves_the_session_its_id_and_fences_the_bot_out(chat: Ch
     answer = chat.escalate(reason="The customer asks for a discount.", trigger="keyword")
     assert (answer.rule, answer.session_id, answer.status) == ("C6", robot.session_id, Status.TRANSFERRED)
     assert (chat.live.owner_kind, chat.controller, chat.epoch) == (Owner.NOBODY, "queue", epoch + 1)
-    asked = chat.asked
+    asked = chat.pending
     assert (asked.kind, asked.from_kind, asked.from_id, asked.from_name) == (
         "escalation",
         "bot",
@@ -54,7 +54,7 @@ def test_escalating_where_no_robot_is_opens_a_manual_session_that_waits(chat: Ch
         Status.PENDING,
         Owner.NOBODY,
     )
-    assert (chat.controller, chat.asked.session_id) == ("queue", session.pk)
+    assert (chat.controller, chat.pending.session_id) == ("queue", session.pk)
     chat.accept()
     session.refresh_from_db()
     assert (session.status, session.agent_id, chat.controller) == (Status.ACTIVE, chat.cast.ann.id, "human")
@@ -103,17 +103,17 @@ def test_escalating_after_a_transfer_came_back_keeps_the_waiting_clock(chat: Cha
     assert (chat.controller, chat.row.needs_human, chat.row.waiting_since) == ("bot", True, since)
     later(60)
     chat.escalate()
-    assert chat.asked.waiting_since == chat.row.waiting_since == since
+    assert chat.pending.waiting_since == chat.row.waiting_since == since
 
 
 def test_a_new_escalation_after_a_human_looked_has_a_new_waiting_clock(chat: Chat, later: Later) -> None:
     chat.queue()
-    since = chat.asked.waiting_since
+    since = chat.pending.waiting_since
     chat.accept()
     chat.release()
     later(60)
     chat.escalate()
-    assert chat.asked.waiting_since > since
+    assert chat.pending.waiting_since > since
 
 
 def test_the_context_package_travels_with_the_transfer(chat: Chat) -> None:
@@ -121,7 +121,7 @@ def test_the_context_package_travels_with_the_transfer(chat: Chat) -> None:
     chat.says("Can I have it for 40?")
     chat.speaks(chat.cast.bargain, "I can offer 42.")
     chat.escalate(reason="Below the floor.", context={"suggestion": "Offer 41.", "promises": ["free delivery"]})
-    context = chat.asked.context
+    context = chat.pending.context
     assert context["version"] == 2
     assert [m["content"] for m in context["messages"]] == ["Can I have it for 40?", "I can offer 42."]
     assert context["history"]["count"] == 2
@@ -143,7 +143,7 @@ def test_the_context_package_never_holds_a_private_note(chat: Chat) -> None:
     chat.says("Hello")
     messages.post_note(actor=chat.cast.ann, conversation_id=chat.id, words=NewMessage(content="A difficult one."))
     chat.escalate()
-    assert "difficult" not in str(chat.asked.context)
+    assert "difficult" not in str(chat.pending.context)
 
 
 # --- Accepting ---
@@ -151,7 +151,7 @@ def test_the_context_package_never_holds_a_private_note(chat: Chat) -> None:
 
 def test_accepting_gives_the_conversation_to_the_agent(chat: Chat) -> None:
     chat.queue()
-    asked, epoch = chat.asked, chat.epoch
+    asked, epoch = chat.pending, chat.epoch
     answer = chat.accept()
     asked.refresh_from_db()
     assert (asked.status, asked.accepted_by_id, asked.is_override) == (TransferStatus.ACCEPTED, chat.cast.ann.id, False)
@@ -162,7 +162,7 @@ def test_accepting_gives_the_conversation_to_the_agent(chat: Chat) -> None:
 
 def test_accepting_ones_own_again_answers_the_same(chat: Chat) -> None:
     chat.queue()
-    asked = chat.asked
+    asked = chat.pending
     first = chat.accept()
     seq = chat.row.seq
     again = transfers.accept_transfer(actor=chat.cast.ann, transfer_id=asked.pk)
@@ -182,7 +182,7 @@ def test_the_loser_is_told_who_won(chat: Chat, way: str) -> None:
     chat.robot()
     if way.startswith("accept"):
         chat.escalate()
-    asked = chat.asked if chat.is_asked else None
+    asked = chat.pending if chat.has_pending else None
     epoch = {"expected_epoch": chat.epoch} if "epoch" in way else {}
     code = "stale_epoch" if epoch else "already_taken"
     if asked:
@@ -201,7 +201,7 @@ def test_a_transfer_that_has_ended_is_not_accepted(chat: Chat, later: Later, end
     cast = chat.cast
     chat.robot()
     chat.escalate(to_agent_id=cast.ann.id)
-    asked = chat.asked
+    asked = chat.pending
     if ended == "declined":
         chat.decline(cast.ann)
     elif ended == "withdrawn":
@@ -223,7 +223,7 @@ def test_a_transfer_that_has_ended_is_not_accepted(chat: Chat, later: Later, end
 
 def test_a_late_accept_is_refused_with_no_sweeper_alive_and_the_timer_stays_applied(chat: Chat, later: Later) -> None:
     chat.queue()
-    asked = chat.asked
+    asked = chat.pending
     later(301)
     with pytest.raises(TransferEnded):
         transfers.accept_transfer(actor=chat.cast.ann, transfer_id=asked.pk)
@@ -271,7 +271,7 @@ def test_a_transfer_is_accepted_by_whom_it_is_addressed_to(
         refused(code, chat.accept, actor)
     else:
         chat.accept(actor)
-        assert (chat.live.agent_id, chat.controller, chat.is_asked) == (actor.id, "human", False)
+        assert (chat.live.agent_id, chat.controller, chat.has_pending) == (actor.id, "human", False)
 
 
 def test_one_does_not_accept_ones_own_handover(chat: Chat) -> None:
@@ -319,12 +319,12 @@ def test_an_escalation_nobody_takes_goes_back_to_the_bot_and_stays_flagged(
     cast = chat.cast
     chat.robot()
     chat.escalate(to_agent_id=cast.ben.id, reason="Angry.")
-    asked = chat.asked
+    asked = chat.pending
     end(chat, later)
     asked.refresh_from_db()
     assert asked.status == status
     assert (chat.live.status, chat.live.owner_kind, chat.live.bot_id) == (Status.ACTIVE, Owner.BOT, cast.bargain.id)
-    assert (chat.controller, chat.row.needs_human, chat.row.tier, chat.is_asked) == (
+    assert (chat.controller, chat.row.needs_human, chat.row.tier, chat.has_pending) == (
         "bot",
         True,
         Tier.NEEDS_HUMAN,
@@ -340,9 +340,9 @@ def test_with_requeue_an_escalation_nobody_takes_waits_on_for_everybody(chat: Ch
     cast.policy(transfer_policy=REQUEUE)
     chat.robot()
     chat.escalate(to_agent_id=cast.ben.id, reason="Angry.")
-    first = chat.asked
+    first = chat.pending
     end(chat, later)
-    again = chat.asked
+    again = chat.pending
     assert (again.pk, again.asked_again) == (first.pk, 1)
     assert (again.to_agent_id, again.reason, again.kind) == (None, "Angry.", "escalation")
     assert (again.waiting_since, again.context) == (first.waiting_since, first.context)
@@ -362,7 +362,7 @@ def test_a_handover_nobody_takes_leaves_it_with_its_sender(
     chat.hand_over(to_agent_id=cast.ben.id)
     end(chat, later)
     assert (chat.live.agent_id, chat.controller, chat.epoch) == (cast.ann.id, "human", epoch)
-    assert not chat.is_asked
+    assert not chat.has_pending
     assert not chat.row.needs_human
     assert chat.transfers[-1].status == status
 
@@ -376,13 +376,13 @@ def test_a_reassignment_nobody_takes_waits_on_whatever_the_policy(
     cast.policy(transfer_policy=policy)
     chat.human() if is_manual else chat.serve()
     chat.reassign()
-    since = chat.asked.waiting_since
+    since = chat.pending.waiting_since
     for pause in (1, 1, 2, 4):
         later(pause * 300 + 1)
         chat.sweep()
     moves = [(t.status, t.asked_again) for t in chat.transfers if t.kind == TransferKind.REASSIGNMENT]
     assert moves == [("PENDING", 4)]
-    assert (chat.asked.waiting_since, chat.controller) == (since, "queue")
+    assert (chat.pending.waiting_since, chat.controller) == (since, "queue")
 
 
 @pytest.mark.parametrize("policy", [RETURN, REQUEUE])
@@ -390,10 +390,10 @@ def test_a_waiting_manual_session_nobody_takes_waits_on(chat: Chat, later: Later
     """It has no sender it could go back to; the customer would talk to a wall."""
     chat.cast.policy(transfer_policy=policy)
     waits = chat.escalate(chat.cast.channel)
-    since = chat.asked.waiting_since
+    since = chat.pending.waiting_since
     later(301)
     chat.sweep()
-    assert (chat.controller, chat.asked.session_id, chat.asked.waiting_since) == ("queue", waits.session_id, since)
+    assert (chat.controller, chat.pending.session_id, chat.pending.waiting_since) == ("queue", waits.session_id, since)
 
 
 def test_withdrawing_gives_the_bot_its_session_back(chat: Chat) -> None:
@@ -429,7 +429,7 @@ def test_who_asked_may_withdraw(chat: Chat, kind: str, by: str, code: str) -> No
         refused(code, chat.withdraw, getattr(cast, by))
     else:
         chat.withdraw(getattr(cast, by))
-        assert not chat.is_asked
+        assert not chat.has_pending
         assert chat.controller == ("bot" if kind == "escalation" else "human")
 
 
@@ -494,7 +494,7 @@ def test_only_one_handover_waits_at_a_time(chat: Chat) -> None:
     chat.serve()
     chat.hand_over(to_agent_id=cast.ben.id)
     error = refused("conflict", chat.hand_over, cast.ann, to_agent_id=cast.cat.id)
-    assert error.fields["transfer_id"] == chat.asked.pk
+    assert error.fields["transfer_id"] == chat.pending.pk
 
 
 def test_ending_a_session_withdraws_the_handover_that_waits(chat: Chat) -> None:
@@ -551,7 +551,7 @@ def test_a_grab_ends_the_handover_that_waits(chat: Chat) -> None:
     chat.serve()
     chat.hand_over(to_agent_id=cast.ben.id)
     chat.grab(cast.cat)
-    assert (chat.is_asked, chat.live.agent_id) == (False, cast.cat.id)
+    assert (chat.has_pending, chat.live.agent_id) == (False, cast.cat.id)
     assert "grabbed by Cat" in [t.end_reason for t in chat.transfers]
 
 
@@ -638,7 +638,7 @@ def test_releasing_withdraws_a_handover_that_waits(chat: Chat) -> None:
     chat.serve()
     chat.hand_over(to_agent_id=chat.cast.ben.id)
     chat.release()
-    assert (chat.is_asked, chat.controller) == (False, "bot")
+    assert (chat.has_pending, chat.controller) == (False, "bot")
 
 
 def test_a_supervisor_may_release_on_record(chat: Chat) -> None:
@@ -753,7 +753,7 @@ def test_a_paused_session_whose_agent_has_left_is_asked_for_again(chat: Chat) ->
     cast.change("ann", is_active=False)
     chat.resolve(cast.ben)
     assert (chat.live.pk, chat.live.owner_kind, chat.controller) == (mine.session_id, Owner.NOBODY, "queue")
-    assert chat.asked.kind == TransferKind.REASSIGNMENT
+    assert chat.pending.kind == TransferKind.REASSIGNMENT
 
 
 def test_who_does_not_work_here_any_more_gets_nothing(chat: Chat) -> None:
@@ -771,7 +771,7 @@ def test_reassigning_leaves_the_session_live_without_an_owner(chat: Chat) -> Non
     epoch = chat.epoch
     answer = chat.reassign()
     assert (answer.rule, chat.live.status, chat.live.owner_kind) == ("C5", Status.TRANSFERRED, Owner.NOBODY)
-    assert (chat.asked.kind, chat.asked.from_id, chat.asked.from_name) == ("reassignment", cast.ann.id, "Ann")
+    assert (chat.pending.kind, chat.pending.from_id, chat.pending.from_name) == ("reassignment", cast.ann.id, "Ann")
     assert (chat.controller, chat.epoch, load(cast.agent("ann"))) == ("queue", epoch + 1, 0)
     assert chat.says("Anybody?").controller == "queue"
     refused("not_serving", chat.speaks, cast.ann)
@@ -812,7 +812,7 @@ def test_agents_not_heard_of_for_the_grace_time_lose_their_sessions_and_the_othe
     cast.seen("ben", "sue")
     assert silence.move_on_from_silent_agents() == 2
     assert [c.controller for c in (anns, anns_manual, bens, paused)] == ["queue", "queue", "human", "human"]
-    assert {c.asked.kind for c in (anns, anns_manual)} == {"reassignment"}
+    assert {c.pending.kind for c in (anns, anns_manual)} == {"reassignment"}
     assert silence.move_on_from_silent_agents() == 0
     presence.heartbeat(actor=cast.ann)
     anns.accept(cast.ann)  # who comes back may take it again
@@ -896,7 +896,7 @@ def push(cast: Cast) -> Cast:
 
 
 def _offered(chat: Chat) -> str | None:
-    return chat.asked.offered_to.name if chat.asked.offered_to else None
+    return chat.pending.offered_to.name if chat.pending.offered_to else None
 
 
 def test_the_queue_is_offered_to_the_least_loaded_reachable_agent(push: Cast) -> None:
@@ -905,7 +905,7 @@ def test_the_queue_is_offered_to_the_least_loaded_reachable_agent(push: Cast) ->
     push.change("cat", availability="busy")
     chat = push.chat().queue()
     assert _offered(chat) == "Ben"
-    assert (chat.asked.offer_expires_at - chat.asked.requested_at).total_seconds() == 30  # type: ignore[operator]
+    assert (chat.pending.offer_expires_at - chat.pending.requested_at).total_seconds() == 30  # type: ignore[operator]
     refused("forbidden", chat.accept, push.ann)
     assert chat.accept(push.ben).controller == "human"
 
@@ -923,7 +923,7 @@ def test_an_offer_goes_on_when_it_expires_and_never_comes_back_to_who_let_it(pus
         chat.sweep()
         seen.append(_offered(chat))
     assert seen == ["Ben", "Cat", None]
-    assert chat.asked.refused_by == [push.ann.id, push.ben.id, push.cat.id]
+    assert chat.pending.refused_by == [push.ann.id, push.ben.id, push.cat.id]
     assert chat.controller == "queue"
     assert chat.accept(push.ann).controller == "human"  # nobody is left to be asked: whoever is free may take it
 
@@ -932,10 +932,10 @@ def test_a_refused_offer_goes_to_the_next_agent_at_once(push: Cast) -> None:
     chat = push.chat().queue()
     refused("forbidden", chat.decline, push.ben)
     chat.decline(push.ann, reason="Lunch.")
-    assert (_offered(chat), chat.asked.refused_by) == ("Ben", [push.ann.id])
+    assert (_offered(chat), chat.pending.refused_by) == ("Ben", [push.ann.id])
     refused("forbidden", chat.accept, push.ann)
     assert chat.controller == "queue"
-    assert chat.told[-2:] == ["transfer.offer_refused", "transfer.offered"]
+    assert chat.event_types[-2:] == ["transfer.offer_refused", "transfer.offered"]
 
 
 def test_an_offer_to_a_team_stays_in_the_team(push: Cast, later: Later) -> None:
@@ -984,7 +984,7 @@ def test_a_transfer_addressed_to_an_agent_is_not_offered_around(push: Cast) -> N
 def test_a_pull_tenant_offers_nothing(chat: Chat) -> None:
     chat.queue()
     assert _offered(chat) is None
-    assert "transfer.offered" not in chat.told
+    assert "transfer.offered" not in chat.event_types
 
 
 # --- Every move has one row ---

@@ -310,7 +310,7 @@ def test_whoever_asked_just_before_the_closing_is_told_nothing_while_it_is_close
     assert told(chat) == Waiting(1, 0)
     later(180)
     cast.seen("ann")
-    assert chat.asked.opens_at is None
+    assert chat.pending.opens_at is None
     assert told(chat) == Waiting(1, None)
 
 

@@ -59,7 +59,7 @@ def test_put_back_in_the_queue(supervisor: Client, here: Cast) -> None:
     answer = _do(supervisor, "put_back", chat.live, reason="Went home.")
     assert "Done for 1 session." in _said(answer)
     assert chat.controller == "queue"
-    assert chat.asked.kind == "reassignment"
+    assert chat.pending.kind == "reassignment"
     assert list(broken_invariants()) == []
 
 

@@ -307,4 +307,4 @@ def test_each_conversation_has_a_transaction_of_its_own() -> None:
     assert (told["done"], [bool(chat.row.pinned_at) for chat in chats]) == (2, [True, False, True])
     assert _bulk(ann, "pin", *(chat.id for chat in chats), key="k").json() == told
     assert _bulk(ann, "pin", *(chat.id for chat in chats), key="again").json()["done"] == 3
-    assert [chat.told.count("conversation.pinned") for chat in chats] == [1, 1, 1]
+    assert [chat.event_types.count("conversation.pinned") for chat in chats] == [1, 1, 1]

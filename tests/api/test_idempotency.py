@@ -121,7 +121,7 @@ def test_a_failure_of_ours_is_not_kept(chat: Chat, monkeypatch: pytest.MonkeyPat
     done = ann.post(path, key="k")
     assert done.status_code == 200
     assert "Idempotent-Replayed" not in done
-    assert chat.told == ["conversation.pinned"]
+    assert chat.event_types == ["conversation.pinned"]
 
 
 def _busy(**_: Any) -> None:

@@ -254,7 +254,7 @@ def test_sessions_transfers_and_flows_are_found_by_what_they_are(cast: Cast) -> 
     assert _ids(channel, f"sessions?conversation_id={served.id}") == [str(served.live.pk)]
     assert len(_ids(channel, "sessions?status=TRANSFERRED")) == 2
     assert _ids(channel, "sessions?kind=MANUAL_URGENT") == []
-    assert _ids(channel, "transfers?status=PENDING") == [str(waiting.asked.pk)]
+    assert _ids(channel, "transfers?status=PENDING") == [str(waiting.pending.pk)]
     assert len(_ids(channel, "transfers?kind=takeover&kind=escalation")) == 2
     assert len(_ids(channel, "flows?trigger_id=t-1&status=waiting_user_reply")) == 1
     assert _ids(channel, "flows?trigger_id=t-2") == []

@@ -51,7 +51,7 @@ def test_a_throttled_command_does_nothing(chat: Chat) -> None:
     ann = agent(chat.cast, "ann")
     _codes(ann, 3)
     assert ann.post(f"conversations/{chat.id}/pin").status_code == 429
-    assert chat.told == []
+    assert chat.event_types == []
 
 
 def test_whoever_is_unknown_is_counted_by_address(cast: Cast) -> None:

@@ -39,7 +39,7 @@ def test_everybody_who_waits_is_told_when_it_opens(closed: Chat, cast: Cast) -> 
     answer = channel.post("inbound", body).json()
     assert answer["detail"] == {"opens_at": utc(OPENS), "queue_position": 1, "expected_wait": None}
     assert channel.post("inbound", body | {"content": "Hello?"}).json()["detail"]["opens_at"] == utc(OPENS)
-    transfer = channel.get(f"transfers/{closed.asked.pk}").json()
+    transfer = channel.get(f"transfers/{closed.pending.pk}").json()
     assert transfer["opens_at"] == "2026-03-30T07:00:00Z"
     for caller in (channel, bearer(closed.customer), agent(cast, "ann")):
         assert caller.get(f"conversations/{closed.id}").json()["opens_at"] == "2026-03-30T07:00:00Z"

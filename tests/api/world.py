@@ -221,7 +221,7 @@ def _place(cast: Cast, chat: Chat, bot: str, integrator: str) -> Place:
     return Place(
         conversation=chat.id,
         session=session.pk,
-        transfer=chat.asked.pk if chat.is_asked else NOBODY,
+        transfer=chat.pending.pk if chat.has_pending else NOBODY,
         flow=flow.pk,
         participant=guest.pk,
         agent=cast.agent("ben").pk,

@@ -41,12 +41,12 @@ def asks(cast: Cast, team: Team | None, **more: Any) -> Chat:
 
 
 def offered(chat: Chat) -> str:
-    agent = chat.asked.offered_to
+    agent = chat.pending.offered_to
     return agent.name if agent else ""
 
 
 def last_decision(chat: Chat) -> AssignmentDecision:
-    return chat.asked.decisions.order_by("-pk")[0]
+    return chat.pending.decisions.order_by("-pk")[0]
 
 
 # --- To whom -----------------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ def test_a_customer_meets_the_agent_of_last_time(cast: Cast, line: Line) -> None
     team = line("ann", "ben", "cat", strategy="sticky")
     chat = asks(cast, team)
     for actor in (cast.ann, cast.ben):
-        if chat.asked.offered_to_id == actor.id:
+        if chat.pending.offered_to_id == actor.id:
             chat.decline(actor)
     chat.accept(cast.cat)
     chat.release(cast.cat)
@@ -120,10 +120,10 @@ def test_what_names_no_team_goes_to_the_tenants_own(cast: Cast, line: Line) -> N
     team = line("cat")
     cast.policy(default_team=team)
     chat = asks(cast, None)
-    assert (chat.asked.to_team, offered(chat)) == (team, "Cat")
+    assert (chat.pending.to_team, offered(chat)) == (team, "Cat")
     manual = cast.chat()
     lifecycle.open_session(actor=cast.channel, conversation_id=manual.id, robot=False)
-    assert manual.asked.to_team == team
+    assert manual.pending.to_team == team
 
 
 def test_a_team_pulls_or_is_offered_as_its_own_setting_says_or_the_tenants(cast: Cast, line: Line) -> None:
@@ -140,14 +140,14 @@ def test_a_team_pulls_or_is_offered_as_its_own_setting_says_or_the_tenants(cast:
 @pytest.mark.parametrize(("own", "seconds"), [(None, 30), (12, 12)])
 def test_an_offer_has_the_teams_countdown(cast: Cast, line: Line, own: int | None, seconds: int) -> None:
     chat = asks(cast, line("ann", offer_timeout=own))
-    assert (chat.asked.offer_expires_at - chat.asked.requested_at).total_seconds() == seconds  # type: ignore[operator]
+    assert (chat.pending.offer_expires_at - chat.pending.requested_at).total_seconds() == seconds  # type: ignore[operator]
 
 
 def test_an_offer_that_runs_out_goes_to_the_next_by_the_sweep_alone(cast: Cast, line: Line, later: Later) -> None:
     chat = asks(cast, line("ann", "ben"))
     later(31)
     sweep.sweep_due()
-    assert (offered(chat), chat.asked.refused_by) == ("Ben", [cast.ann.id])
+    assert (offered(chat), chat.pending.refused_by) == ("Ben", [cast.ann.id])
 
 
 @pytest.mark.parametrize("why", ["declared away", "silent", "full"])
@@ -166,8 +166,8 @@ def test_an_offer_to_somebody_who_cannot_take_it_any_more_goes_to_the_next(
         later(61)
         cast.seen("ben")
     sweep.sweep_due()
-    assert (offered(chat), chat.asked.refused_by) == ("Ben", [])
-    assert "transfer.offer_withdrawn" in chat.told
+    assert (offered(chat), chat.pending.refused_by) == ("Ben", [])
+    assert "transfer.offer_withdrawn" in chat.event_types
 
 
 # --- When somebody is free again ---------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ def test_a_team_serves_no_more_than_its_own_capacity(cast: Cast, line: Line) -> 
     assert offered(third) == ""
     assert last_decision(third).why == "team full"
     for chat in (first, second):
-        chat.accept(next(a for a in (cast.ann, cast.ben) if a.id == chat.asked.offered_to_id))
+        chat.accept(next(a for a in (cast.ann, cast.ben) if a.id == chat.pending.offered_to_id))
     sweep.sweep_due()
     assert offered(third) == ""
     first.resolve(cast.sue)
@@ -314,7 +314,7 @@ def test_every_decision_says_who_was_looked_at_and_why_not(cast: Cast, line: Lin
     cast.change("ben", availability="training")
     cast.change("cat", max_load=0)
     chat = asks(cast, line("ann", "ben", "cat"))
-    [decision] = explanations.decisions(cast.sue, chat.asked)
+    [decision] = explanations.decisions(cast.sue, chat.pending)
     assert (decision.chosen_id, decision.strategy, decision.why) == (cast.ann.id, "round_robin", "round_robin")
     assert {(c.name, c.verdict) for c in decision.candidates} == {
         ("Ann", "fits"),
@@ -324,7 +324,7 @@ def test_every_decision_says_who_was_looked_at_and_why_not(cast: Cast, line: Lin
     told = next(o for o in chat.operations if o.type == "transfer.offered")
     assert told.data["decision_id"] == decision.id
     chat.decline(cast.ann)
-    newest = explanations.decisions(cast.sue, chat.asked)[0]
+    newest = explanations.decisions(cast.sue, chat.pending)[0]
     assert (newest.chosen_id, newest.why) == (None, "nobody fits")
     assert ("Ann", "refused") in {(c.name, c.verdict) for c in newest.candidates}
 
@@ -335,10 +335,10 @@ def test_the_same_answer_nobody_is_kept_once(cast: Cast, line: Line, later: Late
     for _ in range(3):
         chat.sweep()
         sweep.sweep_due()
-    assert chat.asked.decisions.count() == 1
+    assert chat.pending.decisions.count() == 1
     cast.change("ann", availability="training")
     chat.sweep()
-    assert chat.asked.decisions.count() == 2
+    assert chat.pending.decisions.count() == 2
 
 
 def test_old_decisions_are_forgotten(cast: Cast, line: Line, later: Later) -> None:
@@ -351,12 +351,12 @@ def test_old_decisions_are_forgotten(cast: Cast, line: Line, later: Later) -> No
 def test_bots_and_customers_are_not_told_of_peoples_work(cast: Cast, line: Line) -> None:
     chat = asks(cast, line("ann"))
     for actor in (cast.bargain, chat.customer):
-        refused("forbidden", explanations.decisions, actor, chat.asked)
-    assert explanations.decisions(cast.channel, chat.asked)
+        refused("forbidden", explanations.decisions, actor, chat.pending)
+    assert explanations.decisions(cast.channel, chat.pending)
 
 
 def test_an_agent_may_take_what_waits_though_nothing_can_be_offered(cast: Cast, line: Line) -> None:
     chat = asks(cast, line("ann", needs={"zh": 5}))
     assert offered(chat) == ""
-    assert transfers.accept_transfer(actor=cast.ann, transfer_id=chat.asked.pk).controller == "human"
+    assert transfers.accept_transfer(actor=cast.ann, transfer_id=chat.pending.pk).controller == "human"
     assert Agent.objects.get(pk=cast.ann.id).last_offer_at is None

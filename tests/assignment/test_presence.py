@@ -124,7 +124,7 @@ def test_after_the_grace_time_the_sessions_move_on_to_the_team(
     cast.seen("ben", "cat", "sue")
     assert move_on_from_silent_agents() == moved
     if moved:
-        asked: Any = chat.asked
+        asked: Any = chat.pending
         assert (asked.kind, asked.to_team, asked.offered_to_id) == ("reassignment", team, cast.ben.id)
 
 

@@ -48,7 +48,7 @@ def test_without_a_first_reply_in_time_the_conversation_goes_to_somebody_else(ta
     assert taken.live.agent_id == cast.ann.id
     later(2)
     sweep.sweep_due()
-    asked = taken.asked
+    asked = taken.pending
     assert (asked.kind, asked.trigger, asked.refused_by) == ("reassignment", "no_reply", [cast.ann.id])
     assert asked.offered_to_id == cast.ben.id
     assert (taken.live.agent_id, taken.controller) == (None, "queue")
@@ -107,7 +107,7 @@ def test_a_bot_that_lets_a_customer_wait_loses_the_conversation_to_a_human(chat:
     chat.says("Hello?")
     later(6)
     sweep.sweep_due()
-    assert (chat.asked.trigger, chat.controller) == ("bot_silent", "queue")
+    assert (chat.pending.trigger, chat.controller) == ("bot_silent", "queue")
     refused("stale_epoch", chat.speaks, chat.cast.bargain, epoch=epoch)
 
 
@@ -165,7 +165,7 @@ def test_where_a_customer_waits_for_a_dead_bot_a_human_is_asked_for(watched: Cha
     assert silence.escalate_from_dead_bots() == 0
     later(2)
     assert silence.escalate_from_dead_bots() == 1
-    assert (watched.asked.trigger, watched.controller) == ("bot_dead", "queue")
+    assert (watched.pending.trigger, watched.controller) == ("bot_dead", "queue")
     assert silence.escalate_from_dead_bots() == 0
 
 
@@ -174,7 +174,7 @@ def test_where_nobody_waits_it_is_left_until_the_customer_writes(watched: Chat, 
     assert silence.escalate_from_dead_bots() == 0
     assert watched.controller == "bot"
     assert watched.says("Hello?").controller == "queue"
-    assert watched.asked.trigger == "bot_dead"
+    assert watched.pending.trigger == "bot_dead"
 
 
 def test_a_bot_that_is_heard_of_again_works_on(watched: Chat, later: Later) -> None:

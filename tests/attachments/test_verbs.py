@@ -35,7 +35,7 @@ def says(chat: Chat, actor: Actor, *ids: int, content: str = "", message_id: str
 
 def test_an_upload_is_a_row_a_file_and_a_preview_and_nobody_is_told(cast: Cast, chat: Chat, folder: Path) -> None:
     chat.serve()
-    before = chat.told
+    before = chat.event_types
     row = upload(cast.ann, chat.id, picture(size=(600, 300)), "../broken lamp.png")
     assert (row.name, row.media_type, row.width, row.height, row.message_id) == (
         "broken lamp.png",
@@ -46,7 +46,7 @@ def test_an_upload_is_a_row_a_file_and_a_preview_and_nobody_is_told(cast: Cast, 
     )
     assert kept(folder) == [row.storage_key, f"{row.storage_key}.preview"]
     assert "lamp" not in row.storage_key
-    assert chat.told == before
+    assert chat.event_types == before
 
 
 def test_who_may_speak_may_put_up_a_file(cast: Cast, chat: Chat) -> None:
@@ -233,7 +233,7 @@ def test_the_context_package_of_a_transfer_names_the_files(cast: Cast, chat: Cha
     chat.robot()
     says(chat, chat.customer, upload(chat.customer, chat.id, name="damage.png").pk)
     chat.escalate()
-    (said,) = chat.asked.context["messages"]
+    (said,) = chat.pending.context["messages"]
     assert [file["name"] for file in said["attachments"]] == ["damage.png"]
 
 
@@ -249,7 +249,7 @@ def test_a_message_that_is_indexed_again_is_still_found_by_its_files_name(cast: 
     chat.serve()
     says(chat, cast.ann, upload(cast.ann, chat.id, name="scratched lampshade.png").pk, content="Is it this?")
     for told in ("message.created", "message.echoed"):
-        assert chat.told[-1] == told
+        assert chat.event_types[-1] == told
         relay.stamp(cast.tenant.pk)
         while search.index(cast.tenant.pk):
             pass

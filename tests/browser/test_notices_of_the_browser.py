@@ -82,7 +82,7 @@ def serve(page: Page, server: Server, account: str) -> str:
     page.evaluate(RECORD)
     page.locator("#act-accept button").click()
     expect(page.locator("#head .pill")).to_contain_text("You are serving")
-    expect(page.locator("#calls")).to_have_attribute("data-mine", re.compile(f"(^|,){number}:"))
+    expect(page.locator("#alert-data")).to_have_attribute("data-mine", re.compile(f"(^|,){number}:"))
     return number
 
 
@@ -172,13 +172,13 @@ def test_one_tab_of_several_plays_and_none_while_one_is_in_sight(windows: Window
     hide(first)
     server.stage("hears", "tabs", "one tab is in sight")
     for page in (first, second):
-        expect(page.locator("#calls")).to_have_attribute("data-unread", re.compile(f"(^|,){number}:"))
+        expect(page.locator("#alert-data")).to_have_attribute("data-unread", re.compile(f"(^|,){number}:"))
     assert [page.evaluate(HEARD) for page in (first, second)] == [[], []]
     hide(second)
     server.stage("hears", "tabs", "none is")
     until_heard(first, UNREAD)
-    expect(second.locator("#calls")).to_have_attribute(
-        "data-unread", str(first.locator("#calls").get_attribute("data-unread"))
+    expect(second.locator("#alert-data")).to_have_attribute(
+        "data-unread", str(first.locator("#alert-data").get_attribute("data-unread"))
     )
     assert second.evaluate(HEARD) == []
     first.close()  # the other one takes its place

@@ -47,7 +47,7 @@ def test_a11_an_echo_of_the_bots_words_doubles_nothing_and_silences_nobody(chann
     assert (answer["message_id"], answer["is_repeat"], answer["controller"]) == ("bot-1", True, "bot")
     assert ours() == ["bot"]
     assert (chat.controller, chat.epoch) == (Controller.BOT, epoch)
-    assert (chat.told[-1], chat.operations[-1].data["echo_id"]) == ("message.echoed", "wx-1")
+    assert (chat.event_types[-1], chat.operations[-1].data["echo_id"]) == ("message.echoed", "wx-1")
     assert chat.speaks(chat.cast.bargain, "Shall I order it?").controller == Controller.BOT
 
 

@@ -247,7 +247,7 @@ def test_t3_stored_rows_that_cannot_be_shown_stop_no_list_and_no_page(cast: Cast
     assert_shown(admin, "/admin/sessions_app/transfer/")
     assert_shown(admin, f"/admin/sessions_app/chatsession/{broken[0][0].sessions[0].pk}/change/")
     for chat, _ in broken:
-        session, transfer = chat.sessions[0], chat.asked
+        session, transfer = chat.sessions[0], chat.pending
         for path in (f"transfers/{transfer.pk}", f"sessions/{session.pk}", f"conversations/{chat.id}"):
             assert_shown(ann.client, f"/api/v1/{path}")
         assert_shown(ann.client, f"/desk/c/{chat.id}/")
@@ -265,8 +265,8 @@ def _broken(cast: Cast, text: str) -> tuple[Chat, bool]:
     places = (
         ("sessions_app_chatsession", "context", chat.sessions[0].pk),
         ("sessions_app_chatsession", "said", chat.sessions[0].pk),
-        ("sessions_app_transfer", "context", chat.asked.pk),
-        ("sessions_app_transfer", "needs", chat.asked.pk),
+        ("sessions_app_transfer", "context", chat.pending.pk),
+        ("sessions_app_transfer", "needs", chat.pending.pk),
         ("sessions_app_guidedflow", "missing_info", flow.pk),
         ("messaging_app_conversation", "need", chat.id),
     )
@@ -335,7 +335,7 @@ def test_t3_a_message_whose_time_cannot_be_read_stops_no_reader(chat: Chat) -> N
     assert_shown(ann.client, f"/api/v1/conversations/{chat.id}/messages")
     chat.robot()
     chat.escalate()
-    package = chat.asked.context
+    package = chat.pending.context
     FITS.validate(package)
     assert [said["content"] for said in package["messages"]] == ["one", "three"]
 

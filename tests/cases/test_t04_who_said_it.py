@@ -70,7 +70,7 @@ def test_t4_7_a_foreign_bot_is_told_nothing_of_sessions_transfers_and_flows(cast
             f"flows/{flow}/move": {"to": "ignored", "version": 1},
         }
 
-    told = answers(faq, of_its(chat.live.pk, chat.asked.pk, flow.pk))
+    told = answers(faq, of_its(chat.live.pk, chat.pending.pk, flow.pk))
     assert told == answers(faq, of_its(NOBODY, NOBODY, NOBODY))
     assert {status for status, _ in told} == {404}
     assert snapshot() == before
@@ -126,7 +126,7 @@ def test_t4_7_a_token_of_another_conversation_is_told_of_nothing(cast: Cast, who
     told = answers(caller, of_conversation(chat.id))
     assert told == answers(caller, of_conversation(NOBODY))
     assert {status for status, _ in told} <= {403, 404}
-    withdrawn = [caller.post(f"transfers/{pk}/withdraw").json() for pk in (chat.asked.pk, NOBODY)]
+    withdrawn = [caller.post(f"transfers/{pk}/withdraw").json() for pk in (chat.pending.pk, NOBODY)]
     assert withdrawn[0] == withdrawn[1]
     assert snapshot() == before
 

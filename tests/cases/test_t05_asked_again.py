@@ -47,7 +47,7 @@ def test_t5_3_only_the_same_outcome_is_a_repeat(chat: Chat, outcome: str, again:
         assert (answer.status_code, answer.json()["code"]) == (409, "illegal_transition")
         assert (answer.json()["session_status"], answer.json()["outcome"]) == ("COMPLETED", outcome)
     assert chat.session(type("O", (), {"session_id": session})()).outcome == outcome
-    assert not chat.is_asked
+    assert not chat.has_pending
 
 
 def test_t5_3_a_wish_for_a_human_is_never_dropped_in_silence(chat: Chat) -> None:
@@ -55,12 +55,12 @@ def test_t5_3_a_wish_for_a_human_is_never_dropped_in_silence(chat: Chat) -> None
     assert session is not None
     ends = {"actor": chat.cast.bargain, "session_id": session, "outcome": "needs_human"}
     first = lifecycle.complete_session(**ends, reason="asks for a refund")
-    assert (first.is_repeat, first.transfer_id) == (False, chat.asked.pk)
+    assert (first.is_repeat, first.transfer_id) == (False, chat.pending.pk)
     again = lifecycle.complete_session(**ends, reason="asks for a refund")
     assert (again.is_repeat, again.transfer_id) == (True, first.transfer_id)
     more = lifecycle.complete_session(**ends, reason="is angry now")
     assert (more.is_repeat, more.transfer_id) == (False, first.transfer_id)
-    assert [one["reason"] for one in chat.asked.context["reasons"]] == ["is angry now"]
+    assert [one["reason"] for one in chat.pending.context["reasons"]] == ["is angry now"]
     chat.accept()
     channel = {"actor": chat.cast.channel, "session_id": session, "outcome": "needs_human"}
     assert "human serves" in str(refused("illegal_transition", lifecycle.complete_session, **channel))
@@ -73,13 +73,13 @@ def test_t5_4_what_was_asked_for_in_all_has_the_bounds_of_what_is_asked_for_at_o
     for number in range(3):
         told = bot.post(asks, {"context": {"promises": [f"{number}" + "x" * 20_000]}})
         assert told.status_code in (200, 201), told.content
-    kept = chat.asked.context
+    kept = chat.pending.context
     answer = bot.post(asks, {"context": {"promises": ["y" * 20_000]}})
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["context"])
-    assert chat.asked.context == kept
+    assert chat.pending.context == kept
     assert bot.post(asks, {"needs": {f"skill {n}": 1 for n in range(100)}}).status_code == 200
     assert bot.post(asks, {"needs": {"one more": 1}}).status_code == 400
-    assert len(chat.asked.needs) == 100
+    assert len(chat.pending.needs) == 100
 
 
 @pytest.mark.parametrize("asks", ["customer", "bot"])
@@ -104,7 +104,7 @@ def test_t5_3_a_bot_does_not_end_what_waits_for_a_human(chat: Chat, asks: str, w
 def test_t5_3_what_came_back_to_the_bot_is_its_own_to_end(chat: Chat) -> None:
     session = chat.robot().session_id
     chat.escalate(chat.cast.bargain, to_agent_id=chat.cast.ann.id)
-    transfers.decline_transfer(actor=chat.cast.ann, transfer_id=chat.asked.pk, reason="the bot knows better")
+    transfers.decline_transfer(actor=chat.cast.ann, transfer_id=chat.pending.pk, reason="the bot knows better")
     assert program(chat.cast, "bargain").post(f"sessions/{session}/complete").status_code == 200
 
 
@@ -112,7 +112,7 @@ def test_t5_3_the_channel_ends_what_waits_and_the_record_says_so(chat: Chat) -> 
     """The customer has hung up: the channel knows, the bot does not."""
     session = chat.robot().session_id
     chat.escalate(chat.customer)
-    asked = chat.asked
+    asked = chat.pending
     assert program(chat.cast, "channel").post(f"sessions/{session}/cancel").status_code == 200
     assert [one["transfer_id"] for one in recorded(chat, "transfer.withdrawn")] == [asked.pk]
 
@@ -157,7 +157,7 @@ def test_t5_4_asking_again_adds_what_is_new_and_says_so(chat: Chat) -> None:
     }
     again = bot.post(path, more).json()
     assert (again["is_repeat"], again["transfer_id"]) == (False, first["transfer_id"])
-    transfer, session = chat.asked, chat.sessions[0]
+    transfer, session = chat.pending, chat.sessions[0]
     assert transfer.needs == {"zh": 4, "returns": 3, "vip": 1}
     assert transfer.to_team == team
     assert session.priority == Priority.EMERGENCY
@@ -183,7 +183,7 @@ def test_t5_4_urgency_is_never_lowered_and_an_addressee_stays(chat: Chat) -> Non
     chat.escalate(urgent=True, context={"urgency": 1}, to_agent_id=ann.pk)
     again = chat.escalate(context={"urgency": 4}, to_agent_id=ben.pk)
     assert again.is_repeat
-    assert (chat.asked.to_agent, chat.asked.context["urgency"]) == (ann, 1)
+    assert (chat.pending.to_agent, chat.pending.context["urgency"]) == (ann, 1)
     assert chat.sessions[0].priority == Priority.EMERGENCY
 
 
@@ -192,11 +192,11 @@ def test_t5_4_whom_it_does_not_fit_any_more_loses_the_offer(cast: Cast) -> None:
     chat = cast.chat()
     chat.robot()
     chat.escalate()
-    offered = chat.asked.offered_to
+    offered = chat.pending.offered_to
     assert offered is not None
     chat.escalate(needs={"zh": 3})
     assert recorded(chat, "transfer.offer_withdrawn")[0]["agent_id"] == offered.pk
-    assert chat.asked.offered_to is None, "nobody speaks it"
+    assert chat.pending.offered_to is None, "nobody speaks it"
 
 
 def test_t5_4_the_desk_shows_what_was_said_later(chat: Chat) -> None:

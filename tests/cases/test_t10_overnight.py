@@ -40,7 +40,7 @@ def told(chat: Chat) -> list[str]:
 @pytest.mark.usefixtures("office")
 def test_the_deadline_counts_one_time_out_for_each_that_waits_before(cast: Cast) -> None:
     chats = [cast.chat().queue() for _ in range(4)]
-    assert [chat.asked.deadline for chat in chats] == [opening() + PATIENCE * place for place in (1, 2, 3, 4)]
+    assert [chat.pending.deadline for chat in chats] == [opening() + PATIENCE * place for place in (1, 2, 3, 4)]
 
 
 @pytest.mark.usefixtures("office")
@@ -50,14 +50,14 @@ def test_who_waits_for_another_team_does_not_count(cast: Cast) -> None:
     first.queue()
     other.robot()
     other.escalate(to_team_id=team.pk)
-    assert other.asked.deadline == opening() + PATIENCE
+    assert other.pending.deadline == opening() + PATIENCE
 
 
 @pytest.mark.usefixtures("office")
 def test_no_deadline_is_later_than_a_session_waits(cast: Cast, settings: Any) -> None:
     settings.TANDEM = settings.TANDEM | {"WAITING_SESSION_TIMEOUT": 600}
     chats = [cast.chat().queue() for _ in range(4)]
-    assert [chat.asked.deadline for chat in chats] == [opening() + PATIENCE * place for place in (1, 2, 2, 2)]
+    assert [chat.pending.deadline for chat in chats] == [opening() + PATIENCE * place for place in (1, 2, 2, 2)]
 
 
 @pytest.mark.usefixtures("office")
@@ -67,13 +67,13 @@ def test_it_is_asked_again_and_never_the_bots_until_a_human_has_had_it(
 ) -> None:
     cast.policy(transfer_policy=policy)
     chat.queue()
-    asked = chat.asked.pk
+    asked = chat.pending.pk
     later.until(opening())
     for _ in range(16):
         later(HOUR / 2)
         sweep.sweep_due()
-        assert (chat.controller, chat.asked.pk) == ("queue", asked)
-    assert chat.asked.asked_again > 3
+        assert (chat.controller, chat.pending.pk) == ("queue", asked)
+    assert chat.pending.asked_again > 3
     cast.seen()
     chat.accept(cast.ann)
     assert chat.controller == "human"
@@ -100,7 +100,7 @@ def test_a_promise_outlives_a_pause(cast: Cast, chat: Chat, later: Later) -> Non
     cast.seen()
     chat.opens(cast.ann, Kind.MANUAL_URGENT)
     chat.resolve(cast.ann)
-    assert chat.asked.opens_at is None
+    assert chat.pending.opens_at is None
     later(301)
     chat.sweep()
     assert chat.controller == "queue"
@@ -114,8 +114,8 @@ def test_a_holiday_that_comes_up_overnight_keeps_the_promise(
     later.until(opening() + PATIENCE, 1)
     sweep.sweep_due()
     next_day = opening() + timedelta(days=1)
-    assert (chat.controller, chat.asked.opens_at) == ("queue", next_day)
-    assert chat.asked.deadline == next_day + PATIENCE
+    assert (chat.controller, chat.pending.opens_at) == ("queue", next_day)
+    assert chat.pending.deadline == next_day + PATIENCE
     assert [("Tuesday" in text, "Wednesday" in text) for text in told(chat)] == [(True, False), (False, True)]
 
 
@@ -125,7 +125,7 @@ def test_hours_that_are_taken_away_keep_the_promise(cast: Cast, office: Calendar
     cast.policy(calendar=None)
     later.until(opening() + PATIENCE, 1)
     sweep.sweep_due()
-    assert (chat.controller, chat.asked.asked_again) == ("queue", 1)
+    assert (chat.controller, chat.pending.asked_again) == ("queue", 1)
 
 
 @pytest.mark.usefixtures("office")
@@ -144,7 +144,7 @@ def test_what_was_asked_for_while_it_was_open_is_as_the_policy_says(cast: Cast, 
     chat.queue()
     later(301)
     chat.sweep()
-    assert (chat.controller, chat.is_asked) == ("bot", False)
+    assert (chat.controller, chat.has_pending) == ("bot", False)
 
 
 @pytest.mark.usefixtures("office")
@@ -160,8 +160,8 @@ def test_what_waits_when_it_closes_is_promised_too(cast: Cast, chat: Chat, later
     later.until(opening() + timedelta(days=1) + PATIENCE, 1)
     chat.sweep()
     assert chat.controller == "queue"
-    assert chat.asked.opens_at == opening() + timedelta(days=1)
-    assert clock.now() > chat.asked.opens_at
+    assert chat.pending.opens_at == opening() + timedelta(days=1)
+    assert clock.now() > chat.pending.opens_at
 
 
 @pytest.mark.parametrize("asks_something", [False, True], ids=["and speaks", "and asks by a flow"])

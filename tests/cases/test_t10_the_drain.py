@@ -41,7 +41,7 @@ def comes(cast: Cast, name: str, room: int = 1) -> None:
 def many(cast: Cast, number: int) -> None:
     """So many more that wait, each like one that the verbs have made."""
     made = cast.chat().queue()
-    conversation, session, transfer = made.row, made.live, made.asked
+    conversation, session, transfer = made.row, made.live, made.pending
     anew = {"id": None, "seq": 0, "chain": Conversation._meta.get_field("chain").get_default()}
     conversations = Conversation.objects.bulk_create(
         Conversation(**values(conversation) | anew | {"account_id": f"many-{place}"}) for place in range(number - 1)
@@ -147,7 +147,7 @@ def test_what_nobody_who_is_free_fits_does_not_hide_what_stands_behind(
     comes(away, "ann")
     assert sweep.drain(away.tenant.pk) == 0
     assert sweep.drain(away.tenant.pk) == 1
-    assert last.asked.offered_to_id == away.ann.id
+    assert last.pending.offered_to_id == away.ann.id
 
 
 # --- One at a time ------------------------------------------------------------------------------------------------
@@ -185,19 +185,19 @@ def test_who_comes_meanwhile_is_served_by_another_round() -> None:
     def work() -> int:
         rounds.append(len(rounds))
         if len(rounds) < 3:
-            assert waker.alone(1, work) == 0
-            assert waker.alone(2, lambda: 5) == 5, "another tenant's is its own"
+            assert waker.run_exclusively(1, work) == 0
+            assert waker.run_exclusively(2, lambda: 5) == 5, "another tenant's is its own"
         return 1
 
-    assert waker.alone(1, work) == 3
-    assert waker.alone(1, lambda: 7) == 7
+    assert waker.run_exclusively(1, work) == 3
+    assert waker.run_exclusively(1, lambda: 7) == 7
 
 
 def test_a_round_that_fails_leaves_the_next_one_free() -> None:
     waker = Waker()
     with pytest.raises(ZeroDivisionError):
-        waker.alone(1, lambda: 1 // 0)
-    assert waker.alone(1, lambda: 7) == 7
+        waker.run_exclusively(1, lambda: 1 // 0)
+    assert waker.run_exclusively(1, lambda: 7) == 7
 
 
 def test_it_begins_anew_only_so_often() -> None:
@@ -205,9 +205,9 @@ def test_it_begins_anew_only_so_often() -> None:
 
     def work() -> int:
         rounds.append(1)
-        return waker.alone(1, work)
+        return waker.run_exclusively(1, work)
 
-    waker.alone(1, work)
+    waker.run_exclusively(1, work)
     assert len(rounds) == 10
 
 
@@ -222,7 +222,7 @@ class Heard:
         self.tenants: list[int] = []
         self.threads: set[str] = set()
         self.begun, self.go, self.done = Event(), Event(), Event()
-        self.waker.calls(self._work)
+        self.waker.set_work(self._work)
 
     def _work(self, tenant_id: int) -> None:
         self.begun.set()
@@ -302,7 +302,7 @@ looked = threading.Semaphore(0)
 def look(tenant):
     os.write(1, b"parent " if os.getpid() == parent else b"child ")
     looked.release()
-wake.calls(look)
+wake.set_work(look)
 parent = os.getpid()
 wake.wake(1)
 looked.acquire()
@@ -335,13 +335,13 @@ def test_no_verb_drains_in_its_own_thread(away: Cast, the_real_waker: None) -> N
         threads.append(current_thread().name)
         done.set()
 
-    wake.calls(look)
+    wake.set_work(look)
     try:
         chat = away.chat().serve()
         chat.resolve(away.ann)
         assert done.wait(PATIENCE)
     finally:
-        wake.calls(sweep.look)
+        wake.set_work(sweep.look)
     assert set(threads) == {"drain"}
     assert current_thread().name != "drain"
 
@@ -351,7 +351,7 @@ def test_what_waits_is_offered_by_the_thread(away: Cast, the_real_waker: None) -
     comes(away, "ann", 1)
     busy = away.chat().serve()
     waits: Chat = away.chat().queue()
-    assert waits.asked.offered_to_id is None
+    assert waits.pending.offered_to_id is None
     done = Event()
 
     def look(tenant_id: int) -> None:
@@ -360,11 +360,11 @@ def test_what_waits_is_offered_by_the_thread(away: Cast, the_real_waker: None) -
 
     wake.stop(PATIENCE)
     wake.begin_anew()
-    wake.calls(look)
+    wake.set_work(look)
     try:
         busy.resolve(away.ann)
         assert done.wait(PATIENCE)
         wake.stop(PATIENCE)
     finally:
-        wake.calls(sweep.look)
-    assert waits.asked.offered_to_id == away.ann.id
+        wake.set_work(sweep.look)
+    assert waits.pending.offered_to_id == away.ann.id

@@ -48,12 +48,12 @@ def passes(later: Later, seconds: int, step: int = MINUTE) -> None:
 @pytest.mark.parametrize("how", WAYS)
 def test_two_hours_of_waiting_are_one_transfer_and_five_operations(chat: Chat, later: Later, how: str) -> None:
     waits(chat, how)
-    asked, before = chat.asked, len(chat.operations)
+    asked, before = chat.pending, len(chat.operations)
     count = len(chat.transfers)
     passes(later, 2 * HOUR)
-    now = chat.asked
+    now = chat.pending
     assert (now.pk, len(chat.transfers), now.asked_again) == (asked.pk, count, 5)
-    assert chat.told[before:] == ["transfer.asked_again"] * 5
+    assert chat.event_types[before:] == ["transfer.asked_again"] * 5
     assert (now.waiting_since, now.requested_at, now.context) == (
         asked.waiting_since,
         asked.requested_at,
@@ -66,11 +66,11 @@ def test_the_pauses_grow_to_an_hour(chat: Chat, later: Later) -> None:
     waits(chat, "a human session")
     pauses = []
     for _ in range(8):
-        before = chat.asked.deadline
+        before = chat.pending.deadline
         assert before
         later.until(before)
         chat.sweep()
-        after = chat.asked.deadline
+        after = chat.pending.deadline
         assert after
         pauses.append(round((after - before) / timedelta(minutes=5)))
     assert pauses == [1, 2, 4, 8, 12, 12, 12, 12]
@@ -81,7 +81,7 @@ def test_a_longer_time_out_than_an_hour_stays_what_it_is(chat: Chat, later: Late
     waits(chat, "a human session")
     later(2 * HOUR + 1)
     chat.sweep()
-    deadline, asked_at = chat.asked.deadline, chat.operations[-1].at
+    deadline, asked_at = chat.pending.deadline, chat.operations[-1].at
     assert deadline == asked_at + timedelta(hours=2)
 
 
@@ -103,14 +103,14 @@ def test_each_round_asks_those_again_who_had_refused(cast: Cast, chat: Chat, lat
     for name in ("ben", "cat", "sue"):
         cast.change(name, availability="away")
     chat.queue()
-    assert chat.asked.offered_to_id == cast.ann.id
+    assert chat.pending.offered_to_id == cast.ann.id
     later(31)
     sweep.sweep_due()
-    assert (chat.asked.offered_to_id, chat.asked.refused_by) == (None, [cast.ann.id])
+    assert (chat.pending.offered_to_id, chat.pending.refused_by) == (None, [cast.ann.id])
     later(5 * MINUTE)
     cast.seen()
     sweep.sweep_due()
-    assert (chat.asked.asked_again, chat.asked.offered_to_id, chat.asked.refused_by) == (1, cast.ann.id, [])
+    assert (chat.pending.asked_again, chat.pending.offered_to_id, chat.pending.refused_by) == (1, cast.ann.id, [])
 
 
 def test_the_deadline_takes_no_open_offer_away(cast: Cast, chat: Chat, later: Later) -> None:
@@ -122,10 +122,10 @@ def test_the_deadline_takes_no_open_offer_away(cast: Cast, chat: Chat, later: La
     cast.seen()
     cast.change("ann", availability="available")
     sweep.sweep_due()
-    assert chat.asked.offered_to_id == cast.ann.id
+    assert chat.pending.offered_to_id == cast.ann.id
     later(11)
     sweep.sweep_due()
-    assert (chat.asked.asked_again, chat.asked.offered_to_id) == (1, cast.ann.id)
+    assert (chat.pending.asked_again, chat.pending.offered_to_id) == (1, cast.ann.id)
     chat.accept(cast.ann)
 
 
@@ -145,7 +145,7 @@ def test_what_a_silent_bot_leaves_unanswered_is_asked_for_once(silent: Chat, lat
     since = silent.row.unanswered_since
     passes(later, 26 * HOUR, 5 * MINUTE)
     assert [(t.trigger, t.status) for t in silent.transfers] == [("bot_silent", "TIMED_OUT")]
-    assert silent.told == [
+    assert silent.event_types == [
         "session.opened", "message.created", "transfer.requested", "session.transferred", "transfer.timed_out",
         "attention.raised", "session.returned", "session.timed_out",
     ]  # fmt: skip
@@ -230,7 +230,7 @@ def again_lines(chat: Chat) -> list[Operation]:
 
 def test_the_thread_says_it_in_one_line(chat: Chat, later: Later) -> None:
     waits(chat, "requeue")
-    since = chat.asked.waiting_since
+    since = chat.pending.waiting_since
     passes(later, HOUR)
     chat.says("Is anybody there?")
     passes(later, HOUR)
@@ -253,7 +253,7 @@ def test_a_page_that_is_open_gets_the_line_that_takes_the_place_of_the_one_befor
         chat.sweep()
         page = queries.thread_news(actor=agent_actor(chat.cast.agent("ann")), conversation_id=chat.id, after=seq)
         runs += [line.run for line in presenters.lines(page.items, page.conversation)]
-    assert runs == [f"again{chat.asked.pk}"] * 2
+    assert runs == [f"again{chat.pending.pk}"] * 2
 
 
 def test_one_declined_line_names_who_and_why(chat: Chat) -> None:

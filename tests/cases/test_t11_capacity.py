@@ -214,7 +214,7 @@ def test_what_was_asked_of_the_drained_before_is_asked_of_the_team(chat: Chat) -
     chat.robot()
     chat.escalate(to_agent_id=cast.ben.id)
     drained(cast, "ben")
-    assert (chat.asked.to_agent_id, chat.told[-1]) == (None, "transfer.readdressed")
+    assert (chat.pending.to_agent_id, chat.event_types[-1]) == (None, "transfer.readdressed")
     chat.accept(cast.ann)
 
 
@@ -224,19 +224,19 @@ def test_the_drained_are_offered_nothing_and_what_was_offered_goes_on(cast: Cast
         cast.change(name, availability="away")
     chat = cast.chat()
     chat.queue()
-    first = chat.asked.offered_to
+    first = chat.pending.offered_to
     assert first is not None
     other = {"Ann": "ben", "Ben": "ann"}[first.name]
     drained(cast, first.name.lower())
     chat.sweep()
-    assert chat.asked.offered_to_id == cast.agent(other).pk
+    assert chat.pending.offered_to_id == cast.agent(other).pk
     drained(cast, other)
     chat.sweep()
-    assert chat.asked.offered_to_id is None
-    assert "drained" in chat.asked.decisions.order_by("-pk")[0].candidates
+    assert chat.pending.offered_to_id is None
+    assert "drained" in chat.pending.decisions.order_by("-pk")[0].candidates
     departure.undrain_agent(actor=cast.sue, agent_id=cast.agent(other).pk)
     chat.sweep()
-    assert chat.asked.offered_to_id == cast.agent(other).pk
+    assert chat.pending.offered_to_id == cast.agent(other).pk
 
 
 def test_it_is_on_record_and_on_the_time_sheet(cast: Cast) -> None:

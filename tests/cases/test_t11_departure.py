@@ -42,7 +42,7 @@ def test_a_dismissal_moves_every_live_session_on_at_once(cast: Cast) -> None:
     answer = dismiss(cast, reason=" Moves away. ")
     assert (answer.moved, answer.left, answer.is_repeat) == (3, 0, False)
     for chat in chats:
-        assert (chat.controller, chat.live.owner_kind, chat.asked.kind) == ("queue", Owner.NOBODY, "reassignment")
+        assert (chat.controller, chat.live.owner_kind, chat.pending.kind) == ("queue", Owner.NOBODY, "reassignment")
         assert chat.operations[-1].data["rule"] == "C5"
         assert chat.operations[-1].actor_id == cast.sue.id
     assert owns_nothing(cast)
@@ -73,7 +73,7 @@ def test_a_session_that_was_paused_for_an_urgent_one_is_nobodys_and_asked_for_wh
     assert (paused.status, paused.owner_kind, paused.agent_id) == (Status.PAUSED, Owner.NOBODY, None)
     chat.resolve(cast.ben)
     assert (chat.live.pk, chat.live.owner_kind, chat.controller) == (mine.session_id, Owner.NOBODY, "queue")
-    assert (chat.asked.kind, chat.asked.trigger) == (TransferKind.REASSIGNMENT, "departure")
+    assert (chat.pending.kind, chat.pending.trigger) == (TransferKind.REASSIGNMENT, "departure")
 
 
 def test_a_session_that_they_had_paused_waits_for_its_turn_and_not_for_them(chat: Chat) -> None:
@@ -84,7 +84,7 @@ def test_a_session_that_they_had_paused_waits_for_its_turn_and_not_for_them(chat
     lifecycle.pause_session(actor=chat.cast.ann, session_id=mine.session_id)
     assert chat.controller == "none"
     dismiss(chat.cast)
-    assert (chat.live.pk, chat.controller, chat.asked.kind) == (mine.session_id, "queue", TransferKind.REASSIGNMENT)
+    assert (chat.live.pk, chat.controller, chat.pending.kind) == (mine.session_id, "queue", TransferKind.REASSIGNMENT)
 
 
 def test_what_was_asked_of_them_is_asked_of_the_team(cast: Cast) -> None:
@@ -94,8 +94,8 @@ def test_what_was_asked_of_them_is_asked_of_the_team(cast: Cast) -> None:
     chat.robot()
     chat.escalate(to_agent_id=cast.ann.id)
     dismiss(cast)
-    assert (chat.asked.to_agent_id, chat.asked.to_team_id, len(chat.transfers)) == (None, team.pk, 1)
-    assert chat.told[-1] == "transfer.readdressed"
+    assert (chat.pending.to_agent_id, chat.pending.to_team_id, len(chat.transfers)) == (None, team.pk, 1)
+    assert chat.event_types[-1] == "transfer.readdressed"
     chat.accept(cast.ben)
 
 
@@ -104,7 +104,7 @@ def test_a_handover_to_them_is_anybodys_and_its_sender_serves_on(chat: Chat) -> 
     chat.human(cast.ben)
     chat.hand_over(cast.ben, to_agent_id=cast.ann.id)
     dismiss(cast)
-    assert (chat.live.agent_id, chat.asked.to_agent_id, chat.asked.kind) == (cast.ben.id, None, "handover")
+    assert (chat.live.agent_id, chat.pending.to_agent_id, chat.pending.kind) == (cast.ben.id, None, "handover")
     chat.accept(cast.cat)
     assert chat.live.agent_id == cast.cat.id
 
@@ -115,7 +115,7 @@ def test_whom_they_had_wanted_to_hand_over_to_is_asked_still(chat: Chat) -> None
     chat.hand_over(to_agent_id=cast.ben.id)
     dismiss(cast)
     assert [t.status for t in chat.transfers][-2:] == ["WITHDRAWN", "PENDING"]
-    assert (chat.asked.kind, chat.asked.to_agent_id) == (TransferKind.REASSIGNMENT, cast.ben.id)
+    assert (chat.pending.kind, chat.pending.to_agent_id) == (TransferKind.REASSIGNMENT, cast.ben.id)
 
 
 def test_a_handover_between_two_who_leave_is_everybodys(chat: Chat) -> None:
@@ -124,7 +124,7 @@ def test_a_handover_between_two_who_leave_is_everybodys(chat: Chat) -> None:
     chat.hand_over(to_agent_id=cast.ben.id)
     dismiss(cast, "ben")
     dismiss(cast)
-    assert (chat.asked.kind, chat.asked.to_agent_id) == (TransferKind.REASSIGNMENT, None)
+    assert (chat.pending.kind, chat.pending.to_agent_id) == (TransferKind.REASSIGNMENT, None)
 
 
 def test_an_offer_to_them_is_withdrawn_and_goes_to_the_next(cast: Cast) -> None:
@@ -133,12 +133,12 @@ def test_an_offer_to_them_is_withdrawn_and_goes_to_the_next(cast: Cast) -> None:
     cast.change("sue", availability="away")
     chat = cast.chat()
     chat.queue()
-    first = chat.asked.offered_to
+    first = chat.pending.offered_to
     assert first is not None
     other = {"Ann": "ben", "Ben": "ann"}[first.name]
     dismiss(cast, first.name.lower())
-    assert chat.asked.offered_to_id == cast.agent(other).pk
-    assert "transfer.offer_withdrawn" in chat.told
+    assert chat.pending.offered_to_id == cast.agent(other).pk
+    assert "transfer.offer_withdrawn" in chat.event_types
 
 
 def test_collaborations_end(chat: Chat) -> None:
@@ -147,7 +147,7 @@ def test_collaborations_end(chat: Chat) -> None:
     participants.invite_colleague(actor=cast.ben, conversation_id=chat.id, agent_id=cast.ann.id)
     dismiss(cast)
     assert Participant.objects.get(agent=cast.ann.id).status == ParticipantStatus.ENDED
-    assert chat.told[-1] == "collaborator.ended"
+    assert chat.event_types[-1] == "collaborator.ended"
 
 
 def test_what_fails_in_one_conversation_stops_no_other_and_the_clock_finishes_it(
@@ -196,7 +196,7 @@ def test_an_order_to_give_somebody_nothing_new_tries_it_too(cast: Cast) -> None:
     chat.escalate(to_agent_id=cast.ann.id)
     put_off(cast, chat)
     departure.drain_agent(actor=cast.sue, agent_id=cast.ann.id)
-    assert chat.asked.to_agent_id is None
+    assert chat.pending.to_agent_id is None
 
 
 def test_the_clock_respects_the_pause_and_an_order_that_fails_does_not_shorten_it(
@@ -226,7 +226,7 @@ def test_whoever_was_marked_as_gone_past_the_verb_is_found_by_the_clock(chat: Ch
     chat.serve()
     chat.cast.change("ann", is_active=False)
     assert finish_departures() == 1
-    assert (chat.controller, chat.asked.kind) == ("queue", TransferKind.REASSIGNMENT)
+    assert (chat.controller, chat.pending.kind) == ("queue", TransferKind.REASSIGNMENT)
 
 
 def test_another_tenants_agents_are_not_there(cast: Cast, others: Cast) -> None:
@@ -322,7 +322,7 @@ def test_somebody_never_heard_of_counts_as_silent_from_the_moment_they_own_somet
     assert silence.move_on_from_silent_agents() == 0
     later(2)
     assert silence.move_on_from_silent_agents() == 1
-    assert (chat.controller, chat.asked.kind) == ("queue", TransferKind.REASSIGNMENT)
+    assert (chat.controller, chat.pending.kind) == ("queue", TransferKind.REASSIGNMENT)
 
 
 def test_what_the_never_heard_of_got_later_moves_on_with_the_rest(cast: Cast, later: Later) -> None:
@@ -357,7 +357,7 @@ def test_a_paused_session_that_comes_back_to_somebody_silent_goes_on(cast: Cast,
     chat.resolve(cast.ben)
     if never:  # since when they own something the clock finds; of the others it is known at once
         assert silence.move_on_from_silent_agents() == 1
-    assert (chat.live.pk, chat.controller, chat.asked.kind) == (mine.session_id, "queue", TransferKind.REASSIGNMENT)
+    assert (chat.live.pk, chat.controller, chat.pending.kind) == (mine.session_id, "queue", TransferKind.REASSIGNMENT)
 
 
 def test_a_handover_taken_back_for_an_urgent_one_is_not_since_when_the_customer_waits(
@@ -370,8 +370,8 @@ def test_a_handover_taken_back_for_an_urgent_one_is_not_since_when_the_customer_
     later(301)
     cast.seen("sue")
     chat.resolve(cast.sue)
-    assert (chat.asked.kind, chat.asked.waiting_since) == (TransferKind.REASSIGNMENT, chat.asked.requested_at)
+    assert (chat.pending.kind, chat.pending.waiting_since) == (TransferKind.REASSIGNMENT, chat.pending.requested_at)
     later(601)
     sweep.sweep_due()
-    assert chat.asked.asked_again == 1
+    assert chat.pending.asked_again == 1
     assert check(cast.tenant.pk, stamped=False, sweeper_lived=False) == []

@@ -31,7 +31,7 @@ def asks(chat: Chat) -> None:
 
 
 def offered(chat: Chat) -> str:
-    agent = chat.asked.offered_to
+    agent = chat.pending.offered_to
     return agent.name if agent else ""
 
 
@@ -57,10 +57,10 @@ def test_what_everybody_refused_is_offered_again_after_a_pause(chat: Chat, later
     passes(chat.cast, later, 58)
     assert offered(chat) == ""
     passes(chat.cast, later, 4)
-    assert (offered(chat), chat.asked.refused_by, chat.asked.offer_round) == ("Ann", [], 2)
-    assert chat.asked.decisions.order_by("-pk")[0].why == "round_robin, round 2"
+    assert (offered(chat), chat.pending.refused_by, chat.pending.offer_round) == ("Ann", [], 2)
+    assert chat.pending.decisions.order_by("-pk")[0].why == "round_robin, round 2"
     renewed = next(o for o in chat.operations if o.type == "transfer.offers_renewed")
-    assert renewed.data == {"transfer_id": chat.asked.pk, "round": 2}
+    assert renewed.data == {"transfer_id": chat.pending.pk, "round": 2}
 
 
 def test_so_is_what_everybody_ignored(chat: Chat, later: Later) -> None:
@@ -93,7 +93,7 @@ def test_an_empty_round_is_none_and_never_comes_back(chat: Chat, later: Later) -
         passes(chat.cast, later, 40)
     new = [o.type for o in chat.operations if o.seq > seq and not o.type.startswith("transfer.timed_out")]
     assert "transfer.offers_renewed" not in new
-    assert chat.asked.next_round_at is None
+    assert chat.pending.next_round_at is None
     chat.cast.change("ben", availability="available")
     passes(chat.cast, later, 1)
     assert offered(chat) == "Ben", "as soon as somebody can"
@@ -103,17 +103,17 @@ def test_who_comes_in_between_need_not_wait_for_the_round(chat: Chat, later: Lat
     chat.cast.change("ben", availability="break")
     asks(chat)
     chat.decline(chat.cast.ann)
-    assert chat.asked.next_round_at is not None
+    assert chat.pending.next_round_at is not None
     presence.declare_availability(actor=chat.cast.ben, availability="available")
     sweep.sweep_due()
-    assert (offered(chat), chat.asked.next_round_at) == ("Ben", None)
+    assert (offered(chat), chat.pending.next_round_at) == ("Ben", None)
 
 
 def test_without_anybody_who_refused_there_is_no_round(chat: Chat) -> None:
     for name in ("ann", "ben"):
         chat.cast.change(name, max_load=0)
     asks(chat)
-    assert (offered(chat), chat.asked.next_round_at) == ("", None)
+    assert (offered(chat), chat.pending.next_round_at) == ("", None)
 
 
 # --- Not responding ------------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_whoever_ignores_three_in_a_row_is_not_responding(alone: Chat, later: La
     other = cast.chat()
     asks(other)
     assert offered(other) == ""
-    assert "not_responding" in other.asked.decisions.order_by("-pk")[0].candidates
+    assert "not_responding" in other.pending.decisions.order_by("-pk")[0].candidates
 
 
 def test_it_is_on_the_time_sheet_and_an_event_for_whoever_supervises(alone: Chat, later: Later) -> None:

@@ -49,7 +49,7 @@ def test_t14_1_a_customer_who_asks_again_while_waiting_has_one_request(chat: Cha
     asked = carla.post("sessions", {"conversation_id": str(chat.id), "robot": False}).json()
     again = [carla.post("sessions", {"conversation_id": str(chat.id), "robot": False}).json() for _ in range(3)]
     assert {one["session_id"] for one in again} == {asked["session_id"]}
-    assert {one["transfer_id"] for one in again} == {str(chat.asked.pk)}
+    assert {one["transfer_id"] for one in again} == {str(chat.pending.pk)}
     assert [one["is_repeat"] for one in again] == [True, True, True]
     assert (len(chat.sessions), len(chat.transfers)) == (1, 1)
 
@@ -60,7 +60,7 @@ def test_t14_1_a_customer_who_asks_while_a_bot_serves_escalates_it_once(chat: Ch
     for _ in range(3):
         carla.post("sessions", {"conversation_id": str(chat.id), "robot": False, "reason": "I want a person."})
     assert (chat.controller, len(chat.sessions), len(chat.transfers)) == ("queue", 1, 1)
-    assert (chat.live.kind, chat.asked.reason, chat.row.tier) == (Kind.AUTO_BARGAIN, "I want a person.", 2)
+    assert (chat.live.kind, chat.pending.reason, chat.row.tier) == (Kind.AUTO_BARGAIN, "I want a person.", 2)
 
 
 # --- T14.2: what is a bot's, an integrator's or an agent's to set ------------------------------------------------

@@ -42,11 +42,11 @@ def test_t14_3_a_customers_reason_is_kept_as_the_customers_words(
     if with_bot:
         chat.robot()
     assert ask(chat, door).status_code in (200, 201)
-    package = chat.asked.context
+    package = chat.pending.context
     Draft202012Validator(SCHEMA).validate(package)
     assert (package["reason"], package["reason_by"]) == (GRANTED, "customer")
     assert (package["suggestion"], package["promises"]) == ("", [])
-    told = program(cast, "channel").get(f"transfers/{chat.asked.pk}").json()
+    told = program(cast, "channel").get(f"transfers/{chat.pending.pk}").json()
     assert (told["reason"], told["reason_by"], told["trigger"]) == (GRANTED, "customer", "customer")
     asked = next(o for o in chat.operations if o.type == "transfer.requested")
     assert (asked.data["reason_by"], asked.data["trigger"]) == ("customer", "customer")
@@ -66,7 +66,7 @@ def test_t14_3_a_bots_reason_is_the_bots(cast: Cast, chat: Chat) -> None:
     """The failing control: the label is not on every reason."""
     chat.robot()
     chat.escalate(reason="wants a refund", context={"suggestion": "Refund the postage."})
-    assert chat.asked.context["reason_by"] == "bot"
+    assert chat.pending.context["reason_by"] == "bot"
     page = page_of(cast, chat)
     assert "<dt>Reason</dt>" in page
     assert "The customer says" not in page
@@ -97,15 +97,15 @@ def _detected(chat: Chat) -> None:
 )
 def test_t14_3_each_way_of_asking_says_whose_the_reason_is(chat: Chat, asks: Any, by: str) -> None:
     asks(chat)
-    assert chat.asked.context["reason_by"] == by
-    Draft202012Validator(SCHEMA).validate(chat.asked.context)
+    assert chat.pending.context["reason_by"] == by
+    Draft202012Validator(SCHEMA).validate(chat.pending.context)
 
 
 def test_t14_3_asked_for_again_when_nobody_answered_it_is_still_the_customers(chat: Chat, later: Later) -> None:
     ask(chat, "sessions")
     later(301)
     chat.sweep()
-    assert (chat.asked.reason, chat.asked.context["reason_by"]) == (GRANTED, "customer")
+    assert (chat.pending.reason, chat.pending.context["reason_by"]) == (GRANTED, "customer")
 
 
 def test_t14_3_a_flag_of_the_customer_says_so(cast: Cast, chat: Chat) -> None:

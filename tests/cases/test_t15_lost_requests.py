@@ -85,7 +85,7 @@ def test_a_request_for_a_human_outlives_the_session_that_waited(
     """Also where the tenant leaves words that nobody answered: what is lost here is the request, not the words."""
     chat.cast.policy(unanswered=unanswered)
     way(chat, later)
-    asked = chat.asked
+    asked = chat.pending
     assert chat.controller == "queue"
     passes(later, 24 * 4)
     assert (chat.controller, chat.sessions[-1].status) == ("none", Status.TIMEOUT)
@@ -98,7 +98,7 @@ def test_words_without_an_answer_change_nothing_of_it(chat: Chat, later: Later) 
     """The flag is the request's, which an answer does not take away, and its clock is the longer one."""
     chat.human()
     chat.reassign()
-    since = chat.asked.waiting_since
+    since = chat.pending.waiting_since
     later(HOUR)
     chat.says("Is anybody there?")
     passes(later, 24)
@@ -108,13 +108,13 @@ def test_words_without_an_answer_change_nothing_of_it(chat: Chat, later: Later) 
     later(1800)
     sweep.sweep_due()
     assert is_flagged(chat, since)
-    assert chat.told.count("attention.raised") == 1
+    assert chat.event_types.count("attention.raised") == 1
 
 
 @pytest.mark.parametrize("look", ["acknowledge", "serve"])
 def test_it_stays_until_a_human_has_looked(chat: Chat, later: Later, look: str) -> None:
     _escalated_with_a_word(chat, later)
-    since = chat.asked.waiting_since
+    since = chat.pending.waiting_since
     passes(later, 3 * 24)
     assert is_flagged(chat, since)
     if look == "acknowledge":
@@ -128,7 +128,7 @@ def test_it_stays_until_a_human_has_looked(chat: Chat, later: Later, look: str) 
 
 def test_it_is_not_lost_while_it_is_paused_for_an_urgent_one(chat: Chat, later: Later) -> None:
     _escalated_with_a_word(chat, later)
-    since = chat.asked.waiting_since
+    since = chat.pending.waiting_since
     chat.opens(chat.cast.channel, Kind.MANUAL_URGENT)
     later(HOUR)
     chat.sweep()
@@ -141,7 +141,7 @@ def test_it_is_not_lost_while_it_is_paused_for_an_urgent_one(chat: Chat, later: 
 def test_a_bot_that_gets_the_turn_by_it_takes_no_flag_away(chat: Chat, later: Later) -> None:
     chat.robot()
     chat.opens(chat.cast.channel, Kind.MANUAL_URGENT)
-    asked = chat.asked
+    asked = chat.pending
     later(DAY - 10)
     lifecycle.pause_session(actor=chat.cast.bargain, session_id=chat.sessions[0].pk)
     lifecycle.resume_session(actor=chat.cast.bargain, session_id=chat.sessions[0].pk)
@@ -172,7 +172,7 @@ def test_who_takes_the_request_back_has_decided(chat: Chat, later: Later, end: s
     if end == "cancel":
         lifecycle.cancel_session(actor=chat.cast.sue, session_id=chat.sessions[0].pk)
     else:
-        transfers.withdraw_transfer(actor=chat.cast.sue, transfer_id=chat.asked.pk)
+        transfers.withdraw_transfer(actor=chat.cast.sue, transfer_id=chat.pending.pk)
     passes(later, 2)
     assert (chat.controller, chat.row.needs_human) == ("none", False)
 

@@ -103,7 +103,7 @@ def test_who_goes_on_writing_stays_flagged(chat: Chat, later: Later, way: Callab
         assert is_flagged(chat)
         chat.says(f"Hello {number}?")
     assert chat.row.waiting_since == since
-    assert chat.told.count("attention.raised") == 1
+    assert chat.event_types.count("attention.raised") == 1
     agrees(chat)
 
 

@@ -197,7 +197,7 @@ def test_saying_hello_again_changes_nothing_of_the_clock(chat: Chat, later: Late
     chat.says("Hello??")
     assert is_flagged(chat)
     assert chat.row.waiting_since == since
-    assert chat.told.count("attention.raised") == 1
+    assert chat.event_types.count("attention.raised") == 1
 
 
 def test_a_tenant_may_leave_it(chat: Chat, later: Later) -> None:
@@ -300,7 +300,7 @@ def test_in_the_queue_it_keeps_its_clock(chat: Chat, later: Later) -> None:
     later(100)
     chat.escalate(chat.cast.channel)
     assert (chat.controller, chat.row.needs_human, chat.row.waiting_since) == ("queue", False, since)
-    assert chat.asked.waiting_since == since
+    assert chat.pending.waiting_since == since
 
 
 def test_a_bot_that_took_it_and_idles_has_not_answered(chat: Chat, later: Later) -> None:
@@ -489,10 +489,10 @@ def test_a_bots_reply_to_one_of_two_gives_it_its_whole_time_for_the_other(chat: 
     _answers(chat, "One")
     later(50)
     sweep.sweep_due()
-    assert not chat.is_asked
+    assert not chat.has_pending
     later(10)
     sweep.sweep_due()
-    assert chat.is_asked
+    assert chat.has_pending
 
 
 def test_a_row_that_came_after_the_bots_last_words_waits_though_it_was_said_before_them(
@@ -544,15 +544,15 @@ def test_a_bots_time_stands_still_while_a_flow_has_the_turn(chat: Chat, later: L
     chat.says("Large.")
     later(100)
     sweep.sweep_due()
-    assert (chat.controller, chat.is_asked) == ("flow", False)
+    assert (chat.controller, chat.has_pending) == ("flow", False)
     flows.move_flow(actor=chat.cast.bargain, flow_id=flow.id, to="ready_preview", version=chat_flow_version())
     assert chat.controller == "bot"
     later(55)
     sweep.sweep_due()
-    assert not chat.is_asked, "its whole time anew"
+    assert not chat.has_pending, "its whole time anew"
     later(5)
     sweep.sweep_due()
-    assert chat.is_asked
+    assert chat.has_pending
 
 
 def chat_flow_version() -> int:
@@ -570,14 +570,14 @@ def test_a_bots_time_stands_still_while_its_session_is_paused(chat: Chat, later:
     assert [s.status for s in chat.sessions] == [Status.PAUSED, Status.ACTIVE]
     later(100)
     sweep.sweep_due()
-    assert not chat.is_asked
+    assert not chat.has_pending
     lifecycle.complete_session(actor=chat.cast.bargain, session_id=other.session_id or 0)
     later(55)
     sweep.sweep_due()
-    assert not chat.is_asked
+    assert not chat.has_pending
     later(5)
     sweep.sweep_due()
-    assert chat.is_asked
+    assert chat.has_pending
 
 
 # --- Every death of a bot is seen (T15.4) ----------------------------------------------------------------------------
@@ -605,7 +605,7 @@ def test_the_beat_sees_a_dead_bot_while_a_customer_waits(chat: Chat, die: Callab
     assert silence.escalate_from_dead_bots() == 0
     die(chat)
     assert silence.escalate_from_dead_bots() == 1
-    assert (chat.controller, chat.is_asked) == ("queue", True)
+    assert (chat.controller, chat.has_pending) == ("queue", True)
 
 
 @pytest.mark.parametrize("die", DEATHS)
@@ -665,7 +665,7 @@ def test_who_resumes_with_less_than_the_warning_left_has_the_warning(chat: Chat,
     later(10 * HOUR)
     lifecycle.resume_session(actor=chat.cast.ann, session_id=session.session_id or 0)
     sweep.sweep_due()
-    assert chat.told[-1] == "session.ending_soon"
+    assert chat.event_types[-1] == "session.ending_soon"
     later(895)
     sweep.sweep_due()
     assert chat.has_live
@@ -696,7 +696,7 @@ def test_the_owner_is_told_a_quarter_of_an_hour_before_the_end_and_once(
 
     later(8 * HOUR - 905)
     somebody_comes()
-    assert "session.ending_soon" not in chat.told
+    assert "session.ending_soon" not in chat.event_types
     later(5)
     somebody_comes()
     somebody_comes()
@@ -723,7 +723,7 @@ def test_nobody_is_told_of_the_end_of_what_no_agent_serves(chat: Chat, later: La
         chat.queue() if turn == "queue" else chat.robot()
     later(8 * HOUR)
     sweep.sweep_due()
-    assert "session.ending_soon" not in chat.told
+    assert "session.ending_soon" not in chat.event_types
 
 
 # --- Nobody is called where a human serves ---------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def test_a_human_session_that_waits_ends_as_cancelled(chat: Chat, policy: str, b
     chat.cast.policy(transfer_policy=policy)
     chat.opens(chat.cast.channel, Kind.MANUAL_CUSTOMER_SERVICE)
     actor = getattr(chat.cast, by)
-    first = chat.asked.pk
+    first = chat.pending.pk
     chat.withdraw(actor, reason="Called by phone.")
     [session] = chat.sessions
     assert (session.status, session.reason) == (Status.CANCELLED, "Called by phone.")
@@ -89,9 +89,9 @@ def test_under_requeue_the_same_one_waits_for_everybody_and_not_for_who_declined
     addressed(chat, transfer_policy="requeue", assignment="push")
     cast.change("cat", availability="away")
     cast.change("sue", availability="away")
-    asked = chat.asked
+    asked = chat.pending
     chat.decline(cast.ben, reason="At lunch.")
-    again = chat.asked
+    again = chat.pending
     assert (again.pk, again.to_agent_id, again.refused_by, again.asked_again) == (asked.pk, None, [cast.ben.id], 1)
     assert again.waiting_since == asked.waiting_since
     assert again.offered_to_id == cast.ann.id
@@ -112,7 +112,7 @@ def test_the_next_round_asks_who_declined_too(cast: Cast, chat: Chat, later: Lat
     chat.decline(cast.ben)
     later(301)
     chat.sweep()
-    assert (chat.asked.refused_by, chat.asked.asked_again) == ([], 2)
+    assert (chat.pending.refused_by, chat.pending.asked_again) == ([], 2)
 
 
 def test_what_waits_for_everybody_is_nobodys_to_decline(chat: Chat) -> None:
@@ -125,11 +125,11 @@ def test_what_waits_for_everybody_is_nobodys_to_decline(chat: Chat) -> None:
 def test_a_supervisor_declines_for_whom_it_is_addressed_to(chat: Chat) -> None:
     addressed(chat, transfer_policy="requeue")
     chat.decline(chat.cast.sue)
-    assert (chat.asked.to_agent_id, chat.asked.refused_by) == (None, [chat.cast.ben.id])
+    assert (chat.pending.to_agent_id, chat.pending.refused_by) == (None, [chat.cast.ben.id])
 
 
 def test_declined_while_its_bot_is_not_there_it_waits_on(chat: Chat) -> None:
     addressed(chat, transfer_policy="return")
     chat.cast.change("bargain", is_active=False)
     chat.decline(chat.cast.ben)
-    assert (chat.controller, chat.asked.asked_again) == ("queue", 1)
+    assert (chat.controller, chat.pending.asked_again) == ("queue", 1)

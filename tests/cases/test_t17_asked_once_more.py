@@ -107,7 +107,7 @@ def reasons(transfer: Transfer) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_the_team_the_skills_and_the_reason_stay(chat: Chat, team: Team, way: Callable[[Chat], None]) -> None:
     way(chat)
-    asked = chat.asked
+    asked = chat.pending
     assert (asked.kind, asked.to_team, asked.needs) == (WAYS[way], team, FRENCH)
     assert reasons(asked) == [("bot", "asks for a refund")]
     assert asked.reason == asked.context["reason"] != "asks for a refund"
@@ -119,16 +119,16 @@ def test_no_first_reply_asks_for_the_same_skills(chat: Chat, team: Team, later: 
     chat.accept(chat.cast.cat)
     later(61)
     chat.sweep()
-    assert (chat.asked.trigger, chat.asked.to_team, chat.asked.needs) == ("no_reply", team, FRENCH)
-    assert reasons(chat.asked) == [("bot", "asks for a refund")]
+    assert (chat.pending.trigger, chat.pending.to_team, chat.pending.needs) == ("no_reply", team, FRENCH)
+    assert reasons(chat.pending) == [("bot", "asks for a refund")]
 
 
 def test_the_customers_reason_stays_the_customers_and_what_came_later_stays_too(chat: Chat) -> None:
     chat.escalate(chat.customer, reason="I have waited for a week!")
     urgent(chat)
-    assert reasons(chat.asked) == [("bot", "asks for a refund"), ("customer", "I have waited for a week!")]
+    assert reasons(chat.pending) == [("bot", "asks for a refund"), ("customer", "I have waited for a week!")]
     chat.escalate(chat.customer, reason="I have waited for a week!")
-    assert len(reasons(chat.asked)) == 2, "said before, and nothing new"
+    assert len(reasons(chat.pending)) == 2, "said before, and nothing new"
     assert len(chat.transfers) == 3
 
 
@@ -138,10 +138,10 @@ def test_who_was_asked_by_name_is_asked_still_unless_they_get_nothing_new(cast: 
         one.robot()
         one.escalate(to_agent_id=cast.agent("ben").pk)
     urgent(first)
-    assert first.asked.to_agent_id == cast.ben.id
+    assert first.pending.to_agent_id == cast.ben.id
     cast.change("ben", is_drained=True)
     urgent(second)
-    assert second.asked.to_agent_id is None
+    assert second.pending.to_agent_id is None
 
 
 def test_a_handover_that_nobody_took_asks_for_no_skills_once_it_is_over(chat: Chat) -> None:
@@ -149,7 +149,7 @@ def test_a_handover_that_nobody_took_asks_for_no_skills_once_it_is_over(chat: Ch
     chat.accept(cast.cat)
     chat.escalate(cast.cat, to_agent_id=cast.ben.id, needs={"de": 2}, reason="speaks German now")
     chat.reassign()
-    assert (chat.asked.needs, reasons(chat.asked)) == (FRENCH, [("bot", "asks for a refund")])
+    assert (chat.pending.needs, reasons(chat.pending)) == (FRENCH, [("bot", "asks for a refund")])
 
 
 def test_a_handover_that_was_under_way_goes_on_with_its_own_skills(chat: Chat) -> None:
@@ -158,24 +158,24 @@ def test_a_handover_that_was_under_way_goes_on_with_its_own_skills(chat: Chat) -
     chat.escalate(cast.cat, to_agent_id=cast.ben.id, needs={"de": 2}, reason="speaks German now")
     gone(chat)
     silence.move_on_from_silent_agents()
-    assert (chat.asked.to_agent_id, chat.asked.needs) == (cast.ben.id, {"de": 2})
-    assert reasons(chat.asked) == [("bot", "asks for a refund"), ("agent", "speaks German now")]
+    assert (chat.pending.to_agent_id, chat.pending.needs) == (cast.ben.id, {"de": 2})
+    assert reasons(chat.pending) == [("bot", "asks for a refund"), ("agent", "speaks German now")]
 
 
 def test_what_a_bot_got_back_and_asks_for_anew_is_another_request(chat: Chat) -> None:
     chat.accept(chat.cast.cat)
     chat.release(chat.cast.cat)
     chat.escalate(reason="is angry")
-    assert (chat.asked.needs, reasons(chat.asked)) == ({}, [])
+    assert (chat.pending.needs, reasons(chat.pending)) == ({}, [])
     urgent(chat)
-    assert (chat.asked.needs, reasons(chat.asked)) == ({}, [("bot", "is angry")])
+    assert (chat.pending.needs, reasons(chat.pending)) == ({}, [("bot", "is angry")])
 
 
 def test_the_reasons_have_a_bound(chat: Chat) -> None:
     for number in range(MOST_REASONS + 5):
         chat.escalate(reason=f"reason {number}")
     urgent(chat)
-    kept = reasons(chat.asked)
+    kept = reasons(chat.pending)
     assert len(kept) == MOST_REASONS
     assert kept[-1] == ("bot", f"reason {MOST_REASONS + 4}")
-    assert packages.wrong(chat.asked.context) == ""
+    assert packages.wrong(chat.pending.context) == ""

@@ -83,7 +83,7 @@ def _requeue(chat: Chat, later: Later) -> None:
     asked(chat)
     later(301)
     chat.sweep()
-    assert chat.is_asked
+    assert chat.has_pending
 
 
 def _handover(chat: Chat, later: Later) -> None:
@@ -209,7 +209,7 @@ def test_t17_an_agents_words_stand_beside_the_bots_each_with_who_and_when(chat: 
     later(60)
     more = {"suggestion": "Pay it back.", "promises": ["a call at noon"], "task_state": {"order": 8}, "urgency": 3}
     chat.escalate(chat.cast.ann, to_agent_id=chat.cast.agent("ben").pk, context=more)
-    package = chat.asked.context
+    package = chat.pending.context
     assert (package["suggestion"], package["urgency"]) == ("Pay it back.", 2)
     assert package["promises"] == ["an answer today", "free delivery", "a call at noon"]
     assert package["task_state"] == {"product": "kettle", "order": 8, "paid": True}
@@ -230,15 +230,15 @@ def test_t17_a_handover_asked_for_again_is_added_to(chat: Chat) -> None:
     again = chat.escalate(chat.cast.ann, to_agent_id=ben, context={"promises": ["tea"]})
     more = chat.escalate(chat.cast.ann, to_agent_id=ben, context={"promises": ["cake"]})
     assert (again.is_repeat, more.is_repeat, more.transfer_id) == (True, False, first.transfer_id)
-    assert chat.asked.context["promises"] == ["tea", "cake"]
-    assert chat.told[-1] == "transfer.changed"
+    assert chat.pending.context["promises"] == ["tea", "cake"]
+    assert chat.event_types[-1] == "transfer.changed"
 
 
 def test_t17_asking_again_tells_the_session_and_what_waits_alike(chat: Chat) -> None:
     asked(chat, context={"promises": ["tea"]})
     chat.escalate(context={"promises": ["cake"], "urgency": 1})
     assert chat.escalate(context={"promises": ["cake"]}).is_repeat
-    waits = chat.asked.context
+    waits = chat.pending.context
     chat.accept()
     chat.grab(chat.cast.ben)
     moved = chat.transfers[-1].context
@@ -250,20 +250,20 @@ def test_t17_asking_again_tells_the_session_and_what_waits_alike(chat: Chat) -> 
 def test_t17_what_waits_is_never_made_less_pressing(chat: Chat) -> None:
     asked(chat, context={})  # as pressing as its session: medium
     chat.escalate(context={"urgency": 4, "suggestion": "Wait."})
-    assert (chat.asked.context["urgency"], "urgency" in chat.asked.context["said"]) == (3, False)
+    assert (chat.pending.context["urgency"], "urgency" in chat.pending.context["said"]) == (3, False)
 
 
 def test_t17_true_is_not_one(chat: Chat) -> None:
     asked(chat, context={"task_state": {"paid": 1}})
     assert not chat.escalate(context={"task_state": {"paid": True}}).is_repeat
-    assert chat.asked.context["task_state"]["paid"] is True
+    assert chat.pending.context["task_state"]["paid"] is True
 
 
 def test_t17_a_customer_says_nothing_as_the_shop(chat: Chat) -> None:
     for name, value in SAID.items():
         refused("forbidden", chat.escalate, chat.customer, context={name: value})
     chat.escalate(chat.customer, reason="A full refund was granted, pay it!")
-    package = chat.asked.context
+    package = chat.pending.context
     assert (package["suggestion"], package["promises"], package["reason_by"]) == ("", [], "customer")
     assert set(package["said"]) == {"promises", "task_state"}
 
@@ -295,7 +295,7 @@ def test_t17_whoever_accepts_over_a_bot_that_has_begun_meanwhile_is_told_its_wor
     chat.opens(cast.channel, Kind.MANUAL_CUSTOMER_SERVICE)
     chat.robot(priority=1, context=OPENED)  # an emergency goes before the human who waits
     assert chat.live.is_robot
-    waits = chat.asked
+    waits = chat.pending
     assert waits.context["task_state"] == {}
     chat.accept()
     waits.refresh_from_db()
@@ -311,7 +311,7 @@ def test_t17_an_agent_who_comes_back_over_a_bot_hands_its_words_on(chat: Chat) -
     lifecycle.resume_session(actor=chat.cast.ann, session_id=mine)
     assert chat.live.pk == mine
     chat.hand_over(to_agent_id=chat.cast.agent("ben").pk)
-    assert chat.asked.context["suggestion"] == SAID["suggestion"]
+    assert chat.pending.context["suggestion"] == SAID["suggestion"]
 
 
 def test_t17_the_end_of_a_session_ends_what_was_said_about_it(chat: Chat) -> None:
@@ -376,14 +376,14 @@ def test_t17_what_does_not_fit_is_refused_with_its_place(chat: Chat, door: str, 
     if door == "escalate":
         answer = program(chat.cast, "bargain").post(f"conversations/{chat.id}/escalate", {"context": context})
         assert (answer.status_code, list(answer.json()["errors"])) == (400, [where])
-        assert not chat.is_asked
+        assert not chat.has_pending
 
 
 def test_t17_a_session_opened_with_much_leaves_room_to_say_more(chat: Chat) -> None:
     other = chat.cast.chat()
     other.robot(context={"catalogue": "x" * 65_000})
     other.escalate(context={"suggestion": "y" * 60_000, "task_state": {"order": 7}})
-    assert set(other.asked.context["task_state"]) == {"catalogue", "order"}
+    assert set(other.pending.context["task_state"]) == {"catalogue", "order"}
 
 
 def _over_two_bots_that_said_much(chat: Chat, later: Later) -> None:
@@ -405,7 +405,7 @@ def test_t17_who_takes_over_much_is_not_refused_for_what_others_said(chat: Chat,
     assert (package["suggestion"], package["promises"]) == ("Send it again.", ["today"])
     more = {"suggestion": "call", "promises": ["p" * 30_000], "task_state": {"mine": "z" * 30_000}}
     chat.escalate(chat.cast.ann, to_agent_id=chat.cast.agent("ben").pk, reason="lunch", context=more)
-    package = chat.asked.context
+    package = chat.pending.context
     assert (package["suggestion"], package["promises"]) == ("call", ["today", "p" * 30_000])
     assert set(package["task_state"]) == {"second", "mine", *OPENED}
     assert package["left_out"] == ["task_state"]
@@ -447,7 +447,7 @@ def test_t17_many_names_are_bounded_as_well(chat: Chat) -> None:
     assert len(kept) <= 1000
     assert {f"b {number}" for number in range(900)} <= kept.keys()
     chat.hand_over(to_agent_id=chat.cast.agent("ben").pk)
-    assert packages.wrong(chat.asked.context) == ""
+    assert packages.wrong(chat.pending.context) == ""
 
 
 # --- Completeness ------------------------------------------------------------------------------------------------
@@ -472,7 +472,7 @@ def test_t19_completeness_counts_what_is_known(
     chat.robot(context=opened)
     chat.says("Hello?")
     chat.escalate(reason="a refund", context=context)
-    assert chat.asked.context["completeness"] == completeness
+    assert chat.pending.context["completeness"] == completeness
 
 
 def test_t19_a_session_found_in_the_messages_knows_no_task(chat: Chat) -> None:
@@ -513,12 +513,12 @@ def test_t17_what_was_taken_with_nothing_said_needs_no_card(chat: Chat) -> None:
 
 def test_t17_a_package_of_before_is_shown_without_who(chat: Chat) -> None:
     asked(chat)
-    old = {name: item for name, item in chat.asked.context.items() if name not in ("said", "previous")}
+    old = {name: item for name, item in chat.pending.context.items() if name not in ("said", "previous")}
     Transfer.objects.update(context=old | {"version": 1})
     top = page_of(chat).split('<div id="package">')[1].split('id="items"')[0]
     assert "Refund the postage." in top
     assert "Bot · bargain" not in top
-    told = program(chat.cast, "bargain").get(f"transfers/{chat.asked.pk}").json()["context"]
+    told = program(chat.cast, "bargain").get(f"transfers/{chat.pending.pk}").json()["context"]
     assert (told["version"], told["suggestion"], "said" in told) == (1, "Refund the postage.", False)
 
 

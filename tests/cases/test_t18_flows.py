@@ -59,7 +59,7 @@ def test_a_program_that_works_longer_than_its_lease_renews_it(chat: Chat, later:
         sweep.sweep_due()
         assert (status(flow), flow.version) == ("rerunning", 2)
     assert moved(chat, flow, "ready_preview").status == "ready_preview"
-    assert chat.told.count("flow.renewed") == (5 if is_bound else 0)
+    assert chat.event_types.count("flow.renewed") == (5 if is_bound else 0)
 
 
 @pytest.mark.parametrize("is_bound", [True, False])
@@ -146,7 +146,7 @@ def test_the_sweep_ends_what_is_overdue_bound_or_not(
     assert sweep.sweep_due() == 1
     assert (status(flow), sweep.sweep_due()) == (ends, 0)
     if is_bound:
-        assert (chat.told[-1], chat.operations[-1].data["after"]) == ("flow.moved", ends)
+        assert (chat.event_types[-1], chat.operations[-1].data["after"]) == ("flow.moved", ends)
 
 
 def test_a_preview_has_its_own_time_and_each_rerun_gives_it_anew(chat: Chat, later: Later, settings: Any) -> None:
@@ -237,7 +237,7 @@ def test_the_same_move_sent_again_is_answered_again(chat: Chat, is_bound: bool) 
                 version + 1,
                 is_repeat,
             ]
-    assert chat.told.count("flow.moved") == (5 if is_bound else 0)
+    assert chat.event_types.count("flow.moved") == (5 if is_bound else 0)
 
 
 def test_another_move_from_the_same_version_is_refused(chat: Chat) -> None:

@@ -147,7 +147,7 @@ def test_assigned_by_the_strategy_they_end_as_collaborator(chat: Chat, later: La
     later(301)
     cast.seen("ben")
     silence.move_on_from_silent_agents()
-    assert chat.is_asked
+    assert chat.has_pending
     chat.accept(cast.ben)
     assert why(chat) == [("Ben", "owns the conversation")]
 

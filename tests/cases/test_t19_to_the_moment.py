@@ -41,7 +41,7 @@ def _queue(chat: Chat) -> None:
 def _offered(chat: Chat) -> None:
     chat.cast.policy(assignment="push")
     chat.queue()
-    assert chat.asked.offered_to_id
+    assert chat.pending.offered_to_id
 
 
 def _flow(chat: Chat) -> None:

@@ -199,11 +199,11 @@ def everything(cast: Cast, later: Later) -> None:
     pushed = cast.chat()
     pushed.queue()
     actors = {actor.id: actor for actor in (cast.ann, cast.ben, cast.cat, cast.sue)}
-    pushed.decline(actors[pushed.asked.offered_to_id])
-    presence.declare_availability(actor=actors[pushed.asked.offered_to_id], availability="away")
+    pushed.decline(actors[pushed.pending.offered_to_id])
+    presence.declare_availability(actor=actors[pushed.pending.offered_to_id], availability="away")
     pushed.sweep()
-    while pushed.asked.offered_to_id:
-        pushed.decline(actors[pushed.asked.offered_to_id])
+    while pushed.pending.offered_to_id:
+        pushed.decline(actors[pushed.pending.offered_to_id])
     later(61)
     cast.seen()
     pushed.sweep()

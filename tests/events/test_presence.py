@@ -341,7 +341,7 @@ def test_what_a_bot_missed_and_a_conversations_timeline_have_none_of_it(chat: Ch
     chat.says("Hello?")
     truth = recovery.recover(actor=cast.bargain, session_id=session)
     assert [operation.type for operation in truth.missed] == ["session.opened", "message.created"]
-    assert chat.told == ["session.opened", "message.created"]
+    assert chat.event_types == ["session.opened", "message.created"]
 
 
 # --- Hints ---

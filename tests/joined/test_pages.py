@@ -132,7 +132,7 @@ def test_one_browser_joins_and_finds_its_way_back_by_the_same_link(chat: Chat, i
     assert guest.client.get(f"/join/{invited.token}")["Location"] == f"/joined/{guest.pk}/"
     assert guest.client.post("/join/", {"token": invited.token})["Location"] == f"/joined/{guest.pk}/"
     assert Client().get(f"/joined/{guest.pk}/").status_code == 404
-    assert chat.told.count("participant.joined") == 1
+    assert chat.event_types.count("participant.joined") == 1
 
 
 def test_the_cookie_is_for_the_server_only_and_a_new_one(chat: Chat, invite: Invite, join: Join) -> None:
@@ -368,7 +368,7 @@ def test_with_the_last_open_session_everybody_is_out_and_links_end(chat: Chat, i
     chat.resolve()
     rows = Participant.objects.order_by("pk").values_list("status", "notice_status", "token_hash")
     assert list(rows) == [("ended", "", None)] * 3
-    assert chat.told[-3:] == ["collaborator.ended", "participant.ended", "participant.ended"]
+    assert chat.event_types[-3:] == ["collaborator.ended", "participant.ended", "participant.ended"]
     assert Client().get(f"/join/{unused.token}").status_code == 404
     chat.says("A week later.")
     assert "A week later." not in guest.page().text

@@ -53,7 +53,9 @@ def test_t19_greylisting_is_waited_for_and_the_same_link_goes_out(
     assert notices.send_waiting() == 1
     assert seen(invited) == ("sent", "")
     assert invited.token in mail_server.mails[0].replace("=\n", "")
-    assert [word for word in chat.told if "noti" in word] == ["participant.notified"], "and no failure is on record"
+    assert [word for word in chat.event_types if "noti" in word] == ["participant.notified"], (
+        "and no failure is on record"
+    )
 
 
 @pytest.mark.django_db(transaction=True)
@@ -68,7 +70,7 @@ def test_t19_what_does_not_pass_has_failed_in_the_end(chat: Chat, later: Later, 
     notices.send_waiting()
     assert seen(invited) == ("failed", "webhook: answered 503")
     assert (notices.send_waiting(), len(webhook.asked)) == (0, 6)
-    assert chat.told[-1] == "participant.notice_failed"
+    assert chat.event_types[-1] == "participant.notice_failed"
 
 
 @pytest.mark.parametrize(("answer", "is_passing"), [("421", True), ("450", True), ("452", True), ("550", False)])

@@ -106,7 +106,7 @@ def test_a_failure_is_seen_and_again_sends_a_new_link(chat: Chat, settings: Any)
     refused("not_found", joins, chat, invited.token)
     joins(chat, anew.token)
     kinds = ["invited", "notice_failed", "invited_again", "notified", "joined"]
-    assert chat.told[-5:] == [f"participant.{kind}" for kind in kinds]
+    assert chat.event_types[-5:] == [f"participant.{kind}" for kind in kinds]
     assert check(chat.cast.tenant.pk, stamped=False) == []
 
 

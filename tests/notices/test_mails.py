@@ -58,7 +58,7 @@ def state() -> tuple[str, int, str]:
 
 
 def told(chat: Chat) -> list[str]:
-    return [type for type in chat.told if type.startswith(("mail.", "attention."))]
+    return [type for type in chat.event_types if type.startswith(("mail.", "attention."))]
 
 
 def fails(settings: Any) -> None:

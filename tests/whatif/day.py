@@ -95,7 +95,7 @@ class Day:
             chat.robot()
         needs = {self.random.choice(SKILLS): self.random.randint(1, 3)} if self.random.random() < 0.4 else {}
         team = self.random.choices([self.first, self.by_hand, None], [6, 3, 1])[0]
-        if chat.is_asked:  # whoever asks again adds nothing: a period is played with what was asked for in the end
+        if chat.has_pending:  # whoever asks again adds nothing: a period is played with what was asked for in the end
             chat.escalate(reason="asked")
         else:
             chat.escalate(reason="asked", needs=needs, to_team_id=team.pk if team else None)

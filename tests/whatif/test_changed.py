@@ -55,8 +55,8 @@ class Morning:
         """Whenever Ann looks, every five seconds: she takes what was offered before, and ends what is a minute old."""
         now = clock.now()
         for chat in self.chats:
-            if chat.is_asked:
-                expires_at = chat.asked.offer_expires_at
+            if chat.has_pending:
+                expires_at = chat.pending.offer_expires_at
                 if expires_at and expires_at - now <= timedelta(seconds=25):
                     chat.accept(self.cast.ann)
             elif chat.live.owner_kind == "agent" and now - chat.transfers[-1].ended_at >= timedelta(seconds=60):  # type: ignore[operator]

@@ -10,7 +10,7 @@ from agents_app.models import Team
 from sessions_app.whatif import played
 from sessions_app.whatif.changes import Rules
 from sessions_app.whatif.load_past import read
-from sessions_app.whatif.past import Happened, What, between
+from sessions_app.whatif.past import EventKind, StoryEvent, between
 from tests.cast import Cast, Later
 from tests.strategies import STRATEGIES
 from tests.whatif.day import Day
@@ -36,7 +36,7 @@ def unlike(cast: Cast, start: datetime, end: datetime) -> list[str]:
     return [_told(which, line) for which, line in sorted(told, key=lambda pair: pair[1])]
 
 
-def _told(which: str, line: Happened) -> str:
+def _told(which: str, line: StoryEvent) -> str:
     return f"{which} {line.at:%H:%M:%S.%f} {line.what}: session {line.session_id} wait {line.wait_id} agent {line.agent_id}"
 
 
@@ -60,7 +60,7 @@ def test_a_day_on_which_everything_happens(cast: Cast, later: Later, strategy: s
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("strategy", Team.Strategy.values)
 def test_longer_days(cast: Cast, later: Later, strategy: str) -> None:
-    happened: set[What] = set()
+    happened: set[EventKind] = set()
     for seed in (2, 3, 4, 5, 8):
         of_its_own = Cast(f"day-{seed}")
         start, end = a_day(of_its_own, later, strategy, seed=seed, steps=300)
@@ -68,7 +68,7 @@ def test_longer_days(cast: Cast, later: Later, strategy: str) -> None:
         middle = start + (end - start) * 0.3, start + (end - start) * 0.6
         assert unlike(of_its_own, *middle) == [], f"{seed}, from the middle of it"
         happened |= {line.what for line in between(read(of_its_own.tenant, start, end).story, start, end)}
-    assert happened == set(What), "on one of the days or another everything did happen"
+    assert happened == set(EventKind), "on one of the days or another everything did happen"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -9,15 +9,15 @@ import pytest
 from agents_app.actors import Actor
 from messaging_app.agent_tools.labels import create_label
 from sessions_app.actions import bulk
-from sessions_app.actions.bulk import BulkAction, Done, act_on_many
+from sessions_app.actions.bulk import BulkAction, BulkResult, act_on_many
 from tests.cast import Cast, Chat, refused, snapshot
 
 
-def do(actor: Actor, action: str, *chats: Chat, **more: Any) -> list[Done]:
+def do(actor: Actor, action: str, *chats: Chat, **more: Any) -> list[BulkResult]:
     return act_on_many(actor=actor, conversation_ids=[chat.id for chat in chats], action=action, **more)
 
 
-def codes(done: list[Done]) -> list[str]:
+def codes(done: list[BulkResult]) -> list[str]:
     return [one.problem.code if one.problem else "ok" for one in done]
 
 
@@ -84,7 +84,7 @@ def test_what_does_not_fit_into_the_agents_capacity_is_told(cast: Cast) -> None:
     cast.change("ann", max_load=2)
     chats = [cast.chat().queue() for _ in range(3)]
     assert codes(do(cast.ann, "accept", *chats)) == ["ok", "ok", "no_capacity"]
-    assert chats[2].is_asked
+    assert chats[2].has_pending
 
 
 def test_accept_takes_what_waits_and_never_ones_own_offer(cast: Cast) -> None:
@@ -98,7 +98,7 @@ def test_accept_takes_what_waits_and_never_ones_own_offer(cast: Cast) -> None:
     assert codes(done) == ["ok", "ok", "not_queued", "ok"]
     assert done[1].outcome
     assert done[1].outcome.is_repeat, "Ann serves it already"
-    assert offered.is_asked, "and has offered it to Ben, as before"
+    assert offered.has_pending, "and has offered it to Ben, as before"
     assert served.live.agent_id == cast.ann.id
 
 

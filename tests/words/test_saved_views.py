@@ -27,7 +27,7 @@ def save(actor: Actor, name: str = "Waits", filter: Any = None, **more: Any) -> 
 
 def shows(actor: Actor, **wanted: Any) -> set[int]:
     kept = checked(wanted, tenant_id=actor.tenant_id)
-    return set(view_counts.fitting(actor, kept).values_list("pk", flat=True))
+    return set(view_counts.matching(actor, kept).values_list("pk", flat=True))
 
 
 # --- What a filter may hold --------------------------------------------------------------------------------------
@@ -264,4 +264,4 @@ def test_every_part_at_once_is_still_one_query(cast: Cast, chat: Chat, django_as
         search="x",
     )
     with django_assert_num_queries(2):  # one of them asks the database for the time
-        list(view_counts.fitting(cast.ann, wanted))
+        list(view_counts.matching(cast.ann, wanted))

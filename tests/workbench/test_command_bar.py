@@ -174,9 +174,9 @@ def test_every_shortcut_has_words_and_no_word_is_left_over(desk: Desk, maya: Cli
 # --- What calls the agent ----------------------------------------------------------------------------------------
 
 
-def calls(client: Client, path: str = "/desk/list/?view=resolved") -> dict[str, str]:
+def alerts(client: Client, path: str = "/desk/list/?view=resolved") -> dict[str, str]:
     """Whatever the list shows: here none of it is in the list."""
-    found = re.search(r'<data id="calls" hidden(.*?)>', text(client.get(path, headers=SCRIPT)))
+    found = re.search(r'<data id="alert-data" hidden(.*?)>', text(client.get(path, headers=SCRIPT)))
     assert found
     return dict(re.findall(r'data-(\w+)="([^"]*)"', found[1]))
 
@@ -185,8 +185,8 @@ def test_an_offer_calls_the_agent_to_whom_it_is_made(desk: Desk, maya: Client, j
     conversation = desk.queued()
     transfer = Transfer.objects.get(conversation=conversation)
     Transfer.objects.filter(pk=transfer.pk).update(offered_to=desk.agents["maya"], offer_expires_at=clock.now())
-    assert calls(maya)["offered"] == f"{conversation.pk}:{transfer.pk}"
-    assert calls(jun)["offered"] == ""
+    assert alerts(maya)["offered"] == f"{conversation.pk}:{transfer.pk}"
+    assert alerts(jun)["offered"] == ""
 
 
 def test_a_handover_calls_the_colleague_it_is_meant_for(desk: Desk, maya: Client, jun: Client, act: Any) -> None:
@@ -195,8 +195,8 @@ def test_a_handover_calls_the_colleague_it_is_meant_for(desk: Desk, maya: Client
     maya_, jun_ = (agent_actor(desk.agents[name]) for name in ("maya", "jun"))
     Agent.objects.update(availability=Agent.Availability.AVAILABLE, last_seen_at=clock.now())
     transfers.hand_over(actor=maya_, conversation_id=conversation.pk, to_agent_id=jun_.pk, reason="lunch")
-    assert calls(jun)["offered"].startswith(f"{conversation.pk}:")
-    assert calls(maya)["offered"] == ""
+    assert alerts(jun)["offered"].startswith(f"{conversation.pk}:")
+    assert alerts(maya)["offered"] == ""
 
 
 def test_what_customers_say_to_an_agent_calls_until_it_is_read(desk: Desk, maya: Client, jun: Client, act: Any) -> None:
@@ -204,21 +204,21 @@ def test_what_customers_say_to_an_agent_calls_until_it_is_read(desk: Desk, maya:
     act(maya, conversation.pk, "accept")
     conversation.refresh_from_db()
     maya.post(f"/desk/c/{conversation.pk}/read/", {"seq": conversation.seq})
-    assert calls(maya)["unread"] == ""
+    assert alerts(maya)["unread"] == ""
     desk.hears("are you there?", conversation.account_id)
     desk.hears("and me?", other.account_id)  # waits for anybody: nobody in particular is called
     conversation.refresh_from_db()
     session = ChatSession.objects.get(live_key=conversation.pk)
-    assert calls(maya)["unread"].startswith(f"{conversation.pk}:")
-    assert "," not in calls(maya)["unread"]
-    assert calls(maya)["mine"] == f"{conversation.pk}:{session.pk}"
-    assert calls(jun) == {"offered": "", "mine": "", "unread": "", "near": ""}
-    first = calls(maya)["unread"]
+    assert alerts(maya)["unread"].startswith(f"{conversation.pk}:")
+    assert "," not in alerts(maya)["unread"]
+    assert alerts(maya)["mine"] == f"{conversation.pk}:{session.pk}"
+    assert alerts(jun) == {"offered": "", "mine": "", "unread": "", "near": ""}
+    first = alerts(maya)["unread"]
     desk.hears("hello?", conversation.account_id)
-    assert calls(maya)["unread"] != first  # said again, called again
+    assert alerts(maya)["unread"] != first  # said again, called again
     conversation.refresh_from_db()
     maya.post(f"/desk/c/{conversation.pk}/read/", {"seq": conversation.seq})
-    assert calls(maya)["unread"] == ""
+    assert alerts(maya)["unread"] == ""
 
 
 def test_a_deadline_calls_whoever_serves_once_it_is_near(desk: Desk, maya: Client, act: Any, later: Any) -> None:
@@ -227,14 +227,14 @@ def test_a_deadline_calls_whoever_serves_once_it_is_near(desk: Desk, maya: Clien
     desk.tenant.save()
     conversation = desk.queued()
     act(maya, conversation.pk, "accept")
-    assert calls(maya)["near"] == ""
+    assert alerts(maya)["near"] == ""
     later(590)
     sweep.sweep_due()
-    assert calls(maya)["near"].startswith(f"{conversation.pk}:")
+    assert alerts(maya)["near"].startswith(f"{conversation.pk}:")
 
 
 def test_the_page_brings_its_calls_along(desk: Desk, maya: Client, act: Any) -> None:
     conversation = desk.queued()
     act(maya, conversation.pk, "accept")
-    assert calls(maya, "/desk/")["mine"].startswith(f"{conversation.pk}:")
-    assert calls(maya, "/desk/") == calls(maya)
+    assert alerts(maya, "/desk/")["mine"].startswith(f"{conversation.pk}:")
+    assert alerts(maya, "/desk/") == alerts(maya)

@@ -22,7 +22,7 @@ from sessions_app.actions import conversations as marks
 from sessions_app.actions import lifecycle, messages, participants, presence, saved_views, takeovers, transfers
 from sessions_app.models import Transfer
 from sessions_app.queries import COUNT_MOST, Cursor, View, view_counts, view_filters
-from sessions_app.queries.listing import BY_WAIT, placed
+from sessions_app.queries.listing import BY_WAIT, keyset_page
 from sessions_app.workbench import wording
 from sessions_app.workbench.offers import package_lines
 from tests.cast import Later
@@ -223,7 +223,7 @@ def test_counting_stops(desk: Desk, maya: Client, actor: Actor, monkeypatch: pyt
 
 def test_a_page_by_wait_is_asked_for_by_that_order_alone(desk: Desk, actor: Actor) -> None:
     desk.queued(), desk.queued()
-    rows, after = placed(queries.in_view(actor, View.WAITING), None, 1, by_wait=True)
+    rows, after = keyset_page(queries.in_view(actor, View.WAITING), None, 1, by_wait=True)
     assert after
     assert (after.tier, after.id) == (0, rows[0].pk)
     assert Cursor.read(str(after)) == after

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from config.api import Id, Problem, ResponseSerializer, problem_of
 from messaging_app.models import Controller
-from sessions_app.actions.bulk import Done
+from sessions_app.actions.bulk import BulkResult
 from sessions_app.core.locked_conversation import Outcome
 
 
@@ -33,7 +33,7 @@ class OutcomeResponse(serializers.Serializer[Outcome]):
     )
 
 
-class DoneResponse(serializers.Serializer[Done]):
+class DoneResponse(serializers.Serializer[BulkResult]):
     """What became of one conversation: its outcome, or the problem that it would have been answered alone."""
 
     conversation_id = Id()
@@ -41,11 +41,11 @@ class DoneResponse(serializers.Serializer[Done]):
     outcome = OutcomeResponse(allow_null=True)
     problem = serializers.SerializerMethodField()
 
-    def get_is_done(self, done: Done) -> bool:
+    def get_is_done(self, done: BulkResult) -> bool:
         return done.problem is None
 
     @extend_schema_field(Problem(allow_null=True))
-    def get_problem(self, done: Done) -> dict[str, Any] | None:
+    def get_problem(self, done: BulkResult) -> dict[str, Any] | None:
         refusal = problem_of(done.problem) if done.problem else None
         return refusal[1] if refusal else None
 

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from agents_app.actors import ActorKind
 from config.api import Id, ResponseSerializer
-from sessions_app.assignment.explanations import Explanation, Looked
+from sessions_app.assignment.explanations import ConsideredAgent, Explanation
 from sessions_app.models import Transfer
 
 
@@ -72,7 +72,7 @@ class TransferResponse(serializers.ModelSerializer[Transfer]):
         return str(transfer.context.get("reason_by", ""))
 
 
-class CandidateResponse(serializers.Serializer[Looked]):
+class CandidateResponse(serializers.Serializer[ConsideredAgent]):
     """An agent who was looked at. `verdict` is fits, or why not; those who fit come in the strategy's order."""
 
     agent_id = Id()

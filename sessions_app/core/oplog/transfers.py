@@ -43,7 +43,7 @@ def create_transfer(
 
     `reason_by` is the kind of actor who gave the reason: a customer's is shown as the customer's. `extra` is what the
     actor says about the work; it stays with the session. `reasons` are those of earlier requests that this one repeats
-    (`asked_before`). Raises `Malformed` where too much is said.
+    (`earlier_requests`). Raises `Malformed` where too much is said.
 
     A request that names neither agent nor team goes to the session's team, else to the tenant's default team. Outside
     service hours the deadline counts from the opening, and `after_hours` does the rest when the verb settles.

@@ -1,4 +1,4 @@
-"""The data of the specimens: people, conversations and messages, as they stand at one moment.
+"""The data of the component states: people, conversations and messages, as they stand at one moment.
 
 Nothing of it is stored, ever: the models are filled in by hand, also in the fields that otherwise only `settle` and
 `oplog` may write, which is allowed in this module alone. The ids are larger than any row's, so that no link leads to a

@@ -1,4 +1,4 @@
-"""The design page, and each specimen as a page of its own, so that a frame shows it as the desk does."""
+"""The design page, and each component state as a page of its own, so that a frame shows it as the desk does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sessions_app.workbench.design.fixtures import Fixtures
 type View = Callable[..., HttpResponseBase]
 
 FRAMED: dict[str, Any] = settings.SECURE_CSP | {"frame-ancestors": [CSP.SELF]}
-"""A specimen may stand in a frame of the design page, and nowhere else."""
+"""A component state may stand in a frame of the design page, and nowhere else."""
 
 
 def where_tried(view: View) -> View:

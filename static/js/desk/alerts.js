@@ -1,5 +1,5 @@
 // Alerts: sounds and notices while no desk of the agent is visible, the count in the title, a dot on the icon. The
-// server sends with each list what there is (#calls); this module finds what is new in it, without a request.
+// server sends with each list what there is (#alert-data); this module finds what is new in it, without a request.
 
 import { countCalling, newestAlert, parseAlerts } from "./alert-changes.js";
 import { isOn, keep } from "./settings.js";
@@ -14,7 +14,7 @@ const SOUNDS = {
 const LASTS = 0.3; // seconds
 
 const dialog = document.getElementById("settings");
-const calls = document.getElementById("calls");
+const current = document.getElementById("alert-data");
 
 // --- One tab speaks for all of this agent's ----------------------------------------------------------------------
 
@@ -46,15 +46,15 @@ async function isOutOfSight() {
 
 // --- What is new -------------------------------------------------------------------------------------------------
 
-let before = parseAlerts(calls.dataset);
+let before = parseAlerts(current.dataset);
 
 new MutationObserver(() => {
-  const now = parseAlerts(calls.dataset);
+  const now = parseAlerts(current.dataset);
   const fresh = newestAlert(before, now);
   before = now;
   count();
   if (fresh) call(fresh.kind, fresh.conversation);
-}).observe(calls, { attributes: true });
+}).observe(current, { attributes: true });
 
 async function call(kind, conversation) {
   if (!leads || !(await isOutOfSight())) return;

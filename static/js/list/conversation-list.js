@@ -36,7 +36,7 @@ old.querySelector("button").addEventListener("click", refresh);
 
 function take(fresh, requested) {
   const tabs = fresh.getElementById("fresh-tabs");
-  for (const id of ["tabs", "saved", "calls"]) morph(document.getElementById(id), tabs.content.getElementById(id));
+  for (const id of ["tabs", "saved", "alert-data"]) morph(document.getElementById(id), tabs.content.getElementById(id));
   tabs.remove();
   const offers = fresh.getElementById("fresh-offers");
   morph(document.getElementById("offers"), offers.content.getElementById("offers"));
