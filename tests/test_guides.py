@@ -64,3 +64,48 @@ def test_every_command_of_make_that_a_guide_names_is_there(guide: str) -> None:
 )
 def test_what_the_guides_quote_stands_in_the_code(quoted: str) -> None:
     assert any(plain(quoted) in source for source in sources())
+
+
+# --- Twenty changes ------------------------------------------------------------------------------------------------
+
+
+CHANGES = re.findall(
+    r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", text_of("CONTRIBUTING.md").partition("## Twenty")[2], re.MULTILINE
+)[1:]
+"""The rows of the table: a change, its one place, what has to follow."""
+NAME = re.compile(r"`(\w+)`")
+
+
+def files_of(cell: str) -> list[Path]:
+    """The files that a cell names; of a folder all of its own."""
+    paths = [ROOT / name for name in PATH.findall(cell)]
+    return [file for path in paths for file in (sorted(path.glob("*.*")) if path.is_dir() else [path])]
+
+
+def _stands_in(texts: list[str], name: str) -> bool:
+    return (ROOT / name).is_file() or any(re.search(rf"\b{name}\b", text) for text in texts)
+
+
+def test_there_are_twenty_changes() -> None:
+    assert len(CHANGES) == 20
+
+
+@pytest.mark.parametrize(("change", "place", "also"), CHANGES, ids=[change for change, _, _ in CHANGES])
+def test_each_name_stands_in_a_file_of_its_row(change: str, place: str, also: str) -> None:
+    for cell in (place, also):
+        texts = [file.read_text(encoding="utf-8") for file in files_of(place + cell)]
+        missing = {name for name in NAME.findall(cell) if not _stands_in(texts, name)}
+        assert missing == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "place"), [(change, place) for change, place, _ in CHANGES], ids=[c for c, _, _ in CHANGES]
+)
+def test_the_architecture_leads_to_each_place_in_one_step(change: str, place: str) -> None:
+    """The first file of the place, or a folder it lies in, stands in *Where a change goes*."""
+    section = text_of("docs/architecture.md").partition("## Where a change goes")[2].partition("\n## ")[0]
+    first = Path(PATH.findall(place)[0])
+    named = set(PATH.findall(section)) | {
+        f"{folder}{name}" for folder in PATH.findall(section) for name in re.findall(r"`([\w.]+)`", section)
+    }
+    assert {str(first), f"{first.parent}/"} & named

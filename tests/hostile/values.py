@@ -11,6 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from config import limits
+
 TIMES: tuple[Any, ...] = (
     "0001-01-01T00:00:00Z",
     "0001-01-01T00:10Z",
@@ -91,8 +93,8 @@ TEXTS: tuple[Any, ...] = (
     "x\udfff",
     "\ufeffHello",
     "Z" * 20_001,
-    "語" * 65_536,
-    "語" * 65_537,
+    "語" * limits.MAX_CONTENT,
+    "語" * (limits.MAX_CONTENT + 1),
     "a\u0301" * 500,
     "\u202eevil",
     "<script>alert(1)</script>",
