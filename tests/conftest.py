@@ -251,7 +251,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(
             "SQLite has no row locks: one that is missing is noticed by `make races`, not here."
         )
-    if path := os.environ.get("TEST_SUMMARY"):
+    path = os.environ.get("TEST_SUMMARY")
+    if path and not os.environ.get("PYTEST_XDIST_WORKER"):  # a worker has a summary of its own
         counted = ", ".join(text for text, _ in terminalreporter.build_summary_stats_line()[0])
         again = [f"  once more: {report.nodeid}" for report in terminalreporter.stats.get("rerun", ())]
         with Path(path).open("a", encoding="utf-8") as summary:
