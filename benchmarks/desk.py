@@ -55,6 +55,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--database", help="a file that is kept, and made when it is not there")
     options = parser.parse_args()
+    if options.conversations < PLAYED or options.messages < LONG + options.conversations:
+        parser.error(f"at least {PLAYED} conversations, a message for each, and {LONG:,} of the long thread")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(options.database or f"{folder}/bench.sqlite3").absolute()
         is_new = not file.exists()
