@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
 
-from agents_app.models import DECLARABLE, PresenceChange
-from agents_app.presence import reachable
+from agents_app.models import DECLARABLE, ApiClient, PresenceChange
+from agents_app.presence import dead, is_alive, reachable
 from config import clock
 from sessions_app.actions import presence
 from sessions_app.tasks import move_on_from_silent_agents, note_presence
@@ -130,3 +132,16 @@ def test_after_the_grace_time_the_sessions_move_on_to_the_team(
 
 def test_an_id_that_no_agent_has_is_not_oneself(cast: Cast) -> None:
     refused("not_found", presence.declare_availability, actor=cast.sue, availability="busy", agent_id=0)
+
+
+def test_the_dead_are_those_that_are_not_alive(cast: Cast) -> None:
+    """One rule for one program and for all of them: `dead` looks only at those that can be dead at all."""
+    now = clock.now()
+    seen = (None, now - timedelta(seconds=61), now)
+    ApiClient.objects.bulk_create(
+        ApiClient(tenant=cast.tenant, name=str(number), is_active=active, heartbeat_timeout=beats, last_seen_at=at)
+        for number, (active, beats, at) in enumerate(product((True, False), (0, 60), seen))
+    )
+    clients = list(ApiClient.objects.all())
+    assert sorted(dead(now)) == sorted(client.pk for client in clients if not is_alive(client, now))
+    assert 0 < len(dead(now)) < len(clients)

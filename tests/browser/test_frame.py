@@ -274,9 +274,12 @@ def test_a_list_that_cannot_be_brought_up_to_date_says_so(windows: Windows, serv
 @pytest.fixture
 def pushing(server: Server) -> Iterator[None]:
     """What waits is offered to Maya, for as long as the test lasts; there are minutes to answer."""
-    run(server, f"{NOBODY_WAITS}\nTenant.objects.update(assignment='push')")
+    run(server, f"{NOBODY_WAITS}\nTenant.objects.update(assignment='push', policies={{'offer_timeout': 600}})")
     yield
-    run(server, "Tenant.objects.update(assignment='pull')\ndeclare_availability(actor=maya, availability='offline')")
+    run(
+        server,
+        "Tenant.objects.update(assignment='pull', policies={})\ndeclare_availability(actor=maya, availability='offline')",
+    )
 
 
 def available(windows: Windows, path: str = "/desk/", **options: Any) -> Page:
