@@ -55,8 +55,8 @@ def show(page: Page) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of its own: here what waits is offered to whoever is available."""
-    push = "from agents_app.models import Tenant; Tenant.objects.update(assignment='push')"
+    """A server of its own: here what waits is offered to whoever is available, with minutes to answer."""
+    push = "from agents_app.models import Tenant; Tenant.objects.update(assignment='push', policies={'offer_timeout': 600})"
     server = Server(tmp_path_factory.mktemp("notices"), first=push)
     yield server
     server.close()
