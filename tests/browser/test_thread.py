@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Response, expect
+from playwright.sync_api import APIResponse, Locator, Page, Response, Route, expect
 
 from tests.browser.conftest import Server, Windows, until
 from tests.browser.test_desk import AXE, EXAMINE, open_row, said, say
@@ -295,10 +295,39 @@ def test_the_side_panel_fetches_what_is_opened_and_keeps_it_fresh(windows: Windo
     expect(maya.locator("#part-json")).to_contain_text('"controller": "human"')
     server.stage("hears", "behind", "one more thing")
     expect(newest.locator("code")).to_have_text("message.created")
-    expect(newest.locator(".timeline-seq")).to_have_text(maya.locator("#thread").get_attribute("data-seq") or "")
+    until(maya, "document.querySelector('.timeline-seq').textContent === document.getElementById('thread').dataset.seq")
     expect(maya.locator("#part-json")).to_contain_text('"last_text": "one more thing"')
     maya.locator("#fold-past summary").click()
     expect(maya.locator("#part-past")).to_contain_text("Nothing before this.")
+
+
+def test_an_answer_that_was_overtaken_is_not_shown(windows: Windows, server: Server) -> None:
+    """Two answers to one section may come in either order: the later question's is the one that counts."""
+    maya = serve(windows, server, "overtaken")
+    maya.locator("#fold-timeline summary").click()
+    expect(maya.locator(".timeline code", has_text="transfer.accepted")).to_have_count(1)
+    said_there = maya.locator(".timeline code", has_text="message.created")
+    before = said_there.count()
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    maya.route("**/timeline/", hold)
+    server.stage("hears", "overtaken", "the first question")
+    expect(said(maya, "the first question")).to_be_visible()
+    while not held:
+        maya.wait_for_timeout(50)
+    server.stage("hears", "overtaken", "the second question")
+    expect(said_there).to_have_count(before + 2)
+    [(route, answer)] = held
+    with maya.expect_response("**/timeline/"):
+        route.fulfill(response=answer)
+    maya.evaluate("() => new Promise(shown => requestAnimationFrame(() => setTimeout(shown)))")
+    expect(said_there).to_have_count(before + 2)
 
 
 def test_earlier_work_is_found_in_the_thread(windows: Windows, server: Server) -> None:
@@ -331,8 +360,7 @@ def test_the_menu_leads_to_the_side_panels_form_also_on_a_phone(windows: Windows
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious_in_what_opens(windows: Windows, server: Server, scheme: str) -> None:
     maya = serve(windows, server, f"opened-{scheme}", color_scheme=scheme, viewport={"width": 1440, "height": 1400})
-    maya.locator("#content").fill("Good morning")
-    maya.keyboard.press("Enter")
+    say(maya, "Good morning")
     for fold in ("past", "timeline", "json"):
         maya.locator(f"#fold-{fold} summary").click()
     expect(maya.locator("#part-json")).to_contain_text('"controller"')

@@ -7,21 +7,25 @@ import { renderTimes } from "../core/times.js";
 const words = document.body.dataset;
 const pane = document.getElementById("pane");
 const selector = "[data-load], [data-json]";
+const newest = new WeakMap(); // by section: its newest fetch. An answer that a later one has overtaken is not shown.
 
 async function load(fold) {
+  const fetching = fetched(fold.dataset);
+  newest.set(fold, fetching);
+  const content = await fetching;
+  if (newest.get(fold) !== fetching) return;
   const box = fold.querySelector("[data-loaded]");
-  try {
-    if (fold.dataset.json) await showJson(fold.dataset.json, box);
-    else box.replaceChildren(...(await fetchFragment(fold.dataset.load)).body.children);
-  } catch (error) {
-    if (!(error instanceof Unreachable) && !(error instanceof TypeError)) throw error; // a fetch that failed is a TypeError
-    box.textContent = words.wordUnreachable;
-  }
+  box.replaceChildren(...content);
   renderTimes(box);
 }
 
-async function showJson(url, box) {
-  box.textContent = JSON.stringify(await fetchJson(url), null, 2);
+async function fetched({ load: url, json }) {
+  try {
+    return json ? [JSON.stringify(await fetchJson(json), null, 2)] : (await fetchFragment(url)).body.children;
+  } catch (error) {
+    if (!(error instanceof Unreachable) && !(error instanceof TypeError)) throw error; // a fetch that failed is a TypeError
+    return [words.wordUnreachable];
+  }
 }
 
 pane.addEventListener(
