@@ -62,7 +62,7 @@ test-js: env-dev
 	bin/node --test --test-force-exit --test-timeout=60000 "tests/js/*.test.js"
 
 .PHONY: check check-style check-js check-types check-imports check-django check-security check-advisories
-check: check-style check-js check-imports check-django check-security check-advisories check-types ## style, scripts, types, imports, settings, migrations, security
+check: check-types check-style check-js check-imports check-django check-security check-advisories ## style, scripts, types, imports, settings, migrations, security
 
 check-style: env-dev
 	$(BIN)/ruff check .

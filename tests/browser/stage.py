@@ -17,6 +17,7 @@ import django
 django.setup()
 
 from django.contrib.auth import get_user_model  # noqa: E402
+from django.contrib.auth.hashers import make_password  # noqa: E402
 from django.db import transaction  # noqa: E402
 
 from agents_app.actors import agent_actor, client_actor, customer_actor, system_actor  # noqa: E402
@@ -45,12 +46,11 @@ def people() -> None:
         NeedRule.objects.create(
             tenant=tenant, kind=kind, name=phrase, phrases=[phrase], effect=effect, threshold=threshold
         )
-    users = get_user_model().objects
+    password = make_password("demo")  # once: production's hasher is slow on purpose
     for name, role in (("maya", "agent"), ("jun", "agent"), ("sam", "supervisor")):
-        make = users.create_superuser if name == "sam" else users.create_user
-        Agent.objects.create(
-            tenant=tenant, user=make(name, password="demo"), name=name.title(), role=role, max_load=200
-        )
+        is_root = name == "sam"
+        user = get_user_model().objects.create(username=name, password=password, is_staff=is_root, is_superuser=is_root)
+        Agent.objects.create(tenant=tenant, user=user, name=name.title(), role=role, max_load=200)
 
 
 def hears(account: str, *texts: str, name: str = "", shop: str = "shop") -> int:

@@ -169,11 +169,11 @@ def test_a5_each_customers_message_is_answered_once_whatever_passes(served: Serv
                 bots["haggle"].kill()
                 bots["haggle"].wait()
                 bots["haggle"] = start("haggle")
-            until(lambda of=number + 1: all(is_answered(shop.thread(a), of) for _, a in customers))
+            until(lambda of=number + 1: all(is_answered(shop.thread(a), of) for _, a in customers), pause=0.5)
         for bot, account in customers:
             shop.say(ids[bot], account, "30 then.", f"{account}-deal")
-        until(lambda: all(is_answered(shop.thread(a), 4) for _, a in customers))
-        until(lambda: not [s for s in shop.sessions(status="ACTIVE") if s["bot_id"]])
+        until(lambda: all(is_answered(shop.thread(a), 4) for _, a in customers), pause=0.5)
+        until(lambda: not [s for s in shop.sessions(status="ACTIVE") if s["bot_id"]], pause=0.5)
         assert [bot for bot, process in bots.items() if process.poll() is not None] == []
     finally:
         for process in bots.values():
