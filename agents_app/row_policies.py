@@ -15,14 +15,14 @@ from agents_app.models import Tenant
 from agents_app.policies import Policies
 
 COLUMN = "tenant_policies"
-"""The annotation in which `beside` puts the tenant's own figures."""
+"""The annotation in which `with_policies` puts the tenant's own figures."""
 
 
 def of(tenant: Tenant) -> Policies:
     return Policies(tenant.policies)
 
 
-def beside[M: Any](rows: QuerySet[M], tenant: str = "tenant_id") -> QuerySet[M]:
+def with_policies[M: Any](rows: QuerySet[M], tenant: str = "tenant_id") -> QuerySet[M]:
     """The rows with their tenant's own figures, for `on`. By a subquery: a lock on the rows is none on the tenant."""
     annotated: QuerySet[M] = rows.annotate(**{COLUMN: _own_figures(tenant)})
     return annotated
@@ -35,7 +35,7 @@ def _own_figures(tenant: str) -> Subquery:
 
 
 def on(row: Any) -> Policies:
-    """The policies for a row that was read with `beside`."""
+    """The policies for a row that was read with `with_policies`."""
     return Policies(getattr(row, COLUMN))
 
 

@@ -374,14 +374,14 @@ def wrong_in_the_record() -> Iterable[str]:
 def _untold_presence() -> Iterable[str]:
     """Each line of a presence log has its event and each event its line, with the same facts in the same order."""
     facts = ("availability", "reason", "is_heard", "max_load", "is_drained")
-    sheets, told = defaultdict(list), defaultdict(list)
+    logged, told = defaultdict(list), defaultdict(list)
     for agent_id, *line in PresenceChange.objects.order_by("at", "pk").values_list("agent_id", "at", *facts):
-        sheets[agent_id].append(line)
+        logged[agent_id].append(line)
     for operation in Operation.objects.filter(type="agent.presence").order_by("pk"):
         told[operation.data["agent_id"]].append([operation.at, *(operation.data[name] for name in facts)])
     for pk in Agent.objects.values_list("pk", flat=True):
-        if sheets[pk] != told[pk]:
-            yield f"6: the presence log of agent {pk} says {sheets[pk]}; the events say {told[pk]}"
+        if logged[pk] != told[pk]:
+            yield f"6: the presence log of agent {pk} says {logged[pk]}; the events say {told[pk]}"
 
 
 def _several_live() -> Iterable[int]:

@@ -72,7 +72,7 @@ def _lock_conversations(
         made = (Conversation(tenant_id=tenant_id, platform=p, shop_id=s, account_id=a) for p, s, a in missing)
         Conversation.objects.bulk_create(made, ignore_conflicts=True, batch_size=1000)
         known = ids_by_key()
-    held = lock_rows(row_policies.beside(Conversation.objects.filter(pk__in=known.values())))
+    held = lock_rows(row_policies.with_policies(Conversation.objects.filter(pk__in=known.values())))
     return {(c.platform, c.shop_id, c.account_id): c for c in held}
 
 

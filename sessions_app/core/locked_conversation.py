@@ -190,7 +190,7 @@ def lock_conversation(actor: Actor, conversation_id: int, *, known_only: bool = 
     waits for the lock, and not again unless somebody has changed the row meanwhile.
     """
     rows = Conversation.objects.filter(pk=conversation_id, tenant_id=actor.tenant_id)
-    conversation = lock_rows(row_policies.beside(rows.annotate(db_now=clock.DbNow()))).first()
+    conversation = lock_rows(row_policies.with_policies(rows.annotate(db_now=clock.DbNow()))).first()
     if conversation is None or (actor.conversation_id or conversation.pk) != conversation.pk:
         raise NotFound("There is no such conversation.")
     sessions = ChatSession.objects.filter(conversation=conversation, status__in=sorted(OPEN))

@@ -163,8 +163,8 @@ def _add(rules: Rules, past: Past, values: Mapping[str, Any]) -> None:
         raise BadChange(f"At most {MOST_ADDED} agents can be added.")
     for _ in range(count):
         number = -1 - len(rules.added)
-        sheet = [QueueLine(past.start, Agent.Availability.AVAILABLE, True, max_load)]
-        rules.people[number] = PastAgent(number, f"+{-number}", max_load, levels, weights, sheet)
+        presence_log = [QueueLine(past.start, Agent.Availability.AVAILABLE, True, max_load)]
+        rules.people[number] = PastAgent(number, f"+{-number}", max_load, levels, weights, presence_log)
         rules.added |= {number}
 
 

@@ -63,7 +63,7 @@ def _reactions(past: Past) -> Iterator[timedelta]:
 
 def absences(person: PastAgent, gone_after: timedelta) -> Iterable[datetime]:
     """When the agent had been silent for so long that the sessions went to somebody else."""
-    for line, following in pairwise([*person.sheet, None]):
+    for line, following in pairwise([*person.presence_log, None]):
         if line is None or line.is_heard:
             continue
         at = line.at + gone_after

@@ -120,9 +120,9 @@ def _people(tenant: Tenant, start: datetime, end: datetime) -> dict[int, PastAge
     }
     for agent, team, weight in Membership.objects.filter(agent__in=people).values_list("agent_id", "team_id", "weight"):
         people[agent].weights[team] = weight
-    for row in _sheet(tenant, start, end):
+    for row in _presence_log(tenant, start, end):
         if person := people.get(row.agent_id):
-            person.sheet.append(QueueLine(row.at, row.availability, row.is_heard, row.max_load, row.is_drained))
+            person.presence_log.append(QueueLine(row.at, row.availability, row.is_heard, row.max_load, row.is_drained))
     made = AssignmentDecision.objects.filter(tenant=tenant, chosen__in=people, at__lt=start)
     for agent, at in made.filter(at__gte=start - TODAY).order_by("at").values_list("chosen_id", "at"):
         people[agent or 0].offers.append(at)
@@ -134,7 +134,7 @@ def _people(tenant: Tenant, start: datetime, end: datetime) -> dict[int, PastAge
     return people
 
 
-def _sheet(tenant: Tenant, start: datetime, end: datetime) -> Iterator[PresenceChange]:
+def _presence_log(tenant: Tenant, start: datetime, end: datetime) -> Iterator[PresenceChange]:
     """Of each agent's presence log the line that was valid when the period began, and those in it."""
     rows = PresenceChange.objects.filter(tenant=tenant)
     before = rows.filter(agent=OuterRef("agent"), at__lte=start).order_by("-at", "-pk").values("pk")[:1]

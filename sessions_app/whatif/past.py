@@ -164,14 +164,14 @@ class QueueLine:
 
 @dataclass(slots=True)
 class PastAgent:
-    """An agent. `sheet` is the presence log, `offers` are the times of the offers in the day before the period."""
+    """An agent. `offers` are the times of the offers in the day before the period."""
 
     id: int
     name: str
     max_load: int
     skills: Skills = field(default_factory=dict)
     weights: dict[int, int] = field(default_factory=dict)
-    sheet: list[QueueLine] = field(default_factory=list)
+    presence_log: list[QueueLine] = field(default_factory=list)
     last_offer_at: datetime | None = None
     idle_since: datetime | None = None
     offers: list[datetime] = field(default_factory=list)

@@ -43,7 +43,7 @@ class SimulatedDesk:
         heapq.heappush(self._heap, (max(at, self.now), pos, next(self._number), event, arguments))
 
     def _seat(self, person: PastAgent) -> Seat:
-        first = next((line for line in reversed(person.sheet) if line.at <= self.past.start), None)
+        first = next((line for line in reversed(person.presence_log) if line.at <= self.past.start), None)
         seen = Candidate(
             agent_id=person.id,
             availability=first.availability if first else Agent.Availability.OFFLINE,

@@ -54,7 +54,7 @@ class World(Queue):
             self._paused[wait.conversation_id].append(self._place(wait, wait.asked_at))
 
     def _plan_presence(self, seat: Seat) -> None:
-        for line in seat.person.sheet:
+        for line in seat.person.presence_log:
             if line.at > self.past.start:
                 self._at(line.at, 0, self._presence, seat, line)
         for at in absences(seat.person, self.past.gone_after):

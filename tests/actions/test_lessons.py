@@ -6,20 +6,20 @@ says which; what stands here is then the shortest story of it.
 |---|---|
 | taking over again after a release is an error | here, test_transfers (taking over is at once …) |
 | check then insert, no lock | here (the loser), tests/races |
-| the bot answers over humans if state fails to load | here, test_talk (it fails closed) |
-| the same user at two bots collides | here, test_talk (full key) |
-| an answer the bot was already writing still goes out | here, test_talk (the epoch) |
+| the bot answers over humans if state fails to load | here, test_messages (it fails closed) |
+| the same user at two bots collides | here, test_messages (full key) |
+| an answer the bot was already writing still goes out | here, test_messages (the epoch) |
 | anybody may release, nobody knows who did | here, test_rights |
 | after a release the bot never sees what the human said | here, test_transfers (releasing tells the bot) |
 | a poll that misses others' releases | tests/test_stream.py (replay) |
-| no authentication, identity from the body | test_rights, test_talk (who speaks) |
+| no authentication, identity from the body | test_rights, test_messages (who speaks) |
 | grab without a lock; the load counter drifts; broadcast before the commit | here, tests/races, tests/test_stream.py |
 | transfer without notice; an invitation counts as sent | here, test_transfers (offers), test_people |
 | two waiting sessions at once | here, tests/test_database_rules.py |
 | a batch sent again completes the robot's session; duplicates; no sorting | tests/batches |
 | a transferred session idle for three days blocks robots | here, test_clocks |
 | a task popped from a list is lost when the worker dies | tests/test_stream.py (one transaction) |
-| messages sent while waiting are refused | here, test_talk (routes) |
+| messages sent while waiting are refused | here, test_messages (routes) |
 | pushes live in memory, two tabs compete | tests/test_stream.py (replay from a cursor) |
 | the failure counter is never raised; 'when do you start work?' escalates | here, tests/test_detection.py |
 | escalating again resets the waiting clock | here, test_transfers |
@@ -30,14 +30,14 @@ says which; what stands here is then the shortest story of it.
 | 2 more chats than capacity | here, test_transfers (every way in), tests/races |
 | 3 assignment bounces between writers | here |
 | 4 the bot talks after the handoff | here |
-| 5 a person answers from the shop's own app | here, test_talk |
+| 5 a person answers from the shop's own app | here, test_messages |
 | 6 a slow webhook answer is taken for a dead bot | here (a bot is never declared dead by its webhook) |
 | 7 nothing marks the end of the human stretch | here, test_transfers (release) |
 | 8 the assigned agent never answers | here, test_transfers (push) |
 | 9 a slot becomes free and the queue does not move | here |
 | 10 events lost while reconnecting | here, tests/test_stream.py |
 | 11 events out of order | tests/test_stream.py |
-| 12 duplicates | here, test_talk, tests/batches |
+| 12 duplicates | here, test_messages, tests/batches |
 | 13 webhooks dropped or unverifiable | tests of the webhooks |
 | 14 presence lies | here, test_people (three facts) |
 | 15 slow with many conversations | query counts: here for the verbs, tests/workbench for pages |

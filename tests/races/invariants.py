@@ -172,10 +172,10 @@ def _presence(tenant_id: int, roster: Roster) -> list[Fault]:
     faults = [*roster.faults]
     for agent in Agent.objects.filter(tenant_id=tenant_id).order_by("pk"):
         lines = PresenceChange.objects.filter(agent=agent).order_by("at", "pk")
-        sheet, told = list(lines.values_list("at", *PRESENCE)), roster.sheets.get(agent.pk, [])
-        if sheet != told:
+        logged, told = list(lines.values_list("at", *PRESENCE)), roster.presence_logs.get(agent.pk, [])
+        if logged != told:
             faults.append(
-                Fault(6, f"the presence log of agent {agent.pk} has {len(sheet)} lines, not those of the events")
+                Fault(6, f"the presence log of agent {agent.pk} has {len(logged)} lines, not those of the events")
             )
         facts = (
             agent.availability,

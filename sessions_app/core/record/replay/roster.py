@@ -17,7 +17,7 @@ class Roster:
     """The agents of a tenant, by id. Each event says what was so before, and what is so now."""
 
     agents: dict[int, dict[str, Any]] = field(default_factory=dict)
-    sheets: dict[int, list[tuple[Any, ...]]] = field(default_factory=dict)
+    presence_logs: dict[int, list[tuple[Any, ...]]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     _rooms: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
@@ -33,7 +33,7 @@ class Roster:
             if facts == known:
                 self.faults.append(Fault(6, f"agent {agent}: the event at {operation.at} tells of no change"))
             self.agents[agent] = facts
-            self.sheets.setdefault(agent, []).append((operation.at, *facts.values()))
+            self.presence_logs.setdefault(agent, []).append((operation.at, *facts.values()))
             self._rooms.setdefault(agent, []).append((operation.pos or 0, facts["max_load"]))
 
     def room(self, agent: int, pos: int) -> int | None:
