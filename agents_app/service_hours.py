@@ -26,7 +26,7 @@ class ServiceHours:
 class Closure:
     """A team or queue is closed: until `opens_at`, or for good (None)."""
 
-    office: ServiceHours
+    hours: ServiceHours
     opens_at: datetime | None
     becomes_email: bool
 
@@ -44,17 +44,17 @@ def service_hours_of(tenant: Tenant, team: Team | None = None) -> ServiceHours:
     )
 
 
-def closure(office: ServiceHours, now: datetime) -> Closure | None:
+def closure(hours: ServiceHours, now: datetime) -> Closure | None:
     """The closure at this time; None while it is open.
 
     A conversation becomes an e-mail only if it can be sent: without an address, or where no e-mail is set up, it waits.
     It never waits for an opening that does not come: then it counts as open, and the transfer's own clock runs.
     """
-    if office.calendar is None or office.calendar.hours.is_open(now):
+    if hours.calendar is None or hours.calendar.hours.is_open(now):
         return None
-    opens_at = office.calendar.hours.next_opening(now)
-    becomes_email = office.becomes_email and bool(office.email and settings.EMAIL_URL)
-    return Closure(office, opens_at, becomes_email) if becomes_email or opens_at else None
+    opens_at = hours.calendar.hours.next_opening(now)
+    becomes_email = hours.becomes_email and bool(hours.email and settings.EMAIL_URL)
+    return Closure(hours, opens_at, becomes_email) if becomes_email or opens_at else None
 
 
 def is_closed(calendar_id: int | None, now: datetime) -> bool:

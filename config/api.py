@@ -1,6 +1,6 @@
 """The formats of the REST API: problem+json, opaque ids, bodies that refuse unknown fields. Pagination: `config.pages`.
 
-Knows neither the domain nor anybody's rights: those are `agents_app.api.endpoints` and the verbs.
+Knows neither the domain nor anybody's rights: those are `agents_app.api.viewsets` and the verbs.
 """
 
 from __future__ import annotations

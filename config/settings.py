@@ -39,8 +39,7 @@ TANDEM = {
     "DEFAULT_SESSION_TIMEOUT": _robot_idle,  # a robot idle
     # In which somebody may open a session for a customer's message, before it waits in sight of all
     "GROUP_AFTER": env.whole("GROUP_AFTER", 60, 0, DAY, "seconds"),
-    # Between two stretches of history
-    "HISTORY_GAP": env.whole("HISTORY_GAP", _robot_idle, 1, 30 * DAY, "seconds"),
+    "HISTORY_GAP": env.whole("HISTORY_GAP", _robot_idle, 1, 30 * DAY, "seconds"),  # between two stretches of history
     # A customer's message that comes in later than this is history
     "LATE_MESSAGE": env.whole("LATE_MESSAGE", 8 * HOUR, MINUTE, 30 * DAY, "seconds"),
     "HUMAN_SESSION_TIMEOUT": env.whole("HUMAN_SESSION_TIMEOUT", 8 * HOUR, 1, 30 * DAY, "seconds"),  # from activation

@@ -159,7 +159,7 @@ class Hub:
                 del self._waiters[key]
 
     @asynccontextmanager
-    async def noticing(self, tenant_id: int) -> AsyncIterator[Reader]:
+    async def following_signals(self, tenant_id: int) -> AsyncIterator[Reader]:
         """A queue of a tenant's presence signals while the block runs."""
         self._start()
         with self.signs.reading(tenant_id) as reader:
@@ -168,7 +168,7 @@ class Hub:
     def announce(self, hints: Iterable[ChangeNotification]) -> None:
         self._call(self._deliver, list(hints))
 
-    def tell(self, sign: PresenceSignal) -> None:
+    def send_signal(self, sign: PresenceSignal) -> None:
         self._call(self.signs.put, sign)
 
     def _call[T](self, function: Callable[[T], None], argument: T) -> None:
@@ -393,10 +393,10 @@ def _published(hints: list[ChangeNotification]) -> bool:
     return True
 
 
-async def tell(sign: PresenceSignal) -> None:
+async def send_signal(sign: PresenceSignal) -> None:
     """Send a sign to the sockets of every process. Never raises, because it may be lost."""
     if not (settings.REDIS_URL and await _send({"type": "sign", "sign": list(sign)})):
-        hub.tell(sign)
+        hub.send_signal(sign)
 
 
 async def _send(message: dict[str, Any]) -> bool:

@@ -16,4 +16,4 @@ class SessionsConfig(AppConfig):
         from sessions_app.queries import guest
 
         tokens.revokes(guest.ended)
-        wake.set_work(sweep.look)
+        wake.set_work(sweep.settle_offers_and_drain)

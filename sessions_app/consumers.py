@@ -113,7 +113,7 @@ class HintConsumer(AsyncWebsocketConsumer):
             await self.end(Close.NOT_READING)
 
     async def notice(self, tenant_id: int) -> None:
-        async with live.hub.noticing(tenant_id) as signs:
+        async with live.hub.following_signals(tenant_id) as signs:
             while True:
                 await self.show(await signs.get())
 
@@ -178,7 +178,7 @@ class HintConsumer(AsyncWebsocketConsumer):
         if self.actor is None or self.at is None:
             return
         signal = PresenceSignal(self.actor.tenant_id, self.at, _who(self.actor), self.actor.name, does)
-        await live.tell(signal)
+        await live.send_signal(signal)
 
 
 def _who(actor: Actor | None) -> str:

@@ -288,7 +288,7 @@ def _woken_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     A test of the thread that does it in production asks for `the_real_waker`.
     """
     if "the_real_waker" not in request.fixturenames:
-        monkeypatch.setattr(wake, "wake", sweep.look)
+        monkeypatch.setattr(wake, "wake", sweep.settle_offers_and_drain)
 
 
 @pytest.fixture
@@ -332,7 +332,7 @@ def chat(cast: Cast) -> Chat:
 @pytest.fixture(scope="session", autouse=True)
 def _codes_that_came() -> Iterator[set[str]]:
     """What any endpoint answered in any test and `sessions_app.api.refusals` does not declare for it."""
-    from agents_app.api.endpoints import Endpoints
+    from agents_app.api.viewsets import Endpoints
     from config.openapi import USUAL
     from sessions_app.api.refusals import CODES
 

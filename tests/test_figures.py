@@ -60,6 +60,9 @@ PLACES_OF_SETTINGS = {
 """Where a policy's setting may be named. The record's replay is told the clocks, by name."""
 REPLAY = "sessions_app/core/record/replay/"
 
+LONGEST = {"max_length", "max_value"}
+"""What a bound is called, as an argument or in a dictionary of arguments."""
+
 
 def _number(node: ast.AST | None) -> str:
     """A number that is written out, also as a product or a power; empty for anything else."""
@@ -69,11 +72,18 @@ def _number(node: ast.AST | None) -> str:
     return ast.unparse(node) if isinstance(value, int) and value >= LEAST else ""
 
 
+def _word(node: ast.AST | None) -> object:
+    return node.value if isinstance(node, ast.Constant) else None
+
+
 def bounds(tree: ast.AST) -> Iterator[str]:
     """How long or large a field may be, written out."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg in {"max_length", "max_value"} and (text := _number(node.value)):
+        if isinstance(node, ast.keyword) and node.arg in LONGEST and (text := _number(node.value)):
             yield text
+        if isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            yield from filter(None, (_number(value) for key, value in pairs if _word(key) in LONGEST))
 
 
 def lengths(tree: ast.AST) -> Iterator[str]:

@@ -18,7 +18,7 @@ from tests.test_architecture import PACKAGES, TREES
 
 ROOT = Path(settings.BASE_DIR)
 MOST_AT_THE_TOP = 22
-MOST_LINES = 450
+MOST_LINES = 449
 MAY_BE_LONG: dict[str, str] = {}
 """A file of data or a generated one, and why it cannot be two."""
 
@@ -45,7 +45,6 @@ IN_SEVERAL_FOLDERS = {
     "customer": "the customer's side, played on the try-it page",
     "departments": "a tenant's departments, whose members are invited together",
     "drafts": "what an agent has typed and not sent yet",
-    "endpoints": "addresses that are called by HTTP: ours by programs, a webhook's by us",
     "errors": "refusals, each with a stable code",
     "events": "what readers of the stream are told of operations",
     "fields": "fields of bodies that read what senders bring",

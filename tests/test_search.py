@@ -266,14 +266,14 @@ def test_conversations_are_found_by_what_the_asker_may_read_in_them(chat: Chat) 
     chat.cast.chat("somebody-else").says("Nothing.")
     tick()
 
-    def that_say(actor: Actor, text: str) -> list[int]:
-        return [row.pk for row in queries.that_say(actor, visible.conversations(actor), text)]
+    def matching_text(actor: Actor, text: str) -> list[int]:
+        return [row.pk for row in queries.matching_text(actor, visible.conversations(actor), text)]
 
-    assert that_say(chat.cast.ben, "where") == that_say(chat.cast.channel, "where") == [chat.id]
-    assert that_say(chat.cast.ben, "difficult") == [chat.id]
-    assert that_say(chat.cast.channel, "difficult") == []
-    assert that_say(chat.cast.ben, chat.row.account_id) == [chat.id]
-    assert len(that_say(chat.cast.ben, "")) == 2
+    assert matching_text(chat.cast.ben, "where") == matching_text(chat.cast.channel, "where") == [chat.id]
+    assert matching_text(chat.cast.ben, "difficult") == [chat.id]
+    assert matching_text(chat.cast.channel, "difficult") == []
+    assert matching_text(chat.cast.ben, chat.row.account_id) == [chat.id]
+    assert len(matching_text(chat.cast.ben, "")) == 2
 
 
 def test_a_search_is_read_in_pages(chat: Chat) -> None:
@@ -536,7 +536,7 @@ def test_each_database_answers_by_its_index(chat: Chat) -> None:
             visible.conversations(chat.cast.ann), text, tenant_id=chat.cast.tenant.pk
         ).order_by("tier", "desk_order", "pk")
         assert by_index.format("conversation") in plan(whose[:10]), text
-        both = plan(queries.that_say(chat.cast.ann, visible.conversations(chat.cast.ann), text))
+        both = plan(queries.matching_text(chat.cast.ann, visible.conversations(chat.cast.ann), text))
         assert by_index.format("message") in both, text
         assert by_index.format("conversation") in both, text
     if connection.vendor == "mysql":

@@ -87,7 +87,7 @@ def change_label(*, actor: Actor, label_id: int, is_enabled: bool | None = None,
     """
     _must_keep(actor)
     with transaction.atomic():
-        label = held(actor, label_id)
+        label = lock_label(actor, label_id)
         label.is_enabled = label.is_enabled if is_enabled is None else is_enabled
         return _write(actor, label, **({"name": label.name, "colour": label.colour} | changes))
 
@@ -97,7 +97,7 @@ def delete_label(*, actor: Actor, label_id: int) -> None:
     """Raises `LabelInUse` while a conversation has it: taking it off is on record, and never a side effect."""
     _must_keep(actor)
     with transaction.atomic():
-        label = held(actor, label_id)
+        label = lock_label(actor, label_id)
         if used := label.labelled.count():
             raise LabelInUse(conversations=used)
         label.delete()
@@ -115,7 +115,7 @@ def _must_keep(actor: Actor) -> None:
         raise Forbidden("Labels are kept by supervisors.")
 
 
-def held(actor: Actor, label_id: int) -> Label:
+def lock_label(actor: Actor, label_id: int) -> Label:
     """A label, locked, so that putting it on and deleting it wait for each other. Raises `NotFound`."""
     label = lock_rows(labels_of(actor).filter(pk=label_id)).first()
     if label is None:

@@ -74,7 +74,7 @@ def _behind(text: str, people: Mapping[str, set[int]]) -> set[int]:
     return set()
 
 
-def keep(message: Message, agent_ids: Iterable[int]) -> None:
+def store(message: Message, agent_ids: Iterable[int]) -> None:
     """Store who is mentioned in a note, in the transaction that stores the note."""
     Mention.objects.bulk_create(
         Mention(

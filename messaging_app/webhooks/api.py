@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents_app.actors import Actor
-from agents_app.api.endpoints import Endpoints, command, number, read_endpoint
+from agents_app.api.viewsets import Endpoints, command, number, read_endpoint
 from agents_app.scopes import Scope
 from config import limits
 from config.api import Id, RequestSerializer
@@ -19,6 +19,7 @@ from config.errors import NotFound
 from messaging_app.fields import SentTime
 from messaging_app.models import WebhookDelivery, WebhookEndpoint
 from messaging_app.webhooks import endpoints
+from messaging_app.webhooks.delivery import GIVE_UP
 
 # --- What it takes -----------------------------------------------------------------------------------------------
 
@@ -92,7 +93,7 @@ class WebhookResponse(serializers.ModelSerializer[WebhookEndpoint]):
         read_only_fields = fields
         extra_kwargs = {
             "pos": {"help_text": "Up to this position of the stream every event it wants has its delivery."},
-            "failing_since": {"help_text": "No success since; after five days it is disabled."},
+            "failing_since": {"help_text": f"No success since; after {GIVE_UP.days} days it is disabled."},
             "not_before": {"help_text": "The receiver asked for no more until then."},
             "old_secret_until": {"help_text": "So long the secret before signs too."},
         }

@@ -103,7 +103,7 @@ def acknowledge(*, actor: Actor, conversation_id: int) -> Outcome:
     """
     access.must_be_agent(actor)
     with locked_conversation(actor, conversation_id) as locked:
-        clear = oplog.set_aside if unanswered.is_nobodys(locked.conversation) else oplog.unflag
+        clear = oplog.set_aside if unanswered.nobody_can_answer(locked.conversation) else oplog.unflag
         clear(locked, f"{actor.name} looked at it")
     return locked.outcome(locked.live)
 

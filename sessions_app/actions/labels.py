@@ -16,7 +16,7 @@ def label(*, actor: Actor, conversation_id: int, label_id: int) -> Outcome:
     """Put a label on. Raises `NotFound` for one that is not the tenant's, `Conflict` for one that is out of use."""
     access.may_label(actor)
     with locked_conversation(actor, conversation_id) as locked:
-        own_label = labels.held(actor, label_id)
+        own_label = labels.lock_label(actor, label_id)
         existing = ConversationLabel.objects.filter(conversation=locked.conversation, label=own_label)
         if existing.exists():
             return locked.outcome(locked.live, is_repeat=True)

@@ -134,7 +134,7 @@ def _open(
     if locked.actor.is_agent and not kind.is_robot:
         locked.lock_agents(locked.actor.id)
         agent = locked.agent(locked.actor.id)
-        override = access.room(locked, agent, override=kind == Kind.MANUAL_URGENT)
+        override = access.must_have_room(locked, agent, override=kind == Kind.MANUAL_URGENT)
     live = locked.live
     if live and decision.preempt:
         conflicts.preempt(locked, live, reason=reason or f"yields to {kind}")

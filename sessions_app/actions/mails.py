@@ -165,12 +165,12 @@ def _give_up(locked: LockedConversation, mail: Mail, error: str) -> None:
 
 def _letter(locked: LockedConversation, mail: Mail) -> Letter:
     transfer = mail.transfer
-    office = service_hours_of(locked.tenant, transfer.to_team)
-    zone = office.calendar.zone if office.calendar else ZoneInfo("UTC")
+    hours = service_hours_of(locked.tenant, transfer.to_team)
+    zone = hours.calendar.zone if hours.calendar else ZoneInfo("UTC")
     customer = locked.conversation.title
     subject = _("%(customer)s asks for a human (%(where)s)") % {
         "customer": plain(customer) or _("A customer"),
-        "where": plain(office.name),
+        "where": plain(hours.name),
     }
     return Letter(
         attempt=mail.attempts, to=mail.to, subject=subject, text="\n".join(_lines(locked, transfer, zone)) + "\n"

@@ -213,6 +213,6 @@ def post_note(*, actor: Actor, conversation_id: int, words: NewMessage) -> Outco
         message, operation = append_message(
             locked, words, Message.Sender.AGENT, session=locked.live, is_note=True, **data
         )
-        mentions.keep(message, mentioned)
+        mentions.store(message, mentioned)
         keep_answer(locked, operation, locked.live)
     return locked.outcome(locked.live, seq=message.seq, message_id=message.message_id)

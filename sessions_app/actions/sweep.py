@@ -64,7 +64,7 @@ def forgotten(now: datetime) -> QuerySet[Conversation]:
     flagging = Tenant.objects.filter(unanswered=Tenant.Unanswered.FLAG).values_list("pk", "policies")
     return Conversation.objects.filter(
         row_policies.overdue("unanswered_since", now, lambda own: own.group_after, flagging),
-        unanswered.nobodys(),
+        unanswered.nobody_can_answer_q(),
         needs_human=False,
     )
 
@@ -86,7 +86,7 @@ def _served() -> Coalesce:
 
 def sweep_due() -> int:
     """Apply all that is due, and offer what waits. Returns how many conversations and unbound flows were looked at."""
-    looked = _take(sorted(due())) + flows.end_overdue_unbound()
+    looked = _settle_each(sorted(due())) + flows.end_overdue_unbound()
     tenants = ((tenant_id, tenant_id) for tenant_id in _to_drain(clock.now()))
     return looked + sum(loops.each(DRAINS, tenants, _drained))
 
@@ -100,7 +100,7 @@ def _to_drain(now: datetime) -> list[int]:
     return list(Tenant.objects.filter(waits, pk__in=with_room).order_by("pk").values_list("pk", flat=True))
 
 
-def _take(conversations: Iterable[tuple[int, int]]) -> int:
+def _settle_each(conversations: Iterable[tuple[int, int]]) -> int:
     """Settle these conversations, each by itself; returns how many."""
     return sum(loops.each(LOOP, conversations, _settled))
 
@@ -114,11 +114,11 @@ def _drained(tenant_id: int, _: int) -> int:
     return drain(tenant_id)
 
 
-def look(tenant_id: int) -> None:
+def settle_offers_and_drain(tenant_id: int) -> None:
     """After a change of presence: settle offers to agents who cannot take them any more, then drain the queue."""
     for offered in _lapsed(clock.now()):
         own_offers = offered.filter(loops.not_put_off(LOOP, "conversation_id"), tenant_id=tenant_id)
-        _take(list(own_offers.values_list("tenant_id", "conversation_id")[:CHUNK]))
+        _settle_each(list(own_offers.values_list("tenant_id", "conversation_id")[:CHUNK]))
     drain(tenant_id)
 
 
@@ -174,7 +174,7 @@ def _offer(line: list[Transfer], case: Callable[[Transfer], Case], free: list[Ca
 
     def offer(tenant_id: int, conversation_id: int, transfer: Transfer) -> bool:
         chosen = choose(case(transfer), free).chosen
-        if chosen is None or not _take([(tenant_id, conversation_id)]):
+        if chosen is None or not _settle_each([(tenant_id, conversation_id)]):
             return False
         chosen.busy += 1
         chosen.offers_today += 1

@@ -36,7 +36,7 @@ def take_over(
             raise NotServing("No bot is speaking in this conversation; accept what waits, or open a session.")
         locked.lock_agents(actor.id)
         agent = locked.agent(actor.id)
-        needed = access.room(locked, agent, override=override)
+        needed = access.must_have_room(locked, agent, override=override)
         transfer = oplog.record_transfer(
             locked, live, TransferKind.TAKEOVER, reason=reason, agent=agent, override=needed
         )
@@ -64,7 +64,7 @@ def grab(
             raise Conflict("You are serving this conversation already.", legacy_code=3012)
         locked.lock_agents(actor.id, live.agent_id)
         agent = locked.agent(actor.id)
-        needed = access.room(locked, agent, override=override)
+        needed = access.must_have_room(locked, agent, override=override)
         if waits := locked.transfer_of(live):
             oplog.end_transfer(locked, waits, TransferStatus.WITHDRAWN, reason=f"grabbed by {agent.name}")
         transfer = oplog.record_transfer(locked, live, TransferKind.GRAB, reason=reason, agent=agent, override=needed)

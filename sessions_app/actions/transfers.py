@@ -237,7 +237,7 @@ def accept_transfer(
         session = locked.session(transfer.session_id)
         locked.lock_agents(actor.id, session.agent_id)
         agent = locked.agent(actor.id)
-        needed = access.room(locked, agent, override=override)
+        needed = access.must_have_room(locked, agent, override=override)
         assignment.answered(locked, agent.pk)
         live = locked.live
         if live and live is not session:
@@ -311,12 +311,12 @@ def decline_transfer(*, actor: Actor, transfer_id: int, reason: str = "") -> Out
         elif actor.id in transfer.refused_by and transfer.to_agent_id is None:
             return locked.outcome(locked.session(transfer.session_id), transfer_id=transfer.pk, is_repeat=True)
         elif is_addressed:
-            if transfer.to_agent_id is None and not timers.returns(
+            if transfer.to_agent_id is None and not timers.goes_back_to_sender(
                 locked, locked.session(transfer.session_id), transfer
             ):
                 raise NoWayBack("It waits in the queue for everybody; nobody has to say no to it.")
             to = transfer.to_agent_id
-            timers.unanswered(locked, transfer, TransferStatus.DECLINED, reason=reason, declined_by=to)
+            timers.settle_unanswered_transfer(locked, transfer, TransferStatus.DECLINED, reason=reason, declined_by=to)
         else:
             raise Forbidden("This transfer is not addressed to you.")
     return locked.outcome(locked.session(transfer.session_id), transfer_id=transfer.pk)

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents_app.actors import Actor
-from agents_app.api.endpoints import Endpoints, command, number, read_endpoint
+from agents_app.api.viewsets import Endpoints, command, number, read_endpoint
 from agents_app.models import Agent, Team
 from agents_app.scopes import Scope
 from config.api import IdFilter

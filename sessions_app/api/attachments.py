@@ -16,8 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents_app.actors import Actor
-from agents_app.api.endpoints import Endpoints, command, number, read_endpoint, respond
 from agents_app.api.idempotency import Answer
+from agents_app.api.viewsets import Endpoints, command, number, read_endpoint, respond
 from agents_app.scopes import Scope
 from config.api import AsItIs
 from config.uploads import Received, the_file

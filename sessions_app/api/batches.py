@@ -19,8 +19,8 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agents_app.api.endpoints import Endpoints, describes, number, read_endpoint, respond
 from agents_app.api.idempotency import Answer
+from agents_app.api.viewsets import Endpoints, describes, number, read_endpoint, respond
 from agents_app.scopes import Scope
 from config import limits
 from config.api import Id, RequestSerializer, TooLarge

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from agents_app.actors import Actor
-from agents_app.api.endpoints import Endpoints, command, describes, number, read_endpoint
+from agents_app.api.viewsets import Endpoints, command, describes, number, read_endpoint
 from agents_app.scopes import Scope
 from config import limits
 from config.api import FlagFilter, IdFilter, Multipart
@@ -74,7 +74,7 @@ class ConversationFilter(FilterByRole):
         method="of_view", help_text="What a saved view shows, in the desk's order: who waits longest comes first."
     )
     search = django_filters.CharFilter(
-        method="that_say",
+        method="matching_text",
         max_length=limits.MAX_SEARCH,
         help_text="Words in the messages, the customer's name or account.",
     )
@@ -105,8 +105,8 @@ class ConversationFilter(FilterByRole):
     def of_view(self, rows: QuerySet[Conversation], name: str, value: int) -> QuerySet[Conversation]:
         return rows.filter(pk__in=view_counts.within(self.actor, value).values("pk"))
 
-    def that_say(self, rows: QuerySet[Conversation], name: str, value: str) -> QuerySet[Conversation]:
-        return queries.that_say(self.actor, rows, value)
+    def matching_text(self, rows: QuerySet[Conversation], name: str, value: str) -> QuerySet[Conversation]:
+        return queries.matching_text(self.actor, rows, value)
 
 
 def _live() -> QuerySet[ChatSession]:

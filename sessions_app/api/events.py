@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents_app.actors import Actor
-from agents_app.api.endpoints import Endpoints, command, read_endpoint
+from agents_app.api.viewsets import Endpoints, command, read_endpoint
 from agents_app.connections import credential
 from agents_app.scopes import Scope
 from config import limits

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents_app.actors import Actor
-from agents_app.api.endpoints import command, number, read_endpoint
+from agents_app.api.viewsets import command, number, read_endpoint
 from agents_app.scopes import Scope
 from config.api import IdFilter
 from sessions_app.actions import flows

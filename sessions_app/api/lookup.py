@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import mixins
 
-from agents_app.api.endpoints import Endpoints, number
+from agents_app.api.viewsets import Endpoints, number
 from sessions_app.errors import NotFound
 
 

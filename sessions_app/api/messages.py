@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from agents_app.actors import Actor, ActorKind
-from agents_app.api.endpoints import Endpoints, command
+from agents_app.api.viewsets import Endpoints, command
 from agents_app.credentials.tokens import issue_token
 from agents_app.models import Tenant
 from agents_app.scopes import Scope

@@ -32,7 +32,7 @@ def _words(values: type[Any]) -> list[tuple[Any, Any]]:
 
 
 def reason(**more: Any) -> serializers.CharField:
-    return serializers.CharField(**({"required": False, "allow_blank": True, "max_length": 500} | more))
+    return serializers.CharField(**({"required": False, "allow_blank": True, "max_length": limits.MAX_REASON} | more))
 
 
 def epoch() -> serializers.IntegerField:

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents_app.actors import Actor
-from agents_app.api.endpoints import Endpoints, command, number, read_endpoint
+from agents_app.api.viewsets import Endpoints, command, number, read_endpoint
 from agents_app.scopes import Scope
 from agents_app.sharing import Sharing
 from config import limits

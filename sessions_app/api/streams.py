@@ -24,7 +24,7 @@ from rest_framework.exceptions import NotAuthenticated
 
 from agents_app.actors import Actor
 from agents_app.api import cors
-from agents_app.api.endpoints import REFUSALS, refusals
+from agents_app.api.viewsets import REFUSALS, refusals
 from agents_app.connections import credential, registry
 from agents_app.connections.credential import ConnectionCredential
 from agents_app.connections.registry import Close, Connection, TooManyConnections

@@ -27,7 +27,7 @@ EMAIL = "email"
 """The outcome of a session that became an e-mail."""
 
 
-def tell(locked: LockedConversation, transfer: Transfer, closing: Closure) -> None:
+def tell(locked: LockedConversation, transfer: Transfer, closure: Closure) -> None:
     """Tell the customer, and let the conversation wait or become an e-mail.
 
     A customer who waits is told once in the same closure, however often a human is asked for again. An e-mail ends its
@@ -35,11 +35,11 @@ def tell(locked: LockedConversation, transfer: Transfer, closing: Closure) -> No
     """
     if not transfer.is_pending:
         return  # answered, or withdrawn, by the same verb
-    if closing.becomes_email:
-        _say(locked, transfer.session, closing)
-        _mail(locked, transfer, closing)
+    if closure.becomes_email:
+        _say(locked, transfer.session, closure)
+        _mail(locked, transfer, closure)
     elif not _was_told(transfer):
-        _say(locked, transfer.session, closing)
+        _say(locked, transfer.session, closure)
 
 
 def is_promised(transfer: Transfer) -> bool:
@@ -58,10 +58,10 @@ def _was_told(transfer: Transfer) -> bool:
     return before.filter(pk__lt=transfer.pk).exists()
 
 
-def _say(locked: LockedConversation, session: ChatSession, closing: Closure) -> None:
+def _say(locked: LockedConversation, session: ChatSession, closure: Closure) -> None:
     message = thread.append(
         locked.conversation,
-        NewMessage(content=text(closing)),
+        NewMessage(content=text(closure)),
         sender_type=Message.Sender.SYSTEM,
         actor=system_actor(session.tenant_id, locked.tenant.name),
         seq=locked.conversation.seq + 1,
@@ -85,13 +85,13 @@ def _say(locked: LockedConversation, session: ChatSession, closing: Closure) -> 
     session.save(update_fields=["message_count", "first_message_at", "last_message_at"])
 
 
-def text(closing: Closure) -> str:
+def text(closure: Closure) -> str:
     """The text for the customer: that of the service hours, or a sentence that says when it opens, if it does."""
-    office = closing.office
-    opens = moment(closing.opens_at, office.calendar.zone) if closing.opens_at and office.calendar else ""
-    if office.text:
-        return office.text.replace("{opens}", opens)
-    if closing.becomes_email:
+    hours = closure.hours
+    opens = moment(closure.opens_at, hours.calendar.zone) if closure.opens_at and hours.calendar else ""
+    if hours.text:
+        return hours.text.replace("{opens}", opens)
+    if closure.becomes_email:
         notice = _("We are closed now. Your message was passed on by e-mail, and we will come back to you.")
         if not opens:
             return notice
@@ -107,12 +107,12 @@ def moment(at: datetime, zone: ZoneInfo) -> str:
     return date_format(at.astimezone(zone), _("l j F, H:i"))
 
 
-def _mail(locked: LockedConversation, transfer: Transfer, closing: Closure) -> None:
+def _mail(locked: LockedConversation, transfer: Transfer, closure: Closure) -> None:
     """End the session: COMPLETED, or CANCELLED where it had not begun. The e-mail has what a human needs to know."""
     session = transfer.session
-    oplog.queue_mail(locked, transfer, closing.office.email)
+    oplog.queue_mail(locked, transfer, closure.hours.email)
     oplog.end_transfer(locked, transfer, TransferStatus.WITHDRAWN, reason="closed: it became an e-mail")
     session.outcome = EMAIL
     ends_as = Status.COMPLETED if session.is_live else Status.CANCELLED
     oplog.transition(locked, session, ends_as, reason="closed: it became an e-mail", outcome=EMAIL)
-    locked.detail |= {"after_hours": EMAIL} | ({"opens_at": closing.opens_at.isoformat()} if closing.opens_at else {})
+    locked.detail |= {"after_hours": EMAIL} | ({"opens_at": closure.opens_at.isoformat()} if closure.opens_at else {})

@@ -13,7 +13,7 @@ History is owed no answer, and a live message that comes as history is none.
 Such a conversation is flagged with the waiting clock of these words (`mind`) where nobody has the turn, because that
 has just become so or because nobody took the words within `GROUP_AFTER`; not if its tenant has chosen otherwise. The
 flag goes when somebody has the turn again, answers, or sets the words aside. A bot that was never announced, known only
-from grouped messages, counts as nobody here (`is_nobodys`).
+from grouped messages, counts as nobody here (`nobody_can_answer`).
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ LOOKED_AT = 200
 GROUPED = "messages.grouped"
 
 
-def is_nobodys(conversation: Conversation) -> bool:
+def nobody_can_answer(conversation: Conversation) -> bool:
     """Whether there is nobody who could answer: nobody has the turn, or a bot that was never announced."""
     if conversation.controller == Controller.BOT:
         return conversation.holder.endswith(NAMELESS)
     return conversation.controller == Controller.NONE
 
 
-def nobodys() -> Q:
+def nobody_can_answer_q() -> Q:
     """The same as a query's condition. The controllers are repeated outside the alternatives, for the index's sake."""
     alternatives = Q(controller=Controller.NONE) | Q(holder__endswith=NAMELESS)
     return Q(alternatives, controller__in=(Controller.NONE, Controller.BOT))
@@ -183,7 +183,7 @@ def _arrivals(
     return {seq: (type, at) for seq, type, at in stored} | {o.seq: (o.type, o.at) for o in operations}
 
 
-def mind(locked: LockedConversation, *, had_turn: bool) -> None:
+def update_flag(locked: LockedConversation, *, had_turn: bool) -> None:
     """Flag a conversation whose customer waits where nobody could answer, and clear that flag where it is no longer so.
 
     `had_turn` says that somebody who could answer had the turn until this verb. What is flagged already stays as it is.
@@ -194,7 +194,7 @@ def mind(locked: LockedConversation, *, had_turn: bool) -> None:
             oplog.unflag(locked, why)
         return
     since = conversation.unanswered_since
-    if since is None or not is_nobodys(conversation):
+    if since is None or not nobody_can_answer(conversation):
         return
     is_over = since <= locked.now - locked.policies.group_after
     if (had_turn or is_over) and locked.tenant.unanswered == Tenant.Unanswered.FLAG:
@@ -206,7 +206,7 @@ def _reason_to_unflag(locked: LockedConversation) -> str:
     """Why this flag is not needed any more; empty while it is."""
     if locked.conversation.unanswered_since is None:
         return oplog.ANSWERED
-    if is_nobodys(locked.conversation):
+    if nobody_can_answer(locked.conversation):
         return ""
     bot = locked.live.bot if locked.live else None
     if locked.conversation.controller == Controller.BOT and bot and not presence.is_alive(bot, locked.now):

@@ -19,8 +19,8 @@ from sessions_app.queries.listing import (
     in_view,
     keyset_page,
     list_page,
+    matching_text,
     standing,
-    that_say,
 )
 from sessions_app.queries.news import NEWS_MOST
 from sessions_app.queries.related import Move, live_sessions, owner_of
@@ -66,6 +66,7 @@ __all__ = [
     "keyset_page",
     "list_page",
     "live_sessions",
+    "matching_text",
     "newest_of_runs",
     "owner_of",
     "past_sessions",
@@ -75,7 +76,6 @@ __all__ = [
     "search_for",
     "standing",
     "teams",
-    "that_say",
     "thread_news",
     "thread_page",
     "timeline",

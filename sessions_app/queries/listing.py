@@ -256,7 +256,7 @@ def in_view(actor: Actor, view: View) -> QuerySet[Conversation]:
             waits = Q(controller=Controller.QUEUE) | Q(needs_human=True)
             return rows.filter(waits, tier__lte=Tier.NEEDS_HUMAN)
         case View.UNASSIGNED:  # queued, or only flagged while the turn is nobody's
-            queued, flagged = Q(controller=Controller.QUEUE), Q(unanswered.nobodys(), needs_human=True)
+            queued, flagged = Q(controller=Controller.QUEUE), Q(unanswered.nobody_can_answer_q(), needs_human=True)
             free = (Controller.QUEUE, Controller.NONE, Controller.BOT)
             return rows.filter(queued | flagged, controller__in=free, tier__lte=Tier.NEEDS_HUMAN)
         case View.WAITING:
@@ -312,7 +312,7 @@ def counts(actor: Actor) -> dict[View, int]:
     return counts_from(aggregates.read(actor.tenant_id, counts_wanted(actor)))
 
 
-def that_say(actor: Actor, rows: QuerySet[Conversation], text: str) -> QuerySet[Conversation]:
+def matching_text(actor: Actor, rows: QuerySet[Conversation], text: str) -> QuerySet[Conversation]:
     """The conversations whose customer, or a message that this actor may read, has all words of a text; all for ''."""
     if not text.strip():
         return rows

@@ -48,7 +48,7 @@ class MetricsCollector(Collector):
         without_answer = GaugeMetricFamily(
             "tandem_unanswered", "Conversations whose customer waits for nobody's answer.", labels=["tenant"]
         )
-        conversations = Conversation.objects.filter(unanswered.nobodys(), unanswered_since__isnull=False)
+        conversations = Conversation.objects.filter(unanswered.nobody_can_answer_q(), unanswered_since__isnull=False)
         for slug, count in conversations.values_list("tenant__slug").annotate(Count("pk")):
             without_answer.add_metric([slug], count)
         yield without_answer

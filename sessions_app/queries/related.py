@@ -101,7 +101,7 @@ def related(actor: Actor, ids: Iterable[int]) -> dict[int, Related]:
 
 
 def _has_room(actor: Actor, line: Any) -> bool:
-    """The rule of `access.room`, but a supervisor's capacity is no limit: the desk's button offers the override."""
+    """The rule of `access.must_have_room`, but a supervisor's capacity is no limit: the desk's button offers the override."""
     if line.viewer_most is None:
         return False
     return actor.is_supervisor or (line.viewer_load or 0) < line.viewer_most

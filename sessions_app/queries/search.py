@@ -7,7 +7,7 @@ from django.db.models import Case, IntegerField, Q, When
 from agents_app.actors import Actor
 from messaging_app import search
 from messaging_app.models import Conversation
-from sessions_app.queries.listing import named, that_say
+from sessions_app.queries.listing import matching_text, named
 from sessions_app.rights import visible
 
 SEARCH_MOST = 8
@@ -23,7 +23,7 @@ def search_for(actor: Actor, text: str) -> list[Conversation]:
     if not text:
         return []
     everything = visible.conversations(actor)
-    by_index = that_say(actor, everything, text).order_by().values("pk")
+    by_index = matching_text(actor, everything, text).order_by().values("pk")
     exactly = named(text) | search.as_typed(text, tenant_id=actor.tenant_id)
     rank = Case(When(exactly, then=0), default=1, output_field=IntegerField())
     rows = everything.filter(named(text) | Q(pk__in=by_index)).order_by(rank, "tier", "desk_order", "id")

@@ -46,7 +46,7 @@ def matching(actor: Actor, criteria: Filter, now: datetime | None = None) -> Que
     rows = view_filters.narrowed(rows, criteria, actor, now)
     if not criteria.search.strip():
         return rows
-    by_text = queries.that_say(actor, rows, criteria.search)
+    by_text = queries.matching_text(actor, rows, criteria.search)
     return rows.filter(Q(pk__in=by_text.values("pk")) | Q(shop_id=criteria.search.strip()))
 
 

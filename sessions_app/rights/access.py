@@ -146,7 +146,7 @@ def collaborates(locked: LockedConversation) -> bool:
     )
 
 
-def room(locked: LockedConversation, agent: Agent, *, override: bool = False) -> Override:
+def must_have_room(locked: LockedConversation, agent: Agent, *, override: bool = False) -> Override:
     """Check the capacity of an agent whose row is locked. Returns which override by a supervisor was needed, if any.
 
     Every assignment passes here: accept, take, grab, hand over, automatic. Raises `NoCapacity`, `GetsNothingNew`,

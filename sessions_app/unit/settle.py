@@ -41,7 +41,7 @@ def settle(locked: LockedConversation) -> None:
     if not locked.sessions and any(operation.type in _ENDS for operation in locked.operations):
         oplog.end_participations(locked)
     conversation = locked.conversation
-    had_turn, was_served = not unanswered.is_nobodys(conversation), conversation.controller == Controller.HUMAN
+    had_turn, was_served = not unanswered.nobody_can_answer(conversation), conversation.controller == Controller.HUMAN
     controller, holder = controller_of(locked), _holder(locked.live)
     if (controller, holder) != (conversation.controller, conversation.holder):
         # Whoever owns it is no collaborator, neither now nor after handing it on.
@@ -49,7 +49,7 @@ def settle(locked: LockedConversation) -> None:
             oplog.end_collaboration(locked, *owners, reason="owns the conversation")
         conversation.controller, conversation.holder = controller, holder
         conversation.epoch += 1
-    unanswered.mind(locked, had_turn=had_turn)
+    unanswered.update_flag(locked, had_turn=had_turn)
     if controller == Controller.HUMAN:
         oplog.unflag(locked, oplog.SERVED)
         conversation.waiting_since = None

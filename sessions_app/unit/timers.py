@@ -39,26 +39,26 @@ def apply_due(locked: LockedConversation) -> bool:
         (_next_offer, locked.transfers, "offer_expires_at"),
         (_next_round, locked.transfers, "next_round_at"),
     )
-    due = [(effect, row, name) for effect, rows, name in timers for row in rows if _is_over(locked, row, name)]
+    due = [(effect, row, name) for effect, rows, name in timers for row in rows if _is_due(locked, row, name)]
     lapsed = [transfer for transfer in locked.transfers if assignment.is_lapsed(locked, transfer)]
     for effect, row, name in due:
-        if _is_over(locked, row, name):
+        if _is_due(locked, row, name):
             effect(locked, row)
     for transfer in lapsed:
         _withdraw_offer(locked, transfer)
     return bool(due or lapsed)
 
 
-def _is_over(locked: LockedConversation, row: Any, name: str) -> bool:
+def _is_due(locked: LockedConversation, row: Any, name: str) -> bool:
     deadline: datetime | None = getattr(row, name)
     return deadline is not None and deadline <= locked.now
 
 
 def _time_out_transfer(locked: LockedConversation, transfer: Transfer) -> None:
-    unanswered(locked, transfer, TransferStatus.TIMED_OUT, reason="nobody accepted in time")
+    settle_unanswered_transfer(locked, transfer, TransferStatus.TIMED_OUT, reason="nobody accepted in time")
 
 
-def unanswered(
+def settle_unanswered_transfer(
     locked: LockedConversation,
     transfer: Transfer,
     status: TransferStatus,
@@ -74,13 +74,13 @@ def unanswered(
     session = locked.session(transfer.session_id)
     if session.owner_kind == Owner.AGENT:  # a handover: its sender has served all along
         oplog.end_transfer(locked, transfer, status, reason=reason)
-    elif returns(locked, session, transfer):
+    elif goes_back_to_sender(locked, session, transfer):
         give_back(locked, session, transfer, status, reason=reason)
     else:
         oplog.ask_again(locked, transfer, reason=reason, declined_by=declined_by)
 
 
-def returns(locked: LockedConversation, session: ChatSession, transfer: Transfer) -> bool:
+def goes_back_to_sender(locked: LockedConversation, session: ChatSession, transfer: Transfer) -> bool:
     """Whether the transfer goes back to its sender if nobody accepts it."""
     if session.owner_kind == Owner.AGENT:
         return True

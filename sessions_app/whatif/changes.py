@@ -11,7 +11,7 @@ from typing import Any
 from agents_app import skills
 from agents_app.models import Agent, Team, Tenant
 from agents_app.policies import Policies
-from sessions_app.whatif.past import Past, PastAgent, QueueLine, Wait
+from sessions_app.whatif.past import Past, PastAgent, PresenceLogLine, Wait
 
 TEAM = ("assignment", "strategy", "needs", "capacity", "offer_timeout", "overflow_to", "overflow_after")
 TENANT = ("assignment", "transfer_policy", "transfer_timeout")
@@ -163,7 +163,7 @@ def _add(rules: Rules, past: Past, values: Mapping[str, Any]) -> None:
         raise BadChange(f"At most {MOST_ADDED} agents can be added.")
     for _ in range(count):
         number = -1 - len(rules.added)
-        presence_log = [QueueLine(past.start, Agent.Availability.AVAILABLE, True, max_load)]
+        presence_log = [PresenceLogLine(past.start, Agent.Availability.AVAILABLE, True, max_load)]
         rules.people[number] = PastAgent(number, f"+{-number}", max_load, levels, weights, presence_log)
         rules.added |= {number}
 

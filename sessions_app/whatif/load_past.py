@@ -17,7 +17,7 @@ from messaging_app.models import Operation
 from sessions_app.assignment.facts import TODAY
 from sessions_app.models import AssignmentDecision, ChatSession, Transfer
 from sessions_app.states import Kind, Owner, TransferKind, TransferStatus
-from sessions_app.whatif.past import Past, PastAgent, QueueLine
+from sessions_app.whatif.past import Past, PastAgent, PresenceLogLine
 from sessions_app.whatif.tape import TYPES, RecordedRequest, Tape
 
 AFTER = timedelta(hours=12)
@@ -122,7 +122,9 @@ def _people(tenant: Tenant, start: datetime, end: datetime) -> dict[int, PastAge
         people[agent].weights[team] = weight
     for row in _presence_log(tenant, start, end):
         if person := people.get(row.agent_id):
-            person.presence_log.append(QueueLine(row.at, row.availability, row.is_heard, row.max_load, row.is_drained))
+            person.presence_log.append(
+                PresenceLogLine(row.at, row.availability, row.is_heard, row.max_load, row.is_drained)
+            )
     made = AssignmentDecision.objects.filter(tenant=tenant, chosen__in=people, at__lt=start)
     for agent, at in made.filter(at__gte=start - TODAY).order_by("at").values_list("chosen_id", "at"):
         people[agent or 0].offers.append(at)

@@ -152,7 +152,7 @@ class HandoverOffer:
 
 
 @dataclass(slots=True)
-class QueueLine:
+class PresenceLogLine:
     """A line of an agent's presence log."""
 
     at: datetime
@@ -171,7 +171,7 @@ class PastAgent:
     max_load: int
     skills: Skills = field(default_factory=dict)
     weights: dict[int, int] = field(default_factory=dict)
-    presence_log: list[QueueLine] = field(default_factory=list)
+    presence_log: list[PresenceLogLine] = field(default_factory=list)
     last_offer_at: datetime | None = None
     idle_since: datetime | None = None
     offers: list[datetime] = field(default_factory=list)

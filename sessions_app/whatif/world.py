@@ -14,7 +14,7 @@ import heapq
 from datetime import datetime
 
 from sessions_app.whatif.habits import absences
-from sessions_app.whatif.past import ZERO, EventKind, Held, Queued, QueueLine, Step, StoryEvent, Work
+from sessions_app.whatif.past import ZERO, EventKind, Held, PresenceLogLine, Queued, Step, StoryEvent, Work
 from sessions_app.whatif.simulated_desk import UNRECORDED
 from sessions_app.whatif.simulated_offers import LOOKS_WITHIN
 from sessions_app.whatif.simulated_queue import Queue
@@ -259,7 +259,7 @@ class World(Queue):
 
     # --- Presence ---
 
-    def _presence(self, seat: Seat, line: QueueLine) -> None:
+    def _presence(self, seat: Seat, line: PresenceLogLine) -> None:
         seat.seen.availability, seat.seen.is_heard = line.availability, line.is_heard
         seat.seen.is_drained = line.is_drained
         seat.seen.max_load = self.rules.capacity(seat.person, line.max_load)

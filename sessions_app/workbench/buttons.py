@@ -107,7 +107,7 @@ def _withdraw(page: ThreadPage) -> Button:
 
 
 def _within_capacity(button: Button, page: ThreadPage, actor: Actor) -> Button:
-    """Disable the button for an agent who is full or drained; for a supervisor, make it an override (`access.room`)."""
+    """Disable the button for an agent who is full or drained; for a supervisor, make it an override (`access.must_have_room`)."""
     if button.why or not (page.viewer_is_drained or page.is_full):
         return button
     if page.viewer_is_drained:

@@ -9,7 +9,7 @@ import jwt
 import pytest
 from django.conf import settings
 
-from agents_app.api.endpoints import Endpoints
+from agents_app.api.viewsets import Endpoints
 from agents_app.credentials import tokens
 from agents_app.credentials.secrets import issue_key
 from agents_app.credentials.tokens import issue_token

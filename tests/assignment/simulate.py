@@ -303,7 +303,9 @@ def main() -> int:
     from sessions_app.core import wake
 
     call_command("migrate", verbosity=0)
-    patch.object(wake, "wake", sweep.look).start()  # in this thread, at the moment that the clock stands at
+    patch.object(
+        wake, "wake", sweep.settle_offers_and_drain
+    ).start()  # in this thread, at the moment that the clock stands at
     print(f"{asked.agents} agents, {asked.conversations:,} conversations in {asked.hours:g} hours")
     faults = 0
     for strategy in asked.strategy or Team.Strategy.values:

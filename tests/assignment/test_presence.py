@@ -16,7 +16,7 @@ from sessions_app.tasks import move_on_from_silent_agents, note_presence
 from tests.cast import Cast, Later, refused
 
 
-def sheet(cast: Cast, name: str = "ann") -> list[tuple[str, bool, int, str]]:
+def presence_log(cast: Cast, name: str = "ann") -> list[tuple[str, bool, int, str]]:
     rows = PresenceChange.objects.filter(agent=cast.agent(name)).order_by("at", "pk")
     return list(rows.values_list("availability", "is_heard", "max_load", "by"))
 
@@ -33,7 +33,7 @@ def test_what_an_agent_declares_is_kept_with_its_reason_and_since_when(cast: Cas
     presence.declare_availability(actor=cast.ann, availability="break", reason="Lunch.")
     assert cast.agent("ann").availability_since == first.availability_since, "a repeat changes nothing"
     presence.declare_availability(actor=cast.ann, availability="training")
-    assert sheet(cast) == [("break", True, 10, "Ann"), ("training", True, 10, "Ann")]
+    assert presence_log(cast) == [("break", True, 10, "Ann"), ("training", True, 10, "Ann")]
 
 
 @pytest.mark.parametrize("word", [word for word, _ in DECLARABLE if word != "available"])
@@ -44,7 +44,7 @@ def test_only_the_available_are_reachable(cast: Cast, word: str) -> None:
 
 def test_a_supervisor_declares_it_of_others_and_an_agent_does_not(cast: Cast) -> None:
     presence.declare_availability(actor=cast.sue, availability="busy", agent_id=cast.ann.pk, reason="In a meeting.")
-    assert sheet(cast) == [("busy", True, 10, "Sue")]
+    assert presence_log(cast) == [("busy", True, 10, "Sue")]
     refused("forbidden", presence.declare_availability, actor=cast.ben, availability="busy", agent_id=cast.ann.pk)
     refused("forbidden", presence.change_capacity, actor=cast.ben, agent_id=cast.ben.pk, max_load=99)
     refused("malformed", presence.change_capacity, actor=cast.sue, agent_id=cast.ben.pk, max_load=-1)
@@ -72,7 +72,7 @@ def test_silence_and_the_return_are_noted_once_each(cast: Cast, later: Later) ->
     later(100)
     presence.heartbeat(actor=cast.ann)
     presence.heartbeat(actor=cast.ann)
-    assert sheet(cast) == [
+    assert presence_log(cast) == [
         ("available", True, 10, "clock"),
         ("available", False, 10, "clock"),
         ("available", True, 10, "heartbeat"),
@@ -88,7 +88,7 @@ def test_a_background_tab_makes_nobody_offline(cast: Cast, later: Later) -> None
         presence.heartbeat(actor=cast.ann)
         note_presence()
     assert is_reachable(cast)
-    assert sheet(cast) == [("available", True, 10, "Ann")]
+    assert presence_log(cast) == [("available", True, 10, "Ann")]
 
 
 def test_a_change_past_the_verbs_is_noted_by_the_clock(cast: Cast) -> None:
@@ -96,7 +96,7 @@ def test_a_change_past_the_verbs_is_noted_by_the_clock(cast: Cast) -> None:
     note_presence()
     cast.change("ann", max_load=3)
     assert note_presence() == 1
-    assert sheet(cast)[-1] == ("available", True, 3, "clock")
+    assert presence_log(cast)[-1] == ("available", True, 3, "clock")
 
 
 def test_less_capacity_than_is_served_ends_nothing(cast: Cast) -> None:

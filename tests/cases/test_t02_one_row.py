@@ -138,7 +138,7 @@ def looking(world: World) -> Clock:
     assert all(map(_is_offered, items))
     world.cast.change("ann", availability="break")
     return Clock(
-        loop="sweep", items=items, run=lambda: sweep.look(world.cast.tenant.pk),
+        loop="sweep", items=items, run=lambda: sweep.settle_offers_and_drain(world.cast.tenant.pk),
         part=(sweep, "expire_due"), key_of=_of_conversation, is_done=lambda key: not _is_offered(key),
     )  # fmt: skip
 

@@ -158,7 +158,7 @@ def test_a_drain_begins_none_within_itself(away: Cast, monkeypatch: pytest.Monke
     for _ in range(3):
         away.chat().queue()
     comes(away, "ann", 3)
-    take, drain, depth, deepest = sweep._take, sweep._drain, [0], [0]
+    take, drain, depth, deepest = sweep._settle_each, sweep._drain, [0], [0]
 
     def within(tenant_id: int) -> int:
         depth[0] += 1
@@ -174,7 +174,7 @@ def test_a_drain_begins_none_within_itself(away: Cast, monkeypatch: pytest.Monke
         return done
 
     monkeypatch.setattr(sweep, "_drain", within)
-    monkeypatch.setattr(sweep, "_take", takes)
+    monkeypatch.setattr(sweep, "_settle_each", takes)
     assert sweep.drain(away.tenant.pk) == 3
     assert deepest == [1]
 
@@ -341,7 +341,7 @@ def test_no_verb_drains_in_its_own_thread(away: Cast, the_real_waker: None) -> N
         chat.resolve(away.ann)
         assert done.wait(PATIENCE)
     finally:
-        wake.set_work(sweep.look)
+        wake.set_work(sweep.settle_offers_and_drain)
     assert set(threads) == {"drain"}
     assert current_thread().name != "drain"
 
@@ -355,7 +355,7 @@ def test_what_waits_is_offered_by_the_thread(away: Cast, the_real_waker: None) -
     done = Event()
 
     def look(tenant_id: int) -> None:
-        sweep.look(tenant_id)
+        sweep.settle_offers_and_drain(tenant_id)
         done.set()
 
     wake.stop(PATIENCE)
@@ -366,5 +366,5 @@ def test_what_waits_is_offered_by_the_thread(away: Cast, the_real_waker: None) -
         assert done.wait(PATIENCE)
         wake.stop(PATIENCE)
     finally:
-        wake.set_work(sweep.look)
+        wake.set_work(sweep.settle_offers_and_drain)
     assert waits.pending.offered_to_id == away.ann.id

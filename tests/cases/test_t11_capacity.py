@@ -239,7 +239,7 @@ def test_the_drained_are_offered_nothing_and_what_was_offered_goes_on(cast: Cast
     assert chat.pending.offered_to_id == cast.agent(other).pk
 
 
-def test_it_is_on_record_and_on_the_time_sheet(cast: Cast) -> None:
+def test_it_is_on_record_and_on_the_presence_log(cast: Cast) -> None:
     departure.drain_agent(actor=cast.sue, agent_id=cast.agent("ann").pk, reason="Goes home.")
     departure.drain_agent(actor=cast.sue, agent_id=cast.agent("ann").pk)  # a repeat
     departure.undrain_agent(actor=cast.sue, agent_id=cast.agent("ann").pk)
@@ -248,8 +248,8 @@ def test_it_is_on_record_and_on_the_time_sheet(cast: Cast) -> None:
         ("agent.drained", None), ("agent.presence", True), ("agent.undrained", None), ("agent.presence", False),
     ]  # fmt: skip
     assert told[0].data["reason"] == "Goes home."
-    sheet = PresenceChange.objects.filter(agent=cast.ann.pk).order_by("pk")
-    assert list(sheet.values_list("is_drained", "by")) == [(True, "Sue"), (False, "Sue")]
+    logged = PresenceChange.objects.filter(agent=cast.ann.pk).order_by("pk")
+    assert list(logged.values_list("is_drained", "by")) == [(True, "Sue"), (False, "Sue")]
 
 
 def test_only_supervisors_drain(cast: Cast, others: Cast) -> None:

@@ -54,8 +54,8 @@ def test_it_is_on_record_with_who_did_it_and_why(cast: Cast) -> None:
     told = Operation.objects.get(type="agent.dismissed")
     assert (told.conversation_id, told.actor_id, told.actor_name) == (None, cast.sue.id, "Sue")
     assert told.data == {"agent_id": cast.ann.id, "name": "Ann", "reason": "Moves away."}
-    sheet = Operation.objects.filter(type="agent.presence").order_by("-pk")[0]
-    assert (sheet.data["agent_id"], sheet.data["availability"]) == (cast.ann.id, "offline")
+    logged = Operation.objects.filter(type="agent.presence").order_by("-pk")[0]
+    assert (logged.data["agent_id"], logged.data["availability"]) == (cast.ann.id, "offline")
 
 
 def test_dismissed_again_it_is_a_repeat_and_not_on_record_twice(cast: Cast) -> None:

@@ -148,7 +148,7 @@ def test_whoever_ignores_three_in_a_row_is_not_responding(alone: Chat, later: La
     assert "not_responding" in other.pending.decisions.order_by("-pk")[0].candidates
 
 
-def test_it_is_on_the_time_sheet_and_an_event_for_whoever_supervises(alone: Chat, later: Later) -> None:
+def test_it_is_on_the_presence_log_and_an_event_for_whoever_supervises(alone: Chat, later: Later) -> None:
     ignores(alone.cast, later, 3)
     assert PresenceChange.objects.filter(agent=alone.cast.ann.pk).order_by("-pk")[0].availability == "not_responding"
     told = Operation.objects.filter(type="agent.presence").order_by("-pk")[0]

@@ -69,16 +69,16 @@ async def told(listener: Listener, hint: ChangeNotification, after: ChangeNotifi
 @pytest.mark.services
 async def test_another_installation_on_the_same_server_hears_neither_hints_nor_signs(hub: Hub, settings: Any) -> None:
     settings.REDIS_URL = REDIS
-    async with at_work(hub) as listener, hub.noticing(1) as signs:
+    async with at_work(hub) as listener, hub.following_signals(1) as signs:
         await told(listener, ChangeNotification(1, 7, 3))
         settings.REDIS_PREFIX = "somebody-else"
         await asyncio.to_thread(live.announce, [ChangeNotification(1, 7, 4)])
-        await live.tell(PresenceSignal(1, 7, "agent:3", "Ann", REPLIES))
+        await live.send_signal(PresenceSignal(1, 7, "agent:3", "Ann", REPLIES))
         settings.REDIS_PREFIX = f"tandem-test-{os.getpid()}"
         # What came before would have been heard before.
         await told(listener, ChangeNotification(1, 7, 5), after=ChangeNotification(1, 7, 3))
         own = PresenceSignal(1, 7, "agent:4", "Ben", REPLIES)
-        assert await heard_at_last(lambda: live.tell(own), signs.get) == own
+        assert await heard_at_last(lambda: live.send_signal(own), signs.get) == own
         await live._layer_at(REDIS, "somebody-else").flush()
 
 
@@ -112,12 +112,12 @@ async def test_a_sign_in_another_form_is_skipped_and_the_next_one_shown(
     hub: Hub, settings: Any, strange: dict[str, Any]
 ) -> None:
     settings.REDIS_URL = REDIS
-    async with at_work(hub), hub.noticing(1) as signs:
+    async with at_work(hub), hub.following_signals(1) as signs:
         sign = PresenceSignal(1, 7, "agent:3", "Ann", REPLIES)
 
         async def tells() -> None:
             await live._send(strange)
-            await live.tell(sign)
+            await live.send_signal(sign)
 
         assert await heard_at_last(tells, signs.get) == sign
 
@@ -193,11 +193,17 @@ async def test_sockets_need_no_subscription_of_their_own(hub: Hub, settings: Any
     """However many listen: one subscription of hints in the process, and one of signs."""
     settings.REDIS_URL = REDIS
     client = redis.Redis.from_url(REDIS)
-    async with at_work(hub) as listener, hub.listening(1), hub.listening(2), hub.noticing(1), hub.noticing(2):
+    async with (
+        at_work(hub) as listener,
+        hub.listening(1),
+        hub.listening(2),
+        hub.following_signals(1),
+        hub.following_signals(2),
+    ):
         await told(listener, ChangeNotification(1, 7, 3))
         sign = PresenceSignal(1, 7, "agent:3", "Ann", REPLIES)
-        async with hub.noticing(1) as signs:
-            assert await heard_at_last(lambda: live.tell(sign), signs.get) == sign
+        async with hub.following_signals(1) as signs:
+            assert await heard_at_last(lambda: live.send_signal(sign), signs.get) == sign
         mine = f"{settings.REDIS_PREFIX}:*"
         channels = await asyncio.to_thread(client.pubsub_channels, mine)
         assert sorted(name.decode().split(":")[1].split(".")[0] for name in channels) == [  # type: ignore[union-attr]
@@ -216,7 +222,7 @@ async def test_after_redis_was_away_hints_and_signs_are_heard_again(
     monkeypatch.setattr(live, "POLL_SECONDS", 0.1)
     with Redis() as server:
         settings.REDIS_URL = server.url
-        async with at_work(hub) as listener, hub.noticing(1) as signs:
+        async with at_work(hub) as listener, hub.following_signals(1) as signs:
             await told(listener, ChangeNotification(1, 7, 3))
             await shown(signs, PresenceSignal(1, 7, "agent:3", "Ann", REPLIES))
             if fault == "restarted":
@@ -224,7 +230,7 @@ async def test_after_redis_was_away_hints_and_signs_are_heard_again(
             else:
                 server.hang()
             while not link().is_away:
-                await live.tell(PresenceSignal(1, 7, "agent:4", "Ben", REPLIES))  # whoever tells finds it out
+                await live.send_signal(PresenceSignal(1, 7, "agent:4", "Ben", REPLIES))  # whoever tells finds it out
             await comes_true(
                 lambda: "agent:4" in {sign.who for sign in hub.signs.of(1, 7)}, "its own process is told all the same"
             )

@@ -23,7 +23,7 @@ from sessions_app.actions import batches, lifecycle, messages, participants
 from sessions_app.actions import conversations as marks
 from sessions_app.events import subscription
 from sessions_app.models import Participant
-from sessions_app.queries import aggregates, listing, that_say
+from sessions_app.queries import aggregates, listing, matching_text
 from sessions_app.queries.alerts import alerts_from, alerts_wanted
 from sessions_app.queries.related import related
 from sessions_app.queries.thread import thread_news, thread_page
@@ -155,8 +155,8 @@ def test_a_file_and_the_search_go_with_the_words(chat: Chat) -> None:
     tasks.stamp()
     tasks.index_search()
     here = Conversation.objects.filter(pk=chat.id)
-    assert not that_say(guest, here, "umbrella").exists()
-    assert that_say(guest, here, "parasol").exists()
+    assert not matching_text(guest, here, "umbrella").exists()
+    assert matching_text(guest, here, "parasol").exists()
 
 
 # --- A bot whose session is over ---

@@ -125,7 +125,7 @@ CHANGES: dict[str, tuple[Any, Any, dict[str, Any], tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_each_change_of_presence_is_one_event_beside_one_line_of_the_time_sheet(
+def test_each_change_of_presence_is_one_event_beside_one_line_of_the_presence_log(
     noted: Cast, later: Later, change: str
 ) -> None:
     prepare, happens, after, by = CHANGES[change]

@@ -139,7 +139,7 @@ def _no_look_for_a_waiting_transfer() -> None:
 
 
 def _nobody_minds_who_waits() -> None:
-    unanswered.mind = lambda locked, *, had_turn: None
+    unanswered.update_flag = lambda locked, *, had_turn: None
 
 
 CONTROL = Mutant("nothing", lambda: None)

@@ -236,5 +236,5 @@ async def test_over_redis_a_sign_reaches_the_desks_of_another_process(
         await comes(line, conversation.pk)
         # What another process does: it knows this hub only by way of Redis.
         jun_replies = PresenceSignal(desk.tenant.pk, conversation.pk, "agent:9999", "Jun", REPLIES)
-        found = await heard_at_last(lambda: live.tell(jun_replies), lambda: sign(line))
+        found = await heard_at_last(lambda: live.send_signal(jun_replies), lambda: sign(line))
         assert found["name"] == "Jun"

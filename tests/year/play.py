@@ -41,7 +41,7 @@ SHOPS: dict[str, dict[str, str]] = {
 }
 """The policies of each."""
 CONTROLS = {
-    "calls": ("sessions_app.promises.unanswered.mind", None),
+    "calls": ("sessions_app.promises.unanswered.update_flag", None),
     "promises": ("sessions_app.promises.after_hours.is_promised", False),
     "dead-bots": ("sessions_app.actions.silence.escalate_from_dead_bots", 0),
 }
@@ -131,7 +131,7 @@ class FakeClock:
         from sessions_app.core import wake
 
         before = clock.now, clock.DbNow, wake.wake
-        clock.now, wake.wake = self.now, sweep.look
+        clock.now, wake.wake = self.now, sweep.settle_offers_and_drain
         clock.DbNow = lambda: Value(self.now(), output_field=DateTimeField())  # type: ignore[assignment]
         try:
             yield self

@@ -161,10 +161,10 @@ def transition(
     if to not in LIVE and (transfer := locked.transfer_of(session)):
         end_transfer(locked, transfer, TransferStatus.WITHDRAWN, reason=f"session {to.lower()}")
     if before in LIVE and (to in TERMINAL or owner not in (None, Owner.AGENT)):
-        _measure(locked, session)
+        _note_end_of_service(locked, session)
     session.status = to
     if owner is not None:
-        _own(locked, session, owner, agent)
+        _set_owner(locked, session, owner, agent)
     if to == Status.PAUSED:
         session.paused_from = before
         session.missed_from_seq = locked.conversation.seq
@@ -206,8 +206,8 @@ def change_owner(
     was = owner_fields(session)
     was_agents = session.owner_kind == Owner.AGENT
     if owner != Owner.AGENT:
-        _measure(locked, session)
-    _own(locked, session, owner, agent)
+        _note_end_of_service(locked, session)
+    _set_owner(locked, session, owner, agent)
     if was_agents and owner == Owner.AGENT:  # the time goes on, and the new owner is warned of its end
         _set_warning(locked, session)
     else:
@@ -223,7 +223,7 @@ def change_owner(
     )
 
 
-def _measure(locked: LockedConversation, session: ChatSession) -> None:
+def _note_end_of_service(locked: LockedConversation, session: ChatSession) -> None:
     """Agents stop serving a session: note when, on the transfer that brought it to them (`served_until`).
 
     A handover or a grab in between belongs to the same service.
@@ -237,7 +237,7 @@ def _measure(locked: LockedConversation, session: ChatSession) -> None:
         transfer.save(update_fields=["served_until"])
 
 
-def _own(locked: LockedConversation, session: ChatSession, owner: Owner, agent: Agent | None) -> None:
+def _set_owner(locked: LockedConversation, session: ChatSession, owner: Owner, agent: Agent | None) -> None:
     if owner != Owner.AGENT:
         session.agent, session.human_until = None, None
     else:

@@ -142,14 +142,14 @@ def _apply_service_hours(locked: LockedConversation, session: ChatSession, trans
 
     A request repeated in the same closure changes nothing: the customer is not told again, and it gets no more time.
     """
-    closing = service_hours.closure(service_hours.service_hours_of(locked.tenant, transfer.to_team), locked.now)
-    if closing is None or (closing.opens_at == transfer.opens_at and not closing.becomes_email):
+    closure = service_hours.closure(service_hours.service_hours_of(locked.tenant, transfer.to_team), locked.now)
+    if closure is None or (closure.opens_at == transfer.opens_at and not closure.becomes_email):
         return
-    locked.closed.append((transfer, closing))
-    transfer.opens_at = closing.opens_at
+    locked.closed.append((transfer, closure))
+    transfer.opens_at = closure.opens_at
     expires_at = session.expires_at if session.owner_kind == Owner.NOBODY else None
-    if closing.opens_at and expires_at and expires_at > locked.now:
-        session.expires_at = closing.opens_at + min(expires_at - locked.now, locked.policies.waiting_session_timeout)
+    if closure.opens_at and expires_at and expires_at > locked.now:
+        session.expires_at = closure.opens_at + min(expires_at - locked.now, locked.policies.waiting_session_timeout)
         session.save(update_fields=["expires_at"])
 
 

@@ -5,6 +5,7 @@ the one that is shown is translated, not all of its dictionary.
 """
 
 from sessions_app.workbench.wording.happenings import OVERRIDES, RULES, TRIGGERS, event, happened, rule, since, trigger
+from sessions_app.workbench.wording.list_views import BULK, SCOPES, VIEWS, empty
 from sessions_app.workbench.wording.people import SPEAKERS, participation_over, person, said_by, shared, speaker
 from sessions_app.workbench.wording.queue import place, wait, waiting
 from sessions_app.workbench.wording.refusals import FILES, refusal
@@ -22,7 +23,6 @@ from sessions_app.workbench.wording.states import (
     state,
     work,
 )
-from sessions_app.workbench.wording.views import BULK, SCOPES, VIEWS, empty
 
 __all__ = [
     "BULK",

@@ -7,14 +7,14 @@ const thread = () => document.getElementById("thread")?.dataset;
 const isTyping = ({ does }) => does === "replies" || does === "notes";
 const isCustomer = ({ who }) => who === "customer";
 
-const signs = trackSignals((conversation) => {
+const signals = trackSignals((conversation) => {
   if (String(conversation) === thread()?.conversation) showHere();
   showRow(conversation);
 });
 
 function showHere() {
   const { conversation, title } = thread();
-  const others = signs.of(Number(conversation));
+  const others = signals.of(Number(conversation));
   const typing = others.filter(isTyping).map((person) => (isCustomer(person) ? { ...person, name: title } : person));
   renderTyping(document.getElementById("typing"), typing);
   const looking = document.getElementById("looking");
@@ -26,7 +26,7 @@ function showHere() {
 
 function showRow(conversation) {
   const row = document.querySelector(`#list .row[data-conversation="${conversation}"]`);
-  row?.classList.toggle("is-typing", signs.of(conversation).some((person) => isCustomer(person) && isTyping(person)));
+  row?.classList.toggle("is-typing", signals.of(conversation).some((person) => isCustomer(person) && isTyping(person)));
 }
 
 // The server sends the rows without who is typing.
@@ -57,10 +57,10 @@ export function openPresence(send) {
   });
   return {
     look,
-    receive: signs.receive,
+    receive: signals.receive,
     // What was known may be over: the others' pages send their signals again by themselves.
     reconnected() {
-      signs.forgetAll();
+      signals.forgetAll();
       look();
     },
   };

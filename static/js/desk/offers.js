@@ -24,7 +24,7 @@ function announce() {
 
 // --- The ring --------------------------------------------------------------------------------------------------------------
 
-function wind() {
+function updateDeadlines() {
   const known = new Set();
   for (const card of cards()) {
     if (card.dataset.left === undefined) continue;
@@ -94,7 +94,7 @@ desk.addEventListener("keydown", (event) => {
 });
 
 function shown() {
-  wind();
+  updateDeadlines();
   announce();
 }
 document.addEventListener("list-updated", shown);

@@ -74,14 +74,16 @@ export function showSidePanel() {
 }
 narrow.addEventListener("change", showSidePanel);
 
+const CONTEXT = { least: 220, most: 560 }; // pixels: how wide the details may be
+
 function contextSplitter() {
   const splitter = document.getElementById("split-list").cloneNode();
   splitter.id = "split-context";
   splitter.setAttribute("aria-controls", "side");
   splitter.setAttribute("aria-label", document.body.dataset.wordContext);
-  Object.assign(splitter.dataset, { splits: "context", least: 220, most: 560 });
-  splitter.setAttribute("aria-valuemin", 220);
-  splitter.setAttribute("aria-valuemax", 560);
+  Object.assign(splitter.dataset, { splits: "context", ...CONTEXT });
+  splitter.setAttribute("aria-valuemin", CONTEXT.least);
+  splitter.setAttribute("aria-valuemax", CONTEXT.most);
   return splitter;
 }
 

@@ -44,10 +44,10 @@ function take(fresh, requested) {
   offers.remove();
   showName();
   if (requested === shown && isBusy() && !keepsOrder(order(list), order(fresh))) {
-    wait(fresh);
+    deferOrder(fresh);
   } else {
     shown = requested;
-    put(fresh);
+    replaceRows(fresh);
   }
   document.dispatchEvent(new CustomEvent("list-updated"));
 }
@@ -66,7 +66,7 @@ let isPointed = false;
 const order = (box) => [...box.querySelectorAll("#rows > li")].map((row) => row.id);
 const isBusy = () => isPointed || frame.contains(document.activeElement);
 
-function put(fresh) {
+function replaceRows(fresh) {
   waiting = null;
   updates.hidden = true;
   morphInside(list, fresh.body.innerHTML);
@@ -75,7 +75,7 @@ function put(fresh) {
 }
 
 // Updates the contents of the rows, and keeps their order as the agent last saw it.
-function wait(fresh) {
+function deferOrder(fresh) {
   waiting = fresh;
   for (const row of fresh.querySelectorAll("#rows > li")) morph(document.getElementById(row.id), row);
   activate(list);
@@ -87,7 +87,7 @@ function wait(fresh) {
 }
 
 function catchUp() {
-  if (waiting) put(waiting);
+  if (waiting) replaceRows(waiting);
 }
 
 frame.addEventListener("pointerenter", () => (isPointed = true));
@@ -162,7 +162,7 @@ async function showMore(link) {
 }
 
 // Shows a view or a saved one: in the list, in the address and in the link back.
-function look(link) {
+function openTab(link) {
   const query = new URL(link.href).searchParams;
   const url = new URL(location.href);
   for (const name of ["view", "saved"]) {
@@ -189,7 +189,7 @@ desk.addEventListener("click", (event) => {
   const next = event.target.closest("#more");
   if ((!tab && !next) || !plain(event)) return;
   event.preventDefault();
-  if (tab) look(tab);
+  if (tab) openTab(tab);
   else showMore(next).catch(() => location.assign(next.href));
 });
 

@@ -22,7 +22,7 @@ def settle(replay: ReplayedConversation, at: datetime) -> None:
             replay.fault(5, f"session {session.id} waits for an agent with {len(asks)} unanswered transfers")
         if not session.is_live and session.status != Status.PENDING and asks:
             replay.fault(5, f"session {session.id} is {session.status} and has an unanswered transfer")
-    had_turn, was_served = not _is_nobodys(replay), replay.controller == "human"
+    had_turn, was_served = not _nobody_can_answer(replay), replay.controller == "human"
     controller, holder = _whose_turn(replay, live)
     if (controller, holder) != (replay.controller, replay.holder):
         replay.controller, replay.holder = controller, holder
@@ -56,7 +56,7 @@ def count_turns(replay: ReplayedConversation) -> None:
 
 def _mind(replay: ReplayedConversation, at: datetime, *, had_turn: bool) -> None:
     """A customer who waits where nobody could answer is flagged, and no other conversation is flagged for that."""
-    since = replay.unanswered_since if _is_nobodys(replay) else None
+    since = replay.unanswered_since if _nobody_can_answer(replay) else None
     is_over = since is not None and (had_turn or since + replay.span("GROUP_AFTER") <= at)
     if is_over and not replay.marks["needs_human"]:
         replay.fault(11, f"the customer waits since {since}, and operation {replay.seq} calls nobody")
@@ -65,7 +65,7 @@ def _mind(replay: ReplayedConversation, at: datetime, *, had_turn: bool) -> None
         replay.fault(11, f"somebody is called after operation {replay.seq} to a customer who does not wait")
 
 
-def _is_nobodys(replay: ReplayedConversation) -> bool:
+def _nobody_can_answer(replay: ReplayedConversation) -> bool:
     """Whether nobody could answer: nobody has the turn, or a bot that was never announced."""
     return replay.controller == "none" or (replay.controller == "bot" and replay.holder.endswith(":bot:"))
 
