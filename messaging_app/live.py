@@ -270,7 +270,7 @@ class Hub:
 
 async def _supervised(hear: Callable[[], AsyncIterator[None]]) -> None:
     """Run a receiver for ever: a failure is logged, and it starts again after a pause, which grows until it succeeds."""
-    pause = POLL_SECONDS
+    task, pause = asyncio.current_task(), POLL_SECONDS
     while True:
         try:
             async for _ in hear():
@@ -280,6 +280,8 @@ async def _supervised(hear: Callable[[], AsyncIterator[None]]) -> None:
             log.warning(
                 "%s: nothing is heard from Redis (%r)", hear.__name__, error, exc_info=None if is_redis else error
             )
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError  # a clean-up on its way here, such as the layer's `flush`, may have swallowed it
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
 

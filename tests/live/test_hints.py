@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from threading import Thread
 from typing import Any
 
@@ -109,3 +109,22 @@ async def test_without_redis_a_verb_goes_on_and_its_own_process_still_hears(hub:
     async with listening(hub, 1) as listener:
         await asyncio.to_thread(live.announce, [ChangeNotification(1, 7, 4)])
         assert await heard(listener) == ChangeNotification(1, 7, 4)
+
+
+async def test_a_receiver_whose_clean_up_swallows_the_cancellation_ends_all_the_same() -> None:
+    """The layer's `flush` does, when it is under way as the process ends: without this it would never end."""
+    listens = asyncio.Event()
+
+    async def swallows() -> AsyncIterator[None]:
+        with suppress(asyncio.CancelledError):
+            listens.set()
+            await asyncio.Event().wait()
+        raise OSError("Redis is gone")
+        yield
+
+    receiver = asyncio.create_task(live._supervised(swallows))
+    await listens.wait()
+    receiver.cancel()
+    done, _ = await asyncio.wait({receiver}, timeout=PATIENCE)
+    assert done == {receiver}
+    assert receiver.cancelled()
