@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from playwright.sync_api import APIResponse, Locator, Page, Response, Route, exp
 
 from tests.browser.conftest import Server, Windows, until
 from tests.browser.test_desk import AXE, EXAMINE, open_row, said, say
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.browser
 
@@ -319,7 +321,9 @@ def test_an_answer_that_was_overtaken_is_not_shown(windows: Windows, server: Ser
     maya.route("**/timeline/", hold)
     server.stage("hears", "overtaken", "the first question")
     expect(said(maya, "the first question")).to_be_visible()
-    while not held:
+    ends = time.monotonic() + PATIENCE
+    while not held:  # Playwright answers the page only while it is waited for
+        assert time.monotonic() < ends, "the timeline was not asked for again"
         maya.wait_for_timeout(50)
     server.stage("hears", "overtaken", "the second question")
     expect(said_there).to_have_count(before + 2)
