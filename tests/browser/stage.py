@@ -25,10 +25,11 @@ from agents_app.models import Agent, ApiClient, Tenant  # noqa: E402
 from config import clock  # noqa: E402
 from messaging_app import live, relay  # noqa: E402
 from messaging_app.agent_tools import canned_replies, labels  # noqa: E402
+from messaging_app.batch import BatchRow  # noqa: E402
 from messaging_app.models import Message, NeedRule  # noqa: E402
 from messaging_app.models.agent_tools import Label  # noqa: E402
 from messaging_app.thread import NewMessage  # noqa: E402
-from sessions_app.actions import conversations, inbound, lifecycle, messages, takeovers, transfers  # noqa: E402
+from sessions_app.actions import batches, conversations, inbound, lifecycle, messages, takeovers, transfers  # noqa: E402
 from sessions_app.actions import labels as labelling  # noqa: E402
 from sessions_app.models import Transfer  # noqa: E402
 from sessions_app.unit.unit_of_work import locked_conversation  # noqa: E402
@@ -74,6 +75,16 @@ def hears(account: str, *texts: str, name: str = "", shop: str = "shop") -> int:
                 epoch=outcome.epoch,
             )
     return outcome.conversation_id
+
+
+def in_a_batch(account: str, *texts: str) -> None:
+    """What a customer has just written comes as a batch, which may belong anywhere in the past: pages load it again."""
+    rows = [
+        BatchRow(line, "default", "shop", account, f"{account}-{text}", "customer", text, clock.now())
+        for line, text in enumerate(texts, 1)
+    ]
+    report = batches.ingest_batch(actor=system_actor(Tenant.objects.get(slug="demo").pk), rows=rows)
+    assert not report.rejections, report.rejections
 
 
 def named_again(conversation_id: str, was: str, now: str) -> None:
@@ -178,6 +189,7 @@ STAGE = {
     "people": people,
     "moved": moved,
     "hears": hears,
+    "in_a_batch": in_a_batch,
     "named_again": named_again,
     "nasty": nasty,
     "replies": replies,

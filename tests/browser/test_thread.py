@@ -22,6 +22,8 @@ HIDE = """hidden => {
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
 
+WHOLE_THREAD = re.compile(r"/desk/c/\d+/\?")
+
 
 def serve(windows: Windows, server: Server, account: str, *texts: str, **options: Any) -> Page:
     number = server.stage("hears", account, *(texts or ("hello",)), "human please")
@@ -37,6 +39,27 @@ def more(page: Page, verb: str) -> Locator:
     asks = page.locator(f"#act-{verb}")
     asks.locator("summary").click()
     return asks
+
+
+class HeldAnswer:
+    """The first answer to what a page asks of this address, held back until the test gives it."""
+
+    def __init__(self, page: Page, address: str | re.Pattern[str]) -> None:
+        self._page = page
+        self._held: list[tuple[Route, APIResponse]] = []
+        page.route(address, lambda route: self._held.append((route, route.fetch())), times=1)
+
+    def comes(self) -> None:
+        ends = time.monotonic() + PATIENCE
+        while not self._held:  # Playwright answers the page only while it is waited for
+            assert time.monotonic() < ends, f"not asked for within {PATIENCE} seconds"
+            self._page.wait_for_timeout(50)
+
+    def give(self) -> None:
+        [(route, answer)] = self._held
+        with self._page.expect_response(lambda response: response.request == route.request):
+            route.fulfill(response=answer)
+        self._page.evaluate("() => new Promise(shown => requestAnimationFrame(() => setTimeout(shown)))")
 
 
 def top_of(line: Locator) -> float:
@@ -216,6 +239,39 @@ def test_who_rests_at_the_top_reads_on_into_the_past_without_losing_the_place(wi
     assert maya.locator("#items .day").count() == 1
 
 
+def test_a_thread_that_is_behind_is_loaded_again_also_where_that_fails_once(windows: Windows, server: Server) -> None:
+    """Nothing else happens that would ask for it: it is asked for until it is there."""
+    maya = serve(windows, server, "batched")
+    maya.locator("#content").fill("Half a sen")
+    maya.route(WHOLE_THREAD, lambda route: route.abort(), times=1)
+    with maya.expect_event("requestfailed"):
+        server.stage("in_a_batch", "batched", "the first of two", "the second of two")
+    expect(said(maya, "the second of two")).to_be_visible()
+    expect(said(maya, "the first of two")).to_have_count(1)
+    expect(maya.locator("#content")).to_have_value("Half a sen")
+    windows.complaints.clear()  # the request that was cut off
+
+
+def test_a_thread_that_is_loaded_again_does_not_lose_what_came_after_it(windows: Windows, server: Server) -> None:
+    """Its answer comes late: the conversation has been left and opened again meanwhile."""
+    maya = serve(windows, server, "late-answer")
+    other = server.stage("hears", "another-one", "hello", "human please")
+    number = maya.locator("#thread").get_attribute("data-conversation")
+    held = HeldAnswer(maya, WHOLE_THREAD)
+    server.stage("in_a_batch", "late-answer", "from a batch")
+    held.comes()
+    maya.locator(f".row[data-conversation='{other}']").click()
+    expect(maya.locator(f"#thread[data-conversation='{other}']")).to_be_visible()
+    server.stage("hears", "late-answer", "what came after it")
+    maya.locator(f".row[data-conversation='{number}']").click()
+    expect(said(maya, "from a batch")).to_have_count(1)
+    line = said(maya, "what came after it").element_handle()
+    maya.evaluate("() => { over = new Promise(is => document.addEventListener('refreshed', is, { once: true })); }")
+    held.give()
+    maya.evaluate("() => over.then(() => {})")
+    assert line.evaluate("one => one.isConnected")
+
+
 # --- Where the turn goes -----------------------------------------------------------------------------------------
 
 
@@ -310,27 +366,13 @@ def test_an_answer_that_was_overtaken_is_not_shown(windows: Windows, server: Ser
     expect(maya.locator(".timeline code", has_text="transfer.accepted")).to_have_count(1)
     said_there = maya.locator(".timeline code", has_text="message.created")
     before = said_there.count()
-    held: list[tuple[Route, APIResponse]] = []
-
-    def hold(route: Route) -> None:
-        if held:
-            route.continue_()
-        else:
-            held.append((route, route.fetch()))
-
-    maya.route("**/timeline/", hold)
+    held = HeldAnswer(maya, "**/timeline/")
     server.stage("hears", "overtaken", "the first question")
     expect(said(maya, "the first question")).to_be_visible()
-    ends = time.monotonic() + PATIENCE
-    while not held:  # Playwright answers the page only while it is waited for
-        assert time.monotonic() < ends, "the timeline was not asked for again"
-        maya.wait_for_timeout(50)
+    held.comes()
     server.stage("hears", "overtaken", "the second question")
     expect(said_there).to_have_count(before + 2)
-    [(route, answer)] = held
-    with maya.expect_response("**/timeline/"):
-        route.fulfill(response=answer)
-    maya.evaluate("() => new Promise(shown => requestAnimationFrame(() => setTimeout(shown)))")
+    held.give()
     expect(said_there).to_have_count(before + 2)
 
 

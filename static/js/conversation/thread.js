@@ -88,7 +88,7 @@ function apply(news, { isMine = false } = {}) {
     for (const id of MORPHED) morph(document.getElementById(id), news.getElementById(id));
   }
   if ("behind" in fresh.dataset) {
-    reload().catch(() => {});
+    reload();
     return;
   }
   const added = insert(items(), news.querySelectorAll("#items > li"), { redraws: isLatest });
@@ -125,10 +125,12 @@ function refocus(hadFocus) {
 
 // Fetches the whole thread, because too much has happened for an update. What is being typed stays, and so does the
 // place of a reader, if its line is still there.
-async function reload() {
+const reload = queued(async () => {
+  if (!thread()) return;
   const whole = await fetchFragment(`${thread().dataset.url}?${new URLSearchParams(listQuery())}`);
   const fresh = whole.getElementById("thread");
   if (!fresh || fresh.dataset.conversation !== thread()?.dataset.conversation) return;
+  if (Number(fresh.dataset.seq) < Number(thread().dataset.seq)) return; // it was left and opened again meanwhile
   const place = isAtEnd(log()) ? null : scrollAnchor(log());
   for (const id of MORPHED) morph(document.getElementById(id), whole.getElementById(id));
   document.getElementById("earlier")?.remove();
@@ -143,7 +145,7 @@ async function reload() {
   else scrollToEnd(log());
   watchTop();
   markRead();
-}
+});
 
 // Opens the next conversation, or the list where that was the last one.
 function openNext(link) {
