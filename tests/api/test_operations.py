@@ -29,6 +29,7 @@ def test_a_process_without_its_database_is_alive_and_not_ready() -> None:
     """In a process of its own, whose database is at a port where nobody listens."""
     env = os.environ | {
         "DATABASE_URL": "postgres://nobody:secret@127.0.0.1:9/nothing",
+        "DATABASE_POOL_TIMEOUT": "0.5",  # each of its questions waits so long for a connection
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }
     run = subprocess.run([sys.executable, "-c", ASKS], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
