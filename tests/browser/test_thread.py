@@ -41,24 +41,38 @@ def more(page: Page, verb: str) -> Locator:
     return asks
 
 
-class HeldAnswer:
-    """The first answer to what a page asks of this address, held back until the test gives it."""
+class FirstRequest:
+    """The first that a page asks of this address: its answer is held back until the test gives it, or is lost."""
 
-    def __init__(self, page: Page, address: str | re.Pattern[str]) -> None:
-        self._page = page
-        self._held: list[tuple[Route, APIResponse]] = []
-        page.route(address, lambda route: self._held.append((route, route.fetch())), times=1)
+    def __init__(self, page: Page, address: str | re.Pattern[str], *, is_lost: bool = False) -> None:
+        self._page, self._is_lost = page, is_lost
+        self._route: Route | None = None
+        self._answer: APIResponse | None = None
+        self._has_come = False
+        page.route(address, self._meet)
+
+    def _meet(self, route: Route) -> None:
+        if self._route:
+            route.continue_()
+            return
+        self._route = route
+        if self._is_lost:
+            route.abort()
+        else:
+            self._answer = route.fetch()
+        self._has_come = True
 
     def comes(self) -> None:
         ends = time.monotonic() + PATIENCE
-        while not self._held:  # Playwright answers the page only while it is waited for
+        while not self._has_come:  # Playwright answers the page only while it is waited for
             assert time.monotonic() < ends, f"not asked for within {PATIENCE} seconds"
             self._page.wait_for_timeout(50)
 
     def give(self) -> None:
-        [(route, answer)] = self._held
-        with self._page.expect_response(lambda response: response.request == route.request):
-            route.fulfill(response=answer)
+        assert self._route
+        asked = self._route.request
+        with self._page.expect_response(lambda response: response.request == asked):
+            self._route.fulfill(response=self._answer)
         self._page.evaluate("() => new Promise(shown => requestAnimationFrame(() => setTimeout(shown)))")
 
 
@@ -243,9 +257,9 @@ def test_a_thread_that_is_behind_is_loaded_again_also_where_that_fails_once(wind
     """Nothing else happens that would ask for it: it is asked for until it is there."""
     maya = serve(windows, server, "batched")
     maya.locator("#content").fill("Half a sen")
-    maya.route(WHOLE_THREAD, lambda route: route.abort(), times=1)
-    with maya.expect_event("requestfailed"):
-        server.stage("in_a_batch", "batched", "the first of two", "the second of two")
+    lost = FirstRequest(maya, WHOLE_THREAD, is_lost=True)
+    server.stage("in_a_batch", "batched", "the first of two", "the second of two")
+    lost.comes()
     expect(said(maya, "the second of two")).to_be_visible()
     expect(said(maya, "the first of two")).to_have_count(1)
     expect(maya.locator("#content")).to_have_value("Half a sen")
@@ -257,7 +271,7 @@ def test_a_thread_that_is_loaded_again_does_not_lose_what_came_after_it(windows:
     maya = serve(windows, server, "late-answer")
     other = server.stage("hears", "another-one", "hello", "human please")
     number = maya.locator("#thread").get_attribute("data-conversation")
-    held = HeldAnswer(maya, WHOLE_THREAD)
+    held = FirstRequest(maya, WHOLE_THREAD)
     server.stage("in_a_batch", "late-answer", "from a batch")
     held.comes()
     maya.locator(f".row[data-conversation='{other}']").click()
@@ -366,7 +380,7 @@ def test_an_answer_that_was_overtaken_is_not_shown(windows: Windows, server: Ser
     expect(maya.locator(".timeline code", has_text="transfer.accepted")).to_have_count(1)
     said_there = maya.locator(".timeline code", has_text="message.created")
     before = said_there.count()
-    held = HeldAnswer(maya, "**/timeline/")
+    held = FirstRequest(maya, "**/timeline/")
     server.stage("hears", "overtaken", "the first question")
     expect(said(maya, "the first question")).to_be_visible()
     held.comes()
