@@ -142,6 +142,8 @@ _statement_ms = env.whole("DATABASE_STATEMENT_TIMEOUT_MS", 5_000, 0, 3_600_000, 
 DATABASE_POOL_MAX = env.whole("DATABASE_POOL_MAX", 10, 0, 1_000, "connections")
 DATABASE_POOL_MIN = env.whole("DATABASE_POOL_MIN", 1, 0, 1_000, "connections")
 DATABASE_POOL_TIMEOUT = env.number("DATABASE_POOL_TIMEOUT", 5.0, 0.1, 60, "seconds")  # for a free one, then 503
+# The server keeps the plans of our own statements. Not through a pgbouncer older than 1.21 that pools by transaction.
+DATABASE_PREPARE = env.bool("DATABASE_PREPARE", True)
 _max_age = env.whole("CONN_MAX_AGE", 0, 0, DAY, "seconds")
 # FULL: what was acknowledged survives a power cut. NORMAL may lose the last commits then, and never breaks the file.
 SQLITE_SYNCHRONOUS = env.str("SQLITE_SYNCHRONOUS", "FULL").upper()
@@ -166,6 +168,10 @@ elif "postgresql" in _database["ENGINE"]:
         f"-c idle_in_transaction_session_timeout={10_000 if _statement_ms else 0} "
         "-c default_transaction_isolation=read\\ committed",
     )
+    if DATABASE_PREPARE:
+        _options.setdefault(
+            "prepare_threshold", 0
+        )  # of statements of our own (config/statements.py), from their first use on
     # A server whose machine is gone is noticed: seconds to connect, and milliseconds until what was sent must have arrived.
     for _name, _value in {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 20_000}.items():
         _options.setdefault(_name, _value)

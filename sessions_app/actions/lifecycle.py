@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent, ApiClient
+from config import statements
 from config.errors import Malformed
 from config.free_json import checked_object
 from messaging_app import incoming
@@ -270,7 +271,7 @@ def pause_session(*, actor: Actor, session_id: int, reason: str = "", expected_e
 def hold(locked: LockedConversation, session: ChatSession, is_held: bool) -> None:
     """Set whether a paused session waits for `resume_session` or only for its turn, on record."""
     session.on_hold = is_held
-    session.save(update_fields=["on_hold"])
+    statements.update(session, "on_hold")
     if is_held:
         locked.record("session.held", session)
     else:
@@ -410,7 +411,7 @@ def set_priority(*, actor: Actor, session_id: int, priority: int) -> Outcome:
         session.set_priority(new_priority)
         if session.rank == before:
             return locked.outcome(session, is_repeat=True)
-        session.save(update_fields=["priority", "rank"])
+        statements.update(session, "priority", "rank")
         locked.record("session.priority_set", session, priority=session.priority, rank=session.rank)
     return locked.outcome(session)
 

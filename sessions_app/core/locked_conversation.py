@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet, prefetch_related_objects
 
 from agents_app import row_policies
 from agents_app.actors import Actor, ActorKind
-from agents_app.models import Agent, Tenant
+from agents_app.models import Agent, ApiClient, Tenant
 from agents_app.policies import Policies
 from agents_app.service_hours import Closure
-from config import clock, limits
+from config import clock, limits, statements
 from config.db import lock_rows
 from messaging_app import stream
 from messaging_app.models import Conversation, Operation
@@ -189,28 +190,67 @@ def lock_conversation(actor: Actor, conversation_id: int, *, known_only: bool = 
     The clock is read again with every row that has a deadline: PostgreSQL reads a row, and the clock with it, before it
     waits for the lock, and not again unless somebody has changed the row meanwhile.
     """
-    rows = Conversation.objects.filter(pk=conversation_id, tenant_id=actor.tenant_id)
-    conversation = lock_rows(row_policies.with_policies(rows.annotate(db_now=clock.DbNow()))).first()
+    conversation: Conversation | None = next(iter(_CONVERSATION.rows(actor.tenant_id, conversation_id)), None)
     if conversation is None or (actor.conversation_id or conversation.pk) != conversation.pk:
         raise NotFound("There is no such conversation.")
-    sessions = ChatSession.objects.filter(conversation=conversation, status__in=sorted(OPEN))
-    flows = GuidedFlow.objects.filter(conversation=conversation, status__in=sorted(FLOW_OPEN))
-    open_sessions: list[ChatSession] = list(sessions.annotate(db_now=clock.DbNow()).order_by("opened_at", "pk"))
-    if known_only and actor.kind == ActorKind.BOT and not _has_worked(actor, conversation, open_sessions):
+    sessions, flows, transfers, clocks, bots = statements.together(_OPEN, conversation.pk)
+    if known_only and actor.kind == ActorKind.BOT and not _has_worked(actor, conversation, sessions):
         raise NotFound("There is no such conversation.")
-    open_flows: list[GuidedFlow] = list(flows.annotate(db_now=clock.DbNow()).order_by("pk"))
-    read: list[Any] = [conversation, *open_sessions, *open_flows]
+    bot_of = {bot.pk: bot for bot in bots}
+    for session in sessions:
+        session.conversation = conversation
+        if session.bot_id:
+            session.bot = bot_of[session.bot_id]
+    if clocks:
+        prefetch_related_objects(clocks, "calendar")
     return LockedConversation(
         conversation=conversation,
         actor=actor,
-        now=max(row.db_now for row in read) + clock.offset,
-        sessions=open_sessions,
-        transfers=_unanswered(open_sessions),
-        flows=[flow for flow in open_flows if flow.status in FLOW_BLOCKING],
-        previews=[flow for flow in open_flows if flow.status == FlowStatus.READY],
-        clocks=_clocks(open_sessions),
+        now=max(row.db_now for row in (conversation, *sessions, *flows)) + clock.offset,
+        sessions=sessions,
+        transfers=transfers,
+        flows=[flow for flow in flows if flow.status in FLOW_BLOCKING],
+        previews=[flow for flow in flows if flow.status == FlowStatus.READY],
+        clocks=clocks,
         policies=row_policies.on(conversation),
     )
+
+
+def _locked(tenant_id: int, conversation_id: int) -> QuerySet[Conversation]:
+    rows = Conversation.objects.filter(pk=conversation_id, tenant_id=tenant_id).annotate(db_now=clock.DbNow())
+    return lock_rows(row_policies.with_policies(rows))
+
+
+def _open_sessions(conversation_id: int) -> QuerySet[ChatSession]:
+    rows = ChatSession.objects.filter(conversation=conversation_id, status__in=sorted(OPEN))
+    return rows.annotate(db_now=clock.DbNow()).order_by("opened_at", "pk")
+
+
+def _open_flows(conversation_id: int) -> QuerySet[GuidedFlow]:
+    rows = GuidedFlow.objects.filter(conversation=conversation_id, status__in=sorted(FLOW_OPEN))
+    return rows.annotate(db_now=clock.DbNow()).order_by("pk")
+
+
+def _unanswered(conversation_id: int) -> QuerySet[Transfer]:
+    sessions = _open_sessions(conversation_id).order_by().values("pk")
+    return Transfer.objects.filter(pending_key__in=sessions, status=TransferStatus.PENDING).order_by("pk")
+
+
+def _running_clocks(conversation_id: int) -> QuerySet[SlaClock]:
+    return SlaClock.objects.filter(open_key__in=_open_sessions(conversation_id).order_by().values("pk")).order_by("pk")
+
+
+def _bots_at_work(conversation_id: int) -> QuerySet[ApiClient]:
+    return ApiClient.objects.filter(pk__in=_open_sessions(conversation_id).order_by().values("bot")).order_by("pk")
+
+
+_CONVERSATION = statements.Reading(_locked, 0, 0)
+_OPEN = [
+    statements.Reading(build, 0) for build in (_open_sessions, _open_flows, _unanswered, _running_clocks, _bots_at_work)
+]
+"""What is open on a locked conversation, in one statement that begins when the lock is held: it sees what was committed
+by whoever had the lock before.
+"""
 
 
 def _has_worked(bot: Actor, conversation: Conversation, sessions: Iterable[ChatSession]) -> bool:
@@ -218,26 +258,6 @@ def _has_worked(bot: Actor, conversation: Conversation, sessions: Iterable[ChatS
     if any(session.bot_id == bot.pk for session in sessions):
         return True
     return ChatSession.objects.filter(conversation=conversation, bot_id=bot.pk).exists()
-
-
-def _unanswered(sessions: Iterable[ChatSession]) -> list[Transfer]:
-    """The pending transfers, read only where there can be one: a robot that works, waits or is paused has none."""
-    ids = [
-        s.pk
-        for s in sessions
-        if (s.is_live and s.owner_kind != Owner.BOT) or (s.status == Status.PENDING and not s.is_robot)
-    ]
-    if not ids:
-        return []
-    return list(Transfer.objects.filter(pending_key__in=ids, status=TransferStatus.PENDING).order_by("pk"))
-
-
-def _clocks(sessions: Iterable[ChatSession]) -> list[SlaClock]:
-    """The open clocks, read only where there can be one: a bot's session keeps nobody waiting for a human."""
-    ids = [s.pk for s in sessions if not (s.is_robot and s.owner_kind == Owner.BOT)]
-    if not ids:
-        return []
-    return list(SlaClock.objects.filter(open_key__in=ids).select_related("calendar").order_by("pk"))
 
 
 def is_unclaimed(session: ChatSession) -> bool:

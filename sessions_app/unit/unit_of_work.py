@@ -16,6 +16,7 @@ from functools import partial, wraps
 from django.db import transaction
 
 from agents_app.actors import Actor, ActorKind
+from config import statements
 from config.db import retried
 from config.free_json import checked_text
 from messaging_app import stream
@@ -144,8 +145,9 @@ def _finish(locked: LockedConversation, before: tuple[object, ...]) -> None:
     is_left = assignment.offer(locked)
     sla.follow(locked)
     stream.seal(locked.conversation, locked.operations)
-    if _values(locked.conversation) != before:
-        locked.conversation.save(update_fields=_WRITTEN)
+    values = zip(_WRITTEN, before, _values(locked.conversation), strict=True)
+    if changed := [name for name, was, value in values if was != value]:
+        statements.update(locked.conversation, *changed)
     stream.write(locked.operations)
     if is_left or any(operation.type in FREES for operation in locked.operations):
         transaction.on_commit(partial(wake.wake, locked.conversation.tenant_id), robust=True)
