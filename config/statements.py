@@ -8,6 +8,7 @@ runs on MariaDB, whose driver neither prepares nor returns what an UPDATE has co
 | here | the ORM's form |
 |---|---|
 | `insert(row)` | `row.save(force_insert=True)` |
+| `insert_unless_there(row, *key)` | the same in a savepoint, and `IntegrityError` is False |
 | `update(row, *names)` | `row.save(update_fields=names)`; without names `row.save(force_update=True)` |
 | `Reading(build).rows(*given)` | `list(build(*given))` |
 | `together(readings, *given)` | the same of each, one after the other |
@@ -26,7 +27,7 @@ from functools import cache
 from typing import Any
 
 import orjson
-from django.db import connection, connections, models
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, models, transaction
 from django.db.models import QuerySet
 from django.utils.dateparse import parse_duration
 
@@ -65,7 +66,7 @@ class _Built:
             row[column] = convert(row[column])
         if not self.names:
             return tuple(row)
-        made = self.model.from_db(connection.alias, self.names, [row[column] for column in self.columns])
+        made = self.model.from_db(DEFAULT_DB_ALIAS, self.names, [row[column] for column in self.columns])
         for name, column in self.annotations.items():
             setattr(made, name, row[column])
         return made
@@ -86,8 +87,7 @@ class Reading:
         [rows] = together([self], *given)
         return rows
 
-    def built(self) -> _Built:
-        vendor = connection.vendor
+    def built(self, vendor: str) -> _Built:
         if vendor not in self._built:
             self._built[vendor] = self._build_now()
         return self._built[vendor]
@@ -117,11 +117,12 @@ class Reading:
 
 def together(readings: Sequence[Reading], *given: Any) -> list[list[Any]]:
     """The rows of each reading, all with the same parameters; on PostgreSQL in one statement, and so of one moment."""
-    built = [reading.built() for reading in readings]
-    if connection.vendor != "postgresql":
-        return [[each.instance(list(row)) for row in _fetched(each.sql, each.bound(given))] for each in built]
+    database = connections[DEFAULT_DB_ALIAS]
+    built = [reading.built(database.vendor) for reading in readings]
+    if database.vendor != "postgresql":
+        return [[each.instance(list(row)) for row in _fetched(database, each.sql, each.bound(given))] for each in built]
     sql = _in_json(tuple((each.sql, each.is_json) for each in built))
-    [found] = _fetched(sql, [_text(value) for value in given])
+    [found] = _fetched(database, sql, [_text(value) for value in given])
     return [
         [each.instance(row) for row in orjson.loads(rows)] if rows else []
         for each, rows in zip(built, found, strict=True)
@@ -196,44 +197,62 @@ class _Writing:
     """An INSERT or UPDATE of one model, on one kind of database."""
 
     sql: str
-    fields: tuple[Any, ...]
-    converts: tuple[_Convert, ...]
+    parts: tuple[tuple[Any, str, _Convert], ...]  # of each value: a field that makes it, or None; attribute; conversion
     returned: tuple[str, ...]  # attributes that get what the database has computed
 
-    def values_of(self, row: models.Model, *, is_new: bool) -> list[Any]:
-        return [
-            convert(field.pre_save(row, is_new) if _sets_itself(field) else getattr(row, field.attname))
-            for field, convert in zip(self.fields, self.converts, strict=True)
+    def run(self, database: Any, row: models.Model, *more: Any, is_new: bool) -> bool:
+        """Whether a row was stored."""
+        values = [
+            convert(field.pre_save(row, is_new) if field else getattr(row, name)) for field, name, convert in self.parts
         ]
+        for returned in _fetched(database, self.sql, [*values, *more]):
+            for name, value in zip(self.returned, returned, strict=True):
+                setattr(row, name, value)
+            return True
+        return False
 
 
 def insert(row: models.Model) -> None:
     """Store a new row. It gets its id, and what the database computes of it."""
-    if connection.vendor == "mysql" or row.pk is not None:
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor == "mysql" or row.pk is not None:
         row.save(force_insert=True)
         return
-    writing = _insertion(type(row), connection.vendor)
-    [returned] = _fetched(writing.sql, writing.values_of(row, is_new=True))
-    for name, value in zip(writing.returned, returned, strict=True):
-        setattr(row, name, value)
-    row._state.adding, row._state.db = False, connection.alias
+    _insert(database, row)
+
+
+def insert_unless_there(row: models.Model, *key: str) -> bool:
+    """Store a new row unless one with the same unique `key` is there; False if it is. Waits for one that is being stored."""
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor == "mysql":
+        try:
+            with transaction.atomic():
+                row.save(force_insert=True)
+        except IntegrityError:
+            return False
+        return True
+    return _insert(database, row, key)
+
+
+def _insert(database: Any, row: models.Model, key: tuple[str, ...] = ()) -> bool:
+    is_stored = _insertion(type(row), database.vendor, key).run(database, row, is_new=True)
+    if is_stored:
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+    return is_stored
 
 
 def update(row: models.Model, *names: str) -> None:
     """Store these attributes of a row that is there, all if none is named. Raises Django's `NotUpdated` for one that is
     not there any more.
     """
-    if connection.vendor == "mysql":
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor == "mysql":
         row.save(force_update=not names, update_fields=names or None)
         return
-    writing = _change(type(row), tuple(sorted(names)), connection.vendor)
-    values = writing.values_of(row, is_new=False)
-    found = _fetched(writing.sql, [*values, _text(row.pk) if connection.vendor == "postgresql" else row.pk])
-    if not found:
+    pk = _text(row.pk) if database.vendor == "postgresql" else row.pk
+    if not _change(type(row), names, database.vendor).run(database, row, pk, is_new=False):
         not_updated: type[Exception] = type(row).NotUpdated  # type: ignore[attr-defined]  # Django 6's, not typed yet
         raise not_updated(f"{row._meta.verbose_name} {row.pk} is not there any more.")
-    for name, value in zip(writing.returned, found[0], strict=True):
-        setattr(row, name, value)
 
 
 def store(row: models.Model) -> None:
@@ -245,13 +264,15 @@ def store(row: models.Model) -> None:
 
 
 @cache
-def _insertion(model: type[models.Model], vendor: str) -> _Writing:
+def _insertion(model: type[models.Model], vendor: str, key: tuple[str, ...] = ()) -> _Writing:
     meta = model._meta
     fields = tuple(f for f in meta.local_concrete_fields if f is not meta.auto_field and not f.generated)
     returned: tuple[Any, ...] = tuple(meta.db_returning_fields)
     columns, values = ", ".join(map(_quoted, fields)), ", ".join(_places(len(fields), vendor))
-    sql = f"INSERT INTO {_table(model)} ({columns}) VALUES ({values}) RETURNING {', '.join(map(_quoted, returned))}"  # noqa: S608
-    return _Writing(sql, fields, tuple(_into(f, vendor) for f in fields), tuple(f.attname for f in returned))
+    once = f" ON CONFLICT ({', '.join(_quoted(meta.get_field(name)) for name in key)}) DO NOTHING" if key else ""
+    given_back = ", ".join(map(_quoted, returned))
+    sql = f"INSERT INTO {_table(model)} ({columns}) VALUES ({values}){once} RETURNING {given_back}"  # noqa: S608
+    return _Writing(sql, _parts(fields, vendor), tuple(f.attname for f in returned))
 
 
 @cache
@@ -268,10 +289,13 @@ def _change(model: type[models.Model], names: tuple[str, ...], vendor: str) -> _
     returned = ", ".join(map(_quoted, computed)) or _quoted(meta.pk)
     sql = f"UPDATE {_table(model)} SET {changes} WHERE {_quoted(meta.pk)} = {last} RETURNING {returned}"  # noqa: S608
     attributes = tuple(f.attname for f in computed) or (meta.pk.attname,)
-    return _Writing(sql, fields, tuple(_into(f, vendor) for f in fields), attributes)
+    return _Writing(sql, _parts(fields, vendor), attributes)
 
 
-@cache
+def _parts(fields: Iterable[Any], vendor: str) -> tuple[tuple[Any, str, _Convert], ...]:
+    return tuple((field if _sets_itself(field) else None, field.attname, _into(field, vendor)) for field in fields)
+
+
 def _sets_itself(field: Any) -> bool:
     """Whether the field makes a value of its own when the row is stored."""
     if isinstance(field, models.DateField):
@@ -301,9 +325,9 @@ def _into(field: Any, vendor: str) -> _Convert:
         return lambda value: field.get_db_prep_save(value, connection)
     if isinstance(field, models.JSONField):
         return lambda value: None if value is None else json.dumps(value, cls=field.encoder)
-    if isinstance(field, models.DateTimeField | models.DurationField | models.BooleanField):
+    if isinstance(field, models.BooleanField):
         return lambda value: _text(field.get_prep_value(value))
-    if isinstance(field, models.CharField | models.TextField | models.IntegerField | models.ForeignKey):
+    if isinstance(field, _AS_THEY_STAND):
         return _text
     return lambda value: _text(field.get_db_prep_save(value, connection))
 
@@ -311,28 +335,35 @@ def _into(field: Any, vendor: str) -> _Convert:
 # --- Running -----------------------------------------------------------------------------------------------------
 
 
+_AS_THEY_STAND = (
+    models.CharField,
+    models.TextField,
+    models.IntegerField,
+    models.ForeignKey,
+    models.DateTimeField,
+    models.DurationField,
+)
+"""Fields whose values are, as text, what PostgreSQL reads as their type; times with their offset."""
+
+
 def _text(value: Any) -> str | None:
     if value is None:
         return None
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    return str(value)
+    return ("t" if value else "f") if value is True or value is False else str(value)
 
 
-def _fetched(sql: str, values: Sequence[Any]) -> list[Sequence[Any]]:
-    if connection.vendor == "postgresql":
-        cursor = _binding_on_the_server()
+def _fetched(database: Any, sql: str, values: Sequence[Any]) -> list[Sequence[Any]]:
+    if database.vendor == "postgresql":
+        cursor = _binding_on_the_server(database)
         cursor.execute(sql, values)
         rows: list[Sequence[Any]] = cursor.fetchall()
         return rows
-    with connection.cursor() as cursor:
+    with database.cursor() as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())
 
 
-def _binding_on_the_server() -> Any:
+def _binding_on_the_server(database: Any) -> Any:
     """A cursor whose statements have their parameters as $1, $2, …; Django's own bind in the client. Kept with the
     connection: making one costs as much as a short statement.
 
@@ -340,7 +371,6 @@ def _binding_on_the_server() -> Any:
     """
     from psycopg import RawCursor
 
-    database = connections[connection.alias]
     database.close_if_health_check_failed()
     database.ensure_connection()
     session: Any = database.connection

@@ -69,6 +69,7 @@ CORE = (
     "test_analyser.py",
     "test_database_rules.py",
     "test_search.py",
+    "test_statements.py",
     "test_states.py",
     "test_stream.py",
     # The desk's own reading; the rest of its pages asks the database nothing else.

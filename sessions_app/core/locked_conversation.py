@@ -20,7 +20,7 @@ from agents_app.models import Agent, ApiClient, Tenant
 from agents_app.policies import Policies
 from agents_app.service_hours import Closure
 from config import clock, limits, statements
-from config.db import lock_rows
+from config.db import TryAgain, lock_rows
 from messaging_app import stream
 from messaging_app.models import Conversation, Operation
 from sessions_app.errors import NotFound
@@ -69,6 +69,16 @@ class Outcome:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ConversationKey:
+    """A conversation by what the channel knows of it, checked (`incoming.conversation_key`)."""
+
+    platform: str
+    shop_id: str
+    account_id: str
+    customer_name: str = ""  # of a new one
+
+
 @dataclass(slots=True)
 class LockedConversation:
     """A conversation under its lock, for one verb: what is open on it, and what the verb has recorded so far."""
@@ -76,10 +86,10 @@ class LockedConversation:
     conversation: Conversation
     actor: Actor
     now: datetime
-    sessions: list[ChatSession]  # open ones, oldest first
-    transfers: list[Transfer]  # unanswered ones
-    flows: list[GuidedFlow]  # those that block
-    previews: list[GuidedFlow]  # those that do not, and have not ended
+    sessions: list[ChatSession] = field(default_factory=list)  # open ones, oldest first
+    transfers: list[Transfer] = field(default_factory=list)  # unanswered ones
+    flows: list[GuidedFlow] = field(default_factory=list)  # those that block
+    previews: list[GuidedFlow] = field(default_factory=list)  # those that do not, and have not ended
     clocks: list[SlaClock] = field(default_factory=list)  # those that have not ended
     policies: Policies = field(default_factory=Policies)  # of the tenant
     rule: str = ""
@@ -193,6 +203,38 @@ def lock_conversation(actor: Actor, conversation_id: int, *, known_only: bool = 
     conversation: Conversation | None = next(iter(_CONVERSATION.rows(actor.tenant_id, conversation_id)), None)
     if conversation is None or (actor.conversation_id or conversation.pk) != conversation.pk:
         raise NotFound("There is no such conversation.")
+    return _with_what_is_open(actor, conversation, known_only=known_only)
+
+
+def lock_by_key(actor: Actor, key: ConversationKey) -> LockedConversation:
+    """Lock the conversation of this key, which is made if it is new. Raises `NotFound` for one that the actor is not
+    bound to, and `TryAgain` for one that has gone while it was looked for.
+    """
+    for _ in range(2):
+        named, [tenant] = statements.together(_BY_KEY, actor.tenant_id, key.platform, key.shop_id, key.account_id)
+        if actor.conversation_id is not None and [row.pk for row in named] != [actor.conversation_id]:
+            raise NotFound("There is no such conversation.")
+        if named:
+            return _with_what_is_open(actor, named[0], known_only=False)
+        conversation = Conversation(
+            tenant_id=actor.tenant_id,
+            platform=key.platform,
+            shop_id=key.shop_id,
+            account_id=key.account_id,
+            customer_name=key.customer_name,
+        )
+        if statements.insert_unless_there(conversation, "tenant", "platform", "shop_id", "account_id"):
+            return LockedConversation(
+                conversation=conversation,
+                actor=actor,
+                now=tenant.db_now + clock.offset,
+                policies=row_policies.of(tenant),
+                _tenant=tenant,
+            )
+    raise TryAgain("a conversation was made and has gone again")
+
+
+def _with_what_is_open(actor: Actor, conversation: Any, *, known_only: bool) -> LockedConversation:
     sessions, flows, transfers, clocks, bots = statements.together(_OPEN, conversation.pk)
     if known_only and actor.kind == ActorKind.BOT and not _has_worked(actor, conversation, sessions):
         raise NotFound("There is no such conversation.")
@@ -217,8 +259,20 @@ def lock_conversation(actor: Actor, conversation_id: int, *, known_only: bool = 
 
 
 def _locked(tenant_id: int, conversation_id: int) -> QuerySet[Conversation]:
-    rows = Conversation.objects.filter(pk=conversation_id, tenant_id=tenant_id).annotate(db_now=clock.DbNow())
-    return lock_rows(row_policies.with_policies(rows))
+    return _locking(Conversation.objects.filter(pk=conversation_id, tenant_id=tenant_id))
+
+
+def _locking(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
+    return lock_rows(row_policies.with_policies(rows.annotate(db_now=clock.DbNow())))
+
+
+def _locked_by_key(tenant_id: int, platform: str, shop_id: str, account_id: str) -> QuerySet[Conversation]:
+    key = {"platform": platform, "shop_id": shop_id, "account_id": account_id}
+    return _locking(Conversation.objects.filter(tenant_id=tenant_id, **key))
+
+
+def _tenant_now(tenant_id: int, *_: str) -> QuerySet[Tenant]:
+    return Tenant.objects.filter(pk=tenant_id).annotate(db_now=clock.DbNow())
 
 
 def _open_sessions(conversation_id: int) -> QuerySet[ChatSession]:
@@ -245,6 +299,7 @@ def _bots_at_work(conversation_id: int) -> QuerySet[ApiClient]:
 
 
 _CONVERSATION = statements.Reading(_locked, 0, 0)
+_BY_KEY = [statements.Reading(build, 0, "", "", "") for build in (_locked_by_key, _tenant_now)]
 _OPEN = [
     statements.Reading(build, 0) for build in (_open_sessions, _open_flows, _unanswered, _running_clocks, _bots_at_work)
 ]

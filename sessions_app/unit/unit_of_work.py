@@ -23,7 +23,7 @@ from messaging_app import stream
 from messaging_app.models import Conversation
 from sessions_app import assignment
 from sessions_app.core import wake
-from sessions_app.core.locked_conversation import LockedConversation, lock_conversation
+from sessions_app.core.locked_conversation import ConversationKey, LockedConversation, lock_by_key, lock_conversation
 from sessions_app.errors import NotFound, StaleEpoch
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.promises import reply_deadlines, sla
@@ -107,23 +107,25 @@ def locked_conversation(
     *,
     session_id: int | None = None,
     transfer_id: int | None = None,
-    by_key: Callable[[], Conversation] | None = None,
+    key: ConversationKey | None = None,
     expected_epoch: int | None = None,
     known_only: bool = True,
 ) -> Iterator[LockedConversation]:
     """Hold the conversation, named by its own id or that of a session or transfer, for one verb.
 
-    Without an id `by_key` finds or creates it in the verb's own transaction, so that a refused verb creates none. Due
+    By its `key` it is found or made in the verb's own transaction, so that a refused verb makes none. Due
     timers are applied first, in a transaction of their own, so that they stay applied when the verb is refused. Raises
     `NotFound` for what does not exist, belongs to another tenant or is not the actor's to know of
     (`lock_conversation`), `StaleEpoch` when the conversation is not at `expected_epoch`.
     """
-    if conversation_id is None and by_key is None:
+    if conversation_id is None and key is None:
         conversation_id = _conversation_id(actor, session_id=session_id, transfer_id=transfer_id)
     for rounds_left in range(MAX_TIMER_ROUNDS, -1, -1):
         with transaction.atomic():
-            pk = by_key().pk if conversation_id is None and by_key else conversation_id
-            locked = lock_conversation(actor, pk or 0, known_only=known_only)
+            if key is not None:
+                locked = lock_by_key(actor, key)
+            else:
+                locked = lock_conversation(actor, conversation_id or 0, known_only=known_only)
             before = _values(locked.conversation)
             if rounds_left and apply_due(locked):
                 _finish(locked, before)
