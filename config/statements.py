@@ -9,7 +9,7 @@ runs on MariaDB, whose driver neither prepares nor returns what an UPDATE has co
 |---|---|
 | `insert(row)` | `row.save(force_insert=True)` |
 | `insert_unless_there(row, *key)` | the same in a savepoint, and `IntegrityError` is False |
-| `update(row, *names)` | `row.save(update_fields=names)`; without names `row.save(force_update=True)` |
+| `update(row, *names)` | `row.save(update_fields=names)`; without names `row.save(force_update=True)`, less what has not changed |
 | `Reading(build).rows(*given)` | `list(build(*given))` |
 | `together(readings, *given)` | the same of each, one after the other |
 
@@ -66,10 +66,16 @@ class _Built:
             row[column] = convert(row[column])
         if not self.names:
             return tuple(row)
-        made = self.model.from_db(DEFAULT_DB_ALIAS, self.names, [row[column] for column in self.columns])
+        values = [row[column] for column in self.columns]
+        made = self.model.from_db(DEFAULT_DB_ALIAS, self.names, values)
+        setattr(made._state, _AS_READ, dict(zip(self.names, values, strict=True)))
         for name, column in self.annotations.items():
             setattr(made, name, row[column])
         return made
+
+
+_AS_READ = "tandem_as_read"
+"""Of a row's state: the values that it was read with, and has been stored with since."""
 
 
 class Reading:
@@ -242,10 +248,15 @@ def _insert(database: Any, row: models.Model, key: tuple[str, ...] = ()) -> bool
 
 
 def update(row: models.Model, *names: str) -> None:
-    """Store these attributes of a row that is there, all if none is named. Raises Django's `NotUpdated` for one that is
-    not there any more.
+    """Store these attributes of a row that is there; if none is named, those that are not as they were read, or all of a
+    row that no `Reading` has read. Raises Django's `NotUpdated` for one that is not there any more.
     """
     database = connections[DEFAULT_DB_ALIAS]
+    as_read: dict[str, Any] | None = getattr(row._state, _AS_READ, None)
+    if not names and as_read is not None:
+        names = tuple(_changed(row, as_read))
+        if not names:
+            return
     if database.vendor == "mysql":
         row.save(force_update=not names, update_fields=names or None)
         return
@@ -253,6 +264,18 @@ def update(row: models.Model, *names: str) -> None:
     if not _change(type(row), names, database.vendor).run(database, row, pk, is_new=False):
         not_updated: type[Exception] = type(row).NotUpdated  # type: ignore[attr-defined]  # Django 6's, not typed yet
         raise not_updated(f"{row._meta.verbose_name} {row.pk} is not there any more.")
+    if as_read is not None:
+        as_read.update((name, row.__dict__[name]) for name in names if name in as_read)
+
+
+def _changed(row: models.Model, as_read: dict[str, Any]) -> Iterable[str]:
+    """The attributes that have another value; those of JSON always, because it may have been changed in its place."""
+    for field in row._meta.local_concrete_fields:
+        name = field.attname
+        if field.generated or field.primary_key or name not in as_read:
+            continue
+        if isinstance(field, models.JSONField) or as_read[name] != row.__dict__[name]:
+            yield name
 
 
 def store(row: models.Model) -> None:

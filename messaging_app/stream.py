@@ -240,6 +240,9 @@ def write(operations: Sequence[Operation]) -> None:
     """Store a transaction's operations, and notify all listeners once they are committed."""
     if not operations:
         return
+    if connection.vendor == "sqlite":
+        # Writers are serial there, so the position can be given at once and no relay is needed.
+        relay.stamp_new(operations)
     if len(operations) <= FEW:
         for operation in operations:
             statements.insert(operation)
@@ -249,10 +252,6 @@ def write(operations: Sequence[Operation]) -> None:
         (o.tenant_id, o.conversation_id): live.ChangeNotification(o.tenant_id, o.conversation_id, o.seq)
         for o in operations
     }
-    if connection.vendor == "sqlite":
-        # Writers are serial there, so the position can be given at once and no relay is needed.
-        for tenant_id in {o.tenant_id for o in operations}:
-            relay.stamp_whole(tenant_id)
     transaction.on_commit(lambda: live.announce(newest.values()), robust=True)
 
 

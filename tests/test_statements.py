@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, models, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agents_app.models import Agent, Calendar, SlaPolicy
@@ -28,6 +29,7 @@ from sessions_app.models import (
     Transfer,
 )
 from sessions_app.states import MailStatus, ParticipantStatus, Status, TransferStatus
+from sessions_app.unit import unit_of_work
 from tests.cast import Chat
 
 type Form = Callable[[models.Model], object]
@@ -225,6 +227,28 @@ def _own_columns(model: type[models.Model]) -> list[Any]:
     return [f for f in model._meta.concrete_fields if not f.generated and not f.primary_key]
 
 
+def test_of_a_row_that_was_read_only_what_has_changed_is_stored(world: Chat) -> None:
+    with transaction.atomic():
+        session = locked_conversation._OPEN[0].rows(world.id)[0]
+    before = rows_of(ChatSession)
+    ChatSession.objects.filter(pk=session.pk).update(reason="written by somebody else")
+    session.failed_answers = 2
+    with CaptureQueriesContext(connection) as run:
+        statements.update(session)
+        statements.update(session, "failed_answers")
+    session.refresh_from_db()
+    assert (session.reason, session.failed_answers, len(run)) == ("written by somebody else", 2, 2)
+    assert rows_of(ChatSession) != before
+
+
+def test_a_row_that_is_as_it_was_read_is_not_stored(world: Chat) -> None:
+    with transaction.atomic():
+        [clock, *_] = locked_conversation._OPEN[3].rows(world.id)
+    with CaptureQueriesContext(connection) as run:
+        statements.update(clock)
+    assert len(run) == 0
+
+
 def test_a_row_that_has_gone_is_noticed(world: Chat) -> None:
     flow = GuidedFlow.objects.latest("pk")
     GuidedFlow.objects.filter(pk=flow.pk).delete()
@@ -261,6 +285,8 @@ def readings(world: Chat) -> Iterator[tuple[str, statements.Reading, tuple[Any, 
     yield "by key", locked_conversation._BY_KEY[0], (tenant_id, row.platform, row.shop_id, row.account_id)
     for reading in locked_conversation._OPEN:
         yield reading._build.__name__, reading, (world.id,)
+    yield "of a session", unit_of_work._OF_SESSION, (world.sessions[0].pk, tenant_id)
+    yield "of a transfer", unit_of_work._OF_TRANSFER, (world.transfers[0].pk, tenant_id)
     yield "bot", lifecycle._BOT, (bot, tenant_id)
     yield "rules", rules._VERSION, (tenant_id,)
 

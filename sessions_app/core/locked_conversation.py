@@ -239,10 +239,13 @@ def _with_what_is_open(actor: Actor, conversation: Any, *, known_only: bool) -> 
     if known_only and actor.kind == ActorKind.BOT and not _has_worked(actor, conversation, sessions):
         raise NotFound("There is no such conversation.")
     bot_of = {bot.pk: bot for bot in bots}
+    session_of = {session.pk: session for session in sessions}
     for session in sessions:
         session.conversation = conversation
         if session.bot_id:
             session.bot = bot_of[session.bot_id]
+    for row in (*transfers, *clocks):
+        row.conversation, row.session = conversation, session_of[row.session_id]
     if clocks:
         prefetch_related_objects(clocks, "calendar")
     return LockedConversation(

@@ -160,12 +160,25 @@ def _values(conversation: Conversation) -> tuple[object, ...]:
 
 
 def _conversation_id(actor: Actor, *, session_id: int | None, transfer_id: int | None) -> int:
-    model: type[ChatSession | Transfer] = Transfer if session_id is None else ChatSession
-    rows = model._default_manager.filter(pk=session_id or transfer_id or 0, tenant_id=actor.tenant_id)
-    if actor.conversation_id is not None:
-        rows = rows.filter(conversation_id=actor.conversation_id)
-    if actor.kind == ActorKind.BOT:
-        rows = rows.filter(**{"bot_id" if model is ChatSession else "session__bot_id": actor.pk})
-    for conversation_id in rows.values_list("conversation_id", flat=True):
-        return int(conversation_id)
-    raise NotFound(f"There is no such {model._meta.verbose_name}.")
+    reading, name = (_OF_TRANSFER, "transfer") if session_id is None else (_OF_SESSION, "chat session")
+    for conversation_id, bot_id in reading.rows(session_id or transfer_id or 0, actor.tenant_id):
+        is_bound_here = actor.conversation_id in (None, conversation_id)
+        if is_bound_here and (actor.kind != ActorKind.BOT or bot_id == actor.pk):
+            return int(conversation_id)
+    raise NotFound(f"There is no such {name}.")
+
+
+_OF_SESSION = statements.Reading(
+    lambda pk, tenant_id: ChatSession.objects.filter(pk=pk, tenant_id=tenant_id).values_list(
+        "conversation_id", "bot_id"
+    ),
+    0,
+    0,
+)
+_OF_TRANSFER = statements.Reading(
+    lambda pk, tenant_id: Transfer.objects.filter(pk=pk, tenant_id=tenant_id).values_list(
+        "conversation_id", "session__bot_id"
+    ),
+    0,
+    0,
+)
