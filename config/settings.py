@@ -254,11 +254,6 @@ REQUEST_BODY_TIMEOUT = env.number("REQUEST_BODY_TIMEOUT", 600, 0.1, DAY, "second
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # without it, only this machine may read the metrics
 TOKEN_LIFETIME = env.whole("TOKEN_LIFETIME", DAY, MINUTE, 90 * DAY, "seconds")  # of a customer's or participant's token
 SPECTACULAR_SETTINGS = openapi_settings.SPECTACULAR_SETTINGS
-CACHES = {
-    "default": {"BACKEND": "config.cache.SharedCache", "LOCATION": REDIS_URL, "KEY_PREFIX": REDIS_PREFIX}
-    if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-}
 
 # --- Events (docs/events.md) -------------------------------------------------------------------------------------
 EVENT_RETENTION = env.whole("EVENT_RETENTION", 7 * DAY, HOUR, 10 * YEAR, "seconds")  # an older cursor gets a reset
