@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "agents_app.api.cors.Cors",
     "config.caching.no_store",
     "config.middleware.api_in_json",
+    "config.short_way.ShortWay",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.connections_given_back",
