@@ -170,9 +170,7 @@ elif "postgresql" in _database["ENGINE"]:
         "-c default_transaction_isolation=read\\ committed",
     )
     if DATABASE_PREPARE:
-        _options.setdefault(
-            "prepare_threshold", 0
-        )  # of statements of our own (config/statements.py), from their first use on
+        _options.setdefault("prepare_threshold", 0)  # statements of our own, from their first use on
     # A server whose machine is gone is noticed: seconds to connect, and milliseconds until what was sent must have arrived.
     for _name, _value in {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 20_000}.items():
         _options.setdefault(_name, _value)
