@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "agents_app.api.cors.Cors",
     "config.caching.no_store",
     "config.middleware.api_in_json",
+    "config.short_way.ShortWay",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.connections_given_back",
@@ -169,9 +170,7 @@ elif "postgresql" in _database["ENGINE"]:
         "-c default_transaction_isolation=read\\ committed",
     )
     if DATABASE_PREPARE:
-        _options.setdefault(
-            "prepare_threshold", 0
-        )  # of statements of our own (config/statements.py), from their first use on
+        _options.setdefault("prepare_threshold", 0)  # statements of our own, from their first use on
     # A server whose machine is gone is noticed: seconds to connect, and milliseconds until what was sent must have arrived.
     for _name, _value in {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 20_000}.items():
         _options.setdefault(_name, _value)
@@ -254,11 +253,6 @@ REQUEST_BODY_TIMEOUT = env.number("REQUEST_BODY_TIMEOUT", 600, 0.1, DAY, "second
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # without it, only this machine may read the metrics
 TOKEN_LIFETIME = env.whole("TOKEN_LIFETIME", DAY, MINUTE, 90 * DAY, "seconds")  # of a customer's or participant's token
 SPECTACULAR_SETTINGS = openapi_settings.SPECTACULAR_SETTINGS
-CACHES = {
-    "default": {"BACKEND": "config.cache.SharedCache", "LOCATION": REDIS_URL, "KEY_PREFIX": REDIS_PREFIX}
-    if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-}
 
 # --- Events (docs/events.md) -------------------------------------------------------------------------------------
 EVENT_RETENTION = env.whole("EVENT_RETENTION", 7 * DAY, HOUR, 10 * YEAR, "seconds")  # an older cursor gets a reset
