@@ -227,7 +227,7 @@ if CELERY_BROKER_URL.startswith("redis"):
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["agents_app.api.authentication.Bearer", "agents_app.api.authentication.Login"],
     "DEFAULT_PERMISSION_CLASSES": ["agents_app.api.permissions.HasScope"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["config.json_answers.JsonAnswer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "config.pages.Pages",
