@@ -59,7 +59,7 @@ TANDEM = {
     "FLOW_EXPIRY": env.whole("FLOW_EXPIRY", DAY, 1, 30 * DAY, "seconds"),
     "FLOW_PREVIEW_EXPIRY": env.whole("FLOW_PREVIEW_EXPIRY", DAY, 1, 30 * DAY, "seconds"),
     "MAX_CONCURRENT_SESSIONS": env.whole("MAX_CONCURRENT_SESSIONS", 10, 1, 1_000, "sessions"),
-    "BATCH_SIZE": env.whole("BATCH_SIZE", 100, 1, 10_000, "rows"),  # per transaction, for API and task
+    "BATCH_SIZE": env.whole("BATCH_SIZE", 1_000, 1, 10_000, "rows"),  # per transaction, for the API
     "INGEST_CHUNK": env.whole("INGEST_CHUNK", 5_000, 1, 100_000, "rows"),  # per transaction, for files of history
     "FAILED_ANSWERS": env.whole("FAILED_ANSWERS", 3, 1, 100, "answers"),  # in a row, before a human is asked for
     # For which the reasons of assignments are kept

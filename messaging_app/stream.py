@@ -18,7 +18,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from agents_app.actors import Actor
-from config import audit_keys, statements
+from config import audit_keys, bulk_rows, statements
 from messaging_app import live, record_marks, relay
 from messaging_app.models import Conversation, Operation
 
@@ -247,7 +247,7 @@ def write(operations: Sequence[Operation]) -> None:
         for operation in operations:
             statements.insert(operation)
     else:
-        Operation.objects.bulk_create(operations, batch_size=2000)
+        bulk_rows.insert_rows(Operation, operations)
     newest = {
         (o.tenant_id, o.conversation_id): live.ChangeNotification(o.tenant_id, o.conversation_id, o.seq)
         for o in operations

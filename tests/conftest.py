@@ -67,6 +67,7 @@ CORE = (
     "notices",
     "webhooks",
     "test_analyser.py",
+    "test_bulk_rows.py",
     "test_database_rules.py",
     "test_search.py",
     "test_statements.py",
