@@ -82,6 +82,31 @@ class Backpressure:
                 handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BUFFER)
                 handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patience * 1000))
 
+    def write_at_once(self, data: bytes) -> bool:
+        """Write bytes of the wire (`as_chunk`, `as_frame`) now; False, and nothing is written, where `send` has to do it.
+
+        It does only while the client has taken all that came before: it never fills a buffer. Twisted alone would
+        write in the loop's next turn, and tell the kernel twice for each connection that it wants to.
+        """
+        transport = self._transport
+        if not (self._is_registered and hasattr(transport, "writeSomeData") and self._is_open()):
+            return False
+        if transport.dataBuffer or transport._tempDataBuffer or len(data) > transport.bufferSize:
+            return False
+        if not transport.connected or transport.disconnecting:
+            return False
+        sent = transport.writeSomeData(data)
+        rest = data[sent:] if isinstance(sent, int) else data  # what is not a number is a lost connection
+        if rest:
+            transport.write(rest)
+        return True
+
+    def _is_open(self) -> bool:
+        """Whether the response is in chunks and has begun, or the socket is open."""
+        if hasattr(self._connection, "channel"):
+            return bool(self._connection.startedWriting and self._connection.chunked and not self._connection.finished)
+        return bool(self._connection.state == self._connection.STATE_OPEN and not self._connection.send_queue)
+
     def abort(self) -> None:
         """Cut the connection, with what its client has not taken."""
         if self._transport is not None:
@@ -118,6 +143,21 @@ class Backpressure:
             self._transport.unregisterProducer()
 
 
+def as_chunk(body: bytes) -> bytes:
+    """A part of a response's body, as HTTP/1.1 sends it."""
+    return b"%x\r\n%b\r\n" % (len(body), body)
+
+
+def as_frame(text: bytes) -> bytes:
+    """A text message, as a server's WebSocket sends it: unmasked, and the same for every client."""
+    size = len(text)
+    if size < 126:
+        return b"\x81%c%b" % (size, text)
+    if size < 2**16:
+        return b"\x81\x7e" + size.to_bytes(2) + text
+    return b"\x81\x7f" + size.to_bytes(8) + text
+
+
 def with_backpressure(application: Application) -> Application:
     """Wrap an application so that its `send` waits for a client that is behind.
 
@@ -137,6 +177,12 @@ def as_stream(scope: Any, patience: float) -> None:
     """Prepare the connection for a response without an end; see `Backpressure.as_stream`. Only daphne needs it."""
     if backpressure := scope.get(BACKPRESSURE):
         backpressure.as_stream(patience)
+
+
+def write_at_once(scope: Any, data: bytes) -> bool:
+    """See `Backpressure.write_at_once`; False for every server but daphne."""
+    backpressure: Backpressure | None = scope.get(BACKPRESSURE)
+    return backpressure is not None and backpressure.write_at_once(data)
 
 
 def abort(scope: Any) -> bool:

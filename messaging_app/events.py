@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
@@ -51,22 +52,35 @@ PLAIN = frozenset(
 """The fields of an event's data whose texts are ids, fixed words or times. Any other may be somebody's text."""
 
 
+type Texts = Callable[[Sequence[int]], Iterable[Message]]
+"""Those of these messages that a reader may see, with their attachments."""
+
+
 def rendered(
-    operations: Sequence[Operation], messages: QuerySet[Message] | None = None, *, reads: bool = True
+    operations: Sequence[Operation],
+    messages: QuerySet[Message] | None = None,
+    *,
+    reads: bool = True,
+    texts: Texts | None = None,
 ) -> list[dict[str, Any]]:
     """One event for each operation, in order; a new message with its text as it is stored now.
 
     `messages` are those the reader may see; by default all but private notes. In the event of any other message,
     `message` is None. With `reads` false, for a credential that may follow but not read, all events come without texts
-    (`without_words`).
+    (`without_words`). `texts` reads the messages in another way.
     """
     if not reads:
         return [_encoded(without_words(_rendered(operation, {}))) for operation in operations]
+    ids = message_ids(operations)
+    by_id = {message.pk: message for message in (texts or partial(texts_of, messages))(ids)} if ids else {}
+    return [_encoded(_rendered(operation, by_id)) for operation in operations]
+
+
+def texts_of(messages: QuerySet[Message] | None, ids: Sequence[int]) -> QuerySet[Message]:
+    """Those of the messages with these ids; without `messages`, of all but private notes."""
     if messages is None:
         messages = Message.objects.filter(is_note=False)
-    ids = message_ids(operations)
-    by_id = {m.pk: m for m in messages.filter(pk__in=ids).prefetch_related("attachments")} if ids else {}
-    return [_encoded(_rendered(operation, by_id)) for operation in operations]
+    return messages.filter(pk__in=ids).prefetch_related("attachments")
 
 
 def _encoded(event: dict[str, Any]) -> dict[str, Any]:

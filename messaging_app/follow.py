@@ -10,35 +10,39 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property, partial
 from typing import Any
 
 import orjson
-from channels.db import database_sync_to_async
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db.models import Exists, QuerySet
 
 from config import clock, limits
 from config.errors import Busy, DomainError, Malformed
-from messaging_app import relay
-from messaging_app.live import Waiter
+from config.prepared import Prepared
+from messaging_app import live, relay
 from messaging_app.models import Operation, StreamHead
 
 log = logging.getLogger(__name__)
 
 PAUSE = 0.05
-"""Seconds that a follower waits when it was notified while it was reading: so it takes several events at once."""
+"""Seconds, at most, that a feed waits when it was notified while it was reading, as long as the reading took: so it takes
+several events at once."""
 WINDOW = 20_000
 """Positions that one read covers at most, so that a reader who may see few of many events costs little."""
 STAMPED_AT_ONCE = 10
 """Batches of operations that a reader stamps at most before it reads."""
 
-reading = ThreadPoolExecutor(4, "events")
+reading = ThreadPoolExecutor(2, "events")
 """All followers of a process read in these few threads: an open stream holds no thread and no database connection."""
+signing_on = ThreadPoolExecutor(2, "sign-on")
+"""Clients are let in by these: when all connect at once, those who are in go on being told."""
 
 
 class CursorGone(DomainError):
@@ -57,11 +61,23 @@ def head(tenant_id: int) -> tuple[int, bool]:
     On PostgreSQL and MariaDB positions are given after commit. A reader gives them here itself rather than wait for the
     relay: two at once are harmless. Raises `Busy`.
     """
-    is_all = True
-    if connection.vendor != "sqlite" and Operation.objects.filter(tenant_id=tenant_id, pos__isnull=True).exists():
-        is_all = any(relay.stamp(tenant_id) < relay.BATCH for _ in range(STAMPED_AT_ONCE))
-    pos = StreamHead.objects.filter(tenant_id=tenant_id).values_list("pos", flat=True).first()
-    return pos or 0, is_all
+    found = _HEAD.rows(tenant=tenant_id)
+    pos, is_unstamped = found[0] if found else (0, Operation.objects.filter(tenant_id=tenant_id).exists())
+    if not is_unstamped or connection.vendor == "sqlite":
+        return pos, True
+    for _ in range(STAMPED_AT_ONCE):
+        count, pos = relay.stamped(tenant_id)
+        if count < relay.BATCH:
+            return pos, True
+    return pos, False
+
+
+def _head_of(tenant: int) -> QuerySet[StreamHead, tuple[int, bool]]:
+    unstamped = Operation.objects.filter(tenant_id=tenant, pos__isnull=True)
+    return StreamHead.objects.filter(tenant_id=tenant).values_list("pos", Exists(unstamped))
+
+
+_HEAD = Prepared(_head_of)
 
 
 def start(tenant_id: int, after: int | None) -> int:
@@ -83,7 +99,7 @@ def cursor_of(text: str) -> int:
     return int(text)
 
 
-# --- Following ---------------------------------------------------------------------------------------------------
+# --- Reading -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -93,10 +109,18 @@ class Page:
     events: list[dict[str, Any]]
     cursor: int
     has_more: bool
+    _made: dict[Callable[[Page], Any], Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def shared[R](self, make: Callable[[Page], R]) -> R:
+        """What `make` makes of this page: once for all readers that share it."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: R = self._made[make]
+        return made
 
     @cached_property
     def lines(self) -> list[str]:
-        """Each event as one line of JSON: made once for all readers that share this page."""
+        """Each event as one line of JSON."""
         return [orjson.dumps(event).decode() for event in self.events]
 
 
@@ -105,33 +129,26 @@ type Read = Callable[[int], Page]
 
 
 async def in_thread[R](work: Callable[[], R]) -> R:
-    """Run work that queries the database, in one of the threads of `reading`."""
-    result: R = await database_sync_to_async(work, thread_sensitive=False, executor=reading)()
-    return result
+    """Run work that queries the database, in one of the threads of `reading`, each of which keeps its connection."""
+    return await asyncio.get_running_loop().run_in_executor(reading, _kept, work)
 
 
-async def follow(read: Read, *, after: int, waiter: Waiter, audience: Hashable) -> AsyncGenerator[Page]:
-    """The pages after the cursor, as events come; an empty one after EVENT_HEARTBEAT seconds without events.
+async def at_sign_on[R](work: Callable[[], R]) -> R:
+    """The same by the threads of `signing_on`."""
+    return await asyncio.get_running_loop().run_in_executor(signing_on, _kept, work)
 
-    Readers of the same `audience` may see the same events: those that read from the same cursor at once share one page.
-    """
-    cursor, last_sent = after, time.monotonic()
-    while True:
-        waiter.clear()
-        try:
-            page = await _shared(read, cursor, audience)
-        except (Busy, DatabaseError, InterfaceError) as error:
-            log.warning("events could not be read (%s); trying again", error)
-            await asyncio.sleep(1)
-            continue
-        cursor = page.cursor
-        if page.events or time.monotonic() - last_sent >= settings.EVENT_HEARTBEAT:
-            yield page
-            last_sent = time.monotonic()
-        if waiter.is_notified:
-            await asyncio.sleep(PAUSE)
-        elif not page.has_more:
-            await waiter.wait(last_sent + settings.EVENT_HEARTBEAT - time.monotonic())
+
+def _kept[R](work: Callable[[], R]) -> R:
+    """Run work on this thread's own connection; if that has died since it was last used, once more on a new one."""
+    try:
+        return work()
+    except (OperationalError, InterfaceError):
+        connection.close()
+    try:
+        return work()
+    except (DatabaseError, InterfaceError):
+        connection.close()
+        raise
 
 
 _looks: dict[Hashable, asyncio.Task[Page]] = {}
@@ -149,3 +166,204 @@ async def _shared(read: Read, cursor: int, audience: Hashable) -> Page:
 async def _begun(key: Hashable, look: Callable[[], Page]) -> Page:
     del _looks[key]
     return await in_thread(look)
+
+
+# --- Following ---------------------------------------------------------------------------------------------------
+
+
+class Reader:
+    """One client of a feed: where it is, and how a page is written to it at once (False where that is not possible)."""
+
+    __slots__ = ("_arrival", "_timer", "cursor", "last_sent", "write")
+
+    def __init__(self, cursor: int, write: Callable[[Page], bool]) -> None:
+        self.cursor, self.write = cursor, write
+        self.last_sent = time.monotonic()
+        self._arrival: asyncio.Future[Page | None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def wait(self) -> Page | None:
+        """The next page that this reader has to send itself, an empty one when a heartbeat is due; None: it has to read."""
+        self._arrival = asyncio.get_running_loop().create_future()
+        self._beat()
+        try:
+            return await self._arrival
+        finally:
+            self._arrival = None
+            if self._timer:
+                self._timer.cancel()
+
+    def _beat(self) -> None:
+        left = self.last_sent + settings.EVENT_HEARTBEAT - time.monotonic()
+        if left > 0:
+            self._timer = asyncio.get_running_loop().call_later(left, self._beat)
+        else:
+            self.take(Page([], self.cursor, has_more=False))
+
+    def take(self, page: Page | None) -> bool:
+        """Hand over what `wait` answers."""
+        if self._arrival is not None and not self._arrival.done():  # else it is being ended, and is told nothing more
+            self._arrival.set_result(page)
+        return False
+
+    def pass_on(self, page: Page) -> bool:
+        """Take the page behind the cursor; False when the reader is not waiting any more."""
+        if self._arrival is None or self._arrival.done():
+            return False
+        if page.events:
+            if not self.write(page):
+                return self.take(page)
+            self.last_sent = time.monotonic()
+        self.cursor = page.cursor
+        return True
+
+    def fail(self, error: Exception) -> None:
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_exception(error)
+
+
+class Feed(live.Follower):
+    """All who receive the same pages, and have the stream up to here: what comes is read once and passed on to each.
+
+    It reads only while somebody waits and only when it was told that there is news. Who is behind, because it begins at
+    an old cursor or does not take what it is sent, reads for itself until it has caught up, and joins.
+    """
+
+    def __init__(self, read: Read, audience: Hashable, conversation_id: int | None) -> None:
+        super().__init__(conversation_id)
+        self.readers = 0
+        self._read, self._audience = read, audience
+        self._cursor = 0
+        self._waiting: set[Reader] = set()
+        self._is_told = False
+        self._task: asyncio.Task[None] | None = None
+
+    def notify(self) -> None:
+        self._is_told = True
+        self._begin()
+
+    def join(self, reader: Reader) -> bool:
+        """Have the reader wait for the next page; False if it has to read for itself first, because the feed is farther."""
+        if not self._waiting and self._task is None:
+            self._cursor, self._is_told = reader.cursor, True  # while nobody waited, nothing was read
+        elif reader.cursor < self._cursor:
+            return False
+        elif reader.cursor > self._cursor:
+            self._is_told = True
+        self._waiting.add(reader)
+        self._begin()
+        return True
+
+    def leave(self, reader: Reader) -> None:
+        self._waiting.discard(reader)
+
+    def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def look(self, cursor: int) -> Page:
+        """What comes behind a cursor that is not the feed's."""
+        return await _shared(self._read, cursor, self._audience)
+
+    def _begin(self) -> None:
+        if self._is_told and self._waiting and self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._is_told and self._waiting:
+                self._is_told = False
+                began = time.monotonic()
+                try:
+                    page = await in_thread(partial(self._read, self._cursor))
+                except (Busy, DatabaseError, InterfaceError) as error:
+                    self._is_told = True
+                    await _after_a_failure(error)
+                    continue
+                self._pass_on(page)
+                if self._is_told:
+                    await asyncio.sleep(min(PAUSE, time.monotonic() - began))
+                self._is_told |= page.has_more
+        except Exception as error:
+            for reader in self._waiting:
+                reader.fail(error)
+            self._waiting.clear()
+        finally:
+            self._task = None
+
+    def _pass_on(self, page: Page) -> None:
+        """To those who are where the page begins. Who is behind its end has it already; any other has to read for itself."""
+        here, self._cursor = self._cursor, page.cursor
+        for reader in tuple(self._waiting):
+            if reader.cursor == here:
+                stays = reader.pass_on(page)
+            else:
+                stays = reader.cursor >= page.cursor or reader.take(None)
+            if not stays:
+                self._waiting.discard(reader)
+
+
+async def _after_a_failure(error: Exception) -> None:
+    log.warning("events could not be read (%s); trying again", error)
+    await asyncio.sleep(1)
+
+
+_feeds: dict[Hashable, Feed] = {}
+
+
+@asynccontextmanager
+async def feeding(
+    read: Read, tenant_id: int, *, audience: Hashable, conversation_id: int | None
+) -> AsyncIterator[Feed]:
+    """The feed of an audience, while the block runs: readers of the same `audience` may see the same events."""
+    hub, feed = live.hub, _feeds.get(audience)
+    if feed is None:
+        feed = _feeds[audience] = Feed(read, audience, conversation_id)
+        hub.add(tenant_id, feed)
+    feed.readers += 1
+    try:
+        yield feed
+    finally:
+        feed.readers -= 1
+        if not feed.readers:
+            del _feeds[audience]
+            hub.remove(tenant_id, feed)
+            feed.close()
+
+
+def _never(page: Page) -> bool:
+    return False
+
+
+async def follow(
+    feed: Feed, *, after: int, is_behind: bool = True, write: Callable[[Page], bool] = _never
+) -> AsyncGenerator[Page]:
+    """The pages after the cursor, as events come; an empty one after EVENT_HEARTBEAT seconds without events.
+
+    What `write` could send at once, in the turn of the loop in which it was read, is not among them.
+    """
+    reader = Reader(after, write)
+    while True:
+        if is_behind:
+            try:
+                page = await feed.look(reader.cursor)
+            except (Busy, DatabaseError, InterfaceError) as error:
+                await _after_a_failure(error)
+                continue
+            is_behind = page.has_more
+        elif not feed.join(reader):
+            is_behind = True
+            continue
+        else:
+            try:
+                arrived = await reader.wait()
+            finally:
+                feed.leave(reader)
+            if arrived is None:
+                is_behind = True
+                continue
+            page = arrived
+        reader.cursor = page.cursor
+        if page.events or time.monotonic() - reader.last_sent >= settings.EVENT_HEARTBEAT:
+            yield page
+            reader.last_sent = time.monotonic()

@@ -77,13 +77,29 @@ class Listener:
         return await self._hints.get()
 
 
-class Waiter:
-    """Wakes one follower of the stream. It holds no hints: a follower reads everything after its own cursor."""
+class Follower:
+    """Is told when a tenant's stream, or one conversation in it, has moved. It holds no hints: it reads the stream."""
 
-    def __init__(self, conversation_id: int | None) -> None:
+    def __init__(self, conversation_id: int | None = None) -> None:
         self.conversation_id = conversation_id
-        self._news = asyncio.Event()
         self._seen = -1
+
+    def notify(self) -> None:
+        raise NotImplementedError
+
+    def observe(self, number: int) -> None:
+        """Notify if the stream, or the conversation, has come farther than at the last call."""
+        if number > self._seen:
+            self._seen = number
+            self.notify()
+
+
+class Waiter(Follower):
+    """One that somebody waits for."""
+
+    def __init__(self, conversation_id: int | None = None) -> None:
+        super().__init__(conversation_id)
+        self._news = asyncio.Event()
 
     @property
     def is_notified(self) -> bool:
@@ -91,12 +107,6 @@ class Waiter:
 
     def notify(self) -> None:
         self._news.set()
-
-    def observe(self, number: int) -> None:
-        """Notify if the stream, or the conversation, has come farther than at the last call."""
-        if number > self._seen:
-            self._seen = number
-            self.notify()
 
     def clear(self) -> None:
         """Called before reading, so that a notification from now on is about something not read yet."""
@@ -123,7 +133,7 @@ class Hub:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: defaultdict[int, set[Listener]] = defaultdict(set)
-        self._waiters: dict[tuple[int, int | None], set[Waiter]] = {}
+        self._followers: dict[tuple[int, int | None], set[Follower]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._seen: dict[int, int] = {}  # how far each tenant's stream was at the last look
         self.signs = PresenceSignals()
@@ -148,15 +158,23 @@ class Hub:
     @asynccontextmanager
     async def following(self, tenant_id: int, *, conversation_id: int | None = None) -> AsyncIterator[Waiter]:
         """A waiter that is notified when a tenant's stream, or one conversation in it, has moved."""
-        self._start()
-        key, waiter = (tenant_id, conversation_id), Waiter(conversation_id)
-        self._waiters.setdefault(key, set()).add(waiter)
+        waiter = Waiter(conversation_id)
+        self.add(tenant_id, waiter)
         try:
             yield waiter
         finally:
-            self._waiters[key].remove(waiter)
-            if not self._waiters[key]:
-                del self._waiters[key]
+            self.remove(tenant_id, waiter)
+
+    def add(self, tenant_id: int, follower: Follower) -> None:
+        """Notify a follower from now on, until it is removed."""
+        self._start()
+        self._followers.setdefault((tenant_id, follower.conversation_id), set()).add(follower)
+
+    def remove(self, tenant_id: int, follower: Follower) -> None:
+        key = (tenant_id, follower.conversation_id)
+        self._followers[key].remove(follower)
+        if not self._followers[key]:
+            del self._followers[key]
 
     @asynccontextmanager
     async def following_signals(self, tenant_id: int) -> AsyncIterator[Reader]:
@@ -178,15 +196,15 @@ class Hub:
 
     def _deliver(self, hints: Iterable[ChangeNotification]) -> None:
         for hint in hints:
-            for waiter in self._waiters.get((hint.tenant_id, None), ()):
-                waiter.notify()
+            for follower in self._followers.get((hint.tenant_id, None), ()):
+                follower.notify()
             if hint.conversation_id is None:
                 registry.registry.check_soon()  # somebody may have been dismissed
                 continue
             for listener in tuple(self._listeners.get(hint.tenant_id, ())):
                 listener.put(hint)
-            for waiter in self._waiters.get((hint.tenant_id, hint.conversation_id), ()):
-                waiter.observe(hint.seq)
+            for follower in self._followers.get((hint.tenant_id, hint.conversation_id), ()):
+                follower.observe(hint.seq)
 
     def _start(self) -> None:
         """Start the background tasks at the first use: the event loop is known only then."""
@@ -203,7 +221,7 @@ class Hub:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             self.signs.forget()
-            for look in (self._look_for_listeners, self._notify_waiters):
+            for look in (self._look_for_listeners, self._notify_followers):
                 try:
                     await look()
                 except Exception:
@@ -223,14 +241,14 @@ class Hub:
             for listener in tuple(self._listeners.get(hint.tenant_id, ())) if hint.tenant_id in are_the_same else ():
                 listener.put(hint)
 
-    async def _notify_waiters(self) -> None:
+    async def _notify_followers(self) -> None:
         """One query for all that follow a tenant, one for all that follow a conversation."""
-        if not self._waiters:
+        if not self._followers:
             return
-        numbers = await database_sync_to_async(_numbers)(tuple(self._waiters))
+        numbers = await database_sync_to_async(_numbers)(tuple(self._followers))
         for key, number in numbers.items():
-            for waiter in self._waiters.get(key, ()):
-                waiter.observe(number)
+            for follower in self._followers.get(key, ()):
+                follower.observe(number)
 
     async def _hear_hints(self) -> AsyncIterator[None]:
         async with (

@@ -23,16 +23,25 @@ MOST_BATCHES = 100
 """Batches of one tenant in a round, so that a tenant with a million new rows does not hold up the others."""
 
 
-@retried
 def stamp(tenant_id: int) -> int:
     """Stamp one batch of a tenant's operations; returns how many."""
+    return stamped(tenant_id)[0]
+
+
+@retried
+def stamped(tenant_id: int) -> tuple[int, int]:
+    """Stamp one batch of a tenant's operations; returns how many, and the last position of its stream."""
+    return _stamped_at_once(tenant_id) if connection.vendor == "postgresql" else _stamped(tenant_id)
+
+
+def _stamped(tenant_id: int) -> tuple[int, int]:
     with transaction.atomic():
         StreamHead.objects.get_or_create(tenant_id=tenant_id)
         head = lock_rows(StreamHead.objects.filter(tenant_id=tenant_id)).get()
         unstamped = Operation.objects.filter(tenant_id=tenant_id, pos__isnull=True)
         ids = list(unstamped.order_by("id").values_list("id", flat=True)[:BATCH])
         if not ids:
-            return 0
+            return 0, head.pos
         table = connection.ops.quote_name(Operation._meta.db_table)
         with connection.cursor() as cursor:
             cursor.executemany(
@@ -41,7 +50,45 @@ def stamp(tenant_id: int) -> int:
             )
         head.pos += len(ids)
         head.save(update_fields=["pos"])
-        return len(ids)
+        return len(ids), head.pos
+
+
+def _stamped_at_once(tenant_id: int) -> tuple[int, int]:
+    """What `_stamped` does, by two statements that PostgreSQL is sent together: a reader waits for this at each event.
+
+    Outside of a transaction, statements that come together are one transaction; the second one sees all that was
+    committed before the first one had the lock.
+    """
+    numbers = {"tenant": tenant_id, "batch": BATCH}
+    with connection.cursor() as cursor:
+        for _ in range(2):
+            cursor.execute(_AT_ONCE.format(**numbers))
+            locked = cursor.fetchone()
+            cursor.nextset()
+            done = cursor.fetchone()
+            if locked is not None:
+                return (int(done[0]), int(done[1])) if done else (0, int(locked[0]))
+            StreamHead.objects.get_or_create(tenant_id=tenant_id)
+    raise AssertionError("unreachable")
+
+
+_AT_ONCE = """
+SELECT pos FROM messaging_app_streamhead WHERE tenant_id = {tenant:d} FOR NO KEY UPDATE;
+WITH news AS (
+    SELECT id, row_number() OVER (ORDER BY id) AS place
+    FROM (
+        SELECT id FROM messaging_app_operation WHERE tenant_id = {tenant:d} AND pos IS NULL ORDER BY id LIMIT {batch:d}
+    ) AS batch
+), done AS (
+    UPDATE messaging_app_operation AS operation SET pos = head.pos + news.place
+    FROM news, messaging_app_streamhead AS head
+    WHERE head.tenant_id = {tenant:d} AND operation.id = news.id
+    RETURNING operation.id
+)
+UPDATE messaging_app_streamhead SET pos = pos + (SELECT count(*) FROM done)
+WHERE tenant_id = {tenant:d} AND EXISTS (SELECT 1 FROM done)
+RETURNING (SELECT count(*) FROM done), pos
+"""
 
 
 def stamp_all() -> int:

@@ -32,9 +32,7 @@ from agents_app.scopes import Scope
 from config import backpressure
 from config.api import PROBLEM, problem_of
 from config.errors import DomainError, Forbidden
-from messaging_app import live
-from messaging_app.follow import CursorGone, Page, follow, in_thread, start
-from messaging_app.live import Waiter
+from messaging_app.follow import CursorGone, Page, at_sign_on, feeding, follow, start
 from sessions_app.events import subscription
 from sessions_app.events.subscription import Subscription
 
@@ -108,6 +106,7 @@ class Visit:
         self.holder, self.wanted = holder, wanted
         self.cursor = 0
         self.is_reset = False
+        self.is_behind = wanted.after is not None
 
     @property
     def actor(self) -> Actor:
@@ -125,31 +124,31 @@ class Visit:
         self,
         send: Callable[[AsyncGenerator[Page]], Awaitable[None]],
         gone: Callable[[Connection], Awaitable[None]],
+        write: Callable[[Page], bool],
     ) -> bool:
         """Send pages until the client is gone (True), or its credential is revoked (False).
 
-        It waits for notifications before it reads the cursor, so that no event between the two is missed. Raises
-        `Slow`, `TooManyConnections`, and what `begin` raises.
+        `write` sends a page at once where it can; the others go by `send`. The feed is told of news before the cursor is
+        read, so that no event between the two is missed. Raises `Slow`, `TooManyConnections`, and what `begin` raises.
         """
-        conversation_id = subscription.conversation_of(self.actor, self.wanted)
         with registry.registry.keeping(self.holder) as connection:
-            async with live.hub.following(self.actor.tenant_id, conversation_id=conversation_id) as waiter:
-                return await self._follow(connection, waiter, send, gone)
+            async with feeding(
+                partial(subscription.read, self.actor, self.wanted),
+                self.actor.tenant_id,
+                audience=subscription.audience(self.actor, self.wanted),
+                conversation_id=subscription.conversation_of(self.actor, self.wanted),
+            ) as feed:
+                await at_sign_on(self.begin)
+                pages = follow(feed, after=self.cursor, is_behind=self.is_behind, write=write)
+                return await self._follow(connection, pages, send, gone)
 
     async def _follow(
         self,
         connection: Connection,
-        waiter: Waiter,
+        pages: AsyncGenerator[Page],
         send: Callable[[AsyncGenerator[Page]], Awaitable[None]],
         gone: Callable[[Connection], Awaitable[None]],
     ) -> bool:
-        await in_thread(self.begin)
-        pages = follow(
-            partial(subscription.read, self.actor, self.wanted),
-            after=self.cursor,
-            waiter=waiter,
-            audience=subscription.audience(self.actor, self.wanted),
-        )
         async with aclosing(pages):
             sending, leaving = asyncio.ensure_future(send(pages)), asyncio.ensure_future(gone(connection))
             connection.end = sending.cancel
@@ -180,8 +179,11 @@ async def _patiently(sending: Awaitable[None]) -> None:
 async def event_stream(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
     """GET /api/v1/events with `Accept: text/event-stream`. Ends when the credential is revoked; a retry is refused."""
 
-    async def sent(text: str) -> None:
-        await _patiently(send({"type": "http.response.body", "body": text.encode(), "more_body": True}))
+    async def sent(body: bytes) -> None:
+        await _patiently(send({"type": "http.response.body", "body": body, "more_body": True}))
+
+    def at_once(page: Page) -> bool:
+        return backpressure.write_at_once(scope, page.shared(_as_chunk))
 
     async def pages(following: AsyncGenerator[Page]) -> None:
         backpressure.as_stream(scope, settings.EVENT_PATIENCE)
@@ -189,18 +191,18 @@ async def event_stream(scope: MutableMapping[str, Any], receive: Receive, send: 
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         # An id without data moves the client's Last-Event-ID, and is no event.
         reset = f'event: reset\ndata: {{"cursor":"{visit.cursor}"}}\n' if visit.is_reset else ""
-        await sent(f"retry: 1000\nid: {visit.cursor}\n{reset}\n")
+        await sent(f"retry: 1000\nid: {visit.cursor}\n{reset}\n".encode())
         async for page in following:
-            for event, line in zip(page.events, page.lines, strict=True):
-                await sent(f"id: {event['pos']}\nevent: {event['type']}\ndata: {line}\n\n")
+            for block in page.shared(_blocks):
+                await sent(block)
             if not page.events:
-                await sent(f": heartbeat\nid: {page.cursor}\n\n")
+                await sent(f": heartbeat\nid: {page.cursor}\n\n".encode())
 
     tenant_id = NOBODYS
     try:
-        visit = await in_thread(partial(_visit_by_header, scope))
+        visit = await at_sign_on(partial(_visit_by_header, scope))
         tenant_id = visit.actor.tenant_id
-        await visit.run(pages, partial(_disconnected, receive))
+        await visit.run(pages, partial(_disconnected, receive), at_once)
     except (DomainError, NotAuthenticated) as error:
         status, body, headers = _problem_of(error, scope)
         cors_headers = await _cors_headers(scope, None if status == 401 else tenant_id)
@@ -212,6 +214,16 @@ async def event_stream(scope: MutableMapping[str, Any], receive: Receive, send: 
             return
     with suppress(Slow):
         await _patiently(send({"type": "http.response.body", "body": b""}))
+
+
+def _blocks(page: Page) -> list[bytes]:
+    """Each event of a page, as server-sent events write it."""
+    events = zip(page.events, page.lines, strict=True)
+    return [f"id: {event['pos']}\nevent: {event['type']}\ndata: {line}\n\n".encode() for event, line in events]
+
+
+def _as_chunk(page: Page) -> bytes:
+    return backpressure.as_chunk(b"".join(page.shared(_blocks)))
 
 
 def _visit_by_header(scope: MutableMapping[str, Any]) -> Visit:
@@ -276,13 +288,16 @@ async def _serve(
 ) -> Close | None:
     """Send events until the connection is over. Returns the code to close with, None when the client has closed."""
 
+    def at_once(page: Page) -> bool:
+        return backpressure.write_at_once(scope, page.shared(_as_frames))
+
     async def pages(following: AsyncGenerator[Page]) -> None:
         await frame(f'{{"type":"hello","cursor":"{visit.cursor}"}}')
         if visit.is_reset:
             await frame(f'{{"type":"reset","cursor":"{visit.cursor}"}}')
         async for page in following:
-            for event, line in zip(page.events, page.lines, strict=True):
-                await frame(f'{{"type":"event","cursor":"{event["pos"]}","event":{line}}}')
+            for text in page.shared(_frames):
+                await frame(text)
             if not page.events:
                 await frame(f'{{"type":"heartbeat","cursor":"{page.cursor}"}}')
 
@@ -293,12 +308,21 @@ async def _serve(
                 await frame('{"type":"pong"}')
 
     try:
-        visit = await in_thread(partial(_visit_by_ticket_or_login, scope))
-        return None if await visit.run(pages, gone) else Close.NOT_AUTHENTICATED
+        visit = await at_sign_on(partial(_visit_by_ticket_or_login, scope))
+        return None if await visit.run(pages, gone, at_once) else Close.NOT_AUTHENTICATED
     except (DomainError, NotAuthenticated) as error:
         return _CLOSING.get(_problem_of(error, scope)[0], Close.TRY_AGAIN)
     except Slow:
         return Close.NOT_READING
+
+
+def _frames(page: Page) -> list[str]:
+    events = zip(page.events, page.lines, strict=True)
+    return [f'{{"type":"event","cursor":"{event["pos"]}","event":{line}}}' for event, line in events]
+
+
+def _as_frames(page: Page) -> bytes:
+    return b"".join(backpressure.as_frame(text.encode()) for text in page.shared(_frames))
 
 
 def _visit_by_ticket_or_login(scope: MutableMapping[str, Any]) -> Visit:

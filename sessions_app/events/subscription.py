@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
 from typing import Any
 
-from django.db.models import Q
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from agents_app.actors import Actor, ActorKind
+from agents_app.models import Tenant
 from agents_app.scopes import Scope
 from config import limits
 from config.errors import Malformed
-from messaging_app.events import MESSAGE_CREATED, rendered
+from config.prepared import Prepared
+from messaging_app.events import MESSAGE_CREATED, rendered, texts_of
 from messaging_app.follow import WINDOW, Page, cursor_of, head
+from messaging_app.models import Message, Operation
+from messaging_app.models.attachments import Attachment
 from sessions_app.events.catalogue import EVENT_TYPES, for_outsiders
 from sessions_app.rights import visible
 
 LIMIT = 100
 """Events of a page, at most."""
 _OUTSIDERS = (ActorKind.CUSTOMER, ActorKind.PARTICIPANT)
+_ALIKE = (ActorKind.AGENT, ActorKind.INTEGRATOR)
+"""Who reads the whole tenant: what they may read hangs on nothing but their kind and their scopes."""
+_PREPARED = 256
+"""Statements that are kept, at most: one for each set of types and conversation that is followed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +79,7 @@ def conversation_of(actor: Actor, subscription: Subscription) -> int | None:
 
 def audience(actor: Actor, subscription: Subscription) -> Hashable:
     """A key that is equal for all who receive the same pages: agents, and integrators with the same right to read."""
-    alike = actor.kind in (ActorKind.AGENT, ActorKind.INTEGRATOR)
-    who = (actor.kind, actor.tenant_id, actor.may(Scope.READ)) if alike else actor
+    who = (actor.kind, actor.tenant_id, actor.may(Scope.READ)) if actor.kind in _ALIKE else actor
     return who, subscription.types, subscription.conversation_id
 
 
@@ -80,13 +89,75 @@ def read(actor: Actor, subscription: Subscription, after: int, limit: int = LIMI
     end = max(after, min(now, after + WINDOW))
     if end == after:
         return Page([], cursor=after, has_more=not is_all)
-    rows = visible.operations(actor).filter(subscription.where(), pos__gt=after, pos__lte=end)
-    operations = list(rows.select_related("tenant").order_by("pos")[: limit + 1])
+    alike = limit == LIMIT and actor.kind in _ALIKE
+    find = _followed_alike if alike else _followed
+    operations = find(actor, subscription, after, end, limit + 1)
     if len(operations) > limit:
         del operations[limit:]
         end = operations[-1].pos or end
-    events = rendered(operations, visible.messages(actor), reads=actor.may(Scope.READ))
+    texts = partial(texts_alike, actor) if alike else partial(texts_of, visible.messages(actor))
+    events = rendered(operations, reads=actor.may(Scope.READ), texts=texts)
     if actor.kind in _OUTSIDERS:
         # Whoever may not read a message does not learn that there is one.
         events = [for_outsiders(e) for e in events if e["type"] != MESSAGE_CREATED or e["message"]]
     return Page(events, cursor=end, has_more=end < now or not is_all)
+
+
+# --- What a page is read by --------------------------------------------------------------------------------------
+
+
+def _followed(actor: Actor, subscription: Subscription, after: int, end: int, most: int) -> list[Operation]:
+    rows = visible.operations(actor).filter(subscription.where(), pos__gt=after, pos__lte=end)
+    return list(rows.select_related("tenant").order_by("pos")[:most])
+
+
+def _followed_alike(actor: Actor, subscription: Subscription, after: int, end: int, most: int) -> list[Operation]:
+    """The same for those of `_ALIKE`, by a statement that was built once: it is run at each event."""
+    statement = _operations_of(actor.kind, replace(subscription, after=None), most)
+    rows = statement.rows(tenant=actor.tenant_id, after=after, end=end)
+    operations = []
+    for *values, slug in rows:
+        operation = Operation.from_db(DEFAULT_DB_ALIAS, _OPERATION, values)
+        operation.tenant = Tenant(pk=operation.tenant_id, slug=slug)
+        operations.append(operation)
+    return operations
+
+
+_NO_ATTACHMENTS = Attachment.objects.none()
+_OPERATION = [field.attname for field in Operation._meta.concrete_fields]
+_SHOWN = frozenset({"id", "message_id", "sender_type", "sender_name", "content", "sent_at", "is_note"})
+_MESSAGE = [field.attname for field in Message._meta.concrete_fields if field.attname in _SHOWN]
+
+
+@lru_cache(_PREPARED)
+def _operations_of(kind: ActorKind, subscription: Subscription, most: int) -> Prepared:
+    def build(tenant: int, after: int, end: int) -> QuerySet[Any, Any]:
+        rows = visible.operations(Actor(kind=kind, tenant_id=tenant))
+        rows = rows.filter(subscription.where(), pos__gt=after, pos__lte=end).order_by("pos")
+        return rows.values_list(*_OPERATION, "tenant__slug")[:most]
+
+    return Prepared(build)
+
+
+def texts_alike(actor: Actor, ids: Sequence[int]) -> Iterable[Message]:
+    """`texts_of` the messages that one of `_ALIKE` may read: by a statement that was built once, where it is a single one."""
+    if len(ids) > 1:
+        return texts_of(visible.messages(actor), ids)
+    found = []
+    for *values, has_attachments in _message_of(actor.kind).rows(tenant=actor.tenant_id, pk=ids[0]):
+        if has_attachments:
+            return texts_of(visible.messages(actor), ids)
+        message: Any = Message.from_db(DEFAULT_DB_ALIAS, _MESSAGE, values)
+        message._prefetched_objects_cache = {"attachments": _NO_ATTACHMENTS}
+        found.append(message)
+    return found
+
+
+@cache
+def _message_of(kind: ActorKind) -> Prepared:
+    def build(tenant: int, pk: int) -> QuerySet[Any, Any]:
+        attached = Exists(Attachment.objects.filter(message=OuterRef("pk")))
+        rows = visible.messages(Actor(kind=kind, tenant_id=tenant)).filter(pk=pk)
+        return rows.values_list(*_MESSAGE, attached)
+
+    return Prepared(build)

@@ -48,7 +48,8 @@ async def hub(transactional_db: None, monkeypatch: pytest.MonkeyPatch, settings:
     made, registry, reading = live.Hub(), connections.Connections(), ThreadPoolExecutor(1)
     monkeypatch.setattr(live, "hub", made)
     monkeypatch.setattr(connections, "registry", registry)
-    monkeypatch.setattr(follow, "reading", reading)
+    for threads in ("reading", "signing_on"):
+        monkeypatch.setattr(follow, threads, reading)
     monkeypatch.setattr(connections, "checking", reading)
     yield made
     assert not len(registry), "a connection that is over is still in the registry"

@@ -359,7 +359,7 @@ def test_a_hint_of_it_wakes_who_follows_the_tenant_and_nobody_who_follows_a_conv
     hub, listener = live.Hub(), live.Listener()
     waiters = {where: live.Waiter(where) for where in (None, 1)}
     hub._listeners[noted.tenant.pk].add(listener)
-    hub._waiters = {(noted.tenant.pk, where): {waiter: lambda held: ()} for where, waiter in waiters.items()}
+    hub._followers = {(noted.tenant.pk, where): {waiter: lambda held: ()} for where, waiter in waiters.items()}
     hub._deliver(hints)
     assert {where: waiter.is_notified for where, waiter in waiters.items()} == {None: True, 1: False}
     assert listener._hints.empty(), "a page that shows conversations has nothing to fetch"

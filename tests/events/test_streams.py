@@ -389,9 +389,8 @@ async def test_a_customers_stream_is_woken_by_its_own_conversation_only(hub: Hub
     customer = customer_actor(shop.tenant, shop.conversation_id)
     async with stream(issue_token(customer), after=0) as client:
         assert content(await client.event()) == "first"
-        (waiter,) = hub._waiters[shop.tenant.pk, shop.conversation_id]
+        (waiter,) = hub._followers[shop.tenant.pk, shop.conversation_id]
         await comes_true(lambda: waiter._seen >= 1)  # the hub has taken its first look
-        waiter.clear()
         async with hub.following(shop.tenant.pk) as everything:
             everything.clear()
             with pytest.MonkeyPatch.context() as patch:
@@ -433,8 +432,8 @@ async def test_who_does_not_read_is_closed(hub: Hub, shop: Shop, settings: Any) 
 async def test_nothing_is_left_behind_when_all_have_gone(hub: Hub, shop: Shop) -> None:
     async with stream(shop.secret), socket(ticket=await shop.ticket()) as client:
         await client.frame()
-        assert hub._waiters
-    assert not hub._waiters
+        assert hub._followers
+    assert not hub._followers
     assert not follow._looks
 
 
