@@ -21,6 +21,7 @@ from django.urls import path, re_path  # noqa: E402
 
 from agents_app.api import cors  # noqa: E402
 from agents_app.connections.registry import Close  # noqa: E402
+from config import preload  # noqa: E402
 from config.backpressure import with_backpressure  # noqa: E402
 from config.body_limit import bounded  # noqa: E402
 from config.body_sizes import BodyRules  # noqa: E402
@@ -98,3 +99,5 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
 application = with_backpressure(
     ProtocolTypeRouter({"http": cors.opened(caught(http)), "websocket": caught_socket(websocket)})
 )
+
+preload.load_if_served()
