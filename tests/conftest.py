@@ -67,6 +67,7 @@ CORE = (
     "notices",
     "webhooks",
     "test_analyser.py",
+    "test_compiled_query.py",
     "test_database_rules.py",
     "test_search.py",
     "test_states.py",
