@@ -70,6 +70,7 @@ CORE = (
     "webhooks",
     "test_analyser.py",
     "test_bulk_rows.py",
+    "test_compiled_query.py",
     "test_costs.py",
     "test_database_rules.py",
     "test_search.py",

@@ -211,12 +211,6 @@ def page_of(
     return [conversation.pk for conversation in shown], last
 
 
-def standing(actor: Actor, ids: Iterable[int]) -> dict[int, ConversationRow]:
-    """The list's row of each of these conversations for an agent, by id, in one query; empty for who is no agent."""
-    shown = list(ids) if actor.is_agent else []
-    return {row.id: row for row in rows(actor, shown, related(actor, shown), {})} if shown else {}
-
-
 def rows(
     actor: Actor, shown: Iterable[int], by_id: Mapping[int, Related], tenant_labels: Mapping[int, Label]
 ) -> list[ConversationRow]:

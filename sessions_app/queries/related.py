@@ -88,7 +88,7 @@ def related(actor: Actor, ids: Iterable[int]) -> dict[int, Related]:
                 read=line.read or 0,
                 is_mentioned=line.is_mentioned,
                 is_helped=actor.is_agent and line.is_helped,
-                has_room=_has_room(actor, line),
+                has_room=has_room(actor, line),
             )
         # Where there is none to join, the line has no such attribute.
         if session := getattr(line, "open_session", None):
@@ -100,7 +100,7 @@ def related(actor: Actor, ids: Iterable[int]) -> dict[int, Related]:
     return by_conversation
 
 
-def _has_room(actor: Actor, line: Any) -> bool:
+def has_room(actor: Actor, line: Any) -> bool:
     """The rule of `access.must_have_room`, but a supervisor's capacity is no limit: the desk's button offers the override."""
     if line.viewer_most is None:
         return False
@@ -119,15 +119,28 @@ def _add_transfer(entry: Related, line: Any, actor: Actor) -> None:
         entry.pending = move
 
 
+def of_viewer(agent_id: int) -> dict[str, Any]:
+    """To annotate conversations: what one agent has to do with each, and has heard and read of it."""
+    here = Q(conversation=OuterRef("pk"))
+    from_customer = Message.objects.filter(here, sender_type=Message.Sender.CUSTOMER).order_by("-seq", "-id")
+    helps = Participant.objects.filter(here, agent_id=agent_id, status=ParticipantStatus.JOINED)
+    viewer = Agent.objects.filter(pk=agent_id, is_drained=False)
+    load = served(agent_id).order_by().values("agent_id").annotate(load=Count("pk")).values("load")
+    return {
+        "heard": Subquery(from_customer.values("seq")[:1]),
+        "read": Subquery(ReadCursor.objects.filter(here, agent_id=agent_id).values("seq")),
+        "is_helped": Exists(helps),
+        # The same for each line, so the database computes it once.
+        "viewer_load": Subquery(load),
+        "viewer_most": Subquery(viewer.order_by().values("max_load")),
+    }
+
+
 @lru_cache(maxsize=AGENTS_KEPT)
 def _lines(agent_id: int) -> QuerySet[Any]:
     here = Q(conversation=OuterRef("pk"))
     running = SlaClock.objects.filter(here, ended_at=None, due_at__isnull=False).order_by("due_at", "pk")
-    from_customer = Message.objects.filter(here, sender_type=Message.Sender.CUSTOMER).order_by("-seq", "-id")
     unread = Mention.objects.filter(here, agent_id=agent_id, read_at=None)
-    helps = Participant.objects.filter(here, agent_id=agent_id, status=ParticipantStatus.JOINED)
-    viewer = Agent.objects.filter(pk=agent_id, is_drained=False)
-    load = served(agent_id).order_by().values("agent_id").annotate(load=Count("pk")).values("load")
     rows: QuerySet[Any] = Conversation.objects.annotate(
         open_session=FilteredRelation("sessions", condition=Q(sessions__status__in=sorted(OPEN))),
         # No clock runs for a session that has ended.
@@ -138,13 +151,8 @@ def _lines(agent_id: int) -> QuerySet[Any]:
             "open_session__transfers", condition=Q(open_session__transfers__status=TransferStatus.PENDING)
         ),
         label_ids=labels.ids_on(),
-        heard=Subquery(from_customer.values("seq")[:1]),
-        read=Subquery(ReadCursor.objects.filter(here, agent_id=agent_id).values("seq")),
         is_mentioned=Exists(unread),
-        is_helped=Exists(helps),
-        # The same for each line, so the database computes it once.
-        viewer_load=Subquery(load),
-        viewer_most=Subquery(viewer.order_by().values("max_load")),
+        **of_viewer(agent_id),
     )
     # A context package holds messages: it is read only where the agent has to decide by it.
     decides = When(Q(pending__offered_to=agent_id) | Q(pending__to_agent=agent_id), then=F("pending__context"))
