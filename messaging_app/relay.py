@@ -50,30 +50,38 @@ def _stamped(tenant_id: int) -> tuple[int, int]:
 
 
 def _stamped_at_once(tenant_id: int) -> tuple[int, int]:
-    """What `_stamped` does, by two statements that PostgreSQL is sent together: a reader waits for this at each event.
+    """What `_stamped` does, by statements that PostgreSQL is sent together: a reader waits for this at each event.
 
-    Outside of a transaction, statements that come together are one transaction; the second one sees all that was
-    committed before the first one had the lock.
+    Outside of a transaction, statements that come together are one transaction; each sees what was committed before it
+    began. The first one locks the head only if there is something to stamp, and notes for the second one that it did.
     """
-    numbers = {"tenant": tenant_id, "batch": BATCH}
     with connection.cursor() as cursor:
         for _ in range(2):
-            cursor.execute(_AT_ONCE.format(**numbers))
-            locked = cursor.fetchone()
+            cursor.execute(_AT_ONCE.format(tenant=tenant_id, batch=BATCH))
             cursor.nextset()
             done = cursor.fetchone()
-            if locked is not None:
-                return (int(done[0]), int(done[1])) if done else (0, int(locked[0]))
+            cursor.nextset()
+            head = cursor.fetchone()
+            if head is not None:
+                return int(done[0]) if done else 0, int(head[0])
+            if not Operation.objects.filter(tenant_id=tenant_id).exists():
+                break
             StreamHead.objects.get_or_create(tenant_id=tenant_id)
-    raise AssertionError("unreachable")
+    return 0, 0
 
 
 _AT_ONCE = """
-SELECT pos FROM messaging_app_streamhead WHERE tenant_id = {tenant:d} FOR NO KEY UPDATE;
+SELECT set_config('tandem.stamps', 'yes', true) FROM (
+    SELECT pos FROM messaging_app_streamhead WHERE tenant_id = {tenant:d}
+    AND EXISTS (SELECT 1 FROM messaging_app_operation WHERE tenant_id = {tenant:d} AND pos IS NULL)
+    FOR NO KEY UPDATE
+) AS locked;
 WITH news AS (
     SELECT id, row_number() OVER (ORDER BY id) AS place
     FROM (
-        SELECT id FROM messaging_app_operation WHERE tenant_id = {tenant:d} AND pos IS NULL ORDER BY id LIMIT {batch:d}
+        SELECT id FROM messaging_app_operation
+        WHERE tenant_id = {tenant:d} AND pos IS NULL AND current_setting('tandem.stamps', true) = 'yes'
+        ORDER BY id LIMIT {batch:d}
     ) AS batch
 ), done AS (
     UPDATE messaging_app_operation AS operation SET pos = head.pos + news.place
@@ -83,7 +91,8 @@ WITH news AS (
 )
 UPDATE messaging_app_streamhead SET pos = pos + (SELECT count(*) FROM done)
 WHERE tenant_id = {tenant:d} AND EXISTS (SELECT 1 FROM done)
-RETURNING (SELECT count(*) FROM done), pos
+RETURNING (SELECT count(*) FROM done);
+SELECT pos FROM messaging_app_streamhead WHERE tenant_id = {tenant:d}
 """
 
 
