@@ -99,6 +99,11 @@ coverage: env-dev ## how many lines of each app the quick tests run, held to a f
 	COVERAGE_CORE=sysmon $(PYTEST) $(PARALLEL) --cov --cov-report=json:test-results/coverage.json $(ARGS)
 	$(BIN)/python bin/check-coverage test-results/coverage.json
 
+.PHONY: costs
+costs: env-dev ## count again what the hot calls cost on each database, and write it to tests/costs.toml
+	WRITE_COSTS=true $(PYTEST) tests/test_costs.py -n 0 -k figure
+	WRITE_COSTS=true bin/marked services tests/test_costs.py -k figure
+
 .PHONY: format
 format: env-dev ## put the code into the common form
 	$(BIN)/ruff check --fix-only --quiet .

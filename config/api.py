@@ -229,12 +229,12 @@ _TAKEN: dict[type[_Field], tuple[type, str]] = {
 }
 
 
-def _mistaken(field: _Field, value: Any) -> str:
+def mistaken(field: _Field, value: Any) -> str:
     """The refusal of a value of the wrong JSON type, which the framework would convert; empty if the type is right."""
     if value is None:
         return ""
     if isinstance(field, serializers.ListField) and isinstance(value, list):
-        return next(filter(None, (_mistaken(field.child, item) for item in value)), "")
+        return next(filter(None, (mistaken(field.child, item) for item in value)), "")
     for kind, (type_, word) in _TAKEN.items():
         if isinstance(field, kind):
             whole = value.is_integer() if isinstance(value, float) else type(value) is int
@@ -289,7 +289,7 @@ class RequestSerializer(serializers.Serializer[None]):
     def _refusal(self, name: str, value: Any) -> str:
         if name not in self.fields:
             return f"Unknown; this takes {', '.join(self.fields) or 'nothing'}."
-        return _mistaken(self.fields[name], value)
+        return mistaken(self.fields[name], value)
 
 
 class EmptyRequest(RequestSerializer):

@@ -59,7 +59,7 @@ TANDEM = {
     "FLOW_EXPIRY": env.whole("FLOW_EXPIRY", DAY, 1, 30 * DAY, "seconds"),
     "FLOW_PREVIEW_EXPIRY": env.whole("FLOW_PREVIEW_EXPIRY", DAY, 1, 30 * DAY, "seconds"),
     "MAX_CONCURRENT_SESSIONS": env.whole("MAX_CONCURRENT_SESSIONS", 10, 1, 1_000, "sessions"),
-    "BATCH_SIZE": env.whole("BATCH_SIZE", 100, 1, 10_000, "rows"),  # per transaction, for API and task
+    "BATCH_SIZE": env.whole("BATCH_SIZE", 1_000, 1, 10_000, "rows"),  # per transaction, for the API
     "INGEST_CHUNK": env.whole("INGEST_CHUNK", 5_000, 1, 100_000, "rows"),  # per transaction, for files of history
     "FAILED_ANSWERS": env.whole("FAILED_ANSWERS", 3, 1, 100, "answers"),  # in a row, before a human is asked for
     # For which the reasons of assignments are kept
@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "agents_app.api.cors.Cors",
     "config.caching.no_store",
     "config.middleware.api_in_json",
+    "config.short_way.ShortWay",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.connections_given_back",
@@ -142,6 +143,8 @@ _statement_ms = env.whole("DATABASE_STATEMENT_TIMEOUT_MS", 5_000, 0, 3_600_000, 
 DATABASE_POOL_MAX = env.whole("DATABASE_POOL_MAX", 10, 0, 1_000, "connections")
 DATABASE_POOL_MIN = env.whole("DATABASE_POOL_MIN", 1, 0, 1_000, "connections")
 DATABASE_POOL_TIMEOUT = env.number("DATABASE_POOL_TIMEOUT", 5.0, 0.1, 60, "seconds")  # for a free one, then 503
+# The server keeps the plans of our own statements. Not through a pgbouncer older than 1.21 that pools by transaction.
+DATABASE_PREPARE = env.bool("DATABASE_PREPARE", True)
 _max_age = env.whole("CONN_MAX_AGE", 0, 0, DAY, "seconds")
 # FULL: what was acknowledged survives a power cut. NORMAL may lose the last commits then, and never breaks the file.
 SQLITE_SYNCHRONOUS = env.str("SQLITE_SYNCHRONOUS", "FULL").upper()
@@ -166,6 +169,8 @@ elif "postgresql" in _database["ENGINE"]:
         f"-c idle_in_transaction_session_timeout={10_000 if _statement_ms else 0} "
         "-c default_transaction_isolation=read\\ committed",
     )
+    if DATABASE_PREPARE:
+        _options.setdefault("prepare_threshold", 0)  # statements of our own, from their first use on
     # A server whose machine is gone is noticed: seconds to connect, and milliseconds until what was sent must have arrived.
     for _name, _value in {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 20_000}.items():
         _options.setdefault(_name, _value)
@@ -222,7 +227,7 @@ if CELERY_BROKER_URL.startswith("redis"):
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["agents_app.api.authentication.Bearer", "agents_app.api.authentication.Login"],
     "DEFAULT_PERMISSION_CLASSES": ["agents_app.api.permissions.HasScope"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["config.json_answers.JsonAnswer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "config.pages.Pages",
@@ -248,11 +253,6 @@ REQUEST_BODY_TIMEOUT = env.number("REQUEST_BODY_TIMEOUT", 600, 0.1, DAY, "second
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # without it, only this machine may read the metrics
 TOKEN_LIFETIME = env.whole("TOKEN_LIFETIME", DAY, MINUTE, 90 * DAY, "seconds")  # of a customer's or participant's token
 SPECTACULAR_SETTINGS = openapi_settings.SPECTACULAR_SETTINGS
-CACHES = {
-    "default": {"BACKEND": "config.cache.SharedCache", "LOCATION": REDIS_URL, "KEY_PREFIX": REDIS_PREFIX}
-    if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-}
 
 # --- Events (docs/events.md) -------------------------------------------------------------------------------------
 EVENT_RETENTION = env.whole("EVENT_RETENTION", 7 * DAY, HOUR, 10 * YEAR, "seconds")  # an older cursor gets a reset

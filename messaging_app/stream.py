@@ -18,7 +18,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from agents_app.actors import Actor
-from config import audit_keys
+from config import audit_keys, bulk_rows, statements
 from messaging_app import live, record_marks, relay
 from messaging_app.models import Conversation, Operation
 
@@ -232,19 +232,26 @@ def record(tenant_id: int, *, actor: Actor, type: str, at: datetime, data: dict[
     return operation
 
 
+FEW = 8
+"""Operations up to which each is stored by itself: what a verb makes, as a rule."""
+
+
 def write(operations: Sequence[Operation]) -> None:
     """Store a transaction's operations, and notify all listeners once they are committed."""
     if not operations:
         return
-    Operation.objects.bulk_create(operations, batch_size=2000)
+    if connection.vendor == "sqlite":
+        # Writers are serial there, so the position can be given at once and no relay is needed.
+        relay.stamp_new(operations)
+    if len(operations) <= FEW:
+        for operation in operations:
+            statements.insert(operation)
+    else:
+        bulk_rows.insert_rows(Operation, operations)
     newest = {
         (o.tenant_id, o.conversation_id): live.ChangeNotification(o.tenant_id, o.conversation_id, o.seq)
         for o in operations
     }
-    if connection.vendor == "sqlite":
-        # Writers are serial there, so the position can be given at once and no relay is needed.
-        for tenant_id in {o.tenant_id for o in operations}:
-            relay.stamp_whole(tenant_id)
     transaction.on_commit(lambda: live.announce(newest.values()), robust=True)
 
 

@@ -11,7 +11,7 @@ from django.db import IntegrityError
 from django.db.models import QuerySet
 
 from agents_app.actors import Actor, ActorKind
-from config import limits
+from config import limits, statements
 from config.db import TryAgain
 from config.errors import Conflict, Malformed, NotFound
 from messaging_app import incoming
@@ -149,7 +149,7 @@ def append(
         seq=seq,
     )
     try:
-        message.save(force_insert=True)
+        statements.insert(message)
     except IntegrityError as error:
         raise TryAgain(f"message_id {message.message_id!r} was stored just now") from error
     attachments.bind(attached, message)

@@ -67,8 +67,11 @@ CORE = (
     "notices",
     "webhooks",
     "test_analyser.py",
+    "test_bulk_rows.py",
+    "test_costs.py",
     "test_database_rules.py",
     "test_search.py",
+    "test_statements.py",
     "test_states.py",
     "test_stream.py",
     # The desk's own reading; the rest of its pages asks the database nothing else.
@@ -246,6 +249,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if _validated:
         told = f"{sum(_validated.values())} transfers of {len(_validated)} tests have a package that fits its schema"
         terminalreporter.write_line(told)
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, text in report.user_properties:
+            if name == "cheaper":
+                terminalreporter.write_line(text)
     layer = _layer(config)
     if not layer and connection.vendor == "sqlite":
         terminalreporter.write_line(

@@ -219,7 +219,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-REDIS_DOORS = {"messaging_app/live.py", "config/redis_link.py", "config/cache.py"}
+REDIS_DOORS = {"messaging_app/live.py", "config/redis_link.py", "config/buckets.py"}
 """Where it is known what to do while Redis is away."""
 
 

@@ -35,7 +35,7 @@ from agents_app.api.authentication import principal_of
 from agents_app.api.idempotency import KEY as IDEMPOTENCY_KEY
 from agents_app.api.idempotency import Answer, check_key, digest_of, run_idempotent, stored_response
 from agents_app.api.permissions import HasScope
-from config import limits
+from config import body_readers, limits
 from config.api import PROBLEM, EmptyRequest, Json, RequestSerializer, problem_of
 from config.errors import DomainError, NotFound
 
@@ -139,12 +139,11 @@ def command[Result](
     def decorate(method: Callable[..., Result | None]) -> Any:
         @wraps(method)
         def run(self: Endpoints, request: Request, **path_ids: str) -> Response:
-            serializer = body(data=request.data)
-            serializer.is_valid(raise_exception=True)
+            fields = body_readers.validated(body, request.data)
             ids = [number(text) for text in path_ids.values()]
 
             def work() -> Answer:
-                result = method(self, self.actor, *ids, **serializer.validated_data)
+                result = method(self, self.actor, *ids, **fields)
                 code = repeated if repeated and getattr(result, "is_repeat", False) else status
                 return code, answer(result, context=self.get_serializer_context()).data if answer else None
 

@@ -9,6 +9,10 @@ import hashlib
 import secrets
 
 from agents_app.models import ApiClient
+from config.statements import Reading
+
+_ACTIVE = Reading(lambda prefix: ApiClient.objects.filter(key_prefix=prefix, is_active=True).order_by(), "")
+"""The active client whose key has a prefix; there is one at most."""
 
 
 def digest(secret: str) -> str:
@@ -36,7 +40,5 @@ def find_client(key: str) -> ApiClient | None:
         _, prefix, _ = key.split("_", 2)
     except ValueError:
         return None
-    client = ApiClient.objects.filter(key_prefix=prefix, is_active=True).first()
-    if client is None or not secrets.compare_digest(client.key_hash, digest(key)):
-        return None
-    return client
+    found: list[ApiClient] = _ACTIVE.rows(prefix)
+    return next((client for client in found if secrets.compare_digest(client.key_hash, digest(key))), None)

@@ -24,10 +24,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework.exceptions import Throttled
-from rest_framework.throttling import SimpleRateThrottle
 
 from agents_app import loops
 from agents_app.api.throttles import address_of
+from config import buckets
 from config.api import PROBLEM, problem_of
 
 WAITING = 8
@@ -146,17 +146,6 @@ def hashing() -> Iterator[None]:
 # --- Visitors ----------------------------------------------------------------------------------------------------
 
 
-class ByAddress(SimpleRateThrottle):
-    """Limits requests of one kind from one address; `rate` is such as 60/min."""
-
-    def __init__(self, kind: str, rate: str) -> None:
-        self.kind, self.rate = kind, rate
-        self.num_requests, self.duration = self.parse_rate(rate)
-
-    def get_cache_key(self, request: Any, view: Any) -> str:
-        return f"throttle:{self.kind}:{address_of(request)}"
-
-
 class VisitorLimits:
     """Middleware: pages that need no login are limited by address (PAGE_RATE), and forms that take a secret more so (LOGIN_RATE)."""
 
@@ -164,22 +153,26 @@ class VisitorLimits:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        for throttle in _throttles(request):
-            if not throttle.allow_request(request, None):  # type: ignore[arg-type]
-                return _refuse(request, "rate", 429, throttle.wait() or 1)
+        if limit := _limit(request):
+            kind, rate = limit
+            taken = buckets.take(f"{kind}:{address_of(request)}", buckets.rate_of(rate))
+            if not taken.is_allowed:
+                return _refuse(request, "rate", 429, taken.wait)
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         return _refuse(request, "busy", 503, 2) if isinstance(exception, TooManyLogins) else None
 
 
-def _throttles(request: HttpRequest) -> Iterator[ByAddress]:
+def _limit(request: HttpRequest) -> tuple[str, str] | None:
+    """The kind of a request that is counted by its address, and its rate."""
     if request.path.startswith(_API):
-        return
+        return None
     if request.method == "POST" and _takes_a_secret(request.path):
-        yield ByAddress("login", settings.LOGIN_RATE)
-    elif not request.session.session_key or not request.session.keys():
-        yield ByAddress("page", settings.PAGE_RATE)
+        return "login", settings.LOGIN_RATE
+    if not request.session.session_key or not request.session.keys():
+        return "page", settings.PAGE_RATE
+    return None
 
 
 def _takes_a_secret(path: str) -> bool:

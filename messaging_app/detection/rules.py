@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from config import statements
 from config.errors import Malformed
 from messaging_app.detection.patterns import (
     MASK,
@@ -298,7 +299,7 @@ def version(tenant_id: int) -> Version:
 
     It holds all times of change and not the latest: an edit that is committed late may have an earlier one.
     """
-    return tuple(_in_use(tenant_id).values_list("pk", "changed_at"))
+    return tuple(_VERSION.rows(tenant_id))
 
 
 def load(tenant_id: int) -> tuple[RuleRow, ...]:
@@ -315,6 +316,9 @@ def _in_use(tenant_id: int) -> QuerySet[NeedRule]:
     from messaging_app.models import NeedRule  # here, so that the rules compile without a database
 
     return NeedRule.objects.filter(tenant_id=tenant_id, is_enabled=True).order_by("pk")
+
+
+_VERSION = statements.Reading(lambda tenant_id: _in_use(tenant_id).values_list("pk", "changed_at"), 0)
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
-
-from django.db import connection
 
 from agents_app import row_policies
 from agents_app.actors import Actor
 from agents_app.policies import Policies
-from config import clock
+from config import bulk_rows, clock
 from config.db import lock_rows
 from messaging_app import stream
 from messaging_app.batch import BatchRow, by_conversation
 from messaging_app.models import Conversation, Message, Operation
 from sessions_app.actions import batch_plan
 from sessions_app.actions.batch_plan import SESSION_FIGURES, Plan, join, operation_data, sessions_near
-from sessions_app.actions.batch_rows import Report, message_of, not_known, on_time, remember
+from sessions_app.actions.batch_rows import Report, columns_of, not_known, on_time, remember
 from sessions_app.models import ChatSession
 from sessions_app.states import OPEN
 
+_WHAT_CHANGES = ("seq", "chain", "last_text", "last_sender", "last_activity_at", "desk_order")
+"""Of a conversation."""
 
-def store_history(actor: Actor, rows: list[BatchRow], report: Report) -> dict[int, list[BatchRow]]:
-    """Store what is history in bulk. Returns those of living conversations, by id, to be stored one by one."""
+
+def store_history(
+    actor: Actor, rows: list[BatchRow], report: Report, *, looks_again: bool = False
+) -> dict[int, list[BatchRow]]:
+    """Store what is history in bulk. Returns those of living conversations, by id, to be stored one by one.
+
+    An id that is stored between the look at what is known and the lock raises `IntegrityError`; not when the look is
+    repeated under the lock (`looks_again`), unless it is stored in another conversation.
+    """
     now = clock.now()
     rows = not_known(actor.tenant_id, on_time(rows, now), report)  # first: a repeat creates no conversation
-    conversations = _lock_conversations(actor.tenant_id, by_conversation(rows))
-    unknown = by_conversation(not_known(actor.tenant_id, rows, report))
+    if not rows:
+        return {}
+    said = by_conversation(rows)
+    conversations = _lock_conversations(actor.tenant_id, said)
+    if looks_again:
+        said = by_conversation(not_known(actor.tenant_id, rows, report))
     ids = [c.pk for c in conversations.values()]
     alive = set(
         ChatSession.objects.filter(conversation_id__in=ids, status__in=sorted(OPEN)).values_list(
@@ -38,7 +48,7 @@ def store_history(actor: Actor, rows: list[BatchRow], report: Report) -> dict[in
     own = next((row_policies.on(conversation) for conversation in conversations.values()), Policies())
     later: dict[int, list[BatchRow]] = {}
     work: list[tuple[Conversation, list[BatchRow]]] = []
-    for key, new in unknown.items():
+    for key, new in said.items():
         conversation = conversations[key]
         if conversation.pk in alive or conversation.unanswered_since or new[-1].sent_at + own.history_gap > now:
             later[conversation.pk] = new
@@ -53,27 +63,24 @@ def _lock_conversations(
     tenant_id: int, keys: Iterable[tuple[str, str, str]]
 ) -> dict[tuple[str, str, str], Conversation]:
     """Find or make the conversations, and lock them in the order of their ids; each has its tenant's policies."""
-    unique = set(keys)
-    if not unique:
-        return {}
-    rows = Conversation.objects.filter(
-        tenant_id=tenant_id,
-        platform__in={k[0] for k in unique},
-        shop_id__in={k[1] for k in unique},
-        account_id__in={k[2] for k in unique},
-    )
-
-    def ids_by_key() -> dict[tuple[str, str, str], int]:
-        values = rows.values_list("platform", "shop_id", "account_id", "pk")
-        return {(p, s, a): pk for p, s, a, pk in values if (p, s, a) in unique}
-
-    known = ids_by_key()
+    known = _ids_by_key(tenant_id, unique := set(keys))
     if missing := sorted(unique - known.keys()):
-        made = (Conversation(tenant_id=tenant_id, platform=p, shop_id=s, account_id=a) for p, s, a in missing)
-        Conversation.objects.bulk_create(made, ignore_conflicts=True, batch_size=1000)
-        known = ids_by_key()
+        made = [Conversation(tenant_id=tenant_id, platform=p, shop_id=s, account_id=a) for p, s, a in missing]
+        bulk_rows.insert_unknown(Conversation, made)
+        known |= _ids_by_key(tenant_id, set(missing))
     held = lock_rows(row_policies.with_policies(Conversation.objects.filter(pk__in=known.values())))
     return {(c.platform, c.shop_id, c.account_id): c for c in held}
+
+
+def _ids_by_key(tenant_id: int, keys: set[tuple[str, str, str]]) -> dict[tuple[str, str, str], int]:
+    rows = Conversation.objects.filter(
+        tenant_id=tenant_id,
+        platform__in={k[0] for k in keys},
+        shop_id__in={k[1] for k in keys},
+        account_id__in={k[2] for k in keys},
+    )
+    values = rows.values_list("platform", "shop_id", "account_id", "pk")
+    return {(p, s, a): pk for p, s, a, pk in values if (p, s, a) in keys}
 
 
 def _store(
@@ -83,42 +90,28 @@ def _store(
     last = max(rows[-1].sent_at for _, rows in work)
     near = sessions_near([c.pk for c, _ in work], first, last, own.history_gap)
     plans = [(c, rows, batch_plan.plan(c, near.get(c.pk, []), rows, own, alive_since=None)) for c, rows in work]
-    ChatSession.objects.bulk_create([s for _, _, p in plans for s, _ in p.created], batch_size=1000)
-    messages: list[Message] = []
+    bulk_rows.insert_rows(ChatSession, [s for _, _, p in plans for s, _ in p.created])
+    stored: list[tuple[BatchRow, int, int, int]] = []
     operations: list[Operation] = []
     for conversation, rows, plan in plans:
-        operation = _record(conversation, actor, plan, now)
-        messages += (message_of(conversation, row, session.pk, operation.seq) for session, row in plan.rows())
+        planned = plan.rows()
+        operation = _record(conversation, actor, plan, planned, now)
+        stored += ((row, conversation.pk, session.pk, operation.seq) for session, row in planned)
         operations.append(operation)
         remember(conversation, rows)
         plan.add_to(report)
-    Message.objects.bulk_create(messages, batch_size=5000)
+    bulk_rows.insert_columns(Message, columns_of(actor.tenant_id, stored), len(stored))
     join([pair for _, _, p in plans for pair in p.joined])
-    _save_all(ChatSession, [s for _, _, p in plans for s, _ in (*p.extended, *p.fixed)], SESSION_FIGURES)
-    _save_all(
-        Conversation,
-        [c for c, _, _ in plans],
-        ("seq", "chain", "last_text", "last_sender", "last_activity_at", "desk_order"),
-    )
+    bulk_rows.update_rows(ChatSession, [s for _, _, p in plans for s, _ in (*p.extended, *p.fixed)], SESSION_FIGURES)
+    bulk_rows.update_rows(Conversation, [c for c, _, _ in plans], _WHAT_CHANGES)
     stream.write(operations)
-    report.accepted += len(messages)
+    report.accepted += len(stored)
 
 
-def _save_all(model: Any, rows: list[Any], fields: Sequence[str]) -> None:
-    """Update many rows at once: an insert in which every row conflicts is several times faster than bulk_update."""
-    unique = list({row.pk: row for row in rows}.values())
-    if unique:
-        model.objects.bulk_create(
-            unique, update_conflicts=True, unique_fields=_conflict_target(), update_fields=list(fields), batch_size=1000
-        )
-
-
-def _conflict_target() -> list[str] | None:
-    """MariaDB and MySQL take no conflict target."""
-    return ["id"] if connection.features.supports_update_conflicts_with_target else None
-
-
-def _record(conversation: Conversation, actor: Actor, plan: Plan, now: datetime) -> Operation:
-    operation = stream.entry(conversation, actor=actor, type="messages.grouped", at=now, data=operation_data(plan))
+def _record(
+    conversation: Conversation, actor: Actor, plan: Plan, rows: list[tuple[ChatSession, BatchRow]], now: datetime
+) -> Operation:
+    data = operation_data(plan, rows)
+    operation = stream.entry(conversation, actor=actor, type="messages.grouped", at=now, data=data)
     stream.seal(conversation, [operation])
     return operation

@@ -51,12 +51,13 @@ def store_living(
         session.save(force_insert=True)
         if session.status in OPEN:
             locked.sessions.append(session)
-    operation = locked.record("messages.grouped", **operation_data(plan))
-    stored = [(session, row) for session, row in plan.rows() if row.pk is None]
+    planned = plan.rows()
+    operation = locked.record("messages.grouped", **operation_data(plan, planned))
+    stored = [(session, row) for session, row in planned if row.pk is None]
     Message.objects.bulk_create(
         [message_of(conversation, row, s.pk, operation.seq) for s, row in stored], batch_size=5000
     )
-    for session, row in plan.rows():
+    for session, row in planned:
         if row.pk is not None:
             Message.objects.filter(pk=row.pk).update(session_id=session.pk)
     plan.add_to(report)  # before `join` deletes sessions, which clears their ids

@@ -162,10 +162,13 @@ SESSION_FIGURES = [
 ]
 
 
-def operation_data(plan: Plan) -> dict[str, Any]:
-    """The data of `messages.grouped`: how many messages, a digest of their ids, and what became of which session."""
-    ids = sorted(row.message_id for _, row in plan.rows())
-    stored = [row for _, row in plan.rows() if row.pk is None]
+def operation_data(plan: Plan, rows: list[tuple[ChatSession, BatchRow]]) -> dict[str, Any]:
+    """The data of `messages.grouped`: how many messages, a digest of their ids, and what became of which session.
+
+    `rows` are the plan's.
+    """
+    ids = sorted(row.message_id for _, row in rows)
+    stored = [row for _, row in rows if row.pk is None]
     return {
         "stored": len(stored),
         "proof": stream.proof_of_all(stored),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from config import limits
+from config import bulk_rows, limits
 from messaging_app.batch import BatchRow, Rejected, id_taken, is_repeat
 from messaging_app.incoming import EARLIEST, not_later
 from messaging_app.models import Conversation, Message
@@ -54,15 +54,16 @@ class Report:
 
 def not_known(tenant_id: int, rows: list[BatchRow], report: Report) -> list[BatchRow]:
     """The rows that are not stored yet. The others count as duplicates; an id of another message is listed as well."""
-    stored = Message.objects.filter(tenant_id=tenant_id)
-    known: dict[tuple[str, str], tuple[tuple[str, str, str], str, str]] = {}
+    known: dict[tuple[str, str], tuple[int, str, str]] = {}
     for platform in {row.platform for row in rows}:
         ids = [row.message_id for row in rows if row.platform == platform]
-        same = stored.filter(platform=platform, message_id__in=ids)
-        for message_id, shop_id, account_id, sender, content in same.values_list(
-            "message_id", "conversation__shop_id", "conversation__account_id", "sender_type", "content"
-        ):
-            known[platform, message_id] = ((platform, shop_id, account_id), sender, content)
+        fields = ("message_id", "conversation_id", "sender_type", "content")
+        same = bulk_rows.find(Message, {"tenant_id": tenant_id, "platform": platform}, "message_id", ids, fields)
+        known |= {(platform, message_id): (where, who, what) for message_id, where, who, what in same}
+    if not known:
+        return rows
+    conversations = Conversation.objects.filter(pk__in={conversation_id for conversation_id, *_ in known.values()})
+    keys = {pk: (p, s, a) for pk, p, s, a in conversations.values_list("pk", "platform", "shop_id", "account_id")}
     new = []
     for row in rows:
         first = known.get((row.platform, row.message_id))
@@ -70,7 +71,8 @@ def not_known(tenant_id: int, rows: list[BatchRow], report: Report) -> list[Batc
             new.append(row)
             continue
         report.duplicate += 1
-        if not is_repeat(row, *first):
+        conversation_id, sender_type, content = first
+        if not is_repeat(row, keys[conversation_id], sender_type, content):
             report.rejections.append(id_taken(row))
     return new
 
@@ -96,6 +98,25 @@ def message_of(conversation: Conversation, row: BatchRow, session_id: int | None
         sent_at=row.sent_at,
         seq=seq,
     )
+
+
+def columns_of(tenant_id: int, rows: Sequence[tuple[BatchRow, int, int, int]]) -> bulk_rows.Columns:
+    """Rows as `message_of` makes messages of them, by columns: each with its conversation, its session and its `seq`."""
+    said = [row for row, *_ in rows]
+    return {
+        "tenant_id": bulk_rows.Same(tenant_id),
+        "conversation_id": [conversation_id for _, conversation_id, _, _ in rows],
+        "session_id": [session_id for _, _, session_id, _ in rows],
+        "platform": [row.platform for row in said],
+        "message_id": [row.message_id for row in said],
+        "sender_type": [row.sender_type for row in said],
+        "sender_id": [row.sender_id for row in said],
+        "sender_name": [row.sender_name for row in said],
+        "is_note": bulk_rows.Same(False),
+        "content": [row.content for row in said],
+        "sent_at": [row.sent_at for row in said],
+        "seq": [seq for _, _, _, seq in rows],
+    }
 
 
 def remember(conversation: Conversation, rows: list[BatchRow]) -> None:

@@ -152,7 +152,7 @@ def _store_history_of(actor: Actor, rows: list[BatchRow], report: Report) -> dic
     kept, report.duplicate, taken = distinct(rows)
     report.rejections += taken
     try:
-        part, later = _once_more(_store_history_rows, actor, kept, report.since)
+        part, later = _store_history_once(actor, kept, report.since)
         report.include(part)
     except _PASSING:
         raise
@@ -175,7 +175,7 @@ def _each_by_itself(actor: Actor, rows: list[BatchRow], report: Report) -> dict[
     later: dict[int, list[BatchRow]] = {}
     for key, conversation_rows in by_conversation(rows).items():
         with _reporting(report, conversation_rows, key):
-            part, more = _once_more(_store_history_rows, actor, conversation_rows, report.since)
+            part, more = _store_history_once(actor, conversation_rows, report.since)
             report.include(part)
             later |= more
     return later
@@ -203,11 +203,23 @@ def _once_more[**P, R](store: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
         return store(*args, **kwargs)
 
 
+def _store_history_once(actor: Actor, rows: list[BatchRow], since: int) -> tuple[Report, dict[int, list[BatchRow]]]:
+    """Store history. Where another writer stored one of these ids meanwhile, the constraint says so, and what is known is
+    looked up once more, under the locks.
+    """
+    try:
+        return _store_history_rows(actor, rows, since)
+    except IntegrityError:
+        return _store_history_rows(actor, rows, since, looks_again=True)
+
+
 @retried
-def _store_history_rows(actor: Actor, rows: list[BatchRow], since: int) -> tuple[Report, dict[int, list[BatchRow]]]:
+def _store_history_rows(
+    actor: Actor, rows: list[BatchRow], since: int, *, looks_again: bool = False
+) -> tuple[Report, dict[int, list[BatchRow]]]:
     report = Report(since=since)
     with transaction.atomic():
-        later = store_history(actor, rows, report)
+        later = store_history(actor, rows, report, looks_again=looks_again)
     return report, later
 
 

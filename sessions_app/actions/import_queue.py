@@ -41,6 +41,10 @@ ENDED_AT_ONCE = 1000
 """Ended batches that one call tidies up."""
 SMALL = 1000
 """Lines. A batch of no more is stored while its sender waits."""
+PART = 100
+"""Lines of a large batch that are stored in one transaction, at most. What is said now is stored in it too, a conversation
+at a time, and all of these are held until its end.
+"""
 SHOWN = 100
 """Rejections that a batch's result lists at most."""
 LEASE = timedelta(seconds=15)
@@ -120,7 +124,7 @@ def work_off(batch_id: int) -> None:
         with default_storage.open(batch.file, "rb") as file:
             file.seek(batch.position)
             following = iter(file.readline, b"")
-            while lines := list(islice(following, settings.TANDEM["BATCH_SIZE"])):
+            while lines := list(islice(following, min(PART, settings.TANDEM["BATCH_SIZE"]))):
                 renewed = _store_part(batch.pk, lease, lines)
                 if renewed is None:
                     return

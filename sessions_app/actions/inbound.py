@@ -5,8 +5,6 @@ It fails closed: if the decision cannot be made, the transaction is undone and t
 
 from __future__ import annotations
 
-from functools import partial
-
 from agents_app import presence
 from agents_app.actors import Actor, ActorKind
 from messaging_app import stream, thread
@@ -16,7 +14,7 @@ from messaging_app.incoming import person_name
 from messaging_app.models import Controller, Message
 from messaging_app.thread import NewMessage
 from sessions_app.actions import analysis, late_messages, transfers
-from sessions_app.actions.lifecycle import conversation_for
+from sessions_app.actions.lifecycle import conversation_key
 from sessions_app.actions.messages import act_on, append_message, keep_answer, replayed_outcome
 from sessions_app.core import oplog
 from sessions_app.core.locked_conversation import LockedConversation, Outcome
@@ -50,15 +48,10 @@ def receive_message(
     customer_name = customer_name or (actor.name if actor.kind == ActorKind.CUSTOMER else "")
     words = thread.normalized(words)
     detector = detector_for(actor.tenant_id)
-    by_key = partial(
-        conversation_for,
-        actor=actor,
-        shop_id=shop_id,
-        account_id=account_id,
-        platform=platform,
-        customer_name=customer_name,
-    )
-    with locked_conversation(actor, conversation_id, by_key=by_key, known_only=False) as locked:
+    key = None
+    if conversation_id is None:
+        key = conversation_key(platform, shop_id, account_id, customer_name=customer_name)
+    with locked_conversation(actor, conversation_id, key=key, known_only=False) as locked:
         if known := thread.find(locked.conversation, words, sender_type=Message.Sender.CUSTOMER, actor=actor):
             return replayed_outcome(locked, known)
         is_late = late_messages.is_late(locked, words)

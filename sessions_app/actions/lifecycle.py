@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Literal
 
 from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent, ApiClient
+from config import statements
 from config.errors import Malformed
 from config.free_json import checked_object
 from messaging_app import incoming
@@ -15,7 +15,7 @@ from sessions_app.actions import conflicts, repeated_request
 from sessions_app.actions.conflicts import ConflictDecision, resolve_conflict
 from sessions_app.core import oplog
 from sessions_app.core.context_package import inherit
-from sessions_app.core.locked_conversation import LockedConversation, Outcome
+from sessions_app.core.locked_conversation import ConversationKey, LockedConversation, Outcome
 from sessions_app.errors import Conflict, Forbidden, HumanServes, IllegalTransition, LiveSessionExists, NotFound
 from sessions_app.models import ChatSession
 from sessions_app.promises import unanswered
@@ -72,8 +72,8 @@ def open_session(
     session_kind, task_type, own_priority = _checked(robot, kind, task, priority, urgent)
     context = checked_object(context, "context")
     access.may_open(actor, robot=robot)
-    by_key = partial(conversation_for, actor=actor, shop_id=shop_id, account_id=account_id, platform=platform)
-    with locked_conversation(actor, conversation_id, by_key=by_key, known_only=False) as locked:
+    key = None if conversation_id is not None else conversation_key(platform, shop_id, account_id)
+    with locked_conversation(actor, conversation_id, key=key, known_only=False) as locked:
         if actor.kind == ActorKind.CUSTOMER and (earlier := _human_session(locked)):
             waits = locked.transfer_of(earlier) if earlier.owner_kind == Owner.NOBODY else None
             if waits:
@@ -207,10 +207,15 @@ def _bot(locked: LockedConversation, bot_id: int | None) -> ApiClient | None:
         bot_id = locked.actor.id
     if bot_id is None:
         raise Malformed("Name the bot that will work this session (bot_id).")
-    bot = ApiClient.objects.filter(pk=bot_id, tenant_id=locked.conversation.tenant_id, is_active=True).first()
-    if bot is None:
+    found: list[ApiClient] = _BOT.rows(bot_id, locked.conversation.tenant_id)
+    if not found:
         raise NotFound("There is no such bot.")
-    return bot
+    return found[0]
+
+
+_BOT: statements.Reading = statements.Reading(
+    lambda pk, tenant_id: ApiClient.objects.filter(pk=pk, tenant_id=tenant_id, is_active=True), 0, 0
+)
 
 
 def _open_already(
@@ -270,7 +275,7 @@ def pause_session(*, actor: Actor, session_id: int, reason: str = "", expected_e
 def hold(locked: LockedConversation, session: ChatSession, is_held: bool) -> None:
     """Set whether a paused session waits for `resume_session` or only for its turn, on record."""
     session.on_hold = is_held
-    session.save(update_fields=["on_hold"])
+    statements.update(session, "on_hold")
     if is_held:
         locked.record("session.held", session)
     else:
@@ -410,9 +415,16 @@ def set_priority(*, actor: Actor, session_id: int, priority: int) -> Outcome:
         session.set_priority(new_priority)
         if session.rank == before:
             return locked.outcome(session, is_repeat=True)
-        session.save(update_fields=["priority", "rank"])
+        statements.update(session, "priority", "rank")
         locked.record("session.priority_set", session, priority=session.priority, rank=session.rank)
     return locked.outcome(session)
+
+
+def conversation_key(platform: str, shop_id: str, account_id: str, *, customer_name: str = "") -> ConversationKey:
+    """The key by which a verb names a conversation. Raises `Malformed` for an invalid one."""
+    return ConversationKey(
+        *incoming.conversation_key(platform, shop_id, account_id), incoming.person_name(customer_name)
+    )
 
 
 def conversation_for(
@@ -420,8 +432,8 @@ def conversation_for(
 ) -> Conversation:
     """Find or create the conversation between an account and a shop. Raises `Malformed` for an invalid key.
 
-    A verb calls it by `locked_conversation`, so that a refused verb creates none. An actor bound to one conversation
-    creates none, and finds no other: `NotFound`.
+    A verb names it by its `conversation_key` instead, so that a refused verb creates none. An actor bound to one
+    conversation creates none, and finds no other: `NotFound`.
     """
     platform, shop_id, account_id = incoming.conversation_key(platform, shop_id, account_id)
     if actor.conversation_id is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents_app.actors import Actor, ActorKind
+from config import statements
 from messaging_app import stream, thread
 from messaging_app.agent_tools import mentions
 from messaging_app.attachments import rows as attachments
@@ -82,15 +83,14 @@ def _touch(locked: LockedConversation, session: ChatSession, message: Message) -
         session.expires_at = oplog.deadline(session, session.last_message_at, locked.policies)
     elif session.is_live and session.owner_kind in (Owner.BOT, Owner.SHOP):
         session.expires_at = locked.now + locked.policies.robot_session_timeout
-    session.save(
-        update_fields=[
-            "message_count",
-            "first_message_at",
-            "last_message_at",
-            "last_activity_at",
-            "expires_at",
-            "failed_answers",
-        ]
+    statements.update(
+        session,
+        "message_count",
+        "first_message_at",
+        "last_message_at",
+        "last_activity_at",
+        "expires_at",
+        "failed_answers",
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from agents_app import skills
 from agents_app.actors import ActorKind
 from agents_app.models import Agent, Team
-from config import limits
+from config import limits, statements
 from sessions_app import assignment
 from sessions_app.core.context_package import asked_again, say
 from sessions_app.core.locked_conversation import LockedConversation
@@ -46,7 +46,7 @@ def merge(locked: LockedConversation, session: ChatSession, transfer: Transfer, 
     }
     if not changes:
         return is_raised
-    transfer.save(update_fields=["to_agent", "to_team", "needs", "context"])
+    statements.update(transfer, "to_agent", "to_team", "needs", "context")
     locked.record("transfer.changed", session, transfer_id=transfer.pk, kind=transfer.kind, **changes)
     _look_at_the_offer(locked, transfer)
     return True
@@ -57,7 +57,7 @@ def _raise(locked: LockedConversation, session: ChatSession) -> bool:
     if session.priority == Priority.EMERGENCY:
         return False
     session.set_priority(Priority.EMERGENCY)
-    session.save(update_fields=["priority", "rank"])
+    statements.update(session, "priority", "rank")
     locked.record("session.priority_set", session, priority=session.priority, rank=session.rank)
     return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import django_filters
@@ -10,9 +11,23 @@ from django.core.exceptions import ValidationError as NotValid
 from rest_framework import serializers
 
 from config import limits
+from config.body_readers import Declines, Read
 from config.errors import Malformed
 from messaging_app import incoming
 from messaging_app.fields import read_as
+
+
+def reader_of_text(field: serializers.CharField, cleaned: Callable[[str], str]) -> Read:
+    """The reader of a text (`config.body_readers`) that is cleaned before its length counts."""
+    most, may_be_blank = field.max_length or limits.MAX_CONTENT, field.allow_blank
+
+    def read(value: Any) -> str:
+        text = cleaned(value) if isinstance(value, str) else None
+        if text is None or len(text) > most or not (text or may_be_blank):
+            raise Declines
+        return text
+
+    return read
 
 
 class IdText(serializers.CharField):
@@ -26,6 +41,10 @@ class IdText(serializers.CharField):
             data = read_as(lambda: incoming.identifier(data, incoming.IT, self.max_length or limits.MAX_ID))
         return super().run_validation(data)
 
+    def reader(self) -> Read:
+        most = self.max_length or limits.MAX_ID
+        return lambda value: incoming.identifier(value, incoming.IT, most)
+
 
 class Text(serializers.CharField):
     """Words, as they were written: what no database can hold in them becomes U+FFFD."""
@@ -35,6 +54,9 @@ class Text(serializers.CharField):
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         return super().run_validation(incoming.clean(data) if isinstance(data, str) else data)
+
+    def reader(self) -> Read:
+        return reader_of_text(self, incoming.clean)
 
 
 class PersonName(serializers.CharField):
@@ -47,6 +69,9 @@ class PersonName(serializers.CharField):
         if isinstance(data, str):
             data = incoming.person_name(data, most=len(data))
         return super().run_validation(data)
+
+    def reader(self) -> Read:
+        return reader_of_text(self, lambda value: incoming.person_name(value, most=len(value)))
 
 
 class _IdTextField(forms.CharField):

@@ -12,7 +12,7 @@ from functools import partial
 from agents_app import loops, presence
 from agents_app.actors import system_actor
 from agents_app.models import Agent
-from config import clock
+from config import clock, statements
 from sessions_app.assignment import facts
 from sessions_app.assignment.choice import REFUSED, Choice, choose
 from sessions_app.assignment.strategies import pause
@@ -70,24 +70,24 @@ def _plan_next_round(locked: LockedConversation, transfer: Transfer, choice: Cho
     """
     if transfer.next_round_at is None and REFUSED in choice.verdicts and not choice.case.obstacle:
         transfer.next_round_at = locked.now + pause(locked.policies.offer_round_pause, transfer.offer_round)
-        transfer.save(update_fields=["next_round_at"])
+        statements.update(transfer, "next_round_at")
 
 
 def next_round(locked: LockedConversation, transfer: Transfer) -> None:
     """Begin a new round: everybody may be offered it again. The verb makes the offer at its end, if somebody fits."""
     transfer.refused_by, transfer.next_round_at = [], None
     transfer.offer_round = min(transfer.offer_round + 1, MOST_ROUNDS)
-    transfer.save(update_fields=["refused_by", "next_round_at", "offer_round"])
+    statements.update(transfer, "refused_by", "next_round_at", "offer_round")
     locked.record("transfer.offers_renewed", transfer.session, transfer_id=transfer.pk, round=transfer.offer_round)
 
 
 def _make_offer(locked: LockedConversation, transfer: Transfer, choice: Choice, agent: Agent) -> None:
     agent.last_offer_at = locked.now
-    agent.save(update_fields=["last_offer_at"])
+    statements.update(agent, "last_offer_at")
     transfer.offered_to = agent
     transfer.offer_expires_at = locked.now + locked.policies.within(transfer.to_team).offer_timeout
     transfer.next_round_at = None
-    transfer.save(update_fields=["offered_to", "offer_expires_at", "next_round_at"])
+    statements.update(transfer, "offered_to", "offer_expires_at", "next_round_at")
     decision = _record_decision(locked, transfer, choice, agent)
     locked.record(
         "transfer.offered",
@@ -152,11 +152,11 @@ def ignore(locked: LockedConversation, transfer: Transfer) -> None:
     agent, most = locked.agent(agent_id), locked.policies.offers_ignored
     agent.offers_ignored = min(agent.offers_ignored + 1, MOST_ROUNDS)
     if not most or agent.offers_ignored < most or agent.availability != Agent.Availability.AVAILABLE:
-        agent.save(update_fields=["offers_ignored"])
+        statements.update(agent, "offers_ignored")
         return
     agent.availability, agent.availability_reason = Agent.Availability.NOT_RESPONDING, ""
     agent.availability_since, agent.offers_ignored = locked.now, 0
-    agent.save(update_fields=["availability", "availability_reason", "availability_since", "offers_ignored"])
+    statements.update(agent, "availability", "availability_reason", "availability_since", "offers_ignored")
     presence_log.note(agent, locked.now, system_actor(agent.tenant_id))
     presence_log.wake_drain_after_commit(agent)
 
@@ -167,7 +167,7 @@ def answered(locked: LockedConversation, agent_id: int) -> None:
         locked.lock_agents(agent_id)
         agent = locked.agent(agent_id)
         agent.offers_ignored = 0
-        agent.save(update_fields=["offers_ignored"])
+        statements.update(agent, "offers_ignored")
 
 
 def withdraw_offer(locked: LockedConversation, transfer: Transfer, *, reason: str) -> None:
@@ -181,7 +181,7 @@ def withdraw_offer(locked: LockedConversation, transfer: Transfer, *, reason: st
 
 def _take_back(transfer: Transfer) -> None:
     transfer.offered_to = transfer.offer_expires_at = None
-    transfer.save(update_fields=["refused_by", "offered_to", "offer_expires_at"])
+    statements.update(transfer, "refused_by", "offered_to", "offer_expires_at")
 
 
 def is_lapsed(locked: LockedConversation, transfer: Transfer) -> bool:

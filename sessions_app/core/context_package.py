@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from agents_app.actors import ActorKind
-from config import free_json, limits
+from config import free_json, limits, statements
 from config.clock import utc
 from config.free_json import Unstorable, visible
 from messaging_app import thread
@@ -172,7 +172,7 @@ def say(
     if said == session.said:
         return False
     session.said = said
-    session.save(update_fields=["said"])
+    statements.update(session, "said")
     return True
 
 

@@ -12,14 +12,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet, prefetch_related_objects
 
 from agents_app import row_policies
 from agents_app.actors import Actor, ActorKind
-from agents_app.models import Agent, Tenant
+from agents_app.models import Agent, ApiClient, Tenant
 from agents_app.policies import Policies
 from agents_app.service_hours import Closure
-from config import clock, limits
-from config.db import lock_rows
+from config import clock, limits, statements
+from config.db import TryAgain, lock_rows
 from messaging_app import stream
 from messaging_app.models import Conversation, Operation
 from sessions_app.errors import NotFound
@@ -68,6 +69,16 @@ class Outcome:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ConversationKey:
+    """A conversation by what the channel knows of it, checked (`incoming.conversation_key`)."""
+
+    platform: str
+    shop_id: str
+    account_id: str
+    customer_name: str = ""  # of a new one
+
+
 @dataclass(slots=True)
 class LockedConversation:
     """A conversation under its lock, for one verb: what is open on it, and what the verb has recorded so far."""
@@ -75,10 +86,10 @@ class LockedConversation:
     conversation: Conversation
     actor: Actor
     now: datetime
-    sessions: list[ChatSession]  # open ones, oldest first
-    transfers: list[Transfer]  # unanswered ones
-    flows: list[GuidedFlow]  # those that block
-    previews: list[GuidedFlow]  # those that do not, and have not ended
+    sessions: list[ChatSession] = field(default_factory=list)  # open ones, oldest first
+    transfers: list[Transfer] = field(default_factory=list)  # unanswered ones
+    flows: list[GuidedFlow] = field(default_factory=list)  # those that block
+    previews: list[GuidedFlow] = field(default_factory=list)  # those that do not, and have not ended
     clocks: list[SlaClock] = field(default_factory=list)  # those that have not ended
     policies: Policies = field(default_factory=Policies)  # of the tenant
     rule: str = ""
@@ -189,28 +200,115 @@ def lock_conversation(actor: Actor, conversation_id: int, *, known_only: bool = 
     The clock is read again with every row that has a deadline: PostgreSQL reads a row, and the clock with it, before it
     waits for the lock, and not again unless somebody has changed the row meanwhile.
     """
-    rows = Conversation.objects.filter(pk=conversation_id, tenant_id=actor.tenant_id)
-    conversation = lock_rows(row_policies.with_policies(rows.annotate(db_now=clock.DbNow()))).first()
+    conversation: Conversation | None = next(iter(_CONVERSATION.rows(actor.tenant_id, conversation_id)), None)
     if conversation is None or (actor.conversation_id or conversation.pk) != conversation.pk:
         raise NotFound("There is no such conversation.")
-    sessions = ChatSession.objects.filter(conversation=conversation, status__in=sorted(OPEN))
-    flows = GuidedFlow.objects.filter(conversation=conversation, status__in=sorted(FLOW_OPEN))
-    open_sessions: list[ChatSession] = list(sessions.annotate(db_now=clock.DbNow()).order_by("opened_at", "pk"))
-    if known_only and actor.kind == ActorKind.BOT and not _has_worked(actor, conversation, open_sessions):
+    return _with_what_is_open(actor, conversation, known_only=known_only)
+
+
+def lock_by_key(actor: Actor, key: ConversationKey) -> LockedConversation:
+    """Lock the conversation of this key, which is made if it is new. Raises `NotFound` for one that the actor is not
+    bound to, and `TryAgain` for one that has gone while it was looked for.
+    """
+    for _ in range(2):
+        named, [tenant] = statements.together(_BY_KEY, actor.tenant_id, key.platform, key.shop_id, key.account_id)
+        if actor.conversation_id is not None and [row.pk for row in named] != [actor.conversation_id]:
+            raise NotFound("There is no such conversation.")
+        if named:
+            return _with_what_is_open(actor, named[0], known_only=False)
+        conversation = Conversation(
+            tenant_id=actor.tenant_id,
+            platform=key.platform,
+            shop_id=key.shop_id,
+            account_id=key.account_id,
+            customer_name=key.customer_name,
+        )
+        if statements.insert_unless_there(conversation, "tenant", "platform", "shop_id", "account_id"):
+            return LockedConversation(
+                conversation=conversation,
+                actor=actor,
+                now=tenant.db_now + clock.offset,
+                policies=row_policies.of(tenant),
+                _tenant=tenant,
+            )
+    raise TryAgain("a conversation was made and has gone again")
+
+
+def _with_what_is_open(actor: Actor, conversation: Any, *, known_only: bool) -> LockedConversation:
+    sessions, flows, transfers, clocks, bots = statements.together(_OPEN, conversation.pk)
+    if known_only and actor.kind == ActorKind.BOT and not _has_worked(actor, conversation, sessions):
         raise NotFound("There is no such conversation.")
-    open_flows: list[GuidedFlow] = list(flows.annotate(db_now=clock.DbNow()).order_by("pk"))
-    read: list[Any] = [conversation, *open_sessions, *open_flows]
+    bot_of = {bot.pk: bot for bot in bots}
+    session_of = {session.pk: session for session in sessions}
+    for session in sessions:
+        session.conversation = conversation
+        if session.bot_id:
+            session.bot = bot_of[session.bot_id]
+    for row in (*transfers, *clocks):
+        row.conversation, row.session = conversation, session_of[row.session_id]
+    if clocks:
+        prefetch_related_objects(clocks, "calendar")
     return LockedConversation(
         conversation=conversation,
         actor=actor,
-        now=max(row.db_now for row in read) + clock.offset,
-        sessions=open_sessions,
-        transfers=_unanswered(open_sessions),
-        flows=[flow for flow in open_flows if flow.status in FLOW_BLOCKING],
-        previews=[flow for flow in open_flows if flow.status == FlowStatus.READY],
-        clocks=_clocks(open_sessions),
+        now=max(row.db_now for row in (conversation, *sessions, *flows)) + clock.offset,
+        sessions=sessions,
+        transfers=transfers,
+        flows=[flow for flow in flows if flow.status in FLOW_BLOCKING],
+        previews=[flow for flow in flows if flow.status == FlowStatus.READY],
+        clocks=clocks,
         policies=row_policies.on(conversation),
     )
+
+
+def _locked(tenant_id: int, conversation_id: int) -> QuerySet[Conversation]:
+    return _locking(Conversation.objects.filter(pk=conversation_id, tenant_id=tenant_id))
+
+
+def _locking(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
+    return lock_rows(row_policies.with_policies(rows.annotate(db_now=clock.DbNow())))
+
+
+def _locked_by_key(tenant_id: int, platform: str, shop_id: str, account_id: str) -> QuerySet[Conversation]:
+    key = {"platform": platform, "shop_id": shop_id, "account_id": account_id}
+    return _locking(Conversation.objects.filter(tenant_id=tenant_id, **key))
+
+
+def _tenant_now(tenant_id: int, *_: str) -> QuerySet[Tenant]:
+    return Tenant.objects.filter(pk=tenant_id).annotate(db_now=clock.DbNow())
+
+
+def _open_sessions(conversation_id: int) -> QuerySet[ChatSession]:
+    rows = ChatSession.objects.filter(conversation=conversation_id, status__in=sorted(OPEN))
+    return rows.annotate(db_now=clock.DbNow()).order_by("opened_at", "pk")
+
+
+def _open_flows(conversation_id: int) -> QuerySet[GuidedFlow]:
+    rows = GuidedFlow.objects.filter(conversation=conversation_id, status__in=sorted(FLOW_OPEN))
+    return rows.annotate(db_now=clock.DbNow()).order_by("pk")
+
+
+def _unanswered(conversation_id: int) -> QuerySet[Transfer]:
+    sessions = _open_sessions(conversation_id).order_by().values("pk")
+    return Transfer.objects.filter(pending_key__in=sessions, status=TransferStatus.PENDING).order_by("pk")
+
+
+def _running_clocks(conversation_id: int) -> QuerySet[SlaClock]:
+    return SlaClock.objects.filter(open_key__in=_open_sessions(conversation_id).order_by().values("pk")).order_by("pk")
+
+
+def _bots_at_work(conversation_id: int) -> QuerySet[ApiClient]:
+    return ApiClient.objects.filter(pk__in=_open_sessions(conversation_id).order_by().values("bot")).order_by("pk")
+
+
+_CONVERSATION = statements.Reading(_locked, 0, 0)
+_BY_KEY = [statements.Reading(build, 0, "", "", "") for build in (_locked_by_key, _tenant_now)]
+_OPEN = [
+    statements.Reading(build, 0) for build in (_open_sessions, _open_flows, _unanswered, _running_clocks, _bots_at_work)
+]
+"""What is open on a locked conversation, in one statement that begins when the lock is held: it sees what was committed
+by whoever had the lock before.
+"""
 
 
 def _has_worked(bot: Actor, conversation: Conversation, sessions: Iterable[ChatSession]) -> bool:
@@ -218,26 +316,6 @@ def _has_worked(bot: Actor, conversation: Conversation, sessions: Iterable[ChatS
     if any(session.bot_id == bot.pk for session in sessions):
         return True
     return ChatSession.objects.filter(conversation=conversation, bot_id=bot.pk).exists()
-
-
-def _unanswered(sessions: Iterable[ChatSession]) -> list[Transfer]:
-    """The pending transfers, read only where there can be one: a robot that works, waits or is paused has none."""
-    ids = [
-        s.pk
-        for s in sessions
-        if (s.is_live and s.owner_kind != Owner.BOT) or (s.status == Status.PENDING and not s.is_robot)
-    ]
-    if not ids:
-        return []
-    return list(Transfer.objects.filter(pending_key__in=ids, status=TransferStatus.PENDING).order_by("pk"))
-
-
-def _clocks(sessions: Iterable[ChatSession]) -> list[SlaClock]:
-    """The open clocks, read only where there can be one: a bot's session keeps nobody waiting for a human."""
-    ids = [s.pk for s in sessions if not (s.is_robot and s.owner_kind == Owner.BOT)]
-    if not ids:
-        return []
-    return list(SlaClock.objects.filter(open_key__in=ids).select_related("calendar").order_by("pk"))
 
 
 def is_unclaimed(session: ChatSession) -> bool:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from agents_app.actors import system_actor
 from agents_app.service_hours import Closure
+from config import statements
 from messaging_app import stream, thread
 from messaging_app.models import Message
 from messaging_app.thread import NewMessage
@@ -82,7 +83,7 @@ def _say(locked: LockedConversation, session: ChatSession, closure: Closure) -> 
     session.message_count += 1
     session.first_message_at = session.first_message_at or message.sent_at
     session.last_message_at = message.sent_at
-    session.save(update_fields=["message_count", "first_message_at", "last_message_at"])
+    statements.update(session, "message_count", "first_message_at", "last_message_at")
 
 
 def text(closure: Closure) -> str:

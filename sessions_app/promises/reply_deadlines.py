@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Subquery
 
+from config import statements
 from messaging_app.events import MESSAGE_CREATED
 from messaging_app.models import Controller, Message, Operation
 from sessions_app.core.locked_conversation import LockedConversation
@@ -36,7 +37,7 @@ def follow(locked: LockedConversation) -> None:
             due = _bot_deadline(locked, session, due)
         if due != session.reply_due_at:
             session.reply_due_at = due
-            session.save(update_fields=["reply_due_at"])
+            statements.update(session, "reply_due_at")
 
 
 def _agent_deadline(

@@ -21,6 +21,7 @@ from typing import Any
 from agents_app.hours import ALWAYS, Hours
 from agents_app.models import SlaPolicy
 from agents_app.service_hours import ServiceHours, service_hours_of
+from config import statements
 from messaging_app.models import Message, Operation
 from sessions_app.core.locked_conversation import LockedConversation
 from sessions_app.models import ChatSession, SlaClock
@@ -170,7 +171,7 @@ def _run(clock: SlaClock, now: datetime) -> None:
     clock.due_at = hours.after(now, clock.target - clock.spent)
     warns = not clock.warned_at and clock.warn_after < clock.target
     clock.wakes_at = hours.after(now, clock.warn_after - clock.spent) if warns else clock.due_at
-    clock.save()
+    statements.store(clock)
 
 
 def _hours(clock: SlaClock) -> Hours:
@@ -189,7 +190,7 @@ def _pause(clock: SlaClock, now: datetime, *, awaits_customer: bool) -> None:
     if clock.state == _State.RUNNING:
         _count(clock, now)
         clock.state, clock.paused_at, clock.due_at = _State.PAUSED, now, None
-        clock.save()
+        statements.store(clock)
 
 
 def _go_on(locked: LockedConversation, clock: SlaClock) -> None:
@@ -199,7 +200,7 @@ def _go_on(locked: LockedConversation, clock: SlaClock) -> None:
     if session and session.status != Status.PAUSED and not clock.awaits_customer:
         _run(clock, locked.now)
     else:
-        clock.save(update_fields=["awaits_customer"])
+        statements.update(clock, "awaits_customer")
 
 
 def _end(locked: LockedConversation, clock: SlaClock, state: SlaClock.State) -> None:
@@ -209,7 +210,7 @@ def _end(locked: LockedConversation, clock: SlaClock, state: SlaClock.State) -> 
     locked.clocks.remove(clock)
     if clock.state != _State.BREACHED:
         clock.state = state
-    clock.save()
+    statements.store(clock)
     if clock.state == _State.MET:
         locked.record("sla.met", clock.session, **_event_data(clock))
 
@@ -220,11 +221,11 @@ def wake_clock(locked: LockedConversation, clock: SlaClock) -> None:
         return
     if clock.due_at and clock.due_at <= locked.now:
         clock.state, clock.breached_at, clock.wakes_at = _State.BREACHED, locked.now, None
-        clock.save()
+        statements.store(clock)
         locked.record("sla.breached", clock.session, **_event_data(clock))
     else:
         clock.warned_at, clock.wakes_at = locked.now, clock.due_at
-        clock.save()
+        statements.store(clock)
         locked.record("sla.warned", clock.session, **_event_data(clock))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from agents_app import presence
 from agents_app.actors import ActorKind
+from config import statements
 from sessions_app import assignment
 from sessions_app.core import oplog
 from sessions_app.core.earlier_requests import earlier_requests
@@ -164,7 +165,7 @@ def _time_out_reply(locked: LockedConversation, session: ChatSession) -> None:
         )
         oplog.change_owner(locked, session, Owner.NOBODY, transfer_id=transfer.pk)
     session.reply_due_at = None
-    session.save(update_fields=["reply_due_at"])
+    statements.update(session, "reply_due_at")
 
 
 def _fail_flow(locked: LockedConversation, flow: GuidedFlow) -> None:

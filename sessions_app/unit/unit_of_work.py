@@ -16,13 +16,14 @@ from functools import partial, wraps
 from django.db import transaction
 
 from agents_app.actors import Actor, ActorKind
+from config import statements
 from config.db import retried
 from config.free_json import checked_text
 from messaging_app import stream
 from messaging_app.models import Conversation
 from sessions_app import assignment
 from sessions_app.core import wake
-from sessions_app.core.locked_conversation import LockedConversation, lock_conversation
+from sessions_app.core.locked_conversation import ConversationKey, LockedConversation, lock_by_key, lock_conversation
 from sessions_app.errors import NotFound, StaleEpoch
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.promises import reply_deadlines, sla
@@ -106,23 +107,25 @@ def locked_conversation(
     *,
     session_id: int | None = None,
     transfer_id: int | None = None,
-    by_key: Callable[[], Conversation] | None = None,
+    key: ConversationKey | None = None,
     expected_epoch: int | None = None,
     known_only: bool = True,
 ) -> Iterator[LockedConversation]:
     """Hold the conversation, named by its own id or that of a session or transfer, for one verb.
 
-    Without an id `by_key` finds or creates it in the verb's own transaction, so that a refused verb creates none. Due
+    By its `key` it is found or made in the verb's own transaction, so that a refused verb makes none. Due
     timers are applied first, in a transaction of their own, so that they stay applied when the verb is refused. Raises
     `NotFound` for what does not exist, belongs to another tenant or is not the actor's to know of
     (`lock_conversation`), `StaleEpoch` when the conversation is not at `expected_epoch`.
     """
-    if conversation_id is None and by_key is None:
+    if conversation_id is None and key is None:
         conversation_id = _conversation_id(actor, session_id=session_id, transfer_id=transfer_id)
     for rounds_left in range(MAX_TIMER_ROUNDS, -1, -1):
         with transaction.atomic():
-            pk = by_key().pk if conversation_id is None and by_key else conversation_id
-            locked = lock_conversation(actor, pk or 0, known_only=known_only)
+            if key is not None:
+                locked = lock_by_key(actor, key)
+            else:
+                locked = lock_conversation(actor, conversation_id or 0, known_only=known_only)
             before = _values(locked.conversation)
             if rounds_left and apply_due(locked):
                 _finish(locked, before)
@@ -144,8 +147,9 @@ def _finish(locked: LockedConversation, before: tuple[object, ...]) -> None:
     is_left = assignment.offer(locked)
     sla.follow(locked)
     stream.seal(locked.conversation, locked.operations)
-    if _values(locked.conversation) != before:
-        locked.conversation.save(update_fields=_WRITTEN)
+    values = zip(_WRITTEN, before, _values(locked.conversation), strict=True)
+    if changed := [name for name, was, value in values if was != value]:
+        statements.update(locked.conversation, *changed)
     stream.write(locked.operations)
     if is_left or any(operation.type in FREES for operation in locked.operations):
         transaction.on_commit(partial(wake.wake, locked.conversation.tenant_id), robust=True)
@@ -156,12 +160,25 @@ def _values(conversation: Conversation) -> tuple[object, ...]:
 
 
 def _conversation_id(actor: Actor, *, session_id: int | None, transfer_id: int | None) -> int:
-    model: type[ChatSession | Transfer] = Transfer if session_id is None else ChatSession
-    rows = model._default_manager.filter(pk=session_id or transfer_id or 0, tenant_id=actor.tenant_id)
-    if actor.conversation_id is not None:
-        rows = rows.filter(conversation_id=actor.conversation_id)
-    if actor.kind == ActorKind.BOT:
-        rows = rows.filter(**{"bot_id" if model is ChatSession else "session__bot_id": actor.pk})
-    for conversation_id in rows.values_list("conversation_id", flat=True):
-        return int(conversation_id)
-    raise NotFound(f"There is no such {model._meta.verbose_name}.")
+    reading, name = (_OF_TRANSFER, "transfer") if session_id is None else (_OF_SESSION, "chat session")
+    for conversation_id, bot_id in reading.rows(session_id or transfer_id or 0, actor.tenant_id):
+        is_bound_here = actor.conversation_id in (None, conversation_id)
+        if is_bound_here and (actor.kind != ActorKind.BOT or bot_id == actor.pk):
+            return int(conversation_id)
+    raise NotFound(f"There is no such {name}.")
+
+
+_OF_SESSION = statements.Reading(
+    lambda pk, tenant_id: ChatSession.objects.filter(pk=pk, tenant_id=tenant_id).values_list(
+        "conversation_id", "bot_id"
+    ),
+    0,
+    0,
+)
+_OF_TRANSFER = statements.Reading(
+    lambda pk, tenant_id: Transfer.objects.filter(pk=pk, tenant_id=tenant_id).values_list(
+        "conversation_id", "session__bot_id"
+    ),
+    0,
+    0,
+)

@@ -3,17 +3,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.core.cache import cache
 
+from config import buckets
 from tests.api.serving import Served
 
 
 @pytest.fixture(autouse=True)
 def _nobody_has_called_yet() -> Iterator[None]:
     """Throttles count in the cache, which outlives a test."""
-    cache.clear()
+    buckets.forget()
     yield
-    cache.clear()
+    buckets.forget()
 
 
 @pytest.fixture(scope="session")

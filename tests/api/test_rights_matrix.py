@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.core.cache import cache
 from django.db import connection, transaction
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from drf_spectacular.generators import SchemaGenerator
 
-from config import asgi
+from config import asgi, buckets
 from messaging_app.attachments import files
 from tests.api import matrix
 from tests.api.matrix import Row
@@ -47,7 +46,7 @@ def _unhurried(settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setattr(files, "never_in_a_transaction", lambda: None)  # each request is undone
     monkeypatch.setattr(SchemaGenerator, "get_schema", lambda *_, **__: {"openapi": "3.1.1"})
     yield
-    cache.clear()
+    buckets.forget()
 
 
 def _try(caller: Caller, row: Row, place: Place) -> tuple[str, bytes]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from config import buckets
 from config.body_limit import bounded
 from config.body_sizes import BodyRules
 from messaging_app import relay
@@ -25,7 +25,7 @@ from tests.uploads import HTML, PDF, body_of, bomb, picture, upload
 
 @pytest.fixture(autouse=True)
 def _nobody_has_called_yet() -> None:
-    cache.clear()
+    buckets.forget()
 
 
 HEADS_OF_PICTURES = (

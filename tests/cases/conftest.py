@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 
+from config import buckets
 from messaging_app.attachments import files
 from tests.cases.the_record import before_keys, kept, record  # noqa: F401 – fixtures
 
@@ -22,4 +22,4 @@ def many_requests(settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     settings.STORAGES = settings.STORAGES | {"attachments": where}
     monkeypatch.setattr(files, "never_in_a_transaction", lambda: None)  # each request is undone
     yield
-    cache.clear()
+    buckets.forget()

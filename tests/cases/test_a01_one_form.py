@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 
-from config import wire_format
+from config import buckets, wire_format
 from messaging_app import relay
 from sessions_app.events.catalogue import EVENT_TYPES
 from sessions_app.events.schemas import Schema
@@ -22,9 +21,9 @@ from tests.cast import Cast, Chat, refused
 
 @pytest.fixture(autouse=True)
 def _nobody_has_called_yet() -> Iterator[None]:
-    cache.clear()
+    buckets.forget()
     yield
-    cache.clear()
+    buckets.forget()
 
 
 def waiting_id(chat: Chat) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 
+from config import buckets
 from messaging_app.models import Message
 from tests.api.world import Caller, program
 from tests.cast import Cast, Chat, Later
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _ready(settings: Any) -> None:
     settings.EMAIL_URL = "memory://"
-    cache.clear()  # throttles count there
+    buckets.forget()  # throttles count there
 
 
 def test_a12_what_is_wrong_with_a_body_as_a_whole_is_said_without_a_frameworks_word(cast: Cast) -> None:

@@ -11,12 +11,11 @@ from typing import Any
 import jsonschema
 import pytest
 from django.contrib.auth import get_user_model
-from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
-from config import free_json
+from config import buckets, free_json
 from config.errors import Malformed
 from config.http import ServerResponse, Unanswered
 from messaging_app import stream
@@ -35,9 +34,9 @@ FITS = jsonschema.Draft202012Validator(SCHEMA)
 
 @pytest.fixture(autouse=True)
 def _nobody_has_called_yet() -> Iterator[None]:
-    cache.clear()
+    buckets.forget()
     yield
-    cache.clear()
+    buckets.forget()
 
 
 def post_text(caller: Caller, path: str, body: str) -> Any:

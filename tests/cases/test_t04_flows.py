@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 
+from config import buckets
 from sessions_app.actions import flows
 from sessions_app.models import GuidedFlow
 from sessions_app.states import FlowStatus, Kind
@@ -17,9 +17,9 @@ from tests.cast import Cast, Chat, refused
 
 @pytest.fixture(autouse=True)
 def _nobody_has_called_yet() -> Iterator[None]:
-    cache.clear()
+    buckets.forget()
     yield
-    cache.clear()
+    buckets.forget()
 
 
 def asking(**more: Any) -> dict[str, Any]:

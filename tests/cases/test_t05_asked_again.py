@@ -7,9 +7,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from django.core.cache import cache
 
 from agents_app.models import IdempotencyRecord
+from config import buckets
 from config.wire_format import encode
 from sessions_app.actions import conversations, lifecycle, participants, transfers
 from sessions_app.events.catalogue import schema_of
@@ -22,9 +22,9 @@ from tests.cast import Cast, Chat, refused
 
 @pytest.fixture(autouse=True)
 def _nobody_has_called_yet() -> Iterator[None]:
-    cache.clear()
+    buckets.forget()
     yield
-    cache.clear()
+    buckets.forget()
 
 
 def recorded(chat: Chat, type: str) -> list[dict[str, Any]]:

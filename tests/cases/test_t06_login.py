@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from axes.models import AccessAttempt
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
 from agents_app import tasks
 from agents_app.logins import lockout
 from agents_app.models import Agent
+from config import buckets
 from tests.cast import Cast
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ HERE, ELSEWHERE = "203.0.113.7", "203.0.113.8"
 
 @pytest.fixture(autouse=True)
 def _nobody_is_locked_out() -> None:
-    cache.clear()
+    buckets.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -9,12 +9,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.core.cache import cache
 from django.db import OperationalError
 from django.urls import URLPattern, URLResolver, get_resolver
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from config import buckets
 from sessions_app.actions import inbound
 from sessions_app.rights import visible
 from sessions_app.workbench import views
@@ -27,9 +27,9 @@ FORM = "multipart/form-data; boundary=x"
 
 @pytest.fixture(autouse=True)
 def _nobody_has_called_yet() -> Iterator[None]:
-    cache.clear()
+    buckets.forget()
     yield
-    cache.clear()
+    buckets.forget()
 
 
 def refused(answer: Any, status: int, code: str) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def test_t7_4_every_answer_under_the_api_is_json(
     who: str,
     query: str,
 ) -> None:
-    cache.clear()
+    buckets.forget()
     cast.tenant.refresh_from_db()  # PostgreSQL ends what is idle in a transaction
     answer = callers[who].client.generic(
         method, path + query, body, content_type=kind, headers={"Host": host, "Accept": accept}

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.cache import caches
 from rest_framework.settings import api_settings
 
-from config import redis_link
+from config import buckets, redis_link
 from messaging_app import live
 from messaging_app.live import ChangeNotification
 from tests.api.world import program
@@ -24,9 +23,7 @@ INBOUND = {"platform": "shop", "shop_id": "s-1", "account_id": "carla", "content
 
 def use(settings: Any, url: str) -> None:
     settings.REDIS_URL, settings.REDIS_TIMEOUT = url, 5.0  # of a server that is there and slow nobody despairs
-    settings.CACHES = {"default": {"BACKEND": "config.cache.SharedCache", "LOCATION": url}}
-    for cache in caches.all():
-        cache.clear()
+    buckets.forget()
 
 
 @pytest.fixture
@@ -62,7 +59,7 @@ def test_t7_1_hanging_it_slows_one_request_and_then_none(
     with monkeypatch.context() as patch:  # whoever asks it has to wait, and says then that it has failed
         patch.setattr(redis_link.link(), "failed", asked.append)
         live.announce([ChangeNotification(1, 1, 1)] * 10)
-        caches["default"].get("anything")
+        buckets.take("anything", buckets.rate_of("1/min"))
         assert channel.post("inbound", INBOUND).status_code == 201
     assert asked == []
     server.go_on()

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
 from agents_app.actors import Actor, agent_actor
 from agents_app.models import Agent, Backoff
-from config import clock
+from config import buckets, clock
 from messaging_app.models import Operation
 from sessions_app.actions import departure, participants, silence, sweep
 from sessions_app.actions.presence import declare_availability
@@ -273,7 +272,7 @@ def test_the_last_administrator_stays(cast: Cast) -> None:
 
 
 def test_the_api_dismisses_and_the_dismissed_is_let_in_nowhere(cast: Cast) -> None:
-    cache.clear()  # others of this process have used up what an address may ask
+    buckets.forget()  # others of this process have used up what an address may ask
     chat = cast.chat().serve()
     ann, sue = Client(), Client()
     ann.force_login(login_of(cast, "ann"))

@@ -15,13 +15,12 @@ from itertools import batched
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.db import connection, transaction
 from django.template import Template
 from django.test.utils import _TestState
 from drf_spectacular.generators import SchemaGenerator
 
-from config import clock
+from config import buckets, clock
 from messaging_app.attachments import files
 from tests.api.matrix import TABLE
 from tests.probe.addresses import addresses, admin_addresses
@@ -52,7 +51,7 @@ def world(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytes
             clock.offset = timedelta(0)
             transaction.set_rollback(True)
             connection.run_on_commit.clear()
-        cache.clear()
+        buckets.forget()
 
 
 def _none(complaints: list[str]) -> None:

@@ -16,10 +16,9 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
-from django.core.cache import cache
 from django.test import Client
 
-from config import asgi
+from config import asgi, buckets
 from messaging_app import live
 from tests.api.matrix import SOCKETS
 from tests.events.conftest import hub
@@ -68,7 +67,7 @@ ORIGINS = {"page": "http://localhost", "elsewhere": "https://shop.example"}
 def world(transactional_db: None, tmp_path: Path) -> Iterator[World]:
     with unhurried(tmp_path):
         yield World(("served",))
-    cache.clear()  # what was asked here counts for nobody after it
+    buckets.forget()  # what was asked here counts for nobody after it
 
 
 def test_the_table_has_every_socket_and_everybody() -> None:

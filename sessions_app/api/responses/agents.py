@@ -9,10 +9,11 @@ from rest_framework import serializers
 
 from agents_app.models import Agent, Team, Tenant
 from config.api import Id
+from config.compiled_answers import Compiled
 from sessions_app.actions.departure import Departure
 
 
-class AgentResponse(serializers.ModelSerializer[Agent]):
+class AgentResponse(Compiled, serializers.ModelSerializer[Agent]):
     id = Id()
     skills = serializers.DictField(child=serializers.IntegerField(), help_text="With their levels, from 1 to 5.")
     load = serializers.IntegerField(help_text="Live sessions owned now; counted.")
@@ -40,7 +41,7 @@ class AgentResponse(serializers.ModelSerializer[Agent]):
         read_only_fields = fields
 
 
-class DepartureResponse(serializers.Serializer[Departure]):
+class DepartureResponse(Compiled, serializers.Serializer[Departure]):
     agent_id = Id(source="agent.pk")
     name = serializers.CharField(source="agent.name")
     moved = serializers.IntegerField(help_text="Conversations of theirs that went on elsewhere at once.")
@@ -48,7 +49,7 @@ class DepartureResponse(serializers.Serializer[Departure]):
     is_repeat = serializers.BooleanField(help_text="The agent had left already.")
 
 
-class TeamResponse(serializers.ModelSerializer[Team]):
+class TeamResponse(Compiled, serializers.ModelSerializer[Team]):
     id = Id()
     assignment = serializers.SerializerMethodField(help_text="Its own, or the tenant's.")
     needs = serializers.DictField(child=serializers.IntegerField())

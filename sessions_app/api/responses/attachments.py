@@ -6,11 +6,12 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from config.api import Id
+from config.compiled_answers import Compiled
 from messaging_app.attachments import rows as attachments
 from messaging_app.models.attachments import Attachment
 
 
-class AttachmentResponse(serializers.ModelSerializer[Attachment]):
+class AttachmentResponse(Compiled, serializers.ModelSerializer[Attachment]):
     """A file. `width` and `height` are a picture's; `url` and `preview_url` ask for a credential like this address."""
 
     id = Id()

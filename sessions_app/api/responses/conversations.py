@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from agents_app.actors import ActorKind
 from config.api import Id
+from config.compiled_answers import Compiled
 from messaging_app.agent_tools import labels
 from messaging_app.models import Controller, Conversation, Tier
 from messaging_app.models.agent_tools import Label
@@ -32,7 +33,7 @@ def _tier_for_outsiders(conversation: Conversation) -> int:
     return Tier.RESOLVED if conversation.controller == Controller.NONE else Tier.ACTIVE
 
 
-class ConversationResponse(serializers.ModelSerializer[Conversation]):
+class ConversationResponse(Compiled, serializers.ModelSerializer[Conversation]):
     id = Id()
     tier = serializers.ChoiceField(Tier.choices)
     owner = serializers.SerializerMethodField()
@@ -178,7 +179,7 @@ class ConversationDetailResponse(ConversationResponse):
         return super().to_representation(conversation)
 
 
-class QueueResponse(serializers.Serializer[dict[str, Any]]):
+class QueueResponse(Compiled, serializers.Serializer[dict[str, Any]]):
     """Where a conversation stands in the line for a human. The wait is an estimate from how long agents needed of late."""
 
     is_waiting = serializers.BooleanField()

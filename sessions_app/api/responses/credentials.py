@@ -7,9 +7,10 @@ from typing import Any
 from rest_framework import serializers
 
 from config.api import Id
+from config.compiled_answers import Compiled
 
 
-class JoinedResponse(serializers.Serializer[dict[str, Any]]):
+class JoinedResponse(Compiled, serializers.Serializer[dict[str, Any]]):
     """The participant's own credential; the link is spent."""
 
     conversation_id = Id()
@@ -17,6 +18,6 @@ class JoinedResponse(serializers.Serializer[dict[str, Any]]):
     token = serializers.CharField(help_text="Send it as `Authorization: Bearer …`.")
 
 
-class TokenResponse(serializers.Serializer[dict[str, Any]]):
+class TokenResponse(Compiled, serializers.Serializer[dict[str, Any]]):
     token = serializers.CharField(help_text="Send it as `Authorization: Bearer …`.")
     expires_in = serializers.IntegerField(help_text="Seconds.")

@@ -8,11 +8,12 @@ from rest_framework import serializers
 
 from agents_app.scopes import Scope
 from config.api import Id
+from config.compiled_answers import Compiled
 from sessions_app.api.responses.reader import reader_of
 from sessions_app.models import GuidedFlow
 
 
-class FlowResponse(serializers.ModelSerializer[GuidedFlow]):
+class FlowResponse(Compiled, serializers.ModelSerializer[GuidedFlow]):
     id = Id()
     conversation_id = Id(allow_null=True)
     is_repeat = serializers.BooleanField(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from config.api import Id
+from config.compiled_answers import Compiled
 from messaging_app.models.agent_tools import Label
 
 
-class LabelResponse(serializers.ModelSerializer[Label]):
+class LabelResponse(Compiled, serializers.ModelSerializer[Label]):
     id = Id()
 
     class Meta:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from config.api import Id
+from config.compiled_answers import Compiled
 from messaging_app.models import Message
 from sessions_app.api.responses.attachments import AttachmentResponse
 
 
-class MessageResponse(serializers.ModelSerializer[Message]):
+class MessageResponse(Compiled, serializers.ModelSerializer[Message]):
     id = Id()
     session_id = Id(allow_null=True)
     attachments = AttachmentResponse(many=True)

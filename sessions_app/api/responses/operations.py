@@ -9,13 +9,14 @@ from rest_framework import serializers
 from agents_app.scopes import Scope
 from config import wire_format
 from config.api import Id
+from config.compiled_answers import Compiled
 from messaging_app.events import plain
 from messaging_app.models import Operation
 from sessions_app.api.responses.reader import OUTSIDERS, reader_of
 from sessions_app.events.catalogue import for_outsiders
 
 
-class OperationResponse(serializers.ModelSerializer[Operation]):
+class OperationResponse(Compiled, serializers.ModelSerializer[Operation]):
     """One change, as it was recorded: ids and digests, never what was said."""
 
     session_id = Id(allow_null=True)

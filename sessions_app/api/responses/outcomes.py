@@ -8,12 +8,13 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from config.api import Id, Problem, ResponseSerializer, problem_of
+from config.compiled_answers import Compiled
 from messaging_app.models import Controller
 from sessions_app.actions.bulk import BulkResult
 from sessions_app.core.locked_conversation import Outcome
 
 
-class OutcomeResponse(serializers.Serializer[Outcome]):
+class OutcomeResponse(Compiled, serializers.Serializer[Outcome]):
     """What a command did. `epoch` is the fencing token to send with the next word; `rule` names what decided."""
 
     conversation_id = Id()
@@ -33,7 +34,7 @@ class OutcomeResponse(serializers.Serializer[Outcome]):
     )
 
 
-class DoneResponse(serializers.Serializer[BulkResult]):
+class DoneResponse(Compiled, serializers.Serializer[BulkResult]):
     """What became of one conversation: its outcome, or the problem that it would have been answered alone."""
 
     conversation_id = Id()
@@ -50,6 +51,6 @@ class DoneResponse(serializers.Serializer[BulkResult]):
         return refusal[1] if refusal else None
 
 
-class BulkResponse(serializers.Serializer[dict[str, Any]]):
+class BulkResponse(Compiled, serializers.Serializer[dict[str, Any]]):
     done = serializers.IntegerField(help_text="How many were done, or had been before.")
     results = DoneResponse(many=True)

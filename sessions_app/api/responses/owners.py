@@ -7,9 +7,10 @@ from typing import Any
 from rest_framework import serializers
 
 from config.api import Id
+from config.compiled_answers import Compiled
 
 
-class OwnerResponse(serializers.Serializer[dict[str, Any]]):
+class OwnerResponse(Compiled, serializers.Serializer[dict[str, Any]]):
     kind = serializers.CharField(help_text="bot, agent, shop, or empty for nobody.")
     id = Id(allow_null=True)
     name = serializers.CharField()

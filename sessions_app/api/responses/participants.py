@@ -8,12 +8,13 @@ from rest_framework import serializers
 
 from agents_app.directory import Found
 from config.api import Id
+from config.compiled_answers import Compiled
 from sessions_app.api.responses.reader import reader_of
 from sessions_app.core.locked_conversation import Outcome
 from sessions_app.models import Participant
 
 
-class ParticipantResponse(serializers.ModelSerializer[Participant]):
+class ParticipantResponse(Compiled, serializers.ModelSerializer[Participant]):
     id = Id()
     agent_id = Id(allow_null=True)
 
@@ -43,18 +44,18 @@ class ParticipantResponse(serializers.ModelSerializer[Participant]):
         return shown if reader_of(self).is_agent else shown | {"contact": "", "invited_by": ""}
 
 
-class InvitedMember(serializers.Serializer[dict[str, Any]]):
+class InvitedMember(Compiled, serializers.Serializer[dict[str, Any]]):
     participant_id = Id()
     name = serializers.CharField()
     token = serializers.CharField(help_text="The link's, shown once.")
 
 
-class SkippedMember(serializers.Serializer[dict[str, str]]):
+class SkippedMember(Compiled, serializers.Serializer[dict[str, str]]):
     name = serializers.CharField()
     reason = serializers.ChoiceField([("already_in", "already_in")])
 
 
-class InvitedResponse(serializers.Serializer[Outcome]):
+class InvitedResponse(Compiled, serializers.Serializer[Outcome]):
     """Everybody of a department: who was invited, and who was not because they are in or invited already."""
 
     conversation_id = Id()
@@ -63,12 +64,12 @@ class InvitedResponse(serializers.Serializer[Outcome]):
     skipped = SkippedMember(many=True, source="detail.skipped")
 
 
-class DepartmentResponse(serializers.Serializer[Found]):
+class DepartmentResponse(Compiled, serializers.Serializer[Found]):
     id = serializers.CharField(help_text="The directory's own.")
     name = serializers.CharField()
 
 
-class DepartmentsResponse(serializers.Serializer[dict[str, Any]]):
+class DepartmentsResponse(Compiled, serializers.Serializer[dict[str, Any]]):
     """A few that fit; search by name for others."""
 
     departments = DepartmentResponse(many=True)

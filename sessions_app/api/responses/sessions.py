@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from config.api import Id
+from config.compiled_answers import Compiled
 from messaging_app.models import Controller
 from sessions_app import queries
 from sessions_app.actions.recovery import RecoveryState
@@ -19,7 +20,7 @@ from sessions_app.rights import access
 from sessions_app.states import Derived
 
 
-class ClockResponse(serializers.ModelSerializer[SlaClock]):
+class ClockResponse(Compiled, serializers.ModelSerializer[SlaClock]):
     """How long a customer may be kept waiting, and was. What ran over goes on until `ended_at`."""
 
     target = serializers.SerializerMethodField(help_text="Seconds.")
@@ -49,7 +50,7 @@ class ClockResponse(serializers.ModelSerializer[SlaClock]):
         return int(clock.spent.total_seconds())
 
 
-class SessionResponse(serializers.ModelSerializer[ChatSession]):
+class SessionResponse(Compiled, serializers.ModelSerializer[ChatSession]):
     id = Id()
     conversation_id = Id()
     owner = serializers.SerializerMethodField()
@@ -102,7 +103,7 @@ class SessionResponse(serializers.ModelSerializer[ChatSession]):
         return session.derived.value
 
 
-class AvailabilityResponse(serializers.Serializer[queries.Availability]):
+class AvailabilityResponse(Compiled, serializers.Serializer[queries.Availability]):
     """Whether a robot session could be live at once; if not, what is in the way and when that may end."""
 
     available = serializers.BooleanField()
@@ -113,7 +114,7 @@ class AvailabilityResponse(serializers.Serializer[queries.Availability]):
     may_end_at = serializers.DateTimeField(allow_null=True)
 
 
-class RecoveryStateResponse(serializers.Serializer[RecoveryState]):
+class RecoveryStateResponse(Compiled, serializers.Serializer[RecoveryState]):
     """What has become of a session while its bot or agent was away (rule C5)."""
 
     state = serializers.ChoiceField([(s, s) for s in ("yours", "paused", "waiting", "moved", "ended")])

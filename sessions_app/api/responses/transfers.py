@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from agents_app.actors import ActorKind
 from config.api import Id, ResponseSerializer
+from config.compiled_answers import Compiled
 from sessions_app.assignment.explanations import ConsideredAgent, Explanation
 from sessions_app.models import Transfer
 
@@ -21,7 +22,7 @@ class Package(ResponseSerializer):
         return shown | {"task_state": value["task_state"]} if "task_state" in value else shown
 
 
-class TransferResponse(serializers.ModelSerializer[Transfer]):
+class TransferResponse(Compiled, serializers.ModelSerializer[Transfer]):
     id = Id()
     conversation_id = Id()
     session_id = Id()
@@ -72,7 +73,7 @@ class TransferResponse(serializers.ModelSerializer[Transfer]):
         return str(transfer.context.get("reason_by", ""))
 
 
-class CandidateResponse(serializers.Serializer[ConsideredAgent]):
+class CandidateResponse(Compiled, serializers.Serializer[ConsideredAgent]):
     """An agent who was looked at. `verdict` is fits, or why not; those who fit come in the strategy's order."""
 
     agent_id = Id()
@@ -82,7 +83,7 @@ class CandidateResponse(serializers.Serializer[ConsideredAgent]):
     max_load = serializers.IntegerField()
 
 
-class DecisionResponse(serializers.Serializer[Explanation]):
+class DecisionResponse(Compiled, serializers.Serializer[Explanation]):
     """Why a conversation was offered to this agent, or to nobody."""
 
     id = Id()
@@ -93,5 +94,5 @@ class DecisionResponse(serializers.Serializer[Explanation]):
     candidates = CandidateResponse(many=True)
 
 
-class DecisionsResponse(serializers.Serializer[dict[str, Any]]):
+class DecisionsResponse(Compiled, serializers.Serializer[dict[str, Any]]):
     decisions = DecisionResponse(many=True)

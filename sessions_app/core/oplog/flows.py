@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from config import statements
 from sessions_app.core.locked_conversation import LockedConversation, seconds
 from sessions_app.errors import FlowMoved, IllegalTransition
 from sessions_app.models import GuidedFlow
@@ -19,7 +20,7 @@ def open_flow(locked: LockedConversation | None, flow: GuidedFlow, now: datetime
     """Store a new flow, waiting for the customer's reply. An unbound one is recorded when it gets its conversation."""
     flow.status = FlowStatus.WAITING
     flow.created_at = flow.updated_at = now
-    flow.save(force_insert=True)
+    statements.insert(flow)
     if locked:
         locked.place(flow)
         locked.record("flow.opened", flow_id=flow.pk, status=flow.status, trigger_id=flow.trigger_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from config import limits
+from config import limits, statements
 from sessions_app.core.locked_conversation import LockedConversation
 from sessions_app.models import Mail, Transfer
 from sessions_app.states import (
@@ -22,7 +22,7 @@ def queue_mail(locked: LockedConversation, transfer: Transfer, to: str) -> Mail:
         due_at=locked.now,
         created_at=locked.now,
     )
-    mail.save(force_insert=True)
+    statements.insert(mail)
     locked.record("mail.queued", transfer.session, mail_id=mail.pk, transfer_id=transfer.pk)
     return mail
 
@@ -30,7 +30,7 @@ def queue_mail(locked: LockedConversation, transfer: Transfer, to: str) -> Mail:
 def queue_mail_again(locked: LockedConversation, mail: Mail) -> None:
     mail.status, mail.due_at = MailStatus.WAITING, locked.now
     mail.attempts, mail.error = 0, ""
-    mail.save()
+    statements.update(mail)
     locked.record("mail.queued", mail.session, mail_id=mail.pk, transfer_id=mail.transfer_id)
 
 
@@ -39,7 +39,7 @@ def end_mail(locked: LockedConversation, mail: Mail, *, error: str = "") -> None
     mail.status = MailStatus.FAILED if error else MailStatus.SENT
     mail.error, mail.due_at = error[: limits.MAX_ERROR], None
     mail.sent_at = mail.sent_at if error else locked.now
-    mail.save()
+    statements.update(mail)
     if error:
         locked.record("mail.failed", mail.session, mail_id=mail.pk, transfer_id=mail.transfer_id)
     else:

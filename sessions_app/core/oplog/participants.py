@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from config import limits
+from config import limits, statements
 from sessions_app.core.locked_conversation import LockedConversation
 from sessions_app.models import Participant
 from sessions_app.states import (
@@ -26,7 +26,7 @@ def add_participant(locked: LockedConversation, participant: Participant, status
         _await_notice(locked, participant)
     if participant.history == HistoryMode.FROM_NOW:
         participant.history_from_seq = locked.conversation.seq + 1
-    participant.save(force_insert=True)
+    statements.insert(participant)
     _record_participant(locked, participant, participant.status)
 
 
@@ -42,7 +42,7 @@ def move_participant(
     if participant.notice_status == NoticeStatus.WAITING:
         participant.notice_status = NoticeStatus.NONE
     participant.notice_due_at = None
-    participant.save()
+    statements.update(participant)
     _record_participant(locked, participant, participant.status, **data)
 
 
@@ -68,7 +68,7 @@ def end_collaboration(locked: LockedConversation, *agent_ids: int, reason: str) 
 def invite_again(locked: LockedConversation, participant: Participant) -> None:
     """Record that the participant has a new link, and queue its notice."""
     _await_notice(locked, participant)
-    participant.save()
+    statements.update(participant)
     _record_participant(locked, participant, "invited_again")
 
 
@@ -83,7 +83,7 @@ def end_notice(locked: LockedConversation, participant: Participant, *, channel:
     participant.notice_error = error[: limits.MAX_ERROR]
     participant.notice_due_at = None
     participant.notice_sent_at = participant.notice_sent_at if error else locked.now
-    participant.save()
+    statements.update(participant)
     _record_participant(locked, participant, "notice_failed" if error else "notified", channel=channel)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from agents_app.models import Agent, ApiClient
 from agents_app.policies import Policies
-from config import limits
+from config import limits, statements
 from messaging_app.models import Conversation
 from sessions_app.core.context_package import opening, taken_over
 from sessions_app.core.locked_conversation import LockedConversation
@@ -83,7 +83,7 @@ def create_session(
         session.human_until = locked.now + locked.policies.human_session_timeout
     session.set_priority(priority)
     _set_deadline(locked, session)
-    session.save(force_insert=True)
+    statements.insert(session)
     locked.sessions.append(session)
     locked.record(
         "session.opened",
@@ -176,7 +176,7 @@ def transition(
         session.reason = reason[: limits.MAX_REASON] or session.reason
         locked.sessions.remove(session)
     _set_deadline(locked, session)
-    session.save()
+    statements.update(session)
     locked.record(
         f"session.{event_word(before, to)}",
         session,
@@ -212,7 +212,7 @@ def change_owner(
         _set_warning(locked, session)
     else:
         _set_deadline(locked, session)
-    session.save()
+    statements.update(session)
     locked.record(
         "ownership.changed",
         session,
@@ -234,7 +234,7 @@ def _note_end_of_service(locked: LockedConversation, session: ChatSession) -> No
     transfer = began.first()
     if transfer and transfer.served_until is None:
         transfer.served_until = locked.now
-        transfer.save(update_fields=["served_until"])
+        statements.update(transfer, "served_until")
 
 
 def _set_owner(locked: LockedConversation, session: ChatSession, owner: Owner, agent: Agent | None) -> None:
@@ -250,6 +250,6 @@ def _set_owner(locked: LockedConversation, session: ChatSession, owner: Owner, a
 def warn_of_end(locked: LockedConversation, session: ChatSession) -> None:
     """Record the warning, once, that the session ends soon by itself."""
     session.warns_at = None
-    session.save(update_fields=["warns_at"])
+    statements.update(session, "warns_at")
     expires_at = session.expires_at.isoformat(timespec="microseconds") if session.expires_at else ""
     locked.record("session.ending_soon", session, expires_at=expires_at, **owner_fields(session))

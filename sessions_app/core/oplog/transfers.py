@@ -10,7 +10,7 @@ from agents_app import service_hours
 from agents_app.actors import ActorKind
 from agents_app.models import Agent, Team
 from agents_app.skills import Skills
-from config import limits
+from config import limits, statements
 from sessions_app.core.context_package import package, say
 from sessions_app.core.locked_conversation import LockedConversation, pause_after
 from sessions_app.errors import IllegalTransition
@@ -59,7 +59,7 @@ def create_transfer(
     if kind != TransferKind.HANDOVER:  # between agents: who asks is there
         _apply_service_hours(locked, session, transfer)
     transfer.deadline = _after_opening(locked, transfer) or locked.now + locked.policies.transfer_timeout
-    transfer.save(force_insert=True)
+    statements.insert(transfer)
     locked.transfers.append(transfer)
     locked.record(
         "transfer.requested",
@@ -80,7 +80,7 @@ def readdress(locked: LockedConversation, transfer: Transfer, *, reason: str) ->
     """The one agent who was asked cannot answer: ask the team, or the tenant's queue, with a whole time-out left."""
     session = _address_to_team(locked, transfer)
     transfer.deadline = max(transfer.deadline or locked.now, locked.now + locked.policies.transfer_timeout)
-    transfer.save(update_fields=["to_agent", "to_team", "deadline"])
+    statements.update(transfer, "to_agent", "to_team", "deadline")
     locked.record(
         "transfer.readdressed",
         session,
@@ -105,8 +105,8 @@ def ask_again(locked: LockedConversation, transfer: Transfer, *, reason: str, de
     is_closed = not transfer.is_open_at(locked.now)
     pause = pause_after(transfer.asked_again, locked.policies.transfer_timeout)
     transfer.deadline = (_after_opening(locked, transfer) if is_closed else None) or locked.now + pause
-    transfer.save(
-        update_fields=["asked_again", "to_agent", "to_team", "refused_by", "next_round_at", "opens_at", "deadline"]
+    statements.update(
+        transfer, "asked_again", "to_agent", "to_team", "refused_by", "next_round_at", "opens_at", "deadline"
     )
     locked.record(
         "transfer.asked_again",
@@ -150,7 +150,7 @@ def _apply_service_hours(locked: LockedConversation, session: ChatSession, trans
     expires_at = session.expires_at if session.owner_kind == Owner.NOBODY else None
     if closure.opens_at and expires_at and expires_at > locked.now:
         session.expires_at = closure.opens_at + min(expires_at - locked.now, locked.policies.waiting_session_timeout)
-        session.save(update_fields=["expires_at"])
+        statements.update(session, "expires_at")
 
 
 def _after_opening(locked: LockedConversation, transfer: Transfer) -> datetime | None:
@@ -185,7 +185,7 @@ def record_transfer(
     transfer.to_agent = transfer.accepted_by = agent
     transfer.ended_at = locked.now
     transfer.is_override = bool(override)
-    transfer.save(force_insert=True)
+    statements.insert(transfer)
     locked.record(
         "transfer.accepted",
         session,
@@ -203,7 +203,7 @@ def _mark_opened(session: ChatSession) -> None:
     """Somebody moves a session that was grouped from messages: from now on grouping leaves it alone."""
     if session.origin == Origin.GROUPED:
         session.origin = Origin.OPENED
-        session.save(update_fields=["origin"])
+        statements.update(session, "origin")
 
 
 def _new(
@@ -253,7 +253,7 @@ def end_transfer(
     transfer.end_reason = reason[: limits.MAX_REASON]
     transfer.is_override = bool(override)
     transfer.offered_to = transfer.offer_expires_at = None
-    transfer.save()
+    statements.update(transfer)
     locked.transfers.remove(transfer)
     locked.record(
         f"transfer.{status.lower()}",

@@ -147,7 +147,7 @@ def _filters() -> str:
 NO_CLOCKS = {
     "MAX_CONCURRENT_SESSIONS": "live sessions that an agent takes on, unless the agent's row says otherwise",
     "OFFERS_IGNORED": "offers in a row that run out before an agent is set to *not responding*; 0 for never",
-    "BATCH_SIZE": "rows of a batch that are stored in one transaction, from the API and tasks",
+    "BATCH_SIZE": "rows of a batch that are stored in one transaction; of one that is stored after the answer 100 at most",
     "INGEST_CHUNK": "the same, from files",
     "FAILED_ANSWERS": "answers of a bot in a row that admit failure, before a human is asked for",
     "DECISION_RETENTION": "how long it is kept why something was offered to whom",

@@ -1,0 +1,302 @@
+"""Many rows in one statement, without what the ORM does for each value of each row.
+
+On PostgreSQL a column is one array, and one in which all rows have the same is one value: `INSERT … SELECT … FROM unnest(…)`.
+MariaDB and SQLite get a list of rows. How a value is handed over is decided once for each model, by its fields. Beside each
+statement stands its ORM form (`…_by_orm`): the same rows, keys and refusals (`tests/test_bulk_rows.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import batched, chain
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from django.db import connection, models
+from django.db.models.constants import OnConflict
+
+MOST = 5000
+"""Rows of one statement."""
+
+
+class Same(NamedTuple):
+    """A column in which all rows have one value."""
+
+    value: Any
+
+
+type Columns = Mapping[str, Sequence[Any] | Same]
+"""Values by the name of the model's attribute, such as `tenant_id`."""
+
+
+# --- The statements, each beside its ORM form --------------------------------------------------------------------
+
+
+def insert_columns(model: type[models.Model], columns: Columns, count: int) -> None:
+    """Store `count` rows, of which each column is given but the key."""
+    _insert(model, columns, count)
+
+
+def insert_columns_by_orm(model: type[models.Model], columns: Columns, count: int) -> None:
+    lists = {name: [own.value] * count if isinstance(own, Same) else own for name, own in columns.items()}
+    rows = [model(**dict(zip(lists, values, strict=True))) for values in zip(*lists.values(), strict=True)]
+    model._base_manager.bulk_create(rows, batch_size=MOST)
+
+
+def insert_rows(model: type[models.Model], rows: Sequence[models.Model]) -> None:
+    """Store new rows, and give each its key."""
+    for row, pk in zip(rows, _insert(model, _columns(model, rows), len(rows), with_keys=True), strict=True):
+        row.pk = pk
+        row._state.adding, row._state.db = False, connection.alias
+
+
+def insert_rows_by_orm(model: type[models.Model], rows: Sequence[models.Model]) -> None:
+    model._base_manager.bulk_create(rows, batch_size=MOST)
+
+
+def insert_unknown(model: type[models.Model], rows: Sequence[models.Model]) -> None:
+    """Store those rows that no unique constraint refuses; the others are passed over. The rows are given no keys."""
+    _insert(model, _columns(model, rows), len(rows), only_unknown=True)
+
+
+def insert_unknown_by_orm(model: type[models.Model], rows: Sequence[models.Model]) -> None:
+    model._base_manager.bulk_create(rows, batch_size=MOST, ignore_conflicts=True)
+
+
+def update_rows(model: type[models.Model], rows: Iterable[models.Model], fields: Sequence[str]) -> None:
+    """Store these fields (by the names of their attributes) of rows that are there."""
+    form = _form(model, connection.vendor)
+    named = [form[name] for name in ("pk", *fields)]
+    for part in batched({row.pk: row for row in rows}.values(), MOST):
+        _UPDATE[connection.vendor](model, named, [column.handed(list(map(column.of, part))) for column in named])
+
+
+def update_rows_by_orm(model: type[models.Model], rows: Iterable[models.Model], fields: Sequence[str]) -> None:
+    names = {field.attname: field.name for field in model._meta.concrete_fields}
+    unique = {row.pk: row for row in rows}.values()
+    model._base_manager.bulk_update(unique, [names[name] for name in fields], batch_size=MOST)
+
+
+def find(
+    model: type[models.Model], shared: Mapping[str, Any], key: str, values: Sequence[str], fields: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """`fields` of the rows that have one of these values as their `key`, a text that is unique where `shared` is the same.
+
+    On PostgreSQL each is looked up in the index. For a list of constants the planner may read the whole table instead.
+    """
+    if not values or connection.vendor != "postgresql":
+        return find_by_orm(model, shared, key, values, fields)
+    form = _form(model, connection.vendor)
+    where = " AND ".join(f"{form[name].name} = %s" for name in shared)
+    statement = (
+        f"SELECT {', '.join(form[name].name for name in fields)} FROM unnest(%s::text[]) AS r (wanted)"  # noqa: S608
+        f" CROSS JOIN LATERAL (SELECT * FROM {_table(model)}"
+        f" WHERE {where} AND {form[key].name} = r.wanted LIMIT 1) AS t"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [_array(form[key], values), *shared.values()])
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def find_by_orm(
+    model: type[models.Model], shared: Mapping[str, Any], key: str, values: Sequence[str], fields: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    return list(model._base_manager.filter(**shared, **{f"{key}__in": values}).values_list(*fields))
+
+
+# --- What a value is for the driver ------------------------------------------------------------------------------
+
+_INTEGERS = frozenset(
+    f"{size}{kind}"
+    for size in ("", "Big", "Small", "Positive", "PositiveBig", "PositiveSmall")
+    for kind in ("AutoField", "IntegerField")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A field: its quoted name, its type on PostgreSQL, where a row has its value and how values are handed over."""
+
+    name: str
+    type: str
+    of: Callable[[Any], Any]
+    handed: Callable[[Sequence[Any]], list[Any]]
+
+
+@lru_cache(maxsize=64)
+def _form(model: type[models.Model], vendor: str) -> dict[str, _Column]:
+    """The columns of a model that are written, by the name of their attribute; the key stands under `pk`."""
+    written = [field for field in model._meta.concrete_fields if not field.generated]
+    return {"pk" if field.primary_key else field.attname: _column(field, vendor) for field in written}
+
+
+def _table(model: type[models.Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
+
+
+def _column(field: Any, vendor: str) -> _Column:
+    """Raises `TypeError` for a field of which nothing here knows how the ORM would store it."""
+    kind = (field.target_field if field.is_relation else field).get_internal_type()
+    if field.has_db_default() or getattr(field, "auto_now", False):
+        raise TypeError(f"{field} has a value that the database or the ORM gives it")
+    if kind in _INTEGERS:
+        handed: Callable[[Sequence[Any]], list[Any]] = _whole
+    elif kind in ("CharField", "TextField"):
+        handed = _texts
+    elif kind == "BooleanField":
+        handed = list
+    elif kind == "DateTimeField":
+        handed = _moments if vendor == "postgresql" else _naive_moments
+    elif kind == "JSONField":
+        handed = partial(_json, encoder=field.encoder)
+    else:
+        raise TypeError(f"{field} is a {kind}")
+    of = partial(field.pre_save, add=True) if getattr(field, "auto_now_add", False) else attrgetter(field.attname)
+    # Without its length, to which a cast would cut a text in silence.
+    return _Column(connection.ops.quote_name(field.column), field.db_type(connection).split("(")[0], of, handed)
+
+
+def _whole(values: Sequence[Any]) -> list[Any]:
+    return [value if type(value) is int or value is None else int(value) for value in values]
+
+
+def _texts(values: Sequence[Any]) -> list[Any]:
+    return [value if type(value) is str or value is None else str(value) for value in values]
+
+
+def _moments(values: Sequence[Any]) -> list[Any]:
+    return [value and value.isoformat() for value in values]
+
+
+def _naive_moments(values: Sequence[Any]) -> list[Any]:
+    return [value and connection.ops.adapt_datetimefield_value(value) for value in values]
+
+
+def _json(values: Sequence[Any], encoder: Any) -> list[Any]:
+    return [None if value is None else json.dumps(value, cls=encoder) for value in values]
+
+
+def _columns(model: type[models.Model], rows: Sequence[models.Model]) -> Columns:
+    written = _form(model, connection.vendor).items()
+    return {name: list(map(column.of, rows)) for name, column in written if name != "pk"}
+
+
+# --- Insert ------------------------------------------------------------------------------------------------------
+
+
+def _insert(
+    model: type[models.Model], columns: Columns, count: int, *, with_keys: bool = False, only_unknown: bool = False
+) -> list[int]:
+    """The keys of the new rows in their order, if they are asked for. Raises `TypeError` for a column that is missing."""
+    form = dict(_form(model, connection.vendor))
+    key = form.pop("pk")
+    if form.keys() != columns.keys():
+        raise TypeError(f"{model.__name__} has other columns: {', '.join(sorted(form.keys() ^ columns.keys()))}")
+    conflict = OnConflict.IGNORE if only_unknown else None
+    names = ", ".join(column.name for column in form.values())
+    into = f"{connection.ops.insert_statement(on_conflict=conflict)} {_table(model)}"
+    after = connection.ops.on_conflict_suffix_sql([], conflict, [], [])
+    if with_keys:
+        after += f" RETURNING {key.name}"
+    handed = [(column, _handed(column, columns[name])) for name, column in form.items()]
+    keys: list[int] = []
+    with connection.cursor() as cursor:
+        for values, parameters in (_arrays if connection.vendor == "postgresql" else _lists)(handed, count):
+            cursor.execute(f"{into} ({names}) {values} {after}", parameters)
+            if with_keys:
+                keys += (pk for (pk,) in cursor.fetchall())
+    return keys
+
+
+type _Handed = list[tuple[_Column, list[Any] | Same]]
+
+
+def _handed(column: _Column, values: Sequence[Any] | Same) -> list[Any] | Same:
+    """The values of a column as they are handed over: one, where all are the same."""
+    if isinstance(values, Same):
+        return Same(column.handed([values.value])[0])
+    handed = column.handed(values)
+    return Same(handed[0]) if handed and handed.count(handed[0]) == len(handed) else handed
+
+
+def _arrays(columns: _Handed, count: int) -> Iterator[tuple[str, list[Any]]]:
+    """On PostgreSQL: rows of arrays, and of the values that all have. Its planner sees one row, however many there are."""
+    for start in range(0, count, MOST):
+        chosen, same, arrays = [], [], []
+        for column, values in columns:
+            if isinstance(values, Same):
+                chosen.append(f"%s::{column.type}")
+                same.append(values.value)
+            else:
+                arrays.append((column, _array(column, values[start : start + MOST])))
+                chosen.append(f"c{len(arrays)}")
+        if arrays:
+            rows = f"unnest({', '.join(f'%s::{column.type}[]' for column, _ in arrays)})"
+            rows += f" AS r ({', '.join(f'c{place}' for place in range(1, len(arrays) + 1))})"
+        else:
+            rows = f"generate_series(1, {min(MOST, count - start)})"
+        yield f"SELECT {', '.join(chosen)} FROM {rows}", [*same, *(array for _, array in arrays)]  # noqa: S608
+
+
+def _array(column: _Column, values: Iterable[Any]) -> str:
+    """An array as PostgreSQL reads it. Only texts and JSON have in them what must be quoted."""
+    if column.type in ("varchar", "text", "jsonb"):
+        quoted = [
+            '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' if value is not None else "NULL"
+            for value in values
+        ]
+        return "{" + ",".join(quoted) + "}"
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def _lists(columns: _Handed, count: int) -> Iterator[tuple[str, list[Any]]]:
+    """On MariaDB and SQLite: a list of rows, as many as a statement may have parameters for."""
+    lists = [[values.value] * count if isinstance(values, Same) else values for _, values in columns]
+    most = connection.features.max_query_params
+    size = min(MOST, most // len(lists)) if most else MOST
+    row = f"({', '.join(['%s'] * len(lists))})"
+    for rows in batched(zip(*lists, strict=True), size):
+        yield f"VALUES {', '.join([row] * len(rows))}", list(chain.from_iterable(rows))
+
+
+# --- Update ------------------------------------------------------------------------------------------------------
+
+
+def _update_by_arrays(model: type[models.Model], named: list[_Column], values: list[list[Any]]) -> None:
+    key, *fields = named
+    places = {column.name: f"r.c{place}" for place, column in enumerate(named)}
+    statement = (
+        f"UPDATE {_table(model)} AS t"  # noqa: S608
+        f" SET {', '.join(f'{column.name} = {places[column.name]}' for column in fields)}"
+        f" FROM unnest({', '.join(f'%s::{column.type}[]' for column in named)})"
+        f" AS r ({', '.join(f'c{place}' for place in range(len(named)))}) WHERE t.{key.name} = {places[key.name]}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [_array(column, own) for column, own in zip(named, values, strict=True)])
+
+
+def _update_by_join(model: type[models.Model], named: list[_Column], values: list[list[Any]]) -> None:
+    """On MariaDB: beside a table of the new values."""
+    key, *fields = named
+    row = ", ".join(f"%s AS c{place}" for place in range(len(named)))
+    others = f" UNION ALL SELECT {', '.join(['%s'] * len(named))}" * (len(values[0]) - 1)
+    sets = ", ".join(f"t.{column.name} = r.c{place}" for place, column in enumerate(fields, 1))
+    statement = f"UPDATE {_table(model)} AS t JOIN (SELECT {row}{others}) AS r ON t.{key.name} = r.c0 SET {sets}"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(statement, list(chain.from_iterable(zip(*values, strict=True))))
+
+
+def _update_one_by_one(model: type[models.Model], named: list[_Column], values: list[list[Any]]) -> None:
+    """On SQLite, which is in this process: one prepared statement for all."""
+    key, *fields = named
+    sets = ", ".join(f"{column.name} = %s" for column in fields)
+    statement = f"UPDATE {_table(model)} SET {sets} WHERE {key.name} = %s"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, list(zip(*values[1:], values[0], strict=True)))
+
+
+_UPDATE = {"postgresql": _update_by_arrays, "mysql": _update_by_join, "sqlite": _update_one_by_one}
