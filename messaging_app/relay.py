@@ -132,9 +132,34 @@ def stamp_new(operations: Sequence[Operation]) -> None:
         statements.update(head, "pos")
 
 
+def stamp_if_free(operations: Sequence[Operation]) -> None:
+    """Give a transaction's operations their positions before they are stored, if nobody else gives any now (PostgreSQL).
+
+    The head stays locked until the commit, so that what comes later has later positions. Nobody waits for it: whoever
+    finds it locked, or something unstamped before it, leaves its operations to the relay and the readers. The caller
+    stores them in this order, in the same transaction, as its last work. What came earlier in its conversation was
+    committed before the conversation was locked, so it is seen here if it is unstamped.
+    """
+    tenant_id = operations[0].tenant_id
+    if any(operation.tenant_id != tenant_id for operation in operations):
+        return
+    for (pos,) in statements.fetched(_IF_FREE, tenant_id, len(operations)):
+        for place, operation in enumerate(operations, 1):
+            operation.pos = pos - len(operations) + place
+
+
+_IF_FREE = """
+UPDATE messaging_app_streamhead SET pos = pos + $2::bigint WHERE tenant_id = (
+    SELECT tenant_id FROM messaging_app_streamhead WHERE tenant_id = $1::bigint
+    AND NOT EXISTS (SELECT 1 FROM messaging_app_operation WHERE tenant_id = $1::bigint AND pos IS NULL)
+    FOR NO KEY UPDATE SKIP LOCKED
+) RETURNING pos
+"""
+
+
 def _head_of(tenant_id: int) -> StreamHead:
     """The tenant's head, beyond all that is stored. Something may stand there unstamped: copied from another database."""
-    for head in _HEAD.rows(tenant_id):
+    for head in HEAD.rows(tenant_id):
         if not head.is_behind:
             return head  # type: ignore[no-any-return]
     stamp_whole(tenant_id)
@@ -146,7 +171,7 @@ def _heads(tenant_id: int) -> QuerySet[StreamHead]:
     return StreamHead.objects.filter(tenant_id=tenant_id).annotate(is_behind=Exists(unstamped))
 
 
-_HEAD = statements.Reading(_heads, 0)
+HEAD = statements.Reading(_heads, 0)
 
 
 def stamp_whole(tenant_id: int) -> int:
