@@ -375,6 +375,11 @@ def _text(value: Any) -> str | None:
     return ("t" if value else "f") if value is True or value is False else str(value)
 
 
+def fetched(sql: str, *values: Any) -> list[Sequence[Any]]:
+    """The rows of a statement of PostgreSQL's, with its parameters as $1, $2, …, that stands where it belongs."""
+    return _fetched(connections[DEFAULT_DB_ALIAS], sql, [_text(value) for value in values])
+
+
 def _fetched(database: Any, sql: str, values: Sequence[Any]) -> list[Sequence[Any]]:
     if database.vendor == "postgresql":
         cursor = _binding_on_the_server(database)

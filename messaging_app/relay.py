@@ -54,30 +54,38 @@ def _stamped(tenant_id: int) -> tuple[int, int]:
 
 
 def _stamped_at_once(tenant_id: int) -> tuple[int, int]:
-    """What `_stamped` does, by two statements that PostgreSQL is sent together: a reader waits for this at each event.
+    """What `_stamped` does, by statements that PostgreSQL is sent together: a reader waits for this at each event.
 
-    Outside of a transaction, statements that come together are one transaction; the second one sees all that was
-    committed before the first one had the lock.
+    Outside of a transaction, statements that come together are one transaction; each sees what was committed before it
+    began. The first one locks the head only if there is something to stamp, and notes for the second one that it did.
     """
-    numbers = {"tenant": tenant_id, "batch": BATCH}
     with connection.cursor() as cursor:
         for _ in range(2):
-            cursor.execute(_AT_ONCE.format(**numbers))
-            locked = cursor.fetchone()
+            cursor.execute(_AT_ONCE.format(tenant=tenant_id, batch=BATCH))
             cursor.nextset()
             done = cursor.fetchone()
-            if locked is not None:
-                return (int(done[0]), int(done[1])) if done else (0, int(locked[0]))
+            cursor.nextset()
+            head = cursor.fetchone()
+            if head is not None:
+                return int(done[0]) if done else 0, int(head[0])
+            if not Operation.objects.filter(tenant_id=tenant_id).exists():
+                break
             StreamHead.objects.get_or_create(tenant_id=tenant_id)
-    raise AssertionError("unreachable")
+    return 0, 0
 
 
 _AT_ONCE = """
-SELECT pos FROM messaging_app_streamhead WHERE tenant_id = {tenant:d} FOR NO KEY UPDATE;
+SELECT set_config('tandem.stamps', 'yes', true) FROM (
+    SELECT pos FROM messaging_app_streamhead WHERE tenant_id = {tenant:d}
+    AND EXISTS (SELECT 1 FROM messaging_app_operation WHERE tenant_id = {tenant:d} AND pos IS NULL)
+    FOR NO KEY UPDATE
+) AS locked;
 WITH news AS (
     SELECT id, row_number() OVER (ORDER BY id) AS place
     FROM (
-        SELECT id FROM messaging_app_operation WHERE tenant_id = {tenant:d} AND pos IS NULL ORDER BY id LIMIT {batch:d}
+        SELECT id FROM messaging_app_operation
+        WHERE tenant_id = {tenant:d} AND pos IS NULL AND current_setting('tandem.stamps', true) = 'yes'
+        ORDER BY id LIMIT {batch:d}
     ) AS batch
 ), done AS (
     UPDATE messaging_app_operation AS operation SET pos = head.pos + news.place
@@ -87,7 +95,8 @@ WITH news AS (
 )
 UPDATE messaging_app_streamhead SET pos = pos + (SELECT count(*) FROM done)
 WHERE tenant_id = {tenant:d} AND EXISTS (SELECT 1 FROM done)
-RETURNING (SELECT count(*) FROM done), pos
+RETURNING (SELECT count(*) FROM done);
+SELECT pos FROM messaging_app_streamhead WHERE tenant_id = {tenant:d}
 """
 
 
@@ -123,9 +132,34 @@ def stamp_new(operations: Sequence[Operation]) -> None:
         statements.update(head, "pos")
 
 
+def stamp_if_free(operations: Sequence[Operation]) -> None:
+    """Give a transaction's operations their positions before they are stored, if nobody else gives any now (PostgreSQL).
+
+    The head stays locked until the commit, so that what comes later has later positions. Nobody waits for it: whoever
+    finds it locked, or something unstamped before it, leaves its operations to the relay and the readers. The caller
+    stores them in this order, in the same transaction, as its last work. What came earlier in its conversation was
+    committed before the conversation was locked, so it is seen here if it is unstamped.
+    """
+    tenant_id = operations[0].tenant_id
+    if any(operation.tenant_id != tenant_id for operation in operations):
+        return
+    for (pos,) in statements.fetched(_IF_FREE, tenant_id, len(operations)):
+        for place, operation in enumerate(operations, 1):
+            operation.pos = pos - len(operations) + place
+
+
+_IF_FREE = """
+UPDATE messaging_app_streamhead SET pos = pos + $2::bigint WHERE tenant_id = (
+    SELECT tenant_id FROM messaging_app_streamhead WHERE tenant_id = $1::bigint
+    AND NOT EXISTS (SELECT 1 FROM messaging_app_operation WHERE tenant_id = $1::bigint AND pos IS NULL)
+    FOR NO KEY UPDATE SKIP LOCKED
+) RETURNING pos
+"""
+
+
 def _head_of(tenant_id: int) -> StreamHead:
     """The tenant's head, beyond all that is stored. Something may stand there unstamped: copied from another database."""
-    for head in _HEAD.rows(tenant_id):
+    for head in HEAD.rows(tenant_id):
         if not head.is_behind:
             return head  # type: ignore[no-any-return]
     stamp_whole(tenant_id)
@@ -137,7 +171,7 @@ def _heads(tenant_id: int) -> QuerySet[StreamHead]:
     return StreamHead.objects.filter(tenant_id=tenant_id).annotate(is_behind=Exists(unstamped))
 
 
-_HEAD = statements.Reading(_heads, 0)
+HEAD = statements.Reading(_heads, 0)
 
 
 def stamp_whole(tenant_id: int) -> int:

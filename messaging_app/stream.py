@@ -244,6 +244,8 @@ def write(operations: Sequence[Operation]) -> None:
     if connection.vendor == "sqlite":
         # Writers are serial there, so the position can be given at once and no relay is needed.
         relay.stamp_new(operations)
+    elif connection.vendor == "postgresql" and len(operations) <= FEW:
+        relay.stamp_if_free(operations)  # a reader waits for no second commit
     if len(operations) <= FEW:
         for operation in operations:
             statements.insert(operation)

@@ -13,8 +13,10 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, ClassVar
 
+from channels.consumer import get_handler_name
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
@@ -65,6 +67,12 @@ class HintConsumer(AsyncWebsocketConsumer):
             if self.connection:
                 registry.registry.close(self.connection)
 
+    async def dispatch(self, message: Any) -> None:
+        """As Channels does it, but without a hop to a thread for each message: whatever queries here does so in a thread
+        of its own, and closes old connections there.
+        """
+        await getattr(self, get_handler_name(message))(message)
+
     async def admit(self, holder: ConnectionCredential, *, is_allowed: Callable[[], bool] = lambda: True) -> bool:
         """Accept the socket for as long as its credential counts; False when there are too many, and it is closed."""
         try:
@@ -108,7 +116,7 @@ class HintConsumer(AsyncWebsocketConsumer):
                 async for newest in _gathered(listener):
                     for conversation_id, seq in newest.items():
                         if only in (None, conversation_id):
-                            await self.send(text_data=json.dumps({"conversation": conversation_id, "seq": seq}))
+                            await self.send(text_data=_moved(conversation_id, seq))
         except live.Overflow:
             await self.end(Close.NOT_READING)
 
@@ -188,16 +196,31 @@ def _who(actor: Actor | None) -> str:
 
 
 async def _gathered(listener: live.Listener) -> AsyncIterator[dict[int | None, int]]:
-    """Hints gathered for `COALESCE_SECONDS`: by conversation, its newest operation. Raises `Overflow`."""
-    while True:
+    """Hints by conversation, its newest operation: the first at once, then those of each `COALESCE_SECONDS` together.
+
+    They are taken out of the queue as they come, so that a burst does not fill it. Raises `Overflow`.
+    """
+    newest: dict[int | None, int] = {}
+
+    async def take() -> None:
         hint = await listener.next()
-        newest = {hint.conversation_id: hint.seq}
+        newest[hint.conversation_id] = max(hint.seq, newest.get(hint.conversation_id, 0))
+
+    while True:
+        if not newest:
+            await take()
+        yield newest.copy()
+        newest.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(COALESCE_SECONDS):
                 while True:
-                    hint = await listener.next()
-                    newest[hint.conversation_id] = max(hint.seq, newest.get(hint.conversation_id, 0))
-        yield newest
+                    await take()
+
+
+@lru_cache
+def _moved(conversation_id: int, seq: int) -> str:
+    """What every page is sent of a hint, made once."""
+    return json.dumps({"conversation": conversation_id, "seq": seq})
 
 
 class DeskConsumer(HintConsumer):
@@ -294,9 +317,9 @@ class JoinedConsumer(HintConsumer):
                 if not await self.is_verified():
                     return  # the socket is being closed
                 await self.send(text_data='{"moved": true}')
+                await asyncio.sleep(COALESCE_SECONDS)  # what moves meanwhile is told together
                 while not await waiter.wait(settings.EVENT_HEARTBEAT):
                     pass
-                await asyncio.sleep(COALESCE_SECONDS)
 
     @database_sync_to_async
     def _enter(self, participant_id: int) -> ConnectionCredential | None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents_app.actors import system_actor
+from config.db import lock_rows
 from config.errors import DomainError
 from messaging_app import live, relay, stream
 from messaging_app.batch import BatchRow
@@ -22,9 +24,14 @@ from messaging_app.thread import NewMessage
 from sessions_app.actions import conversations, flows, lifecycle, messages, participants
 from sessions_app.states import Kind
 from tests.cast import Cast, Chat, Later, refused
+from tests.patience import PATIENCE
 
 on_sqlite = pytest.mark.skipif(
     "sqlite" not in connection.settings_dict["ENGINE"], reason="writers are serial on SQLite only"
+)
+
+on_postgresql = pytest.mark.skipif(
+    "postgresql" not in connection.settings_dict["ENGINE"], reason="positions with the commit on PostgreSQL only"
 )
 
 
@@ -205,6 +212,69 @@ def test_on_sqlite_the_position_is_given_at_once(cast: Cast, later: Later) -> No
     operations = Operation.objects.order_by("id")
     assert [o.pos for o in operations] == list(range(1, len(operations) + 1))
     assert StreamHead.objects.get().pos == len(operations)
+
+
+@on_postgresql
+def test_a_position_comes_with_the_commit_where_nothing_stands_unstamped_before_it(
+    cast: Cast, stamped: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = cast.chat()
+    chat.says("the first one finds no head")
+    stamped()
+    chat.says("second")
+    with monkeypatch.context() as patch:
+        patch.setattr(relay, "stamp_if_free", lambda operations: None)
+        chat.says("left to the relay")
+    chat.says("must not come before it")
+    stored = Operation.objects.filter(conversation_id=chat.id).order_by("seq").values_list("pos", flat=True)
+    assert list(stored) == [1, 2, None, None]
+    stamped()
+    assert list(stored.all()) == [1, 2, 3, 4]
+    chat.says("again")
+    assert list(stored.all()) == [1, 2, 3, 4, 5]
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_whoever_finds_the_head_locked_waits_for_nobody_and_leaves_it_to_the_relay() -> None:
+    cast = Cast()
+    chat = cast.chat()
+    chat.says("first")
+    relay.stamp(cast.tenant.pk)
+    locked, go_on = Event(), Event()
+
+    def holds() -> None:
+        try:
+            with transaction.atomic():
+                lock_rows(StreamHead.objects.filter(tenant=cast.tenant)).get()
+                locked.set()
+                go_on.wait(PATIENCE)
+        finally:
+            connection.close()
+
+    other = Thread(target=holds)
+    other.start()
+    assert locked.wait(PATIENCE)
+    chat.says("second")
+    go_on.set()
+    other.join()
+    stored = Operation.objects.filter(conversation_id=chat.id).order_by("seq").values_list("pos", flat=True)
+    assert list(stored) == [1, None]
+    assert relay.stamp(cast.tenant.pk) == 1
+    assert list(stored.all()) == [1, 2]
+
+
+@on_postgresql
+def test_a_rollback_gives_the_positions_back(cast: Cast, stamped: Callable[[], None]) -> None:
+    chat = cast.chat()
+    chat.says("first")
+    stamped()
+    with transaction.atomic():
+        chat.says("undone")
+        transaction.set_rollback(True)
+    chat.says("second")
+    assert list(Operation.objects.order_by("pos").values_list("pos", flat=True)) == [1, 2]
+    assert StreamHead.objects.get().pos == 2
 
 
 def test_positions_run_without_a_gap_in_each_tenant_however_often_it_is_stamped(

@@ -8,17 +8,17 @@ from functools import cache, lru_cache, partial
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet, Value
 
 from agents_app.actors import Actor, ActorKind
 from agents_app.models import Tenant
 from agents_app.scopes import Scope
 from config import limits
 from config.errors import Malformed
-from config.prepared import Prepared
-from messaging_app.events import MESSAGE_CREATED, rendered, texts_of
+from config.statements import Reading, together
+from messaging_app.events import MESSAGE_CREATED, Texts, rendered, texts_of
 from messaging_app.follow import WINDOW, Page, cursor_of, head
-from messaging_app.models import Message, Operation
+from messaging_app.models import Message, Operation, StreamHead
 from messaging_app.models.attachments import Attachment
 from sessions_app.events.catalogue import EVENT_TYPES, for_outsiders
 from sessions_app.rights import visible
@@ -85,18 +85,18 @@ def audience(actor: Actor, subscription: Subscription) -> Hashable:
 
 def read(actor: Actor, subscription: Subscription, after: int, limit: int = LIMIT) -> Page:
     """The next page behind the cursor: what the actor subscribed to and may read."""
-    now, is_all = head(actor.tenant_id)
+    if limit == LIMIT and actor.kind in _ALIKE:
+        now, is_all, operations = _found_alike(actor, subscription, after)
+        texts: Texts = partial(texts_alike, actor)
+    else:
+        now, is_all = head(actor.tenant_id)
+        operations = _found(actor, subscription, after, now, limit + 1) if now > after else []
+        texts = partial(texts_of, visible.messages(actor))
     end = max(after, min(now, after + WINDOW))
-    if end == after:
-        return Page([], cursor=after, has_more=not is_all)
-    alike = limit == LIMIT and actor.kind in _ALIKE
-    find = _followed_alike if alike else _followed
-    operations = find(actor, subscription, after, end, limit + 1)
     if len(operations) > limit:
         del operations[limit:]
         end = operations[-1].pos or end
-    texts = partial(texts_alike, actor) if alike else partial(texts_of, visible.messages(actor))
-    events = rendered(operations, reads=actor.may(Scope.READ), texts=texts)
+    events = rendered(operations, reads=actor.may(Scope.READ), texts=texts) if operations else []
     if actor.kind in _OUTSIDERS:
         # Whoever may not read a message does not learn that there is one.
         events = [for_outsiders(e) for e in events if e["type"] != MESSAGE_CREATED or e["message"]]
@@ -106,21 +106,29 @@ def read(actor: Actor, subscription: Subscription, after: int, limit: int = LIMI
 # --- What a page is read by --------------------------------------------------------------------------------------
 
 
-def _followed(actor: Actor, subscription: Subscription, after: int, end: int, most: int) -> list[Operation]:
-    rows = visible.operations(actor).filter(subscription.where(), pos__gt=after, pos__lte=end)
+def _found(actor: Actor, subscription: Subscription, after: int, now: int, most: int) -> list[Operation]:
+    rows = visible.operations(actor).filter(subscription.where(), pos__gt=after, pos__lte=min(now, after + WINDOW))
     return list(rows.select_related("tenant").order_by("pos")[:most])
 
 
-def _followed_alike(actor: Actor, subscription: Subscription, after: int, end: int, most: int) -> list[Operation]:
-    """The same for those of `_ALIKE`, by a statement that was built once: it is run at each event."""
-    statement = _operations_of(actor.kind, replace(subscription, after=None), most)
-    rows = statement.rows(tenant=actor.tenant_id, after=after, end=end)
+def _found_alike(actor: Actor, subscription: Subscription, after: int) -> tuple[int, bool, list[Operation]]:
+    """`head` and `_found` for those of `_ALIKE`, of one moment where nothing has to be stamped, by statements built once."""
+    readings = (_HEAD, _operations_of(actor.kind, replace(subscription, after=None)))
+    given = (actor.tenant_id, after, after + WINDOW)
+    heads, rows = together(readings, *given)
+    is_all = True
+    if not heads or heads[0][1]:
+        _, is_all = head(actor.tenant_id)
+        heads, rows = together(readings, *given)
+    now = heads[0][0] if heads else 0
     operations = []
     for *values, slug in rows:
         operation = Operation.from_db(DEFAULT_DB_ALIAS, _OPERATION, values)
         operation.tenant = Tenant(pk=operation.tenant_id, slug=slug)
         operations.append(operation)
-    return operations
+    if operations:
+        now = max(now, operations[-1].pos or 0)  # on SQLite and MariaDB the second statement is of a later moment
+    return now, is_all, operations
 
 
 _NO_ATTACHMENTS = Attachment.objects.none()
@@ -129,14 +137,24 @@ _SHOWN = frozenset({"id", "message_id", "sender_type", "sender_name", "content",
 _MESSAGE = [field.attname for field in Message._meta.concrete_fields if field.attname in _SHOWN]
 
 
-@lru_cache(_PREPARED)
-def _operations_of(kind: ActorKind, subscription: Subscription, most: int) -> Prepared:
-    def build(tenant: int, after: int, end: int) -> QuerySet[Any, Any]:
-        rows = visible.operations(Actor(kind=kind, tenant_id=tenant))
-        rows = rows.filter(subscription.where(), pos__gt=after, pos__lte=end).order_by("pos")
-        return rows.values_list(*_OPERATION, "tenant__slug")[:most]
+def _heads(tenant_id: int, after: int, end: int) -> QuerySet[Any, Any]:
+    unstamped = Operation.objects.filter(tenant_id=tenant_id, pos__isnull=True)
+    return StreamHead.objects.filter(tenant_id=tenant_id).values_list("pos", Exists(unstamped))
 
-    return Prepared(build)
+
+_HEAD = Reading(_heads, 1, 1, 1)
+
+
+@lru_cache(_PREPARED)
+def _operations_of(kind: ActorKind, subscription: Subscription) -> Reading:
+    def build(tenant_id: int, after: int, end: int) -> QuerySet[Any, Any]:
+        # As expressions: of a number below zero, which stands for a parameter, the ORM would say that all are above it.
+        behind = {"pos__gt": Value(after, BigIntegerField()), "pos__lte": Value(end, BigIntegerField())}
+        rows = visible.operations(Actor(kind=kind, tenant_id=tenant_id))
+        rows = rows.filter(subscription.where(), **behind).order_by("pos")
+        return rows.values_list(*_OPERATION, "tenant__slug")[: LIMIT + 1]
+
+    return Reading(build, 1, 1, 1)
 
 
 def texts_alike(actor: Actor, ids: Sequence[int]) -> Iterable[Message]:
@@ -144,7 +162,7 @@ def texts_alike(actor: Actor, ids: Sequence[int]) -> Iterable[Message]:
     if len(ids) > 1:
         return texts_of(visible.messages(actor), ids)
     found = []
-    for *values, has_attachments in _message_of(actor.kind).rows(tenant=actor.tenant_id, pk=ids[0]):
+    for *values, has_attachments in _message_of(actor.kind).rows(actor.tenant_id, ids[0]):
         if has_attachments:
             return texts_of(visible.messages(actor), ids)
         message: Any = Message.from_db(DEFAULT_DB_ALIAS, _MESSAGE, values)
@@ -154,10 +172,10 @@ def texts_alike(actor: Actor, ids: Sequence[int]) -> Iterable[Message]:
 
 
 @cache
-def _message_of(kind: ActorKind) -> Prepared:
-    def build(tenant: int, pk: int) -> QuerySet[Any, Any]:
+def _message_of(kind: ActorKind) -> Reading:
+    def build(tenant_id: int, pk: int) -> QuerySet[Any, Any]:
         attached = Exists(Attachment.objects.filter(message=OuterRef("pk")))
-        rows = visible.messages(Actor(kind=kind, tenant_id=tenant)).filter(pk=pk)
+        rows = visible.messages(Actor(kind=kind, tenant_id=tenant_id)).filter(pk=pk)
         return rows.values_list(*_MESSAGE, attached)
 
-    return Prepared(build)
+    return Reading(build, 1, 1)

@@ -18,6 +18,7 @@ from agents_app.models import Tenant
 from messaging_app import live, relay
 from messaging_app.live import ChangeNotification, Hub, Listener, Overflow
 from messaging_app.thread import NewMessage
+from sessions_app import consumers
 from sessions_app.actions import inbound
 from tests.patience import PATIENCE, heard_at_last
 
@@ -62,6 +63,49 @@ async def test_a_reader_that_does_not_keep_up_is_told_so(hub: Hub, settings: Any
         hub._deliver(ChangeNotification(1, 1, n) for n in range(live.QUEUE_SIZE + 1))
         with pytest.raises(Overflow):
             await slow.next()
+
+
+async def test_a_page_is_told_at_once_and_of_what_follows_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "COALESCE_SECONDS", 2 * PATIENCE)
+    listener = Listener()
+    gathered = consumers._gathered(listener)
+    listener.put(ChangeNotification(1, 7, 3))
+    assert await asyncio.wait_for(anext(gathered), PATIENCE) == {7: 3}
+    monkeypatch.setattr(consumers, "COALESCE_SECONDS", 0.05)
+    for hint in (ChangeNotification(1, 7, 5), ChangeNotification(1, 8, 1), ChangeNotification(1, 7, 4)):
+        listener.put(hint)
+    assert await asyncio.wait_for(anext(gathered), PATIENCE) == {7: 5, 8: 1}
+
+
+async def test_a_burst_that_is_longer_than_the_queue_closes_no_page_that_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener, last = Listener(), 4 * live.QUEUE_SIZE
+    told: list[int] = []
+
+    async def read() -> None:
+        async for newest in consumers._gathered(listener):
+            told.append(newest[7])
+            if newest[7] == last:
+                return
+
+    reading = asyncio.create_task(read())
+    for seq in range(1, last + 1):
+        listener.put(ChangeNotification(1, 7, seq))
+        if seq % 100 == 0:
+            await asyncio.sleep(0)
+    await asyncio.wait_for(reading, PATIENCE)
+    assert told == sorted(told)
+    assert len(told) < last / 10
+
+
+async def test_what_a_page_says_takes_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hop() -> None:
+        raise AssertionError("a thread was asked")
+
+    monkeypatch.setattr("channels.consumer.aclose_old_connections", hop)
+    page = consumers.DeskConsumer()
+    await page.dispatch({"type": "websocket.receive", "text": "nonsense"})
+    with pytest.raises(AttributeError):
+        await page.dispatch({"type": "nobody.knows"})
 
 
 @pytest.fixture
