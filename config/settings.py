@@ -143,23 +143,19 @@ _statement_ms = env.whole("DATABASE_STATEMENT_TIMEOUT_MS", 5_000, 0, 3_600_000, 
 DATABASE_POOL_MAX = env.whole("DATABASE_POOL_MAX", 10, 0, 1_000, "connections")
 DATABASE_POOL_MIN = env.whole("DATABASE_POOL_MIN", 1, 0, 1_000, "connections")
 DATABASE_POOL_TIMEOUT = env.number("DATABASE_POOL_TIMEOUT", 5.0, 0.1, 60, "seconds")  # for a free one, then 503
-# Under ASGI: requests that are worked on at once; each thread keeps its connection to SQLite
-REQUEST_THREADS = env.whole("REQUEST_THREADS", 32, 1, 1_000, "threads")
+REQUEST_THREADS = env.whole("REQUEST_THREADS", 32, 1, 1_000, "threads")  # requests worked on at once, under ASGI
 # The server keeps the plans of our own statements. Not through a pgbouncer older than 1.21 that pools by transaction.
 DATABASE_PREPARE = env.bool("DATABASE_PREPARE", True)
 _max_age = env.whole("CONN_MAX_AGE", 0, 0, DAY, "seconds")
 # FULL: what was acknowledged survives a power cut. NORMAL may lose the last commits then, and never breaks the file.
-SQLITE_SYNCHRONOUS = env.str("SQLITE_SYNCHRONOUS", "FULL").upper()
-if SQLITE_SYNCHRONOUS not in ("FULL", "NORMAL"):
-    env.problems.append(f"SQLITE_SYNCHRONOUS is {SQLITE_SYNCHRONOUS[:50]!r}, but has to be FULL or NORMAL.")
+SQLITE_SYNCHRONOUS = env.one_of("SQLITE_SYNCHRONOUS", "FULL", ("FULL", "NORMAL"))
 _options = _database.setdefault("OPTIONS", {})
 if "sqlite" in _database["ENGINE"]:
     if "/" in str(_database["NAME"]):
         _file = Path(_database["NAME"])
         private_database(_file, is_own_folder=_file.parent == BASE_DIR / "data")
     # IMMEDIATE takes the write lock when a transaction begins: no deadlock between a read and a later write.
-    # A connection stays with its thread. If the last one is closed, SQLite writes its log into the file, at every request.
-    _database["CONN_MAX_AGE"] = DAY
+    _database["CONN_MAX_AGE"] = DAY  # when the last connection is closed, SQLite writes its whole log into the file
     _options |= {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
