@@ -26,7 +26,7 @@ def api_in_json(respond: Respond) -> Respond:
     def answer(request: HttpRequest) -> HttpResponseBase:
         if not is_api(request):
             return respond(request)
-        coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+        coding = request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
         if coding not in ("", "identity"):
             refusal = UnsupportedMediaType("", detail="Send the body as it is: no Content-Encoding is undone here.")
             return problem_response(refusal, **{"Accept-Encoding": "identity"})

@@ -15,7 +15,7 @@ from typing import Any
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
-from config import admin_theme, attachment_types, consistency, logs, openapi_settings
+from config import admin_theme, attachment_types, consistency, logs, openapi_settings, pooled
 from config.environment import DAY, HOUR, MINUTE, YEAR, environment
 from config.private import private_database
 
@@ -179,8 +179,8 @@ elif "postgresql" in _database["ENGINE"]:
             "min_size": min(DATABASE_POOL_MIN, DATABASE_POOL_MAX),
             "max_size": DATABASE_POOL_MAX,
             "timeout": DATABASE_POOL_TIMEOUT,
-            # Attempts to connect come at growing distances until this, and anew when somebody asks: so a server that was
-            # away for long is found again within seconds (psycopg's own default, 300 s, may wait minutes).
+            "check": pooled.check,
+            # Seconds until it is tried anew, at most: a server that was away for long is found again (psycopg: 300).
             "reconnect_timeout": 3,
         }
     # ASGI gives each request its own thread, and loses the connection that a thread keeps: only a pool may keep them.
