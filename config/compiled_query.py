@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 
 _FIRST_MARK = 7_301_000_000_000_000_000
 """Fits the columns of ids, and is no id that a database will ever give out."""
@@ -26,10 +26,10 @@ _LEAST = 8
 """The fewest ids of a statement for many."""
 
 
-class CompiledQuery[Row: Model]:
+class CompiledQuery[Row]:
     """`build` makes the query set from ids by name, the same names each time; nothing else about it may ever differ."""
 
-    def __init__(self, build: Callable[..., QuerySet[Row]]) -> None:
+    def __init__(self, build: Callable[..., QuerySet[Any, Row]]) -> None:
         self._build = build
         self._compiled: _Compiled | None = None
 
@@ -44,13 +44,13 @@ class CompiledQuery[Row: Model]:
         return compiled
 
 
-class CompiledForIds[Row: Model]:
+class CompiledForIds[Row]:
     """The same for a query of many ids: `build(wanted, …)` gets a list of them, and must only look for them by `__in`.
 
     A statement takes as many ids as a power of two; a shorter list is filled up with one of them, so that few are kept.
     """
 
-    def __init__(self, build: Callable[..., QuerySet[Row]]) -> None:
+    def __init__(self, build: Callable[..., QuerySet[Any, Row]]) -> None:
         self._build = build
         self._by_size: dict[int, CompiledQuery[Row]] = {}
 
@@ -63,7 +63,7 @@ class CompiledForIds[Row: Model]:
         filled = [*wanted, *[next(iter(wanted))] * (size - len(wanted))]
         return query.run(**ids, **{f"{_ONE_OF}{place}": pk for place, pk in enumerate(filled)})
 
-    def _of_many(self, **ids: int) -> QuerySet[Row]:
+    def _of_many(self, **ids: int) -> QuerySet[Any, Row]:
         wanted = [pk for name, pk in ids.items() if name.startswith(_ONE_OF)]
         return self._build(wanted, **{name: pk for name, pk in ids.items() if not name.startswith(_ONE_OF)})
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from django.db.models import Case, Count, Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, When
@@ -13,15 +12,13 @@ from django.db.models import Case, Count, Exists, F, FilteredRelation, OuterRef,
 from agents_app.actors import Actor
 from agents_app.models import Agent
 from agents_app.policies import Policies
+from config.compiled_query import CompiledForIds
 from config.db import ids_in, related_ids
 from messaging_app.agent_tools import labels
 from messaging_app.models import Conversation, Message, ReadCursor
 from messaging_app.models.agent_tools import Mention
 from sessions_app.models import ChatSession, PackageField, Participant, SlaClock, Transfer
 from sessions_app.states import LIVE, OPEN, Owner, ParticipantStatus, TransferStatus
-
-AGENTS_KEPT = 128
-"""Agents whose queries a process keeps from page to page: building them takes longer than running them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,7 +75,7 @@ class Related:
 def related(actor: Actor, ids: Iterable[int]) -> dict[int, Related]:
     """These conversations by id, each with its related rows, in one query that returns a line for each open session."""
     by_conversation: dict[int, Related] = {}
-    for line in _lines(actor.pk).filter(pk__in=list(ids)):
+    for line in _compiled_lines.run(list(ids), agent_id=actor.pk):
         entry = by_conversation.get(line.pk)
         if entry is None:
             entry = by_conversation[line.pk] = Related(
@@ -136,7 +133,6 @@ def of_viewer(agent_id: int) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=AGENTS_KEPT)
 def _lines(agent_id: int) -> QuerySet[Any]:
     here = Q(conversation=OuterRef("pk"))
     running = SlaClock.objects.filter(here, ended_at=None, due_at__isnull=False).order_by("due_at", "pk")
@@ -163,6 +159,11 @@ def _lines(agent_id: int) -> QuerySet[Any]:
         pending_context=Case(decides, output_field=PackageField(null=True)),
     )
     return rows.select_related("open_session__agent", "open_session__bot", "pressing")
+
+
+_compiled_lines: CompiledForIds[Any] = CompiledForIds(
+    lambda wanted, agent_id: _lines(agent_id=agent_id).filter(pk__in=wanted)
+)
 
 
 def offered(actor: Actor) -> QuerySet[Transfer]:
