@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -145,21 +145,28 @@ def _kept[R](work: Callable[[], R]) -> R:
         raise
 
 
-_looks: dict[Hashable, asyncio.Task[Page]] = {}
+_looks: dict[Hashable, asyncio.Task[Any]] = {}
 
 
-async def _shared(read: Read, cursor: int, audience: Hashable) -> Page:
-    """One read for all that wait for it. A later reader gets another: one that has begun may have missed the news."""
-    key = (audience, cursor)
-    look = _looks.get(key)
+async def together[R](
+    key: Hashable, work: Callable[[], R], by: Callable[[Callable[[], R]], Coroutine[Any, Any, R]]
+) -> R:
+    """One run of this work for all that wait for it, by `in_thread` or `at_sign_on`. A later caller gets another: one that
+    has begun may have missed the news.
+    """
+    look: asyncio.Task[R] | None = _looks.get(key)
     if look is None:
-        look = _looks[key] = asyncio.create_task(_begun(key, partial(read, cursor)))
+
+        def begun() -> R:
+            _looks.pop(key, None)
+            return work()
+
+        look = _looks[key] = asyncio.create_task(by(begun))
     return await asyncio.shield(look)
 
 
-async def _begun(key: Hashable, look: Callable[[], Page]) -> Page:
-    del _looks[key]
-    return await in_thread(look)
+async def _shared(read: Read, cursor: int, audience: Hashable) -> Page:
+    return await together((audience, cursor), partial(read, cursor), in_thread)
 
 
 # --- Following ---------------------------------------------------------------------------------------------------

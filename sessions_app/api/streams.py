@@ -32,7 +32,7 @@ from agents_app.scopes import Scope
 from config import backpressure
 from config.api import PROBLEM, problem_of
 from config.errors import DomainError, Forbidden
-from messaging_app.follow import CursorGone, Page, at_sign_on, feeding, follow, start
+from messaging_app.follow import CursorGone, Page, at_sign_on, feeding, follow, start, together
 from sessions_app.events import subscription
 from sessions_app.events.subscription import Subscription
 
@@ -112,8 +112,18 @@ class Visit:
     def actor(self) -> Actor:
         return self.holder.actor
 
-    def begin(self) -> None:
-        """Find the cursor; `is_reset` if the client's own is no longer kept. Raises `NotFound`, `Busy`."""
+    async def begin(self) -> None:
+        """Find the cursor; `is_reset` if the client's own is no longer kept. Raises `NotFound`, `Busy`.
+
+        Those who connect at once and begin now share one look at where that is.
+        """
+        if self.wanted.after is None and self.wanted.conversation_id is None:
+            tenant_id = self.actor.tenant_id
+            self.cursor = await together(("now", tenant_id), partial(start, tenant_id, None), at_sign_on)
+        else:
+            await at_sign_on(self._find)
+
+    def _find(self) -> None:
         subscription.checked(self.actor, self.wanted)
         try:
             self.cursor = start(self.actor.tenant_id, self.wanted.after)
@@ -138,7 +148,7 @@ class Visit:
                 audience=subscription.audience(self.actor, self.wanted),
                 conversation_id=subscription.conversation_of(self.actor, self.wanted),
             ) as feed:
-                await at_sign_on(self.begin)
+                await self.begin()
                 pages = follow(feed, after=self.cursor, is_behind=self.is_behind, write=write)
                 return await self._follow(connection, pages, send, gone)
 
@@ -200,7 +210,7 @@ async def event_stream(scope: MutableMapping[str, Any], receive: Receive, send: 
 
     tenant_id = NOBODYS
     try:
-        visit = await at_sign_on(partial(_visit_by_header, scope))
+        visit = await _visit_by_header(scope)
         tenant_id = visit.actor.tenant_id
         await visit.run(pages, partial(_disconnected, receive), at_once)
     except (DomainError, NotAuthenticated) as error:
@@ -226,8 +236,11 @@ def _as_chunk(page: Page) -> bytes:
     return backpressure.as_chunk(b"".join(page.shared(_blocks)))
 
 
-def _visit_by_header(scope: MutableMapping[str, Any]) -> Visit:
-    holder = credential.authenticate(authorization=_header(scope, b"authorization"), session_key=_session_key(scope))
+async def _visit_by_header(scope: MutableMapping[str, Any]) -> Visit:
+    """Streams of one credential that connect at once are let in by one look at it."""
+    authorization, session_key = _header(scope, b"authorization"), _session_key(scope)
+    let_in = partial(credential.authenticate, authorization=authorization, session_key=session_key)
+    holder = await together(("who", authorization, session_key), let_in, at_sign_on)
     return _visit(holder, subscription.subscription(_query(scope), _header(scope, b"last-event-id")))
 
 

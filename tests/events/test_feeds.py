@@ -6,13 +6,16 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from threading import Event
 from typing import Any
 
 import pytest
 
+from agents_app.connections import credential
 from messaging_app import follow
 from messaging_app.follow import Feed, Page, Reader
 from messaging_app.live import Hub
+from sessions_app.api import streams
 from sessions_app.events import subscription
 from tests.events.conftest import socket, stream
 from tests.events.test_streams import Shop, content
@@ -63,6 +66,38 @@ async def test_who_may_read_other_things_is_another_feed(hub: Hub, shop: Shop) -
         await agent.block()
         assert len(follow._feeds) == 3
     assert not follow._feeds
+
+
+async def test_those_who_connect_at_once_share_a_look_at_their_credential_and_one_at_where_now_is(
+    hub: Hub, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart all come at once: not each may ask the database, and nobody shares a look that has begun before."""
+    looks: list[str] = []
+    authenticate, start = credential.authenticate, follow.start
+
+    def counted(**by: Any) -> Any:
+        looks.append("who")
+        return authenticate(**by)
+
+    def begun(*arguments: Any) -> int:
+        looks.append("where")
+        return start(*arguments)
+
+    monkeypatch.setattr(credential, "authenticate", counted)
+    monkeypatch.setattr(streams, "start", begun)
+    go_on = Event()
+    follow.signing_on.submit(go_on.wait, PATIENCE)
+    async with AsyncExitStack() as stack:
+        coming = [asyncio.create_task(stack.enter_async_context(stream(shop.secret))) for _ in range(STREAMS)]
+        await comes_true(lambda: len(asyncio.all_tasks()) > STREAMS * 2)  # each has its client and its application
+        for _ in range(100):
+            await asyncio.sleep(0)  # they have come as far as they come without a thread
+        go_on.set()
+        clients = await asyncio.gather(*coming)
+        assert [await client.block() for client in clients] == [{"retry": "1000", "id": "1"}] * STREAMS
+        assert looks == ["who", "where"]
+        await stack.enter_async_context(stream(shop.secret))
+        assert looks == ["who", "where", "who", "where"]
 
 
 # --- Without a database ------------------------------------------------------------------------------------------
