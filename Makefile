@@ -9,7 +9,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 PY ?=
 ARGS ?=
-BENCH ?= inbound
+BENCH ?= suite
 export PY HOST PORT
 # Without bytecode every worker, and every server that a test starts, compiles what another one has compiled before.
 unexport PYTHONDONTWRITEBYTECODE
@@ -127,7 +127,7 @@ pictures: env-dev ## make the screenshots of docs/images again
 	@PICTURES=docs/images bin/marked browser tests/browser/test_pages.py -k "three_widths"
 
 .PHONY: bench
-bench: env-bench ## measure beside a baseline; BENCH=ingest ARGS=FILE for another one of benchmarks/
+bench: env-bench ## measure every row beside its peer, into docs/performance.md; BENCH=inbound for one benchmark alone
 	$(BIN)/python benchmarks/$(BENCH).py $(ARGS)
 
 # --- Keeping ---
@@ -139,6 +139,7 @@ docs: env-dev ## make the generated pages of docs/ again
 	$(MANAGE) rules_doc
 	$(MANAGE) api_doc
 	$(MANAGE) asyncapi_doc
+	@PYTHONPATH=benchmarks $(BIN)/python -m rows.report
 
 LANGUAGES := es ja th vi zh_Hans zh_Hant
 

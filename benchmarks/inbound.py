@@ -17,6 +17,7 @@ import random
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from common import ROOT, noise, postgres_of_our_own, quantile, spread
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("--operations", type=int, default=2000)
     parser.add_argument("--conversations", type=int, default=500)
     options = parser.parse_args()
-    folder = ROOT.parent / "shared" / "bench"
+    folder = Path(os.environ.get("TANDEM_BASELINE", ROOT.parent / "shared" / "bench"))
     if not folder.exists():
         sys.exit("The baseline, which is not in this repository, is not here either.")
     redis_url = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")

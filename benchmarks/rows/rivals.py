@@ -1,0 +1,236 @@
+"""Rows 12 and 13 and what lasts: many at once, on one conversation, for one turn, and at a steady rate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+from common import quantile
+from rows.figures import Figure
+from rows.filling import CSRF, People
+from rows.http_client import Http
+from rows.over_http import TRANSACTION, bare_transaction, make_bare
+from rows.peers import ASKED, encoded
+
+_number = count(1)
+
+
+def at_once(calls: Iterable[Callable[[], None]], within: float = 120.0) -> None:
+    """Each in a thread of its own, begun together. What one raises is raised when all are over."""
+    calls = list(calls)
+    gate, errors = threading.Barrier(len(calls)), list[Exception]()
+
+    def run(call: Callable[[], None]) -> None:
+        try:
+            gate.wait(30)
+            call()
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(call,), daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(within)
+    if errors:
+        raise errors[0]
+
+
+class Load:
+    """Connections that post, each as soon as its last answer is there; `per_second` counts what was acknowledged."""
+
+    def __init__(self, port: int, people: People, writers: int, ids: list[int]) -> None:
+        self.statuses: Counter[int] = Counter()
+        self.taken: list[float] = []
+        self._headers = {"Authorization": f"Bearer {people.channel}", "Content-Type": "application/json"}
+        self._port, self._writers, self._ids = port, writers, ids
+
+    def run(self, seconds: float) -> float:
+        """Messages a second that were stored."""
+        end = time.perf_counter() + seconds
+        at_once([partial(self._write, place, end) for place in range(self._writers)], seconds + 60)
+        return self.statuses[201] / seconds
+
+    def _write(self, place: int, end: float) -> None:
+        http = Http(self._port, self._headers)
+        while (start := time.perf_counter()) < end:
+            body = {"conversation_id": str(self._ids[place % len(self._ids)]), "content": ASKED}
+            status, _ = http("POST", "/api/v1/inbound", encoded(body))
+            self.statuses[status] += 1
+            self.taken.append(time.perf_counter() - start)
+        http.close()
+
+
+# --- Row 12 ------------------------------------------------------------------------------------------------------
+
+
+def hot_row(url: str, seconds: float, writers: int = 32) -> tuple[float, str]:
+    """Transactions a second of as many clients on one row: by pgbench, or by threads where it is missing."""
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        make_bare(connection)
+    if not (pgbench := shutil.which("pgbench")):
+        return _threads_on_a_row(url, seconds, writers), "psycopg in threads on one hot row"
+    lock, message, operation, session = (
+        one.replace("values (%s, %s, 'agent', %s)", "values (gen_random_uuid()::text, 1, 'agent', 'hello')").replace(
+            "%s", "1"
+        )
+        for one in TRANSACTION
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "hot.sql"
+        script.write_text(f"begin;\n{lock};\n{message};\n{operation};\n{session};\ncommit" + ";\n")
+        command = [
+            pgbench,
+            "-n",
+            "-M",
+            "prepared",
+            "-f",
+            str(script),
+            "-c",
+            str(writers),
+            "-j",
+            "2",
+            "-T",
+            str(max(1, int(seconds))),
+        ]
+        told = subprocess.run([*command, url], capture_output=True, text=True, check=True, timeout=seconds + 60).stdout
+    return float(told.split("tps = ")[1].split()[0]), "pgbench on one hot row"
+
+
+def _threads_on_a_row(url: str, seconds: float, writers: int) -> float:
+    import psycopg
+
+    done: Counter[int] = Counter()
+    end = time.perf_counter() + seconds
+
+    def write(place: int) -> None:
+        with psycopg.connect(url) as connection:
+            while time.perf_counter() < end:
+                bare_transaction(connection, 1)
+                done[place] += 1
+
+    at_once([partial(write, place) for place in range(writers)], seconds + 60)
+    return done.total() / seconds
+
+
+def one_conversation(
+    url: str, port: int, people: People, rounds: int, seconds: float, writers: int = 32
+) -> list[Figure]:
+    """Row 12: all write into one conversation; every acknowledged message is there, once."""
+    import psycopg
+
+    pk, ratios, statuses, beside = people.ids[7], list[float](), Counter[int](), ""
+    ours, raw = list[float](), list[float]()
+    with psycopg.connect(url, autocommit=True) as connection:
+
+        def stored() -> int:
+            found = connection.execute("select count(*) from messaging_app_message where conversation_id = %s", [pk])
+            return int(found.fetchall()[0][0])
+
+        before = stored()
+        for _ in range(rounds):
+            load = Load(port, people, writers, [pk])
+            ours.append(load.run(seconds))
+            statuses += load.statuses
+            tps, beside = hot_row(url, seconds, writers)
+            raw.append(tps)
+            ratios.append(ours[-1] / tps)
+        missing = statuses[201] - (stored() - before)
+    detail = {
+        "a_second": [round(one) for one in ours],
+        "raw_a_second": [round(one) for one in raw],
+        "answers": dict(statuses),
+    }
+    return [
+        Figure(
+            "12", f"{writers} writers on one conversation, messages a second", beside, quantile(ratios, 0.5),
+            (min(ratios), max(ratios)), is_less_better=False, land=0.4, aim=0.5, detail=detail,
+        ),
+        Figure("12", "of its messages lost or doubled", "–", float(abs(missing)), unit="messages", land=0, aim=0),
+    ]  # fmt: skip
+
+
+# --- Row 13 ------------------------------------------------------------------------------------------------------
+
+
+def one_winner(url: str, port: int, people: People, times_over: int) -> list[Figure]:
+    """Row 13: rival opens and rival accepts. Another than one winner, or a 5xx, is a fault."""
+    import psycopg
+
+    statuses: dict[str, Counter[int]] = {"open": Counter(), "accept": Counter()}
+    faults = 0
+    bot = {"Authorization": f"Bearer {people.bot}", "Content-Type": "application/json"}
+    with psycopg.connect(url, autocommit=True) as connection:
+        for number in range(times_over):
+            account = f"rival-{number}-{next(_number)}"
+            body = encoded({"shop_id": "rivals", "account_id": account, "on_conflict": "fail"})
+            clients = [Http(port, bot) for _ in people.agents]
+            at_once([partial(_try, one, "/api/v1/sessions", body, statuses["open"]) for one in clients])
+            live = connection.execute(
+                "select count(*), min(c.id) from sessions_app_chatsession s join messaging_app_conversation c on c.id ="
+                " s.conversation_id where c.account_id = %s and s.status in ('ACTIVE', 'TRANSFERRED')", [account],
+            ).fetchone()  # fmt: skip
+            assert live
+            faults += live[0] != 1
+            asked = Http(port, bot).expect("POST", f"/api/v1/conversations/{live[1]}/escalate", b"{}")
+            path = f"/api/v1/transfers/{json.loads(asked)['transfer_id']}/accept"
+            won: Counter[int] = Counter()
+            agents = [Http(port, _login(cookie)) for cookie in people.agents]
+            at_once([partial(_try, one, path, b"{}", won) for one in agents])
+            faults += won[200] != 1
+            statuses["accept"] += won
+    faults += sum(number for of in statuses.values() for status, number in of.items() if status >= 500)
+    detail = {name: dict(of) for name, of in statuses.items()}
+    what = f"{len(people.agents)} rival opens and accepts: no single winner, or a 5xx"
+    return [Figure("13", what, "–", float(faults), unit="faults", land=0, aim=0, detail=detail)]
+
+
+def _login(cookie: str) -> dict[str, str]:
+    return {"Cookie": cookie, "X-CSRFToken": CSRF, "Content-Type": "application/json"}
+
+
+def _try(http: Http, path: str, body: bytes, statuses: Counter[int]) -> None:
+    statuses[http("POST", path, body)[0]] += 1
+
+
+# --- A steady rate -----------------------------------------------------------------------------------------------
+
+
+def sustained(port: int, people: People, rate: float, seconds: float, connections: int = 32) -> Figure:
+    """Messages come at their times, whether or not earlier ones are answered: p99 from when each should have been sent."""
+    taken: list[float] = []
+    statuses: Counter[int] = Counter()
+    headers = {"Authorization": f"Bearer {people.channel}", "Content-Type": "application/json"}
+    begin = time.perf_counter() + 1
+
+    def write(place: int) -> None:
+        http = Http(port, headers)
+        for number in range(place, int(rate * seconds), connections):
+            due = begin + number / rate
+            time.sleep(max(0.0, due - time.perf_counter()))
+            if time.perf_counter() > begin + seconds * 1.5:
+                statuses[0] += 1  # so far behind that it was given up
+                continue
+            body = {"conversation_id": str(people.ids[number % len(people.ids)]), "content": ASKED}
+            statuses[http("POST", "/api/v1/inbound", encoded(body))[0]] += 1
+            taken.append(time.perf_counter() - due)
+        http.close()
+
+    at_once([partial(write, place) for place in range(connections)], seconds * 2 + 60)
+    detail = {
+        "sent": len(taken), "answers": {str(status): number for status, number in statuses.items()},
+        "p50_ms": round(quantile(taken, 0.5) * 1000, 1), "stored_a_second": round(statuses[201] / (seconds if statuses[0] == 0 else seconds * 1.5)),
+    }  # fmt: skip
+    what = f"inbound at {rate:.0f} a second for {seconds:.0f} s, 2 workers, p99"
+    return Figure("sustained", what, "–", quantile(taken, 0.99) * 1000, unit="ms", land=100, detail=detail)
