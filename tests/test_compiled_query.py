@@ -9,12 +9,16 @@ from django.db.models import QuerySet, Value
 from django.db.models.functions import Concat
 
 from agents_app.actors import Actor
+from config import clock
 from config.compiled_query import CompiledForIds, CompiledQuery
 from config.errors import NotFound
-from messaging_app.models import Conversation
+from messaging_app.models import Conversation, Message
 from messaging_app.models.agent_tools import Label
+from messaging_app.models.attachments import Attachment
+from messaging_app.thread import NewMessage
 from sessions_app.actions import conversations as marks
 from sessions_app.actions import labels as labelling
+from sessions_app.actions import messages
 from sessions_app.queries import answered
 from sessions_app.rights import visible
 from tests.cast import Cast
@@ -60,6 +64,36 @@ def test_the_first_page_and_one_conversation_are_those_of_the_query_set(cast: Ca
     foreign = expected[0].pk
     with pytest.raises(NotFound):
         answered.one(cast.ann, foreign)
+
+
+def test_the_newest_messages_are_those_of_the_query_set_with_their_files(cast: Cast, others: Cast) -> None:
+    chats = []
+    for tenant in (cast, others):
+        chat = tenant.chat()
+        chat.robot(tenant.bargain)
+        for number in range(3):
+            chat.says(f"words {number}")
+        chat.take(tenant.ann)
+        messages.post_note(actor=tenant.ann, conversation_id=chat.id, words=NewMessage(content="A note."))
+        chats.append(chat)
+    for number, said in enumerate([*Message.objects.filter(conversation=chats[0].id)] * 2):
+        its: dict[str, Any] = {"tenant": cast.tenant, "conversation_id": chats[0].id, "created_at": clock.now()}
+        names = {"name": f"{number}.txt", "storage_key": f"key-{number}", "client_id": f"client-{number}"}
+        Attachment.objects.create(message=said, media_type="text/plain", size=1, place=9 - number, **names, **its)
+    for actor in (cast.ann, cast.bargain, cast.faq, cast.channel):
+        for chat in chats:
+            shown = visible.conversations(actor).filter(pk=chat.id)
+            if not shown:
+                with pytest.raises(NotFound):
+                    answered.NewestMessages(actor, chat.id)
+                continue
+            for size in (2, 51):
+                page = answered.NewestMessages(actor, chat.id).order_by(*answered.NEWEST)[:size]
+                expected = visible.messages(actor).filter(conversation=chat.id).order_by(*answered.NEWEST)[:size]
+                assert page == list(expected)
+                assert [list(row.attachments.all()) for row in page] == [
+                    list(row.attachments.all()) for row in expected
+                ]
 
 
 @pytest.mark.parametrize("many", [0, 1, 8, 9, 20])

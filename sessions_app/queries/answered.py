@@ -1,4 +1,4 @@
-"""What the API tells of conversations: each with its live session, labels and what the reader has to do with it.
+"""What the API tells of conversations: each with its live session, labels and what the reader has to do with it; its words.
 
 One query for a whole page, and one more for the labels on it, if there are any. The first page, which programs ask for
 again and again, is a statement that is built once (`config.compiled_query`).
@@ -19,8 +19,9 @@ from config import clock
 from config.compiled_query import CompiledForIds, CompiledQuery
 from config.db import ids_in
 from messaging_app.agent_tools import labels
-from messaging_app.models import Controller, Conversation
+from messaging_app.models import Controller, Conversation, Message
 from messaging_app.models.agent_tools import Label
+from messaging_app.models.attachments import Attachment
 from sessions_app.models import Transfer
 from sessions_app.queries.related import has_room, of_viewer
 from sessions_app.rights import visible
@@ -28,6 +29,8 @@ from sessions_app.states import Owner, TransferStatus
 
 OF_LIVE = ("owner_kind", "agent_id", "bot_id", "agent__name", "bot__name")
 """What is told of the live session, and of whoever works it."""
+NEWEST = ("-sent_at", "-id")
+"""The order of a thread, the newest first."""
 KEPT_FOR = frozenset({ActorKind.AGENT, ActorKind.BOT, ActorKind.INTEGRATOR})
 """Whose statements are kept: the others see one conversation each."""
 SIZES_KEPT = 32
@@ -144,3 +147,53 @@ def _alone(kind: ActorKind) -> CompiledQuery[Any]:
 def _rows(kind: ActorKind, ids: dict[str, int]) -> QuerySet[Any]:
     actor = Actor(kind=kind, **ids)  # type: ignore[arg-type]
     return answered(actor, visible.conversations(actor))
+
+
+# --- What was said -----------------------------------------------------------------------------------------------
+
+
+class NewestMessages:
+    """The newest messages of a conversation with their files, for a pager, which orders and takes the first.
+
+    Raises `NotFound` for a conversation that the actor may not read. For an actor of `KEPT_FOR` that may read messages.
+    """
+
+    def __init__(self, actor: Actor, conversation_id: int) -> None:
+        own = {"id": actor.pk} if actor.kind == ActorKind.BOT else {}  # agents read what the tenant's are
+        self._actor, self._ids = actor, {"tenant_id": actor.tenant_id, "conversation_id": conversation_id} | own
+        if not _seen(actor.kind).run(**self._ids):
+            raise visible.no_conversation()
+
+    def order_by(self, *names: str) -> NewestMessages:
+        assert names == NEWEST, names
+        return self
+
+    def __getitem__(self, page: slice) -> list[Message]:
+        assert not page.start
+        rows = _newest_messages(page.stop, self._actor.kind).run(**self._ids)
+        files: dict[int | None, list[Attachment]] = {row.pk: [] for row in rows}
+        for file in _files.run(list(files)):  # type: ignore[arg-type]
+            files[file.message_id].append(file)
+        for row in rows:
+            row._prefetched_objects_cache = {"attachments": files[row.pk]}  # type: ignore[attr-defined]
+        return rows
+
+
+@cache
+def _seen(kind: ActorKind) -> CompiledQuery[Conversation]:
+    def build(conversation_id: int, **ids: int) -> QuerySet[Conversation]:
+        return visible.conversations(Actor(kind=kind, **ids)).filter(pk=conversation_id).only("pk")  # type: ignore[arg-type]
+
+    return CompiledQuery(build)
+
+
+@lru_cache(maxsize=SIZES_KEPT)
+def _newest_messages(size: int, kind: ActorKind) -> CompiledQuery[Message]:
+    def build(conversation_id: int, **ids: int) -> QuerySet[Message]:
+        rows = visible.messages(Actor(kind=kind, **ids))  # type: ignore[arg-type]
+        return rows.filter(conversation=conversation_id).order_by(*NEWEST)[:size]
+
+    return CompiledQuery(build)
+
+
+_files = CompiledForIds(lambda wanted: Attachment.objects.filter(message__in=wanted))
