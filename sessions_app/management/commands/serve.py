@@ -67,7 +67,9 @@ class Command(BaseCommand):
         embedded = settings.CELERY_TASK_ALWAYS_EAGER
         server: Any = Server(
             application=application,
-            endpoints=[f"{each}:backlog={BACKLOG}" for each in build_endpoint_description_strings(host=host, port=port)],
+            endpoints=[
+                f"{each}:backlog={BACKLOG}" for each in build_endpoint_description_strings(host=host, port=port)
+            ],
             ready_callable=lambda: self._ready(server, embedded=embedded, demo=demo),
             application_close_timeout=30,  # a visitor who closes the page does not end the verb under way
             server_name="tandem",
