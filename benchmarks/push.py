@@ -201,7 +201,8 @@ def serving(*command: str) -> Iterator[Server]:
         server.stop()
 
 
-OURS = ("daphne", "-b", "127.0.0.1", "-p", "{port}", "--verbosity", "0", "config.asgi:application")
+ENDPOINT = "tcp:port={port}:interface=127.0.0.1:backlog=4096"
+OURS = ("daphne", "-e", ENDPOINT, "--verbosity", "0", "config.asgi:application")
 RAW = (
     *("uvicorn", "push_peer:application", "--port", "{port}", "--no-access-log", "--log-level", "warning"),
     *("--lifespan", "off", "--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--backlog", "8192"),

@@ -5,18 +5,25 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.conf import settings
-from django.contrib.admin.apps import AdminConfig
+from django.contrib.admin import autodiscover
+from django.contrib.admin.apps import SimpleAdminConfig
 
 from config.consistency import directory_problem
 from config.environment import refuse
 
 
-class TandemAdminConfig(AdminConfig):
+class TandemAdminConfig(SimpleAdminConfig):
     default_site = "config.admin.Site"
 
     def ready(self) -> None:
         super().ready()
+        if (
+            "daphne.server" not in sys.modules
+        ):  # a process of sockets and streams; `config.urls` loads it with the pages
+            autodiscover()
         from config import checks  # noqa: F401 – registers them
 
         if problem := directory_problem(settings.DIRECTORY):

@@ -33,19 +33,28 @@ STREAM_BUFFER = 128 * 1024
 class _Producer:
     """Twisted calls these, in its own spelling, when the buffer is full (64 KiB) and when there is room again."""
 
+    __slots__ = ("_room",)
+
     def __init__(self) -> None:
-        self.has_room = asyncio.Event()
-        self.has_room.set()
+        self._room: asyncio.Event | None = None  # made when somebody is behind: an idle stream holds none
+
+    async def wait(self) -> None:
+        """Until there is room."""
+        if self._room is not None:
+            await self._room.wait()
 
     def pauseProducing(self) -> None:  # noqa: N802
-        self.has_room.clear()
+        if self._room is None:
+            self._room = asyncio.Event()
 
     def resumeProducing(self) -> None:  # noqa: N802
-        self.has_room.set()
+        if self._room is not None:
+            self._room.set()
+            self._room = None
 
     def stopProducing(self) -> None:  # noqa: N802
         """The connection is gone: nothing to wait for."""
-        self.has_room.set()
+        self.resumeProducing()
 
 
 class Backpressure:
@@ -65,7 +74,7 @@ class Backpressure:
             return  # Twisted sends the rest by itself, and never says when it is done
         if not self._is_registered and message["type"] in ("http.response.body", "websocket.send"):
             self._register()
-        await self._producer.has_room.wait()
+        await self._producer.wait()
 
     def as_stream(self, patience: float) -> None:
         """Prepare for a response without an end: a small kernel buffer, and a connection that closes with the response.

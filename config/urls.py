@@ -15,6 +15,8 @@ handler403 = "config.failures.permission_denied"
 handler404 = "config.failures.page_not_found"
 handler500 = "config.failures.server_error"
 
+admin.autodiscover()  # loaded already, but where `config.apps` left it out
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="desk"), name="home"),
     path("login/", LoginView.as_view(), name="login"),

@@ -28,6 +28,10 @@ log = logging.getLogger("tandem.clocks")
 MOST_SECONDS = 60.0
 """The longest pause before a failed task runs again: it doubles each time, so that one fault does not fill the log."""
 
+BACKLOG = 4096
+"""Connections that may wait to be accepted. With Twisted's 50, of a thousand that come at once most wait seconds for
+the kernel to try again."""
+
 
 class Command(BaseCommand):
     help = "Serve the desk, the API, the admin and the sockets from this one process, with its clocks."
@@ -56,7 +60,9 @@ class Command(BaseCommand):
         embedded = settings.CELERY_TASK_ALWAYS_EAGER
         server: Any = Server(
             application=application,
-            endpoints=build_endpoint_description_strings(host=host, port=port),
+            endpoints=[
+                f"{each}:backlog={BACKLOG}" for each in build_endpoint_description_strings(host=host, port=port)
+            ],
             ready_callable=lambda: self._ready(server, embedded=embedded, demo=demo),
             application_close_timeout=30,  # a visitor who closes the page does not end the verb under way
             server_name="tandem",
