@@ -372,3 +372,10 @@ def test_a_figure_says_what_it_may_be() -> None:
 def test_t13_a_prefix_that_redis_or_celery_would_stumble_over_is_refused(prefix: str) -> None:
     assert "REDIS_PREFIX" in errors(REDIS_PREFIX=prefix)
     assert "REDIS_PREFIX" not in errors(REDIS_PREFIX="tandem-2:blue")
+
+
+@pytest.mark.parametrize("demo", ["true", "false"])
+def test_the_embedded_server_does_not_begin_without_its_tables(tmp_path: Path, demo: str) -> None:
+    ended = starts(*SERVE, DATABASE_URL=f"sqlite:///{tmp_path / 'empty.sqlite3'}", TRY_IT=demo)
+    assert ended.returncode == 1
+    assert "Run `manage.py migrate` first." in ended.stderr

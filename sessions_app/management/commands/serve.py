@@ -19,6 +19,7 @@ from django.db import DatabaseError, close_old_connections, connections
 from django.utils.module_loading import import_string
 
 from agents_app.logins.views import DEMO_PASSWORD, demo_logins
+from agents_app.models import Tenant
 from config import build
 from config.celery import BEAT
 from sessions_app.core import wake
@@ -48,6 +49,7 @@ class Command(BaseCommand):
         Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # whitenoise warns when it is missing
         try:
             demo = [login["username"] for login in demo_logins()]
+            Tenant.objects.exists()  # a process that serves alone does not wait for its database
         except DatabaseError as error:
             raise CommandError(f"The database is not ready ({error}). Run `manage.py migrate` first.") from error
         connections.close_all()
