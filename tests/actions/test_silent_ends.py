@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.db.models import DateTimeField, Value
+from django.db.models.functions import Cast as CastTo
 from django.test.utils import CaptureQueriesContext
 
 from agents_app import loops
@@ -105,7 +106,8 @@ def moment(monkeypatch: pytest.MonkeyPatch, chats: dict[str, Chat]) -> datetime:
     """The clock stands still."""
     now = clock.now()
     monkeypatch.setattr(clock, "now", lambda: now)
-    monkeypatch.setattr(clock, "DbNow", lambda: Value(now - clock.offset, output_field=DateTimeField()))
+    stopped = CastTo(Value(now - clock.offset, output_field=DateTimeField()), DateTimeField())
+    monkeypatch.setattr(clock, "DbNow", lambda: stopped)
     for reading in (locked_conversation._CONVERSATION, *locked_conversation._OPEN):
         monkeypatch.setattr(reading, "_built", {})  # they have the clock in them
     return now
