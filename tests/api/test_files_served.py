@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
 from config import downloads
+from config.in_threads import InThreads
 from tests.api.serving import Served
 from tests.patience import PATIENCE
 
@@ -57,7 +58,7 @@ def test_one_that_is_too_large_is_refused_as_a_file_and_a_body_of_words_as_a_bod
     assert shop.get(f"conversations/{conversation}").status_code == 200
 
 
-async def test_a_file_is_read_piece_by_piece_by_asgi_too() -> None:
+async def test_a_file_is_read_piece_by_piece_by_asgi_too_while_its_client_takes_it() -> None:
     class File:
         read_so_far = 0
 
@@ -69,8 +70,19 @@ async def test_a_file_is_read_piece_by_piece_by_asgi_too() -> None:
             pass
 
     file: Any = File()
-    answer = downloads.Pieces(file)
-    pieces = aiter(answer)
-    assert len(await anext(pieces)) == downloads.PIECE
-    assert file.read_so_far == downloads.PIECE
-    assert [len(piece) async for piece in pieces] == [downloads.PIECE] * 9
+    sent: list[tuple[int, int]] = []
+
+    def handler(environ: dict[str, Any], start_response: Any) -> downloads.Pieces:
+        start_response("200 OK", [])
+        return downloads.Pieces(file)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if piece := message.get("body"):
+            sent.append((len(piece), file.read_so_far))
+
+    scope = {"type": "http", "method": "GET", "path": "/file", "headers": []}
+    await InThreads(cast("Any", handler))(scope, receive, send)
+    assert sent == [(downloads.PIECE, downloads.PIECE * number) for number in range(1, 11)]
