@@ -294,22 +294,14 @@ def _update_by_arrays(model: type[models.Model], key: _Column, keys: list[Any], 
         cursor.execute(statement, [*same, *(array for _, array in arrays)])
 
 
-def _update_by_join(model: type[models.Model], key: _Column, keys: list[Any], columns: _Handed) -> None:
-    """On MariaDB: beside a table of the new values."""
-    row = ", ".join(f"%s AS c{place}" for place in range(len(columns) + 1))
-    others = f" UNION ALL SELECT {', '.join(['%s'] * (len(columns) + 1))}" * (len(keys) - 1)
-    sets = ", ".join(f"t.{column.name} = r.c{place}" for place, (column, _) in enumerate(columns, 1))
-    statement = f"UPDATE {_table(model)} AS t JOIN (SELECT {row}{others}) AS r ON t.{key.name} = r.c0 SET {sets}"  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(statement, list(chain.from_iterable(zip(keys, *_as_lists(columns, len(keys)), strict=True))))
-
-
 def _update_one_by_one(model: type[models.Model], key: _Column, keys: list[Any], columns: _Handed) -> None:
-    """On SQLite, which is in this process: one prepared statement for all."""
+    """On SQLite, which is in this process, and on MariaDB, which locks what it looks through on its way to a row: for a join
+    that may be the whole table.
+    """
     sets = ", ".join(f"{column.name} = %s" for column, _ in columns)
     statement = f"UPDATE {_table(model)} SET {sets} WHERE {key.name} = %s"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.executemany(statement, list(zip(*_as_lists(columns, len(keys)), keys, strict=True)))
 
 
-_UPDATE = {"postgresql": _update_by_arrays, "mysql": _update_by_join, "sqlite": _update_one_by_one}
+_UPDATE = {"postgresql": _update_by_arrays, "mysql": _update_one_by_one, "sqlite": _update_one_by_one}

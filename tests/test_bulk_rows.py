@@ -522,7 +522,7 @@ def test_a_column_that_is_not_updated_is_missed(conversation: Conversation) -> N
     quoted = connection.ops.quote_name("content")
     part, instead = {
         "postgresql": (f"{quoted} = r.c1", f"{quoted} = t.{quoted}"),
-        "mysql": (f"t.{quoted} = r.c1", f"t.{quoted} = t.{quoted}"),
+        "mysql": (f"{quoted} = %s", f"{quoted} = coalesce({quoted}, %s)"),
         "sqlite": (f"{quoted} = %s", f"{quoted} = coalesce({quoted}, %s)"),
     }[connection.vendor]
     altered = Altered(part, instead)
