@@ -101,7 +101,7 @@ coverage: env-dev ## how many lines of each app the quick tests run, held to a f
 
 .PHONY: costs
 costs: env-dev ## count again what the hot calls cost on each database, and write it to tests/costs.toml
-	WRITE_COSTS=true $(PYTEST) tests/test_costs.py -n 0 -k figure
+	WRITE_COSTS=true $(PYTEST) tests/test_costs.py tests/api/test_costs_of_addresses.py -n 0 -k figure
 	WRITE_COSTS=true bin/marked services tests/test_costs.py -k figure
 
 .PHONY: format

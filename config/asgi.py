@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from typing import Any
 from urllib.parse import urlsplit
 
-from config.sized_request import get_asgi_application
+from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-django = get_asgi_application()  # first: it loads the apps that the sockets import
+handler = get_wsgi_application()  # first: it loads the apps that the sockets import
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
@@ -22,17 +21,17 @@ from django.urls import path, re_path  # noqa: E402
 
 from agents_app.api import cors  # noqa: E402
 from agents_app.connections.registry import Close  # noqa: E402
+from config import preload  # noqa: E402
 from config.backpressure import with_backpressure  # noqa: E402
 from config.body_limit import bounded  # noqa: E402
 from config.body_sizes import BodyRules  # noqa: E402
 from config.consistency import is_stranger  # noqa: E402
+from config.in_threads import InThreads  # noqa: E402
 from config.last_resort import caught, caught_socket  # noqa: E402
 from sessions_app.api import streams  # noqa: E402
 from sessions_app.consumers import DeskConsumer, JoinedConsumer, NowhereConsumer, TryItConsumer  # noqa: E402
 
-# whitenoise serves files by a synchronous iterator, which Django reads in a thread: right for small files.
-warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
-
+django = InThreads(handler)
 rules = BodyRules()
 if "daphne.server" in sys.modules:  # it writes bodies to disk before it calls any application
     from config import daphne_limits
@@ -100,3 +99,5 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
 application = with_backpressure(
     ProtocolTypeRouter({"http": cors.opened(caught(http)), "websocket": caught_socket(websocket)})
 )
+
+preload.load_if_served()

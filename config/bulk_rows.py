@@ -71,7 +71,9 @@ def update_rows(model: type[models.Model], rows: Iterable[models.Model], fields:
     form = _form(model, connection.vendor)
     named = [form[name] for name in ("pk", *fields)]
     for part in batched({row.pk: row for row in rows}.values(), MOST):
-        _UPDATE[connection.vendor](model, named, [column.handed(list(map(column.of, part))) for column in named])
+        keys, *values = ([column.of(row) for row in part] for column in named)
+        handed = [(column, _handed(column, own)) for column, own in zip(named[1:], values, strict=True)]
+        _UPDATE[connection.vendor](model, named[0], keys, handed)
 
 
 def update_rows_by_orm(model: type[models.Model], rows: Iterable[models.Model], fields: Sequence[str]) -> None:
@@ -119,11 +121,14 @@ _INTEGERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A field: its quoted name, its type on PostgreSQL, where a row has its value and how values are handed over."""
+    """A field: its quoted name, its type on PostgreSQL, where a row has its value (`of_new`: one that is not stored yet),
+    and how values are handed over.
+    """
 
     name: str
     type: str
     of: Callable[[Any], Any]
+    of_new: Callable[[Any], Any]
     handed: Callable[[Sequence[Any]], list[Any]]
 
 
@@ -155,9 +160,10 @@ def _column(field: Any, vendor: str) -> _Column:
         handed = partial(_json, encoder=field.encoder)
     else:
         raise TypeError(f"{field} is a {kind}")
-    of = partial(field.pre_save, add=True) if getattr(field, "auto_now_add", False) else attrgetter(field.attname)
+    of = attrgetter(field.attname)
+    of_new = partial(field.pre_save, add=True) if getattr(field, "auto_now_add", False) else of
     # Without its length, to which a cast would cut a text in silence.
-    return _Column(connection.ops.quote_name(field.column), field.db_type(connection).split("(")[0], of, handed)
+    return _Column(connection.ops.quote_name(field.column), field.db_type(connection).split("(")[0], of, of_new, handed)
 
 
 def _whole(values: Sequence[Any]) -> list[Any]:
@@ -182,7 +188,7 @@ def _json(values: Sequence[Any], encoder: Any) -> list[Any]:
 
 def _columns(model: type[models.Model], rows: Sequence[models.Model]) -> Columns:
     written = _form(model, connection.vendor).items()
-    return {name: list(map(column.of, rows)) for name, column in written if name != "pk"}
+    return {name: list(map(column.of_new, rows)) for name, column in written if name != "pk"}
 
 
 # --- Insert ------------------------------------------------------------------------------------------------------
@@ -242,6 +248,10 @@ def _arrays(columns: _Handed, count: int) -> Iterator[tuple[str, list[Any]]]:
         yield f"SELECT {', '.join(chosen)} FROM {rows}", [*same, *(array for _, array in arrays)]  # noqa: S608
 
 
+def _as_lists(columns: _Handed, count: int) -> list[list[Any]]:
+    return [[values.value] * count if isinstance(values, Same) else values for _, values in columns]
+
+
 def _array(column: _Column, values: Iterable[Any]) -> str:
     """An array as PostgreSQL reads it. Only texts and JSON have in them what must be quoted."""
     if column.type in ("varchar", "text", "jsonb"):
@@ -255,7 +265,7 @@ def _array(column: _Column, values: Iterable[Any]) -> str:
 
 def _lists(columns: _Handed, count: int) -> Iterator[tuple[str, list[Any]]]:
     """On MariaDB and SQLite: a list of rows, as many as a statement may have parameters for."""
-    lists = [[values.value] * count if isinstance(values, Same) else values for _, values in columns]
+    lists = _as_lists(columns, count)
     most = connection.features.max_query_params
     size = min(MOST, most // len(lists)) if most else MOST
     row = f"({', '.join(['%s'] * len(lists))})"
@@ -266,37 +276,40 @@ def _lists(columns: _Handed, count: int) -> Iterator[tuple[str, list[Any]]]:
 # --- Update ------------------------------------------------------------------------------------------------------
 
 
-def _update_by_arrays(model: type[models.Model], named: list[_Column], values: list[list[Any]]) -> None:
-    key, *fields = named
-    places = {column.name: f"r.c{place}" for place, column in enumerate(named)}
+def _update_by_arrays(model: type[models.Model], key: _Column, keys: list[Any], columns: _Handed) -> None:
+    chosen, same, arrays = [], [], [(key, _array(key, keys))]
+    for column, values in columns:
+        if isinstance(values, Same):
+            chosen.append(f"{column.name} = %s::{column.type}")
+            same.append(values.value)
+        else:
+            chosen.append(f"{column.name} = r.c{len(arrays)}")
+            arrays.append((column, _array(column, values)))
     statement = (
-        f"UPDATE {_table(model)} AS t"  # noqa: S608
-        f" SET {', '.join(f'{column.name} = {places[column.name]}' for column in fields)}"
-        f" FROM unnest({', '.join(f'%s::{column.type}[]' for column in named)})"
-        f" AS r ({', '.join(f'c{place}' for place in range(len(named)))}) WHERE t.{key.name} = {places[key.name]}"
+        f"UPDATE {_table(model)} AS t SET {', '.join(chosen)}"  # noqa: S608
+        f" FROM unnest({', '.join(f'%s::{column.type}[]' for column, _ in arrays)})"
+        f" AS r ({', '.join(f'c{place}' for place in range(len(arrays)))}) WHERE t.{key.name} = r.c0"
     )
     with connection.cursor() as cursor:
-        cursor.execute(statement, [_array(column, own) for column, own in zip(named, values, strict=True)])
+        cursor.execute(statement, [*same, *(array for _, array in arrays)])
 
 
-def _update_by_join(model: type[models.Model], named: list[_Column], values: list[list[Any]]) -> None:
+def _update_by_join(model: type[models.Model], key: _Column, keys: list[Any], columns: _Handed) -> None:
     """On MariaDB: beside a table of the new values."""
-    key, *fields = named
-    row = ", ".join(f"%s AS c{place}" for place in range(len(named)))
-    others = f" UNION ALL SELECT {', '.join(['%s'] * len(named))}" * (len(values[0]) - 1)
-    sets = ", ".join(f"t.{column.name} = r.c{place}" for place, column in enumerate(fields, 1))
+    row = ", ".join(f"%s AS c{place}" for place in range(len(columns) + 1))
+    others = f" UNION ALL SELECT {', '.join(['%s'] * (len(columns) + 1))}" * (len(keys) - 1)
+    sets = ", ".join(f"t.{column.name} = r.c{place}" for place, (column, _) in enumerate(columns, 1))
     statement = f"UPDATE {_table(model)} AS t JOIN (SELECT {row}{others}) AS r ON t.{key.name} = r.c0 SET {sets}"  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(statement, list(chain.from_iterable(zip(*values, strict=True))))
+        cursor.execute(statement, list(chain.from_iterable(zip(keys, *_as_lists(columns, len(keys)), strict=True))))
 
 
-def _update_one_by_one(model: type[models.Model], named: list[_Column], values: list[list[Any]]) -> None:
+def _update_one_by_one(model: type[models.Model], key: _Column, keys: list[Any], columns: _Handed) -> None:
     """On SQLite, which is in this process: one prepared statement for all."""
-    key, *fields = named
-    sets = ", ".join(f"{column.name} = %s" for column in fields)
+    sets = ", ".join(f"{column.name} = %s" for column, _ in columns)
     statement = f"UPDATE {_table(model)} SET {sets} WHERE {key.name} = %s"  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.executemany(statement, list(zip(*values[1:], values[0], strict=True)))
+        cursor.executemany(statement, list(zip(*_as_lists(columns, len(keys)), keys, strict=True)))
 
 
 _UPDATE = {"postgresql": _update_by_arrays, "mysql": _update_by_join, "sqlite": _update_one_by_one}

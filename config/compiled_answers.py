@@ -40,6 +40,7 @@ _AS_IT_IS: dict[type[_Field], tuple[type, ...]] = {
 """The types whose values a field writes unchanged."""
 _NEED_NO_PARENT = (
     *_AS_IT_IS,
+    serializers.BigIntegerField,
     serializers.ChoiceField,
     serializers.DateTimeField,
     serializers.FloatField,
@@ -142,7 +143,10 @@ def _written_by_type(field: Any) -> dict[type, _Convert | None]:
     for kind, types in _AS_IT_IS.items():
         if _writes_like(field, kind):
             return by_type | dict.fromkeys(types)
-    if _writes_like(field, Id):
+    if _writes_like(field, serializers.BigIntegerField):
+        as_text = getattr(field, "coerce_to_string", api_settings.COERCE_BIGINT_TO_STRING)
+        by_type[int] = str if as_text else None
+    elif _writes_like(field, Id):
         by_type[int] = str
     elif _writes_like(field, serializers.ChoiceField):
         kinds = {type(key) for key in field.choice_strings_to_values.values()}

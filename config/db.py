@@ -97,6 +97,13 @@ def lock_rows[M: models.Model](rows: QuerySet[M]) -> QuerySet[M]:
     return rows.order_by("pk").select_for_update(no_key=no_key)
 
 
+def lock_free_rows[M: models.Model](rows: QuerySet[M]) -> QuerySet[M]:
+    """As `lock_rows`, without those that somebody holds just now: this waits for nobody."""
+    features = connection.features
+    no_key, skip = features.has_select_for_no_key_update, features.has_select_for_update_skip_locked
+    return rows.order_by("pk").select_for_update(no_key=no_key, skip_locked=skip)
+
+
 def related_ids(rows: QuerySet[Any], column: str, *, of: str) -> Subquery:
     """A subquery: the ids in `column` of the `rows` whose `of` is the outer query's row, as text for `ids_in`: 3,17.
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
-from typing import IO, Any
+from typing import IO
 
-from asgiref.sync import sync_to_async
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified
 from django.utils.http import content_disposition_header, parse_etags
 
@@ -18,15 +16,9 @@ SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
 class Pieces(FileResponse):
-    """A file response that is read in chunks by ASGI too, where Django would read a whole file before it sends it."""
+    """A file response whose parts are as large as one read of a disk should be."""
 
     block_size = PIECE
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces: Any = self.streaming_content
-        read = sync_to_async(next, thread_sensitive=False)
-        while piece := await read(pieces, b""):  # type: ignore[call-arg]
-            yield piece
 
 
 def unchanged(request: HttpRequest, digest: str) -> HttpResponseBase | None:

@@ -24,6 +24,8 @@ from config.faults import answer_of
 log = logging.getLogger(__name__)
 
 API = "/api/"
+LIVENESS = "/api/v1/health/live"
+"""Answered even when the database is busy or away: it asks nobody."""
 RETRY_AFTER = "1"
 """Seconds; as `config.api` says it for the API."""
 

@@ -12,10 +12,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.exceptions import UnsupportedMediaType
 
 from config.errors import Busy
-from config.failures import is_api, problem_for, problem_response, unavailable
-
-ASKS_NO_DATABASE = frozenset({"/api/v1/health/live"})
-"""Answered even when the database is busy: whatever supervises the process ends it when this is silent."""
+from config.failures import LIVENESS, is_api, problem_for, problem_response, unavailable
 
 type Respond = Callable[[HttpRequest], HttpResponseBase]
 
@@ -29,7 +26,7 @@ def api_in_json(respond: Respond) -> Respond:
     def answer(request: HttpRequest) -> HttpResponseBase:
         if not is_api(request):
             return respond(request)
-        coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+        coding = request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
         if coding not in ("", "identity"):
             refusal = UnsupportedMediaType("", detail="Send the body as it is: no Content-Encoding is undone here.")
             return problem_response(refusal, **{"Accept-Encoding": "identity"})
@@ -58,7 +55,7 @@ def connections_given_back(respond: Respond) -> Respond:
     places = BoundedSemaphore(most) if most else None
 
     def answer(request: HttpRequest) -> HttpResponseBase:
-        if places is None or request.path_info in ASKS_NO_DATABASE:
+        if places is None or request.path_info == LIVENESS:
             return respond_and_close(request)
         if not places.acquire(timeout=settings.DATABASE_POOL_TIMEOUT):
             return problem_response(Busy()) if is_api(request) else unavailable(request, Busy())

@@ -15,7 +15,7 @@ from typing import Any
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
-from config import admin_theme, attachment_types, consistency, logs, openapi_settings
+from config import admin_theme, attachment_types, consistency, logs, openapi_settings, pooled
 from config.environment import DAY, HOUR, MINUTE, YEAR, environment
 from config.private import private_database
 
@@ -117,8 +117,8 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
         "OPTIONS": {
+            "loaders": ["config.compiled_templates.Loader"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.csp",
@@ -143,19 +143,19 @@ _statement_ms = env.whole("DATABASE_STATEMENT_TIMEOUT_MS", 5_000, 0, 3_600_000, 
 DATABASE_POOL_MAX = env.whole("DATABASE_POOL_MAX", 10, 0, 1_000, "connections")
 DATABASE_POOL_MIN = env.whole("DATABASE_POOL_MIN", 1, 0, 1_000, "connections")
 DATABASE_POOL_TIMEOUT = env.number("DATABASE_POOL_TIMEOUT", 5.0, 0.1, 60, "seconds")  # for a free one, then 503
+REQUEST_THREADS = env.whole("REQUEST_THREADS", 32, 1, 1_000, "threads")  # requests worked on at once, under ASGI
 # The server keeps the plans of our own statements. Not through a pgbouncer older than 1.21 that pools by transaction.
 DATABASE_PREPARE = env.bool("DATABASE_PREPARE", True)
 _max_age = env.whole("CONN_MAX_AGE", 0, 0, DAY, "seconds")
 # FULL: what was acknowledged survives a power cut. NORMAL may lose the last commits then, and never breaks the file.
-SQLITE_SYNCHRONOUS = env.str("SQLITE_SYNCHRONOUS", "FULL").upper()
-if SQLITE_SYNCHRONOUS not in ("FULL", "NORMAL"):
-    env.problems.append(f"SQLITE_SYNCHRONOUS is {SQLITE_SYNCHRONOUS[:50]!r}, but has to be FULL or NORMAL.")
+SQLITE_SYNCHRONOUS = env.one_of("SQLITE_SYNCHRONOUS", "FULL", ("FULL", "NORMAL"))
 _options = _database.setdefault("OPTIONS", {})
 if "sqlite" in _database["ENGINE"]:
     if "/" in str(_database["NAME"]):
         _file = Path(_database["NAME"])
         private_database(_file, is_own_folder=_file.parent == BASE_DIR / "data")
     # IMMEDIATE takes the write lock when a transaction begins: no deadlock between a read and a later write.
+    _database["CONN_MAX_AGE"] = DAY  # when the last connection is closed, SQLite writes its whole log into the file
     _options |= {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -179,8 +179,8 @@ elif "postgresql" in _database["ENGINE"]:
             "min_size": min(DATABASE_POOL_MIN, DATABASE_POOL_MAX),
             "max_size": DATABASE_POOL_MAX,
             "timeout": DATABASE_POOL_TIMEOUT,
-            # Attempts to connect come at growing distances until this, and anew when somebody asks: so a server that was
-            # away for long is found again within seconds (psycopg's own default, 300 s, may wait minutes).
+            "check": pooled.check,
+            # Seconds until it is tried anew, at most: a server that was away for long is found again (psycopg: 300).
             "reconnect_timeout": 3,
         }
     # ASGI gives each request its own thread, and loses the connection that a thread keeps: only a pool may keep them.

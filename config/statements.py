@@ -20,7 +20,9 @@ PostgreSQL the rows come as one JSON value, which is read in a fifth of the time
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -251,6 +253,8 @@ def update(row: models.Model, *names: str) -> None:
     """Store these attributes of a row that is there; if none is named, those that are not as they were read, or all of a
     row that no `Reading` has read. Raises Django's `NotUpdated` for one that is not there any more.
     """
+    if getattr(_held_back, "model", None) is type(row):
+        return
     database = connections[DEFAULT_DB_ALIAS]
     as_read: dict[str, Any] | None = getattr(row._state, _AS_READ, None)
     if not names and as_read is not None:
@@ -276,6 +280,19 @@ def _changed(row: models.Model, as_read: dict[str, Any]) -> Iterable[str]:
             continue
         if isinstance(field, models.JSONField) or as_read[name] != row.__dict__[name]:
             yield name
+
+
+@contextmanager
+def held_back(model: type[models.Model]) -> Iterator[None]:
+    """No change of the model's rows is stored by this thread within: whoever works on many stores them all afterwards."""
+    _held_back.model = model
+    try:
+        yield
+    finally:
+        _held_back.model = None
+
+
+_held_back = threading.local()
 
 
 def store(row: models.Model) -> None:

@@ -19,7 +19,7 @@ from django.conf import settings  # noqa: E402
 from rest_framework.exceptions import APIException  # noqa: E402
 
 from agents_app.api import cors  # noqa: E402
-from config import body_sizes  # noqa: E402
+from config import body_sizes, preload  # noqa: E402
 from config.body_limit import Head, NoLength, Stranger, answer_to  # noqa: E402
 from config.consistency import is_stranger  # noqa: E402
 from config.errors import DomainError  # noqa: E402
@@ -53,3 +53,6 @@ def _refused(
     headers |= async_to_sync(cors.unknown)(head.path, origin, head.authorization)
     start_response(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
     return [body]
+
+
+preload.load_if_served()

@@ -179,23 +179,26 @@ def load_json(raw: bytes | str) -> Any:
         raise ValueError(str(refusal)) from None
 
 
+_NESTED = frozenset({dict, list})
+
+
 def _names_in(value: Any) -> int:
     """How many names all objects in it have. Without recursion: orjson reads values nested too deeply for it."""
     names, pending = 0, [value]
     while pending:
         item = pending.pop()
-        if isinstance(item, dict):
+        if type(item) is dict:
             names += len(item)
-            pending += [inner for inner in item.values() if isinstance(inner, dict | list)]
-        elif isinstance(item, list):
-            pending += [inner for inner in item if isinstance(inner, dict | list)]
+            pending += [inner for inner in item.values() if type(inner) in _NESTED]
+        elif type(item) is list:
+            pending += [inner for inner in item if type(inner) in _NESTED]
     return names
 
 
 def dump_line(value: Any) -> bytes:
     """One JSON value as a line of NDJSON, whatever texts it holds."""
     try:
-        return orjson.dumps(value) + b"\n"
+        return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
     except (TypeError, ValueError, RecursionError):  # lone surrogates, numbers beyond 64 bits
         return json.dumps(value).encode() + b"\n"
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from django.db import connection, transaction
 
 from agents_app.actors import Actor
@@ -46,7 +47,7 @@ def message_proof(message: Any) -> str:
         message.sent_at.astimezone(UTC).isoformat(timespec="microseconds"),
         message.content,
     ]
-    return hashlib.sha256(_CANONICAL.encode(fields).encode()).hexdigest()[:32]
+    return hashlib.sha256(orjson.dumps(fields)).hexdigest()[:32]  # the bytes that `_CANONICAL` makes
 
 
 def proof_of_all(messages: Iterable[Any]) -> str:

@@ -15,10 +15,12 @@ from django.db import connection, connections
 from agents_app import loops
 from agents_app.models import Backoff
 from config import clock
+from messaging_app import detection
 from sessions_app.actions import sweep
 from sessions_app.core import wake
 from tests import packages
 from tests.cast import Cast, Chat, Later, broken_invariants, wrong_in_the_record
+from tests.patience import PATIENCE
 from tests.unguarded import let_tests_empty_the_record
 
 let_tests_empty_the_record()
@@ -68,6 +70,7 @@ CORE = (
     "webhooks",
     "test_analyser.py",
     "test_bulk_rows.py",
+    "test_compiled_query.py",
     "test_costs.py",
     "test_database_rules.py",
     "test_search.py",
@@ -296,6 +299,12 @@ def _woken_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     """
     if "the_real_waker" not in request.fixturenames:
         monkeypatch.setattr(wake, "wake", sweep.settle_offers_and_drain)
+
+
+@pytest.fixture(autouse=True)
+def _edited_rules_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, an edit counts from the next message on."""
+    monkeypatch.setattr(detection, "PATIENCE", PATIENCE)
 
 
 @pytest.fixture

@@ -302,21 +302,26 @@ def figures() -> dict[str, Any]:
     return tomllib.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
 
 
-def write(vendor: str, costs: dict[str, Cost]) -> None:
-    """Put what was counted into the file: statements of this database, and calls where they are held."""
+def write(kind: str, held: dict[str, int], vendor: str = "") -> None:
+    """Put what was counted into the file, in place of what it said of this kind (on this database)."""
     kept = figures()
-    statements = kept.get("statements", {}) | {vendor: {name: cost.statements for name, cost in costs.items()}}
-    calls = {name: cost.calls for name, cost in costs.items()} if vendor == "sqlite" else kept.get("calls", {})
-    python = PYTHON if vendor == "sqlite" else kept.get("python", PYTHON)
+    if vendor:
+        kept.setdefault(kind, {})[vendor] = held
+    else:
+        kept[kind] = held
+    if kind == "calls":
+        kept["python"] = PYTHON
     fresh = FILE.with_suffix(".new")  # others may be reading it
-    fresh.write_text("\n".join(_lines(python, statements, calls)) + "\n", encoding="utf-8")
+    fresh.write_text("\n".join(_lines(kept)) + "\n", encoding="utf-8")
     fresh.replace(FILE)
 
 
-def _lines(python: str, statements: dict[str, dict[str, int]], calls: dict[str, int]) -> Iterator[str]:
-    yield "# What each hot call may cost (tests/costs.py). Made by `make costs`; docs/testing.md says when."
+def _lines(kept: dict[str, Any]) -> Iterator[str]:
+    yield "# What each hot call and each address may cost (tests/costs.py). Made by `make costs`; docs/testing.md says when."
     yield "# Calls of functions are held on SQLite by this version of Python: another one's library makes others."
-    yield f'python = "{python}"'
-    for title, table in {"calls": calls, **{f"statements.{v}": of for v, of in sorted(statements.items())}}.items():
-        yield f"\n[{title}]"
-        yield from (f'"{name}" = {figure}' for name, figure in table.items())
+    yield f'python = "{kept.pop("python", PYTHON)}"'
+    for kind, tables in kept.items():
+        by_vendor = {f"{kind}.{vendor}": of for vendor, of in sorted(tables.items()) if isinstance(of, dict)}
+        for title, table in (by_vendor or {kind: tables}).items():
+            yield f"\n[{title}]"
+            yield from (f"{json.dumps(name)} = {figure}" for name, figure in table.items())

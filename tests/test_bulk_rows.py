@@ -7,6 +7,7 @@ that a column, a condition or a quotation mark that is left out would be found.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Any
@@ -322,6 +323,12 @@ def test_changed_rows_are_what_the_orm_would_store(of: str, conversation: Conver
     assert all(row != was for row, was in zip(ours[-len(rows):], before[-len(rows):], strict=True))  # fmt: skip
 
 
+def test_a_time_that_is_set_when_a_row_is_made_is_not_set_again(conversation: Conversation) -> None:
+    conversation.created_at = AT
+    bulk_rows.update_rows(Conversation, [conversation], ["created_at", "seq"])
+    assert Conversation.objects.get().created_at == AT
+
+
 def test_a_row_that_is_named_twice_is_stored_as_it_is_now(conversation: Conversation) -> None:
     rows = messages(conversation)[:2]
     bulk_rows.insert_rows(Message, rows)
@@ -452,7 +459,7 @@ def shifted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         columns = dict(real(model, vendor))
         own = columns[name]
         handed = lambda values: [*own.handed(values)[1:], *own.handed(values)[:1]]  # noqa: E731
-        return columns | {name: bulk_rows._Column(own.name, own.type, own.of, handed)}
+        return columns | {name: replace(own, handed=handed)}
 
     monkeypatch.setattr(bulk_rows, "_form", form)
 

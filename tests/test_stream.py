@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from threading import Event, Thread
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from agents_app.actors import system_actor
 from config.db import lock_rows
 from config.errors import DomainError
 from messaging_app import live, relay, stream
-from messaging_app.models import Conversation, Operation, StreamHead
+from messaging_app.batch import BatchRow
+from messaging_app.models import Conversation, Message, Operation, StreamHead
 from messaging_app.thread import NewMessage
 from sessions_app.actions import conversations, flows, lifecycle, messages, participants
 from sessions_app.states import Kind
@@ -38,6 +44,16 @@ def stamped() -> Callable[[], None]:
             relay.stamp(tenant_id)
 
     return stamp
+
+
+@given(*[st.text(st.characters(exclude_categories=["Cs"]), max_size=20)] * 3)
+@example("\x00\x1f\x7f\u2028", '"\\/\b\f\n\r\t', "👍🏽 e\u0301 \ufffd")
+def test_a_messages_proof_is_over_its_canonical_json(message_id: str, name: str, content: str) -> None:
+    at = datetime(2026, 3, 1, 8, 30, tzinfo=timezone(timedelta(hours=2)))
+    row = BatchRow(1, "p", "s", "a", message_id, Message.Sender.CUSTOMER, content, at, "7", name)
+    fields = ["p", message_id, "customer", "7", name, False, "2026-03-01T06:30:00.000000+00:00", content]
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    assert stream.message_proof(row) == hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def a_long_story(cast: Cast, later: Later) -> Chat:

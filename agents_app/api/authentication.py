@@ -69,7 +69,7 @@ class Bearer(BaseAuthentication):
     """`Authorization: Bearer` with an API key or a conversation token."""
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
-        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        scheme, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
         principal = by_secret(secret.strip())

@@ -143,7 +143,7 @@ def _header(scope: Any, name: bytes) -> str:
 
 
 def _concerns(request: HttpRequest) -> bool:
-    return request.path_info.startswith(PATH) and "Origin" in request.headers
+    return request.path_info.startswith(PATH) and "HTTP_ORIGIN" in request.META
 
 
 def _marked(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -16,6 +16,7 @@ import json
 import logging
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import Any
 
@@ -24,6 +25,7 @@ from django.utils import translation
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -42,6 +44,8 @@ from config.errors import DomainError, NotFound
 _ROUTED = ("create", "partial_update", "destroy")
 """Methods that REST framework's router finds by their names; the first is a POST."""
 _SENTENCE = re.compile(r"[.;]\s|\.$")
+JSON = "application/json"
+_TAKES_JSON = ("*/*", JSON)
 NOBODY = Actor(kind=ActorKind.CUSTOMER, tenant_id=0)
 REFUSALS = frozenset({401, 403, 404, 429})
 refusals = logging.getLogger("tandem.refused")
@@ -72,8 +76,19 @@ class Endpoints(GenericViewSet[Any]):
 
         What a verb says to people is in the request's language: see `respond`.
         """
-        with translation.override("en"):
+        with speaking("en"):
             return super().dispatch(request, *args, **kwargs)
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Whoever takes anything, or asks for JSON, gets JSON: the usual answer of the framework, without its search."""
+        if (
+            request.META.get("HTTP_ACCEPT", "*/*") in _TAKES_JSON
+            and "format" not in request.META.get("QUERY_STRING", "")
+            and self.content_negotiation_class is DefaultContentNegotiation
+            and (renderer := self.get_renderers()[0]).media_type == JSON
+        ):
+            return renderer, JSON
+        return super().perform_content_negotiation(request, force)
 
     def perform_authentication(self, request: Request) -> None:
         """An invalid credential counts against the rate of its sender's address."""
@@ -99,9 +114,17 @@ class Endpoints(GenericViewSet[Any]):
         return response
 
 
+def speaking(language: str) -> AbstractContextManager[None]:
+    """Work in a language; nothing to do where it is spoken already."""
+    return nullcontext() if translation.get_language() == language else translation.override(language)
+
+
 def log_refusal(request: Any, status: int, code: str) -> None:
     """One line for each refused attempt (`REFUSALS`): who, where, and what was answered."""
-    caller = principal_of(request)
+    try:
+        caller = principal_of(request)
+    except AuthenticationFailed:  # refused before anybody asked who it is
+        caller = None
     who = caller.key if caller else throttles.address_of(request)
     refusals.warning("%s %s by=%s %s %r", status, code, who, request.method, request.path)
 
@@ -215,12 +238,12 @@ def respond(
     Work that is `non_atomic` commits by itself and may be done twice; its answer is stored afterwards.
     """
     language = getattr(request, "LANGUAGE_CODE", settings.LANGUAGE_CODE)
-    with translation.override(language):
+    with speaking(language):
         return _respond_once(request, work, digest=digest, non_atomic=non_atomic)
 
 
 def _respond_once(request: Request, work: Callable[[], Answer], *, digest: str | None, non_atomic: bool) -> Response:
-    key, caller = request.headers.get("Idempotency-Key"), principal_of(request)
+    key, caller = request.META.get("HTTP_IDEMPOTENCY_KEY"), principal_of(request)
     if key is not None:
         check_key(key)
     if not (key and caller):

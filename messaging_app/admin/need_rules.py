@@ -21,7 +21,7 @@ from agents_app.admin.tenants import TenantAdmin
 from agents_app.models import Tenant
 from messaging_app.admin import attachments as attachments_admin  # noqa: F401 – registers its model
 from messaging_app.admin import webhooks as webhooks_admin  # noqa: F401 – registers its models
-from messaging_app.detection import detector_for
+from messaging_app.detection import compile_rules
 from messaging_app.detection.defaults import install
 from messaging_app.detection.patterns import PhraseRefused
 from messaging_app.detection.rules import Rules, validate_phrases
@@ -121,7 +121,7 @@ class NeedRuleAdmin(TandemAdmin):
         obj.problem = ""  # the form has checked all of it
         super().save_model(request, obj, form, change)
         # Compiled by whoever wrote it, before a customer's message meets it.
-        transaction.on_commit(partial(detector_for, obj.tenant_id), robust=True)
+        transaction.on_commit(partial(compile_rules, obj.tenant_id), robust=True)
         if sentence := form.cleaned_data.get("sentence"):
             messages.info(request, heard(obj, sentence))
 

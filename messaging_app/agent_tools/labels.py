@@ -11,6 +11,7 @@ from django.db.models import QuerySet, Subquery
 
 from agents_app.actors import Actor, ActorKind
 from config import limits
+from config.compiled_query import CompiledQuery
 from config.db import TryAgain, lock_rows, related_ids, retried
 from config.errors import Conflict, Forbidden, Malformed, NameTaken, NotFound
 from messaging_app.models.agent_tools import ConversationLabel, Label
@@ -27,9 +28,13 @@ class LabelInUse(Conflict):
 
 def labels_of(actor: Actor) -> QuerySet[Label]:
     """The tenant's labels, for whoever sees the desk. Raises `Forbidden`."""
+    must_see(actor)
+    return Label.objects.filter(tenant_id=actor.tenant_id)
+
+
+def must_see(actor: Actor) -> None:
     if actor.kind not in (ActorKind.AGENT, ActorKind.BOT, ActorKind.INTEGRATOR, ActorKind.SYSTEM):
         raise Forbidden("Only agents and programs see labels.")
-    return Label.objects.filter(tenant_id=actor.tenant_id)
 
 
 def label_of(actor: Actor, label_id: int) -> Label:
@@ -56,7 +61,11 @@ def ids_on() -> Subquery:
 
 def of_tenant(actor: Actor) -> dict[int, Label]:
     """The tenant's labels by id, in the order of their names; in one query. Raises `Forbidden`."""
-    return {label.pk: label for label in labels_of(actor)}
+    must_see(actor)
+    return {label.pk: label for label in _of_tenant.run(tenant_id=actor.tenant_id)}
+
+
+_of_tenant = CompiledQuery(lambda tenant_id: Label.objects.filter(tenant_id=tenant_id))
 
 
 def chosen(known: Mapping[int, Label], ids: Iterable[int]) -> list[Label]:

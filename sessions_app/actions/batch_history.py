@@ -39,23 +39,21 @@ def store_history(
     conversations = _lock_conversations(actor.tenant_id, said)
     if looks_again:
         said = by_conversation(not_known(actor.tenant_id, rows, report))
-    ids = [c.pk for c in conversations.values()]
-    alive = set(
-        ChatSession.objects.filter(conversation_id__in=ids, status__in=sorted(OPEN)).values_list(
-            "conversation_id", flat=True
-        )
-    )
     own = next((row_policies.on(conversation) for conversation in conversations.values()), Policies())
+    with_record = [c.pk for c in conversations.values() if c.seq]  # no session was ever made without an operation
+    near = sessions_near(with_record, rows[0].sent_at, rows[-1].sent_at, own.history_gap, and_open=True)
     later: dict[int, list[BatchRow]] = {}
-    work: list[tuple[Conversation, list[BatchRow]]] = []
+    work: list[tuple[Conversation, list[BatchRow], Plan]] = []
     for key, new in said.items():
         conversation = conversations[key]
-        if conversation.pk in alive or conversation.unanswered_since or new[-1].sent_at + own.history_gap > now:
+        is_alive = any(s.status in OPEN for s in near.get(conversation.pk, ())) or conversation.unanswered_since
+        if is_alive or new[-1].sent_at + own.history_gap > now:
             later[conversation.pk] = new
         else:
-            work.append((conversation, new))
+            plan = batch_plan.plan(conversation, near.get(conversation.pk, []), new, own, alive_since=None)
+            work.append((conversation, new, plan))
     if work:
-        _store(actor, work, own, now, report)
+        _store(actor, work, now, report)
     return later
 
 
@@ -83,17 +81,13 @@ def _ids_by_key(tenant_id: int, keys: set[tuple[str, str, str]]) -> dict[tuple[s
     return {(p, s, a): pk for p, s, a, pk in values if (p, s, a) in keys}
 
 
-def _store(
-    actor: Actor, work: list[tuple[Conversation, list[BatchRow]]], own: Policies, now: datetime, report: Report
-) -> None:
-    first = min(rows[0].sent_at for _, rows in work)
-    last = max(rows[-1].sent_at for _, rows in work)
-    near = sessions_near([c.pk for c, _ in work], first, last, own.history_gap)
-    plans = [(c, rows, batch_plan.plan(c, near.get(c.pk, []), rows, own, alive_since=None)) for c, rows in work]
-    bulk_rows.insert_rows(ChatSession, [s for _, _, p in plans for s, _ in p.created])
+def _store(actor: Actor, work: list[tuple[Conversation, list[BatchRow], Plan]], now: datetime, report: Report) -> None:
+    created = [session for _, _, plan in work for session, _ in plan.created]
+    bulk_rows.insert_rows(ChatSession, created)
+    report.made(created)
     stored: list[tuple[BatchRow, int, int, int]] = []
     operations: list[Operation] = []
-    for conversation, rows, plan in plans:
+    for conversation, rows, plan in work:
         planned = plan.rows()
         operation = _record(conversation, actor, plan, planned, now)
         stored += ((row, conversation.pk, session.pk, operation.seq) for session, row in planned)
@@ -101,9 +95,9 @@ def _store(
         remember(conversation, rows)
         plan.add_to(report)
     bulk_rows.insert_columns(Message, columns_of(actor.tenant_id, stored), len(stored))
-    join([pair for _, _, p in plans for pair in p.joined])
-    bulk_rows.update_rows(ChatSession, [s for _, _, p in plans for s, _ in (*p.extended, *p.fixed)], SESSION_FIGURES)
-    bulk_rows.update_rows(Conversation, [c for c, _, _ in plans], _WHAT_CHANGES)
+    join([pair for _, _, p in work for pair in p.joined])
+    bulk_rows.update_rows(ChatSession, [s for _, _, p in work for s, _ in (*p.extended, *p.fixed)], SESSION_FIGURES)
+    bulk_rows.update_rows(Conversation, [c for c, _, _ in work], _WHAT_CHANGES)
     stream.write(operations)
     report.accepted += len(stored)
 

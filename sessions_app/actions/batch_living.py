@@ -51,6 +51,7 @@ def store_living(
         session.save(force_insert=True)
         if session.status in OPEN:
             locked.sessions.append(session)
+    report.made(session for session, _ in plan.created)
     planned = plan.rows()
     operation = locked.record("messages.grouped", **operation_data(plan, planned))
     stored = [(session, row) for session, row in planned if row.pk is None]

@@ -17,7 +17,7 @@ from messaging_app.models import Conversation, Message
 from sessions_app.actions.batch_rows import Report
 from sessions_app.core import oplog
 from sessions_app.models import ChatSession
-from sessions_app.states import TERMINAL, Kind, Origin, Owner, Status
+from sessions_app.states import OPEN, TERMINAL, Kind, Origin, Owner, Status
 
 
 @dataclass(slots=True)
@@ -117,14 +117,13 @@ def _figures(session: ChatSession, stretch: Stretch, joined: list[ChatSession], 
 
 
 def sessions_near(
-    conversation_ids: list[int], first: datetime, last: datetime, gap: timedelta
+    conversation_ids: list[int], first: datetime, last: datetime, gap: timedelta, *, and_open: bool = False
 ) -> dict[int, list[ChatSession]]:
-    """The sessions that rows between `first` and `last` may fall into, by conversation."""
-    near = ChatSession.objects.filter(
-        Q(ended_at__isnull=True) | Q(ended_at__gte=first - gap),
-        conversation_id__in=conversation_ids,
-        opened_at__lte=last + gap,
-    )
+    """The sessions that rows between `first` and `last` may fall into, by conversation; and all that are open, if asked."""
+    reached = Q(Q(ended_at__isnull=True) | Q(ended_at__gte=first - gap), opened_at__lte=last + gap)
+    if and_open:
+        reached |= Q(status__in=sorted(OPEN))
+    near = ChatSession.objects.filter(reached, conversation_id__in=conversation_ids)
     by_conversation: dict[int, list[ChatSession]] = {}
     for session in near.order_by("opened_at", "pk"):
         by_conversation.setdefault(session.conversation_id, []).append(session)

@@ -10,6 +10,7 @@ from config import bulk_rows, limits
 from messaging_app.batch import BatchRow, Rejected, id_taken, is_repeat
 from messaging_app.incoming import EARLIEST, not_later
 from messaging_app.models import Conversation, Message
+from sessions_app.models import ChatSession
 from sessions_app.unit.settle import desk_order
 
 
@@ -18,10 +19,11 @@ class Report:
     """What a batch did. Counts of rows, except the sessions and transfers.
 
     A session that one part of the batch made and another joined to its neighbour does not count as created, so the
-    counts do not depend on how the batch was cut. `since` is the id of the newest session before the batch.
+    counts do not depend on how the batch was cut. `since` is the id of the newest session before the batch; as long as the
+    batch has made none, one that no session has.
     """
 
-    since: int = 0
+    since: int = 2**63 - 1
 
     lines: int = 0
     accepted: int = 0
@@ -37,9 +39,14 @@ class Report:
         for name, value in other.counts().items():
             setattr(self, name, getattr(self, name) + value)
 
+    def made(self, sessions: Iterable[ChatSession]) -> None:
+        """Note that the batch has made these sessions, which are stored."""
+        self.since = min(self.since, *(session.pk - 1 for session in sessions), self.since)
+
     def include(self, part: Report) -> None:
         """Add the report on a part of this batch, with its rejections."""
         self.add(part)
+        self.since = min(self.since, part.since)
         self.rejections += part.rejections
 
     def refuse(self, rows: Iterable[Rejected]) -> None:

@@ -71,7 +71,7 @@ def ingest(
     then: whether somebody needs a human depends on what was said after it, and not on where a transaction ended.
     """
     access.may_bring(actor)
-    since, held = newest_session() if since is None else since, dict[int, list[BatchRow]]()
+    since, held = Report().since if since is None else since, dict[int, list[BatchRow]]()
     for part in batched(rows, size or settings.TANDEM["BATCH_SIZE"]):
         report = Report(since=since, lines=sum(row is not None for row in part))
         report.refuse(row for row in part if isinstance(row, Rejected))
@@ -80,6 +80,7 @@ def ingest(
         if sum(map(len, held.values())) > HELD:
             _store_living_of(actor, held, report)
             held = {}
+        since = report.since
         report.rejections.sort(key=lambda rejected: rejected.line)
         yield report
     if held:
@@ -256,7 +257,7 @@ def group_unsessioned(*, limit: int = 1000) -> Report:
 
 @retried
 def _group_conversation(tenant_id: int, conversation_id: int) -> Report:
-    report = Report(since=newest_session())
+    report = Report()
     with locked_conversation(system_actor(tenant_id), conversation_id) as locked:
         lost = Message.objects.filter(conversation_id=conversation_id, session_id__isnull=True, is_note=False)
         messages = list(lost.order_by("sent_at", "pk"))
@@ -274,4 +275,4 @@ def _arrived(messages: list[Message]) -> datetime:
 
 def group_late(locked: LockedConversation, message: Message) -> None:
     """Put a late message into its place among the sessions, like a row of a batch; it is never examined for needs."""
-    store_living(locked, [row_of(message, locked.now)], Report(since=newest_session()))
+    store_living(locked, [row_of(message, locked.now)], Report())

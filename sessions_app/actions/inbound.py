@@ -14,10 +14,9 @@ from messaging_app.incoming import person_name
 from messaging_app.models import Controller, Message
 from messaging_app.thread import NewMessage
 from sessions_app.actions import analysis, late_messages, transfers
-from sessions_app.actions.lifecycle import conversation_key
 from sessions_app.actions.messages import act_on, append_message, keep_answer, replayed_outcome
 from sessions_app.core import oplog
-from sessions_app.core.locked_conversation import LockedConversation, Outcome
+from sessions_app.core.locked_conversation import ConversationKey, LockedConversation, Outcome
 from sessions_app.models import ChatSession
 from sessions_app.queries.expected_wait import waiting
 from sessions_app.rights import access
@@ -50,7 +49,7 @@ def receive_message(
     detector = detector_for(actor.tenant_id)
     key = None
     if conversation_id is None:
-        key = conversation_key(platform, shop_id, account_id, customer_name=customer_name)
+        key = ConversationKey.of(platform, shop_id, account_id, customer_name=customer_name)
     with locked_conversation(actor, conversation_id, key=key, known_only=False) as locked:
         if known := thread.find(locked.conversation, words, sender_type=Message.Sender.CUSTOMER, actor=actor):
             return replayed_outcome(locked, known)

@@ -72,7 +72,7 @@ def open_session(
     session_kind, task_type, own_priority = _checked(robot, kind, task, priority, urgent)
     context = checked_object(context, "context")
     access.may_open(actor, robot=robot)
-    key = None if conversation_id is not None else conversation_key(platform, shop_id, account_id)
+    key = None if conversation_id is not None else ConversationKey.of(platform, shop_id, account_id)
     with locked_conversation(actor, conversation_id, key=key, known_only=False) as locked:
         if actor.kind == ActorKind.CUSTOMER and (earlier := _human_session(locked)):
             waits = locked.transfer_of(earlier) if earlier.owner_kind == Owner.NOBODY else None
@@ -420,19 +420,12 @@ def set_priority(*, actor: Actor, session_id: int, priority: int) -> Outcome:
     return locked.outcome(session)
 
 
-def conversation_key(platform: str, shop_id: str, account_id: str, *, customer_name: str = "") -> ConversationKey:
-    """The key by which a verb names a conversation. Raises `Malformed` for an invalid one."""
-    return ConversationKey(
-        *incoming.conversation_key(platform, shop_id, account_id), incoming.person_name(customer_name)
-    )
-
-
 def conversation_for(
     *, actor: Actor, shop_id: str, account_id: str, platform: str = "default", customer_name: str = ""
 ) -> Conversation:
     """Find or create the conversation between an account and a shop. Raises `Malformed` for an invalid key.
 
-    A verb names it by its `conversation_key` instead, so that a refused verb creates none. An actor bound to one
+    A verb names it by its `ConversationKey` instead, so that a refused verb creates none. An actor bound to one
     conversation creates none, and finds no other: `NotFound`.
     """
     platform, shop_id, account_id = incoming.conversation_key(platform, shop_id, account_id)

@@ -1,4 +1,5 @@
-"""Finds conversations on which something is due, without a lock; each is then taken, re-checked and settled.
+"""Finds conversations on which something is due, without a lock; each is then taken, re-checked and settled. What is merely
+silent ends many at a time (`silent_ends`).
 
 Two kinds: a deadline has passed, or somebody has become free for what waits to be offered (`drain`). The drain looks
 first whether anybody is free; while nobody is, it costs the same however many wait.
@@ -20,6 +21,7 @@ from config import clock
 from messaging_app.models import Conversation
 from sessions_app.actions import flows
 from sessions_app.actions.lifecycle import expire_due
+from sessions_app.actions.silent_ends import end_silent
 from sessions_app.assignment import facts
 from sessions_app.assignment.choice import choose, is_free
 from sessions_app.assignment.facts import InLine
@@ -86,7 +88,9 @@ def _served() -> Coalesce:
 
 def sweep_due() -> int:
     """Apply all that is due, and offer what waits. Returns how many conversations and unbound flows were looked at."""
-    looked = _settle_each(sorted(due())) + flows.end_overdue_unbound()
+    found = sorted(due())
+    done = end_silent(found, loop=LOOP)
+    looked = len(done) + _settle_each(item for item in found if item[1] not in done) + flows.end_overdue_unbound()
     tenants = ((tenant_id, tenant_id) for tenant_id in _to_drain(clock.now()))
     return looked + sum(loops.each(DRAINS, tenants, _drained))
 

@@ -19,7 +19,6 @@ from agents_app.scopes import Scope
 from config import limits
 from config.api import FlagFilter, IdFilter, Multipart
 from config.pages import KeysetPages, Pages
-from messaging_app.agent_tools import labels
 from messaging_app.models import Controller, Conversation, Tier
 from sessions_app import queries
 from sessions_app.actions import bulk, conversations, departments, takeovers, transfers
@@ -28,7 +27,7 @@ from sessions_app.actions import messages as talk
 from sessions_app.actions import participants as people
 from sessions_app.api import attachments, requests
 from sessions_app.api.fields import IdTextFilter
-from sessions_app.api.filtering import FilterByRole
+from sessions_app.api.filtering import FilterByRole, asks_for_all
 from sessions_app.api.responses import (
     AttachmentResponse,
     AvailabilityResponse,
@@ -42,9 +41,10 @@ from sessions_app.api.responses import (
     ParticipantResponse,
     QueueResponse,
 )
+from sessions_app.api.responses.conversations import labels_shown
 from sessions_app.core.locked_conversation import Outcome
 from sessions_app.models import ChatSession, Participant
-from sessions_app.queries import Cursor, pressing, view_counts, view_filters
+from sessions_app.queries import Cursor, answered, pressing, view_counts, view_filters
 from sessions_app.queries.expected_wait import waiting
 from sessions_app.rights import visible
 from sessions_app.states import LIVE, Owner, ParticipantStatus
@@ -160,17 +160,20 @@ class ConversationEndpoints(mixins.ListModelMixin, mixins.RetrieveModelMixin, En
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Conversations, the newest first; those of a saved view in the desk's order."""
         pager = DeskPages() if request.query_params.get("saved_view") else Pages()
-        page = pager.paginate_queryset(self.filter_queryset(self.get_queryset()), request, view=self) or []
-        ids = [row.pk for row in page]
-        related = {"live": queries.live_sessions(ids), "labels": labels.on(ids), "openings": pressing.openings(page)}
-        related["standing"] = queries.standing(self.actor, ids)
-        answers = ConversationResponse(page, many=True, context={**self.get_serializer_context(), **related})
-        return pager.get_paginated_response(answers.data)
+        if asks_for_all(request, self.filterset_class) and self.actor.kind in answered.KEPT_FOR:
+            rows: Any = answered.NewestFirst(self.actor)
+        else:
+            rows = answered.answered(self.actor, self.filter_queryset(self.get_queryset()))
+        page = pager.paginate_queryset(rows, request, view=self) or []
+        context = {**self.get_serializer_context(), "labels": labels_shown(page)}
+        return pager.get_paginated_response(ConversationResponse(page, many=True, context=context).data)
 
     @read_endpoint(ConversationDetailResponse, scope=Scope.READ)
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One conversation, as it is now."""
-        return Response(ConversationDetailResponse(self.get_object(), context=self.get_serializer_context()).data)
+        row = answered.one(self.actor, number(self.kwargs["pk"]))
+        context = {**self.get_serializer_context(), "labels": labels_shown([row])}
+        return Response(ConversationDetailResponse(row, context=context).data)
 
     @read_endpoint(QueueResponse, scope=Scope.READ, detail=True, filters=False)
     def queue(self, request: Request, pk: str) -> Response:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import django_filters
 from django.db.models import QuerySet
+from rest_framework.request import Request
 
 from agents_app.actors import Actor
 from agents_app.api.authentication import principal_of
@@ -29,3 +30,8 @@ class FilterByRole(django_filters.FilterSet):
         check_filters(self.actor, self.list_name, (name for name in self.filters if (self.data or {}).get(name)))
         rows: QuerySet[Any] = super().filter_queryset(queryset)
         return rows
+
+
+def asks_for_all(request: Request, filters: type[FilterByRole]) -> bool:
+    """Whether a list is asked for from its beginning and without a filter."""
+    return not any(name == "cursor" or name in filters.base_filters for name in request.query_params)

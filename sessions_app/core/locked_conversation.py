@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.db.models import QuerySet, prefetch_related_objects
@@ -21,7 +21,7 @@ from agents_app.policies import Policies
 from agents_app.service_hours import Closure
 from config import clock, limits, statements
 from config.db import TryAgain, lock_rows
-from messaging_app import stream
+from messaging_app import incoming, stream
 from messaging_app.models import Conversation, Operation
 from sessions_app.errors import NotFound
 from sessions_app.models import ChatSession, GuidedFlow, SlaClock, Transfer
@@ -71,12 +71,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class ConversationKey:
-    """A conversation by what the channel knows of it, checked (`incoming.conversation_key`)."""
+    """A conversation by what the channel knows of it, made by `of`."""
 
     platform: str
     shop_id: str
     account_id: str
     customer_name: str = ""  # of a new one
+
+    @classmethod
+    def of(cls, platform: str, shop_id: str, account_id: str, *, customer_name: str = "") -> Self:
+        """The key as it is stored. Raises `Malformed` for one that no conversation can have."""
+        name = incoming.person_name(customer_name)
+        return cls(*incoming.conversation_key(platform, shop_id, account_id), name)
 
 
 @dataclass(slots=True)

@@ -20,7 +20,6 @@ from sessions_app.queries.listing import (
     keyset_page,
     list_page,
     matching_text,
-    standing,
 )
 from sessions_app.queries.news import NEWS_MOST
 from sessions_app.queries.related import Move, live_sessions, owner_of
@@ -74,7 +73,6 @@ __all__ = [
     "played",
     "run_of",
     "search_for",
-    "standing",
     "teams",
     "thread_news",
     "thread_page",

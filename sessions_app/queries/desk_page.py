@@ -8,22 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django.db.models import QuerySet
 
-from agents_app.actors import Actor
+from agents_app.actors import Actor, ActorKind
 from config import clock
+from config.compiled_query import CompiledQuery
 from config.db import ids_in
 from messaging_app.agent_tools import labels
 from messaging_app.models.agent_tools import Label, SavedView
 from sessions_app.queries import aggregates, listing, thread, view_counts, view_filters
 from sessions_app.queries.alerts import alerts_from, alerts_wanted
 from sessions_app.queries.listing import BY_WAIT, LIST_PAGE, ConversationRow, Cursor, ListPage, View
-from sessions_app.queries.related import AGENTS_KEPT, offered_ids, related
+from sessions_app.queries.related import offered_ids, related
 from sessions_app.queries.thread import ThreadPage
 
+AGENTS_KEPT = 128
+"""Agents whose query for the figures a process keeps: building it takes longer than running it."""
 OFFERS_MOST = 5
 """Offers that the desk shows as cards at once; the view `offered` lists all of them."""
 
@@ -65,16 +68,19 @@ def look(actor: Actor, query: DeskQuery, opened: ThreadPage | None = None) -> De
     views = view_counts.in_order(actor)
     open_view = next((view for view in views if view.pk == query.saved), None)
     now = opened.now if opened else _now(views)
+    is_whole_view = actor.is_agent and not (open_view or query.search or query.controller or query.after)
     if open_view:
         rows = view_counts.matching(actor, view_filters.stored(open_view.filter), now)
     else:
         rows = listing.in_view(actor, query.view)
-    rows = listing.narrowed(actor, rows, query.search, query.controller)
-    by_wait = open_view is None and query.view in BY_WAIT
-    shown, after = listing.page_of(rows, query.after, query.limit, by_wait=by_wait)
+    if is_whole_view:
+        shown, after = listing.first_page(actor, query.view, query.limit)
+    else:
+        rows = listing.narrowed(actor, rows, query.search, query.controller)
+        by_wait = open_view is None and query.view in BY_WAIT
+        shown, after = listing.page_of(rows, query.after, query.limit, by_wait=by_wait)
 
-    wanted = {**view_counts.counts_wanted(actor, views, now), **(thread.figures_wanted(opened) if opened else {})}
-    figures = aggregates.read(actor.tenant_id, wanted, beside=_always_wanted(actor))
+    figures = _figures(actor, views, now, opened)
     offered = ids_in(figures["offered_ids"])
     by_id = related(actor, {*shown, *offered, opened.conversation.pk} if opened else {*shown, *offered})
     tenant_labels = labels.of_tenant(actor)
@@ -92,11 +98,27 @@ def look(actor: Actor, query: DeskQuery, opened: ThreadPage | None = None) -> De
     )
 
 
+def _figures(actor: Actor, views: list[SavedView], now: datetime | None, opened: ThreadPage | None) -> dict[str, Any]:
+    """The figures of a page. Those of every page have a statement that is built once; beside an open conversation all are
+    read together, because such a page asks enough already."""
+    own = view_counts.counts_wanted(actor, views, now)
+    if opened:
+        together = {**own, **thread.figures_wanted(opened)}
+        return aggregates.read(actor.tenant_id, together, beside=_always_wanted(actor))
+    always = _always(actor.kind).run(tenant_id=actor.tenant_id, id=actor.pk)[0]
+    return {**always, **aggregates.read(actor.tenant_id, own)}
+
+
 @lru_cache(maxsize=AGENTS_KEPT)
-def _always_wanted(actor: Actor) -> QuerySet[Any, Any]:
+def _always_wanted(actor: Actor) -> QuerySet[Any, dict[str, Any]]:
     """The query for the figures of all pages of an agent; kept, as it depends on the agent's and tenant's ids only."""
     wanted = {"offered_ids": offered_ids(actor), "now": clock.DbNow(), **alerts_wanted(actor)}
     return aggregates.prepared(actor.tenant_id, {**listing.counts_wanted(actor), **wanted})
+
+
+@cache
+def _always(kind: ActorKind) -> CompiledQuery[dict[str, Any]]:
+    return CompiledQuery(lambda **ids: _always_wanted(Actor(kind=kind, **ids)))
 
 
 def _pressing(offers: list[ConversationRow]) -> list[ConversationRow]:

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from agents_app.actors import Actor
+from agents_app.actors import Actor, ActorKind
 from config import limits
+from config.compiled_query import CompiledQuery
 from messaging_app import search
 from messaging_app.agent_tools import labels
 from messaging_app.models import Controller, Conversation, Tier
@@ -53,6 +55,10 @@ class View(StrEnum):
 
 BY_WAIT = frozenset({View.WAITING})
 """The views whose order is the wait alone, whatever the tier."""
+_OF_AGENT = frozenset({View.MINE, View.COLLABORATING, View.MENTIONS})
+"""The views that are an agent's own, whatever the tenant; `OFFERED` asks for both."""
+PAGES_KEPT = 64
+"""Statements that a process keeps, one for each view and size of a page."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -174,11 +180,22 @@ def keyset_page(
     """
     if after:
         rows = rows.filter(_longer_waited(after) if by_wait else _further_down(after))
-    limit = max(1, min(limit, LIST_MOST))
-    order = ("waiting_since", "id") if by_wait else ("tier", "desk_order", "id")
-    page = list(rows.order_by(*order)[: limit + 1])
-    last = page[limit - 1] if len(page) > limit else None
-    return page[:limit], _place(last, by_wait) if last else None
+    limit = _most(limit)
+    return _cut(list(rows.order_by(*_order(by_wait))[: limit + 1]), limit, by_wait)
+
+
+def _cut(read: list[Conversation], limit: int, by_wait: bool) -> tuple[list[Conversation], Cursor | None]:
+    """A page, and where the next one begins, from the rows of a page and one more."""
+    last = read[limit - 1] if len(read) > limit else None
+    return read[:limit], _place(last, by_wait) if last else None
+
+
+def _most(limit: int) -> int:
+    return max(1, min(limit, LIST_MOST))
+
+
+def _order(by_wait: bool) -> tuple[str, ...]:
+    return ("waiting_since", "id") if by_wait else ("tier", "desk_order", "id")
 
 
 def _further_down(after: Cursor) -> Q:
@@ -211,10 +228,23 @@ def page_of(
     return [conversation.pk for conversation in shown], last
 
 
-def standing(actor: Actor, ids: Iterable[int]) -> dict[int, ConversationRow]:
-    """The list's row of each of these conversations for an agent, by id, in one query; empty for who is no agent."""
-    shown = list(ids) if actor.is_agent else []
-    return {row.id: row for row in rows(actor, shown, related(actor, shown), {})} if shown else {}
+def first_page(actor: Actor, view: View, limit: int = LIST_PAGE) -> tuple[list[int], Cursor | None]:
+    """The first page of a whole view of an agent, as `page_of` gives it; its statement is built once."""
+    limit, by_wait = _most(limit), view in BY_WAIT
+    tenant = {} if view in _OF_AGENT else {"tenant_id": actor.tenant_id}
+    agent = {"id": actor.pk} if view in _OF_AGENT or view == View.OFFERED else {}
+    shown, last = _cut(_first_page(view, limit).run(**tenant, **agent), limit, by_wait)
+    return [conversation.pk for conversation in shown], last
+
+
+@lru_cache(maxsize=PAGES_KEPT)
+def _first_page(view: View, limit: int) -> CompiledQuery[Conversation]:
+    def build(tenant_id: int = 0, id: int = 0) -> QuerySet[Conversation]:
+        actor = Actor(kind=ActorKind.AGENT, tenant_id=tenant_id, id=id)
+        rows = in_view(actor, view).only("tier", "desk_order", "waiting_since")
+        return rows.order_by(*_order(view in BY_WAIT))[: limit + 1]
+
+    return CompiledQuery(build)
 
 
 def rows(

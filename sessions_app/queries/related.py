@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from django.db.models import Case, Count, Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, When
@@ -13,15 +12,13 @@ from django.db.models import Case, Count, Exists, F, FilteredRelation, OuterRef,
 from agents_app.actors import Actor
 from agents_app.models import Agent
 from agents_app.policies import Policies
+from config.compiled_query import CompiledForIds
 from config.db import ids_in, related_ids
 from messaging_app.agent_tools import labels
 from messaging_app.models import Conversation, Message, ReadCursor
 from messaging_app.models.agent_tools import Mention
 from sessions_app.models import ChatSession, PackageField, Participant, SlaClock, Transfer
 from sessions_app.states import LIVE, OPEN, Owner, ParticipantStatus, TransferStatus
-
-AGENTS_KEPT = 128
-"""Agents whose queries a process keeps from page to page: building them takes longer than running them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,7 +75,7 @@ class Related:
 def related(actor: Actor, ids: Iterable[int]) -> dict[int, Related]:
     """These conversations by id, each with its related rows, in one query that returns a line for each open session."""
     by_conversation: dict[int, Related] = {}
-    for line in _lines(actor.pk).filter(pk__in=list(ids)):
+    for line in _compiled_lines.run(list(ids), agent_id=actor.pk):
         entry = by_conversation.get(line.pk)
         if entry is None:
             entry = by_conversation[line.pk] = Related(
@@ -88,7 +85,7 @@ def related(actor: Actor, ids: Iterable[int]) -> dict[int, Related]:
                 read=line.read or 0,
                 is_mentioned=line.is_mentioned,
                 is_helped=actor.is_agent and line.is_helped,
-                has_room=_has_room(actor, line),
+                has_room=has_room(actor, line),
             )
         # Where there is none to join, the line has no such attribute.
         if session := getattr(line, "open_session", None):
@@ -100,7 +97,7 @@ def related(actor: Actor, ids: Iterable[int]) -> dict[int, Related]:
     return by_conversation
 
 
-def _has_room(actor: Actor, line: Any) -> bool:
+def has_room(actor: Actor, line: Any) -> bool:
     """The rule of `access.must_have_room`, but a supervisor's capacity is no limit: the desk's button offers the override."""
     if line.viewer_most is None:
         return False
@@ -119,15 +116,27 @@ def _add_transfer(entry: Related, line: Any, actor: Actor) -> None:
         entry.pending = move
 
 
-@lru_cache(maxsize=AGENTS_KEPT)
-def _lines(agent_id: int) -> QuerySet[Any]:
+def of_viewer(agent_id: int) -> dict[str, Any]:
+    """To annotate conversations: what one agent has to do with each, and has heard and read of it."""
     here = Q(conversation=OuterRef("pk"))
-    running = SlaClock.objects.filter(here, ended_at=None, due_at__isnull=False).order_by("due_at", "pk")
     from_customer = Message.objects.filter(here, sender_type=Message.Sender.CUSTOMER).order_by("-seq", "-id")
-    unread = Mention.objects.filter(here, agent_id=agent_id, read_at=None)
     helps = Participant.objects.filter(here, agent_id=agent_id, status=ParticipantStatus.JOINED)
     viewer = Agent.objects.filter(pk=agent_id, is_drained=False)
     load = served(agent_id).order_by().values("agent_id").annotate(load=Count("pk")).values("load")
+    return {
+        "heard": Subquery(from_customer.values("seq")[:1]),
+        "read": Subquery(ReadCursor.objects.filter(here, agent_id=agent_id).values("seq")),
+        "is_helped": Exists(helps),
+        # The same for each line, so the database computes it once.
+        "viewer_load": Subquery(load),
+        "viewer_most": Subquery(viewer.order_by().values("max_load")),
+    }
+
+
+def _lines(agent_id: int) -> QuerySet[Any]:
+    here = Q(conversation=OuterRef("pk"))
+    running = SlaClock.objects.filter(here, ended_at=None, due_at__isnull=False).order_by("due_at", "pk")
+    unread = Mention.objects.filter(here, agent_id=agent_id, read_at=None)
     rows: QuerySet[Any] = Conversation.objects.annotate(
         open_session=FilteredRelation("sessions", condition=Q(sessions__status__in=sorted(OPEN))),
         # No clock runs for a session that has ended.
@@ -138,13 +147,8 @@ def _lines(agent_id: int) -> QuerySet[Any]:
             "open_session__transfers", condition=Q(open_session__transfers__status=TransferStatus.PENDING)
         ),
         label_ids=labels.ids_on(),
-        heard=Subquery(from_customer.values("seq")[:1]),
-        read=Subquery(ReadCursor.objects.filter(here, agent_id=agent_id).values("seq")),
         is_mentioned=Exists(unread),
-        is_helped=Exists(helps),
-        # The same for each line, so the database computes it once.
-        viewer_load=Subquery(load),
-        viewer_most=Subquery(viewer.order_by().values("max_load")),
+        **of_viewer(agent_id),
     )
     # A context package holds messages: it is read only where the agent has to decide by it.
     decides = When(Q(pending__offered_to=agent_id) | Q(pending__to_agent=agent_id), then=F("pending__context"))
@@ -155,6 +159,11 @@ def _lines(agent_id: int) -> QuerySet[Any]:
         pending_context=Case(decides, output_field=PackageField(null=True)),
     )
     return rows.select_related("open_session__agent", "open_session__bot", "pressing")
+
+
+_compiled_lines: CompiledForIds[Any] = CompiledForIds(
+    lambda wanted, agent_id: _lines(agent_id=agent_id).filter(pk__in=wanted)
+)
 
 
 def offered(actor: Actor) -> QuerySet[Transfer]:

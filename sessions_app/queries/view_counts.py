@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 
 from django.db.models import Q, QuerySet
 
-from agents_app.actors import Actor
+from agents_app.actors import Actor, ActorKind
+from agents_app.models import Agent
 from agents_app.sharing import Sharing, seen_by
+from config.compiled_query import CompiledQuery
 from config.errors import NotFound
 from messaging_app.models import Conversation
 from messaging_app.models.agent_tools import SavedView
@@ -57,7 +60,18 @@ def within(actor: Actor, view_id: int) -> QuerySet[Conversation]:
 
 def in_order(actor: Actor) -> list[SavedView]:
     """The agent's saved views, its own first."""
-    return sorted(views_of(actor), key=lambda view: (list(Sharing).index(view.scope), view.name, view.pk))
+    rows = (
+        _seen_by_agent(actor.is_supervisor).run(tenant_id=actor.tenant_id, id=actor.pk)
+        if actor.is_agent
+        else views_of(actor)
+    )
+    return sorted(rows, key=lambda view: (list(Sharing).index(view.scope), view.name, view.pk))
+
+
+@cache
+def _seen_by_agent(is_supervisor: bool) -> CompiledQuery[SavedView]:
+    role = Agent.Role.SUPERVISOR if is_supervisor else Agent.Role.AGENT
+    return CompiledQuery(lambda **ids: views_of(Actor(kind=ActorKind.AGENT, role=role, **ids)))
 
 
 def counts_wanted(actor: Actor, views: Sequence[SavedView], now: datetime | None = None) -> Wanted:

@@ -138,8 +138,13 @@ def conversation(actor: Actor, conversation_id: int) -> Conversation:
     """Raises `NotFound`, also for what exists and the actor may not read."""
     row = conversations(actor).filter(pk=conversation_id).first()
     if row is None:
-        raise NotFound("There is no such conversation.")
+        raise no_conversation()
     return row
+
+
+def no_conversation() -> NotFound:
+    """The refusal of a conversation that does not exist, or that the actor may not read."""
+    return NotFound("There is no such conversation.")
 
 
 def _of_bot(actor: Actor) -> QuerySet[ChatSession]:

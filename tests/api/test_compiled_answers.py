@@ -122,6 +122,8 @@ class Outer(Compiled, serializers.Serializer[Any]):
     id = Id(allow_null=True)
     text = serializers.CharField()
     number = serializers.IntegerField()
+    large = serializers.BigIntegerField()
+    large_text = serializers.BigIntegerField(source="large", coerce_to_string=True)
     flag = serializers.BooleanField()
     word = serializers.ChoiceField([("a", "A"), ("b", "B")])
     rank = serializers.ChoiceField([(1, "one"), (2, "two")])
@@ -152,6 +154,7 @@ class Row:
     id: Any = 2**60
     text: Any = "plain"
     number: Any = 5
+    large: Any = 2**62
     flag: Any = True
     word: Any = "a"
     rank: Any = 2
@@ -169,15 +172,16 @@ class Row:
 ODD: dict[str, dict[str, Any]] = {
     "plain": {},
     "empty": dict.fromkeys(
-        ("id", "text", "number", "flag", "word", "rank", "at", "free", "levels", "detail", "words", "optional")
+        ("id", "text", "number", "flag", "word", "rank", "at", "large", "free", "levels", "detail", "words", "optional")
     ),
     "nobody inside": {"inner": None, "several": []},
     "other types": {"text": 5, "number": "5", "flag": "true", "rank": "2", "word": 3, "id": "9"},
-    "decimals": {"text": Decimal("1.50"), "number": Decimal(7), "flag": 0},
+    "decimals": {"text": Decimal("1.50"), "number": Decimal(7), "flag": 0, "large": "8"},
     "east of here": {"at": datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=9)))},
     "to the second": {"at": datetime(2026, 1, 2, 3, tzinfo=UTC)},
     "numbers as names": {"free": {1: 2}, "levels": {"a": "4"}},
-    "to be called": {"text": lambda: "called", "inner": Thing},
+    "to be called": {"text": lambda: "called"},
+    "to be called inside": {"inner": Thing},
     "unknown words": {"word": "z", "rank": 9},
 }
 

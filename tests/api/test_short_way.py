@@ -177,6 +177,7 @@ def test_both_ways_answer_with_the_same_status_and_headers(
         ("get", "/api/v1/teams", {"HTTP_HOST": "elsewhere.example"}),
         ("get", "/api/v1/teams", {"HTTP_ACCEPT": "text/html"}),
         ("get", "/api/v1/teams", {"HTTP_ACCEPT_LANGUAGE": "zh-TW,zh;q=0.8"}),
+        ("get", "/api/v1/teams?format=xml", {}),
         ("get", "/api/v1/teams?limit=0", {}),
         ("get", "/api/v1/health/live", {}),
         ("post", "/api/v1/health/live", {}),
@@ -217,3 +218,19 @@ def test_a_failure_of_ours_is_answered_alike(
         told.append((answer.status_code, set(answer.headers), body["code"], set(body)))
     assert told[0] == told[1]
     assert told[0][0] == 500
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/*", "text/html, */*;q=0.1", None])
+def test_whoever_takes_json_gets_it(cast: Cast, accept: str | None) -> None:
+    headers = {} if accept is None else {"Accept": accept}
+    answer = program(cast, "bargain").client.get("/api/v1/teams", headers=headers)
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/*"])
+def test_a_format_that_there_is_not_is_not_found_whoever_asks(cast: Cast, accept: str) -> None:
+    """It is refused before it is asked who calls, so for an invalid key too."""
+    for secret in (program(cast, "bargain").secret, "tdm_0_0"):
+        client = Client(headers={"Authorization": f"Bearer {secret}", "Accept": accept})
+        answer = client.get("/api/v1/teams?format=xml")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from io import StringIO
+from threading import Event
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import translation
 
+from config import preload
 from messaging_app import detection, tasks
 from messaging_app.detection import detector_for, rules
 from messaging_app.detection.defaults import DEFAULT_RULES, install
@@ -25,10 +27,10 @@ from messaging_app.detection.expressions import MAX_PROGRAM
 from messaging_app.detection.patterns import LOOKS_AROUND, PhraseRefused, compile_phrase
 from messaging_app.detection.rules import RuleRow, Rules
 from messaging_app.models import NeedRule
-from sessions_app.management.commands import serve
 from tests.api.world import program
 from tests.backtracking import HURTFUL, text
 from tests.cast import Cast
+from tests.patience import PATIENCE, until
 
 ADD = reverse("admin:messaging_app_needrule_add")
 
@@ -250,8 +252,8 @@ def test_t19_one_tenants_rules_keep_no_other_from_being_served(
     def fails(_: int) -> None:
         raise TypeError("no rule")
 
-    monkeypatch.setattr(serve, "detector_for", fails)
-    serve._compile(1)
+    monkeypatch.setattr(preload, "compile_rules_of", fails)
+    preload._compile(1)
     assert "the rules of need of tenant 1 could not be compiled" in caplog.text
 
 
@@ -266,20 +268,32 @@ def test_t6_4_the_command_says_when_all_is_well(cast: Cast) -> None:
 
 
 class Compiling:
-    """Notes where rules are compiled: inside a transaction, which is where a conversation is held, or outside."""
+    """Notes where rules are asked for that have to be compiled: inside a transaction, which is where a conversation is
+    held, or outside. Compiled they are by a thread of their own; when `gate` is shut, not before it is opened.
+    """
 
     def __init__(self) -> None:
         self.inside: list[bool] = []
+        self.gate = Event()
+        self.gate.set()
+
+    def asked(self, rows: Any) -> Any:
+        self.inside.append(connection.in_atomic_block)
+        return _compiling_of(rows)
 
     def __call__(self, rows: Any) -> Rules:
-        self.inside.append(connection.in_atomic_block)
+        assert self.gate.wait(PATIENCE)
         return Rules(rows)
+
+
+_compiling_of = detection._compiling_of
 
 
 @pytest.fixture
 def compiling(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterator[Compiling]:
     noted = Compiling()
     monkeypatch.setattr(detection, "Rules", noted)
+    monkeypatch.setattr(detection, "_compiling_of", noted.asked)
     detection._compiled.cache_clear()
     yield noted
     detection._compiled.cache_clear()
@@ -324,6 +338,33 @@ def test_t6_4_whoever_edits_a_rule_compiles_it_when_it_is_committed(compiling: C
     assert compiling.inside == [False]
     assert deliver("o captain") == "queue"
     assert compiling.inside == [False]
+
+
+def test_t6_4_an_edit_that_takes_long_to_compile_holds_no_message_up(
+    compiling: Compiling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is compiled, the rules of before judge; then the new ones do."""
+    monkeypatch.setattr(detection, "PATIENCE", 0.01)
+    shop = Cast()
+    rule = keyword(shop, "words", "manager")
+    deliver = inbound(shop)
+    assert deliver("manager") == "queue"
+    compiling.gate.clear()
+    rule.phrases = ["captain"]
+    rule.save()  # as by another process
+    assert (deliver("my captain"), deliver("my manager")) == ("none", "queue")
+    compiling.gate.set()
+    until(lambda: not detection._compiling, "the rules are not compiled")
+    assert (deliver("a captain"), deliver("a manager")) == ("queue", "none")
+
+
+def test_t6_4_rules_that_are_not_compiled_yet_are_waited_for(
+    compiling: Compiling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detection, "PATIENCE", 0.0)
+    shop = Cast()
+    keyword(shop, "words", "manager")
+    assert inbound(shop)("manager") == "queue"
 
 
 def test_t6_4_phrases_changed_by_sql_count_after_a_while(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,3 +184,25 @@ def test_t7_3_a_full_disk_is_not_tried_again() -> None:
     with pytest.raises(StorageFailed):
         verb.run()
     assert verb.attempts == 1
+
+
+@pytest.mark.services
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="only PostgreSQL has a pool")
+def test_t7_2_a_connection_that_the_server_has_ended_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is seen without asking the server: nothing is sent over a connection that works."""
+    asked: list[int] = []
+    ask = psycopg_pool.ConnectionPool.check_connection
+    monkeypatch.setattr(psycopg_pool.ConnectionPool, "check_connection", lambda each: (asked.append(1), ask(each)))
+    my_id()
+    pool: Any = connection.pool  # type: ignore[attr-defined]
+    with pool.connection() as lent:
+        mine = lent.info.backend_pid
+        pool._check(lent)
+        assert asked == []
+        elsewhere(f"SELECT pg_terminate_backend({mine}, 60000)")  # waits until it has ended
+        with pytest.raises(psycopg.OperationalError):
+            pool._check(lent)
+        assert asked == [1]
+    for _ in range(20):
+        connection.close()
+        assert my_id() != mine

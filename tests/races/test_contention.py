@@ -21,7 +21,7 @@ from config.errors import DomainError
 from messaging_app import relay
 from messaging_app.models import Conversation, Message, Operation
 from messaging_app.thread import NewMessage
-from sessions_app.actions import inbound, lifecycle, sweep, takeovers, transfers
+from sessions_app.actions import inbound, lifecycle, silent_ends, sweep, takeovers, transfers
 from sessions_app.core.locked_conversation import lock_conversation
 from sessions_app.models import ChatSession, Transfer
 from sessions_app.states import TransferStatus
@@ -237,3 +237,29 @@ def test_who_waited_for_the_lock_reads_the_clock_after_the_wait(cast: Cast) -> N
 
     released, now = at_once([holder, waiter])
     assert now >= released - timedelta(milliseconds=5)
+
+
+def test_whoever_holds_a_conversation_holds_up_no_sweep(cast: Cast) -> None:
+    """One that is held is left to the next look; the others end at once."""
+    places = [(cast.tenant_id, conversation_id) for conversation_id in cast.conversations]
+    for _, conversation_id in places:
+        lifecycle.open_session(actor=cast.bots[0], conversation_id=conversation_id, robot=True)
+    clock.offset += timedelta(days=40)
+    held, is_over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            lock_conversation(cast.system, places[0][1])
+            held.set()
+            assert is_over.wait(PATIENCE)
+
+    def sweep_others() -> set[int]:
+        assert held.wait(PATIENCE)
+        try:
+            return silent_ends.end_silent(places, loop=sweep.LOOP)
+        finally:
+            is_over.set()
+
+    _, done = at_once([hold, sweep_others])
+    assert done == {conversation_id for _, conversation_id in places[1:]}
+    assert sweep.sweep_due() == 1

@@ -11,7 +11,7 @@ from agents_app.actors import Actor, agent_actor
 from sessions_app import queries
 from sessions_app.actions import conversations as marks
 from sessions_app.actions import participants, presence, sweep, takeovers
-from sessions_app.queries import View
+from sessions_app.queries import View, answered
 from tests.cast import Later
 from tests.workbench.conftest import Desk
 
@@ -94,7 +94,12 @@ def test_rows_tell_who_helps_and_who_can_grab(desk: Desk, maya: Client, actor: A
     every = [c.pk for c in (helped, other, own, bots, waits)]
 
     def told() -> dict[str, set[int]]:
-        rows = queries.standing(actor, every)
+        rows = {row.id: row for row in queries.list_page(actor=actor, view=View.ALL).rows if row.id in every}
+        told_by_api = {pk: answered.answer_of(actor, answered.one(actor, pk)) for pk in every}
+        for pk, row in rows.items():
+            by_api = told_by_api[pk]
+            assert (by_api.is_collaborator, by_api.can_grab) == (row.is_collaborator, row.can_grab)
+            assert (by_api.is_unread, by_api.owner_name or "") == (row.is_unread, row.owner or "nobody")
         return {
             "helps": {pk for pk, row in rows.items() if row.is_collaborator},
             "can grab": {pk for pk, row in rows.items() if row.can_grab},
@@ -108,7 +113,8 @@ def test_rows_tell_who_helps_and_who_can_grab(desk: Desk, maya: Client, actor: A
     desk.agents["maya"].max_load = 1
     desk.agents["maya"].save()
     assert told()["can grab"] == set(), "one who is full takes nothing more"
-    assert queries.standing(agent_actor(desk.agents["sam"]), [other.pk])[other.pk].can_grab
+    sam = agent_actor(desk.agents["sam"])
+    assert answered.answer_of(sam, answered.one(sam, other.pk)).can_grab
     shown = {row.id: row for row in queries.list_page(actor=actor, view=View.ALL).rows}
     assert shown[helped.pk].is_collaborator
 
@@ -116,4 +122,6 @@ def test_rows_tell_who_helps_and_who_can_grab(desk: Desk, maya: Client, actor: A
 def test_a_program_has_no_standing_even_with_an_agents_number(desk: Desk, actor: Actor, colleague: Actor) -> None:
     conversation = desk.with_bot()
     takeovers.take_over(actor=colleague, conversation_id=conversation.pk)
-    assert queries.standing(desk.bot, [conversation.pk]) == {}
+    answer = answered.answer_of(desk.bot, answered.one(desk.bot, conversation.pk))
+    assert (answer.is_unread, answer.is_collaborator, answer.can_grab) == (False, False, False)
+    assert answer.owner_kind == "agent"

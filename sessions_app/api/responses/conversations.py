@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -13,17 +11,17 @@ from rest_framework import serializers
 from agents_app.actors import ActorKind
 from config.api import Id
 from config.compiled_answers import Compiled
-from messaging_app.agent_tools import labels
 from messaging_app.models import Controller, Conversation, Tier
-from messaging_app.models.agent_tools import Label
-from sessions_app import queries
 from sessions_app.api.responses.labels import LabelResponse
 from sessions_app.api.responses.owners import OwnerResponse
 from sessions_app.api.responses.reader import OUTSIDERS, reader_of
-from sessions_app.models import ChatSession
-from sessions_app.queries import ConversationRow, pressing
+from sessions_app.queries import answered
 from sessions_app.queries.expected_wait import waiting
-from sessions_app.rights import access
+
+
+def labels_shown(rows: Iterable[Any]) -> dict[int, dict[str, Any]]:
+    """For the context of a `ConversationResponse`: the labels on these rows, by id, each written once."""
+    return {pk: dict(LabelResponse(label).data) for pk, label in answered.labels_of(rows).items()}
 
 
 def _tier_for_outsiders(conversation: Conversation) -> int:
@@ -33,6 +31,7 @@ def _tier_for_outsiders(conversation: Conversation) -> int:
     return Tier.RESOLVED if conversation.controller == Controller.NONE else Tier.ACTIVE
 
 
+# Written of a row of `queries.answered`, with `labels_shown` in the context.
 class ConversationResponse(Compiled, serializers.ModelSerializer[Conversation]):
     id = Id()
     tier = serializers.ChoiceField(Tier.choices)
@@ -59,10 +58,8 @@ class ConversationResponse(Compiled, serializers.ModelSerializer[Conversation]):
         )
     )
 
-    # The row of a single conversation; a list reads all rows at once and puts them into the context.
-    _alone: Mapping[int, ConversationRow] = MappingProxyType({})
-
     def to_representation(self, conversation: Conversation) -> dict[str, Any]:
+        self._answer = answered.answer_of(reader_of(self), conversation)
         shown = super().to_representation(conversation)
         kind = reader_of(self).kind
         if kind in OUTSIDERS:  # they see nothing of the desk's own judgement and marks
@@ -108,57 +105,37 @@ class ConversationResponse(Compiled, serializers.ModelSerializer[Conversation]):
         )
         read_only_fields = fields
 
-    def _live(self, conversation: Conversation) -> ChatSession | None:
-        live: dict[int, ChatSession] | None = self.context.get("live")
-        if live is None:
-            live = queries.live_sessions([conversation.pk])
-        return live.get(conversation.pk)
-
     @extend_schema_field(OwnerResponse)
     def get_owner(self, conversation: Conversation) -> dict[str, Any]:
-        live = self._live(conversation)
-        if live is None or not live.owner_kind:
+        answer = self._answer
+        if not answer.owner_kind:
             return {"kind": "", "id": None, "name": ""}
-        owner = live.owner_id
-        return {"kind": live.owner_kind, "id": str(owner) if owner else None, "name": access.owner_name(live)}
+        owner = answer.owner_id
+        return {"kind": answer.owner_kind, "id": str(owner) if owner else None, "name": answer.owner_name}
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_opens_at(self, conversation: Conversation) -> str | None:
-        openings: dict[int, datetime] | None = self.context.get("openings")
-        if openings is None:
-            openings = pressing.openings([conversation])
-        at = openings.get(conversation.pk)
+        at = self._answer.opens_at
         return serializers.DateTimeField().to_representation(at) if at else None
 
     @extend_schema_field(LabelResponse(many=True))
     def get_labels(self, conversation: Conversation) -> list[dict[str, Any]]:
-        by_conversation: Mapping[int, list[Label]] | None = self.context.get("labels")
-        if by_conversation is None:
-            by_conversation = labels.on([conversation.pk])
-        return list(LabelResponse(by_conversation.get(conversation.pk, []), many=True).data)
-
-    def _standing(self, conversation: Conversation) -> ConversationRow | None:
-        rows: Mapping[int, ConversationRow] = self.context.get("standing", self._alone)
-        if "standing" not in self.context and conversation.pk not in rows:
-            rows = self._alone = queries.standing(reader_of(self), [conversation.pk])
-        return rows.get(conversation.pk)
+        here = self._answer.label_ids
+        return [shown for pk, shown in self.context["labels"].items() if pk in here] if here else []
 
     def get_is_unread(self, conversation: Conversation) -> bool:
-        row = self._standing(conversation)
-        return row is not None and row.is_unread
+        return self._answer.is_unread
 
     def get_is_collaborator(self, conversation: Conversation) -> bool:
-        row = self._standing(conversation)
-        return row is not None and row.is_collaborator
+        return self._answer.is_collaborator
 
     def get_can_grab(self, conversation: Conversation) -> bool:
-        row = self._standing(conversation)
-        return row is not None and row.can_grab
+        return self._answer.can_grab
 
     @extend_schema_field(Id(allow_null=True))
     def get_live_session_id(self, conversation: Conversation) -> str | None:
-        live = self._live(conversation)
-        return str(live.pk) if live else None
+        live_id = self._answer.live_id
+        return str(live_id) if live_id else None
 
 
 class ConversationDetailResponse(ConversationResponse):

@@ -48,11 +48,10 @@ def move_participant(
 
 def end_participations(locked: LockedConversation) -> None:
     """End every participation, because the work on the conversation has ended; unused links end too."""
-    inside = Participant.objects.filter(
-        conversation=locked.conversation, status__in=(ParticipantStatus.INVITED, ParticipantStatus.JOINED)
-    )
-    for participant in inside.order_by("pk"):
-        move_participant(locked, participant, ParticipantStatus.ENDED, reason="the work has ended")
+    inside = (ParticipantStatus.INVITED, ParticipantStatus.JOINED)
+    for participant in sorted(locked.conversation.participants.all(), key=lambda participant: participant.pk):
+        if participant.status in inside:
+            move_participant(locked, participant, ParticipantStatus.ENDED, reason="the work has ended")
 
 
 def end_collaboration(locked: LockedConversation, *agent_ids: int, reason: str) -> None:

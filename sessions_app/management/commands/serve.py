@@ -19,10 +19,8 @@ from django.db import DatabaseError, close_old_connections, connections
 from django.utils.module_loading import import_string
 
 from agents_app.logins.views import DEMO_PASSWORD, demo_logins
-from agents_app.models import Tenant
-from config import build, preload
+from config import build
 from config.celery import BEAT
-from messaging_app.detection import detector_for
 from sessions_app.core import wake
 
 log = logging.getLogger("tandem.clocks")
@@ -50,10 +48,6 @@ class Command(BaseCommand):
         Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # whitenoise warns when it is missing
         try:
             demo = [login["username"] for login in demo_logins()]
-            # The rules take a second to compile: now, and not while the first customer waits. Tenants with the same
-            # rules share them.
-            for tenant_id in Tenant.objects.values_list("pk", flat=True):
-                _compile(tenant_id)
         except DatabaseError as error:
             raise CommandError(f"The database is not ready ({error}). Run `manage.py migrate` first.") from error
         connections.close_all()
@@ -63,7 +57,6 @@ class Command(BaseCommand):
 
         from config.asgi import application
 
-        preload.load()
         embedded = settings.CELERY_TASK_ALWAYS_EAGER
         server: Any = Server(
             application=application,
@@ -96,16 +89,6 @@ class Command(BaseCommand):
                 "A broker is set, so Celery's workers and beat keep the clocks; run them beside this process."
             )
         self.stdout.flush()
-
-
-def _compile(tenant_id: int) -> None:
-    """Compile one tenant's rules. If that fails it is logged, so that all others are served."""
-    try:
-        detector_for(tenant_id)
-    except DatabaseError:
-        raise
-    except Exception:
-        log.exception("the rules of need of tenant %s could not be compiled", tenant_id)
 
 
 def _leave() -> None:
