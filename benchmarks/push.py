@@ -56,7 +56,7 @@ def main() -> None:
         return
     os.environ["BENCH_REDIS_URL"] = REDIS
     os.environ["REDIS_PREFIX"] = f"bench_push_{os.getpid()}"
-    os.environ |= {"STREAMS_PER_CREDENTIAL": "10000", "DEBUG": "false", "SECRET_KEY": "benchmark" * 8}
+    os.environ |= {"STREAMS_PER_CREDENTIAL": "10000", "PAGES": "false", "DEBUG": "false", "SECRET_KEY": "benchmark" * 8}
     os.environ["ALLOWED_HOSTS"] = "127.0.0.1"
     with postgres_of_our_own("bench_push"):
         key = people()

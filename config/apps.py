@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from django.conf import settings
 from django.contrib.admin import autodiscover
 from django.contrib.admin.apps import SimpleAdminConfig
@@ -20,9 +18,7 @@ class TandemAdminConfig(SimpleAdminConfig):
 
     def ready(self) -> None:
         super().ready()
-        if (
-            "daphne.server" not in sys.modules
-        ):  # a process of sockets and streams; `config.urls` loads it with the pages
+        if settings.PAGES:  # otherwise `config.urls` loads it, should somebody ask for a page
             autodiscover()
         from config import checks  # noqa: F401 – registers them
 

@@ -29,6 +29,10 @@ def load_if_served() -> None:
     """Load, in a thread: some servers import the application inside their event loop, where no database may be asked."""
     if SERVERS.isdisjoint(sys.modules):
         return
+    if not settings.PAGES:
+        gc.collect()
+        gc.freeze()
+        return
     thread = Thread(target=load, name="preload")
     thread.start()
     thread.join()

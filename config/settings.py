@@ -293,8 +293,8 @@ SESSION_COOKIE_AGE = SESSION_ABSOLUTE
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "desk"
 LOGOUT_REDIRECT_URL = "login"
-# The try-it page plays a customer without a login: for development and demonstration only.
-TRY_IT = env.bool("TRY_IT", SECRET_KEY == DEVELOPMENT_KEY)
+TRY_IT = env.bool("TRY_IT", SECRET_KEY == DEVELOPMENT_KEY)  # plays a customer without a login: for development only
+PAGES = env.bool("PAGES", True)  # False for sockets and streams alone: no page and no rule is loaded beforehand
 
 # --- Notices: how invited people are notified; a channel that is not set is off (docs/notices.md) -----------------
 PUBLIC_URL = env.str("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")  # as people outside reach us

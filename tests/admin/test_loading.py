@@ -23,11 +23,15 @@ assert admin.site.is_registered(ChatSession)
 """
 
 
-def test_daphne_loads_the_admin_with_the_first_page(tmp_path: Path) -> None:
-    env = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "DATABASE_URL": f"sqlite:///{tmp_path}/none.sqlite3",
-    }
+def test_a_process_without_pages_loads_the_admin_with_the_first_one(tmp_path: Path) -> None:
+    env = (
+        os.environ
+        | {"PAGES": "false"}
+        | {
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "DATABASE_URL": f"sqlite:///{tmp_path}/none.sqlite3",
+        }
+    )
     done = subprocess.run(
         [sys.executable, "-c", LOADED], cwd=ROOT, env=env, timeout=PATIENCE, capture_output=True, text=True, check=False
     )
