@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -57,8 +58,14 @@ _NEED_A_TEMPLATE: tuple[type[Node], ...] = (BlockNode, ExtendsNode, CycleNode, R
 _FROM = ("django.template.loaders.filesystem.Loader", "django.template.loaders.app_directories.Loader")
 
 
+def _is_ours(template: Any) -> bool:
+    """Those of packages (the admin's theme, whose partials include themselves) stay as they are."""
+    place = Path(template.origin.name)
+    return not place.is_absolute() or place.is_relative_to(settings.BASE_DIR / "templates")
+
+
 class Loader(cached.Loader):
-    """The framework's cached loader, whose templates are compiled when they are loaded."""
+    """The framework's cached loader; of its templates ours are compiled when they are loaded."""
 
     def __init__(self, engine: Any, loaders: Any = _FROM) -> None:
         super().__init__(engine, loaders)
@@ -67,7 +74,7 @@ class Loader(cached.Loader):
         key = self.cache_key(template_name, skip)
         is_new = key not in self.get_template_cache
         template = super().get_template(template_name, skip)
-        if is_new:
+        if is_new and _is_ours(template):
             template.nodelist = _compiled(template.nodelist, self.engine)
         return template
 
@@ -324,7 +331,10 @@ def _included(node: Any, engine: Any) -> NodeList | None:
     if name.startswith("."):
         return None
     try:
-        nodelist: NodeList = engine.get_template(name).nodelist
+        partial = engine.get_template(name)
+        if not _is_ours(partial):
+            return None
+        nodelist: NodeList = partial.nodelist
     except (TemplateDoesNotExist, RecursionError):
         return None
     return None if any(any(nodelist.get_nodes_by_type(kind)) for kind in _NEED_A_TEMPLATE) else nodelist

@@ -48,6 +48,10 @@ class InThreads:
         self._apart: Executor = ThreadPoolExecutor(1, "health")
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if not _is_text(scope.get("query_string", b"")):
+            await send({"type": "http.response.start", "status": HTTPStatus.BAD_REQUEST.value, "headers": _PLAIN})
+            await send({"type": "http.response.body", "body": b"The query is no text in UTF-8."})
+            return
         with SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE) as body:
             if not await _read(receive, body):
                 return  # the client has gone
@@ -77,7 +81,7 @@ class InThreads:
         [(status, headers)] = begun
         answer = _Answer(
             status=HTTPStatus(int(status[:3])).value,
-            headers=[(name.encode("ascii"), value.encode("latin-1")) for name, value in headers],
+            headers=[(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in headers],
             response=response,
             body=None,
         )
@@ -87,6 +91,17 @@ class InThreads:
             finally:
                 response.close()
         return answer
+
+
+_PLAIN = [(b"content-type", b"text/plain; charset=utf-8")]
+
+
+def _is_text(query: bytes) -> bool:
+    try:
+        query.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _begin(begun: list[Any], status: str, headers: Any, *_: Any) -> Callable[[bytes], object]:

@@ -66,7 +66,8 @@ def test_the_slope_is_the_power_by_which_a_cost_grows(power: int, cost: float) -
     assert slope({"10": 1.0}) is None
 
 
-def test_a_copy_is_what_the_verbs_made_and_the_next_verb_goes_on_from_it(transactional_db: None) -> None:
+@pytest.mark.django_db(transaction=True, reset_sequences=True)  # copies go by the numbers of what they are made of
+def test_a_copy_is_what_the_verbs_made_and_the_next_verb_goes_on_from_it() -> None:
     from rows import filling
 
     from agents_app.actors import customer_actor

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.urls import URLPattern, URLResolver, get_resolver
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from config import buckets
 from sessions_app.actions import inbound
-from sessions_app.rights import visible
 from sessions_app.workbench import views
 from tests.api.world import Caller, agent, program
 from tests.cast import Cast, Chat
@@ -170,14 +170,22 @@ def _lost() -> Exception:
 
 
 @pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+def broken(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every query for conversations fails, as it does when the connection is cut."""
 
     def fail(*args: Any, **kwargs: Any) -> Any:
         raise _lost()
 
     monkeypatch.setattr(inbound, "receive_message", fail)
-    monkeypatch.setattr(visible, "conversations", fail)
+    with connection.execute_wrapper(partial(_no_conversations, _lost())):
+        yield
+
+
+def _no_conversations(error: Exception, execute: Any, sql: str, *rest: Any) -> Any:
+    """Around every statement: one for conversations fails."""
+    if 'FROM "messaging_app_conversation"' in sql:
+        raise error
+    return execute(sql, *rest)
 
 
 def test_t7_2_a_lost_connection_is_503_with_retry_after(chat: Chat, broken: None) -> None:
@@ -191,15 +199,12 @@ def test_t7_2_a_lost_connection_is_503_with_retry_after(chat: Chat, broken: None
 
 
 def test_t7_4_a_mistake_of_ours_is_500_in_json_with_an_id_that_the_log_has(
-    chat: Chat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    chat: Chat, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*args: Any, **kwargs: Any) -> Any:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(visible, "conversations", fail)
     channel = program(chat.cast, "channel")
     channel.client.raise_request_exception = False
-    told = refused(channel.get("conversations"), 500, "internal_error")
+    with connection.execute_wrapper(partial(_no_conversations, ZeroDivisionError())):
+        told = refused(channel.get("conversations"), 500, "internal_error")
     assert any(told["error_id"] in record.getMessage() and record.exc_info for record in caplog.records)
     assert "ZeroDivision" not in json.dumps(told)
 

@@ -11,6 +11,7 @@ from twisted.internet.tcp import Connection
 from websockets.frames import Frame, Opcode
 
 from config.backpressure import Backpressure, as_chunk, as_frame
+from tests.patience import PATIENCE
 
 
 class Reactor:
@@ -34,7 +35,7 @@ class WebSocket:
 def pair() -> Iterator[tuple[Backpressure, socket.socket]]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    theirs.settimeout(5)
+    theirs.settimeout(PATIENCE)
     transport: Any = Connection(ours, None, Reactor())
     transport.connected = 1
     written = Backpressure(None, WebSocket(transport))  # type: ignore[arg-type]
