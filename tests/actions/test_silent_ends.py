@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,10 +19,11 @@ from messaging_app.models import Conversation, Operation
 from sessions_app.actions import silent_ends, sweep
 from sessions_app.actions.lifecycle import expire_due
 from sessions_app.actions.silent_ends import end_silent
-from sessions_app.core import locked_conversation, wake
+from sessions_app.core import wake
 from sessions_app.models import ChatSession, GuidedFlow, Participant, SlaClock, Transfer
 from sessions_app.states import Kind
 from tests.actions.test_flow_life import asks
+from tests.built_anew import statements_built_anew
 from tests.cast import Cast, Chat, Later
 
 LONG = 40 * 24 * 3600
@@ -102,15 +103,14 @@ def chats(cast: Cast, later: Later) -> dict[str, Chat]:
 
 
 @pytest.fixture
-def moment(monkeypatch: pytest.MonkeyPatch, chats: dict[str, Chat]) -> datetime:
+def moment(monkeypatch: pytest.MonkeyPatch, chats: dict[str, Chat]) -> Iterator[datetime]:
     """The clock stands still."""
     now = clock.now()
     monkeypatch.setattr(clock, "now", lambda: now)
     stopped = CastTo(Value(now - clock.offset, output_field=DateTimeField()), DateTimeField())
     monkeypatch.setattr(clock, "DbNow", lambda: stopped)
-    for reading in (locked_conversation._CONVERSATION, *locked_conversation._OPEN):
-        monkeypatch.setattr(reading, "_built", {})  # they have the clock in them
-    return now
+    with statements_built_anew():
+        yield now
 
 
 def places(chats: dict[str, Chat]) -> list[tuple[int, int]]:

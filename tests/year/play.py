@@ -129,12 +129,14 @@ class FakeClock:
         from config import clock
         from sessions_app.actions import sweep
         from sessions_app.core import wake
+        from tests.built_anew import statements_built_anew
 
         before = clock.now, clock.DbNow, wake.wake
         clock.now, wake.wake = self.now, sweep.settle_offers_and_drain
         clock.DbNow = lambda: Value(self.now(), output_field=DateTimeField())  # type: ignore[assignment]
         try:
-            yield self
+            with statements_built_anew():
+                yield self
         finally:
             clock.now, clock.DbNow, wake.wake = before
 
