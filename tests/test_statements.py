@@ -73,7 +73,6 @@ def world(chat: Chat) -> Chat:
     cast.rule("keyword", phrases=["manager"])
     cast.rule("keyword", phrases=["boss"], is_enabled=False)
     issue_key(cast.bot_row("faq"))
-    relay.stamp_whole(cast.tenant.pk)
     chat.robot()
     lifecycle.open_session(actor=cast.faq, conversation_id=chat.id, robot=True, priority=4)
     chat.says(WORDS)
@@ -93,6 +92,7 @@ def world(chat: Chat) -> Chat:
         status=MailStatus.WAITING,
         created_at=MOMENT,
     )
+    relay.stamp_whole(cast.tenant.pk)
     return chat
 
 
