@@ -17,7 +17,6 @@ MAY_SLEEP = {
     "patience.py",
     # Programs of their own that play somebody who takes time: a rate, a pause for thought, how long a fault lasts.
     "events/clients.py",
-    "events/test_feeds.py",
     "events/test_kills.py",
     "events/test_pace.py",
     "events/writer.py",

@@ -99,14 +99,11 @@ def look(actor: Actor, query: DeskQuery, opened: ThreadPage | None = None) -> De
 
 
 def _figures(actor: Actor, views: list[SavedView], now: datetime | None, opened: ThreadPage | None) -> dict[str, Any]:
-    """The figures of a page. Those of every page have a statement that is built once; beside an open conversation all are
-    read together, because such a page asks enough already."""
-    own = view_counts.counts_wanted(actor, views, now)
-    if opened:
-        together = {**own, **thread.figures_wanted(opened)}
-        return aggregates.read(actor.tenant_id, together, beside=_always_wanted(actor))
-    always = _always(actor.kind).run(tenant_id=actor.tenant_id, id=actor.pk)[0]
-    return {**always, **aggregates.read(actor.tenant_id, own)}
+    """The figures of a page, in one statement. It is built once where the page has none but those of every page."""
+    own = {**view_counts.counts_wanted(actor, views, now), **(thread.figures_wanted(opened) if opened else {})}
+    if own:
+        return aggregates.read(actor.tenant_id, own, beside=_always_wanted(actor))
+    return _always(actor.kind).run(tenant_id=actor.tenant_id, id=actor.pk)[0]
 
 
 @lru_cache(maxsize=AGENTS_KEPT)

@@ -119,6 +119,12 @@ class Told:
         self.feed.notify()
 
 
+async def turns(count: int) -> None:
+    """Let others have so many turns of the loop."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 @asynccontextmanager
 async def following(told: Told, seen: list[int], chance: random.Random, *, is_behind: bool) -> AsyncIterator[None]:
     """A client that takes a page at once, or slowly, or is written to at once, as chance has it."""
@@ -134,7 +140,7 @@ async def following(told: Told, seen: list[int], chance: random.Random, *, is_be
     async def run() -> None:
         async for page in follow.follow(told.feed, after=after, is_behind=is_behind, write=write):
             for event in page.events:
-                await asyncio.sleep(chance.choice([0, 0, 0.001, 0.003]))
+                await turns(chance.choice([0, 0, 5, 20]))
                 seen.append(event["pos"])
 
     task = asyncio.create_task(run())
@@ -154,7 +160,7 @@ async def test_whoever_joins_whenever_and_reads_however_slowly_gets_everything_o
                 seen.append((0 if is_behind else told.head, []))
                 await stack.enter_async_context(following(told, seen[-1][1], chance, is_behind=is_behind))
             told.grow(chance.choice([1, 1, 1, 2, 7]))
-            await asyncio.sleep(chance.choice([0, 0, 0.001, 0.004]))
+            await turns(chance.choice([1, 1, 5, 30]))
         expected = [list(range(start + 1, told.head + 1)) for start, _ in seen]
         await comes_true(lambda: all(len(got) >= len(wanted) for (_, got), wanted in zip(seen, expected, strict=True)))
     assert [got for _, got in seen] == expected

@@ -182,7 +182,7 @@ def test_the_list_with_everything_costs_the_same_however_long(
     saved = SavedView.objects.first()
     assert saved
     maya.get("/desk/")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(7):
         assert len(shown(maya.get(f"/desk/?saved={saved.pk}"))) == number
 
 
