@@ -15,8 +15,12 @@ from itertools import batched, chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+import orjson
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, models
 from django.db.models.constants import OnConflict
+
+from config import statements
 
 MOST = 5000
 """Rows of one statement."""
@@ -69,17 +73,52 @@ def insert_unknown_by_orm(model: type[models.Model], rows: Sequence[models.Model
 def update_rows(model: type[models.Model], rows: Iterable[models.Model], fields: Sequence[str]) -> None:
     """Store these fields (by the names of their attributes) of rows that are there."""
     form = _form(model, connection.vendor)
-    named = [form[name] for name in ("pk", *fields)]
-    for part in batched({row.pk: row for row in rows}.values(), MOST):
-        keys, *values = ([column.of(row) for row in part] for column in named)
-        handed = [(column, _handed(column, own)) for column, own in zip(named[1:], values, strict=True)]
-        _UPDATE[connection.vendor](model, named[0], keys, handed)
+    unique = list({row.pk: row for row in rows}.values())
+    _update(model, [row.pk for row in unique], {name: list(map(form[name].of, unique)) for name in fields})
 
 
 def update_rows_by_orm(model: type[models.Model], rows: Iterable[models.Model], fields: Sequence[str]) -> None:
     names = {field.attname: field.name for field in model._meta.concrete_fields}
     unique = {row.pk: row for row in rows}.values()
     model._base_manager.bulk_update(unique, [names[name] for name in fields], batch_size=MOST)
+
+
+def update_columns(model: type[models.Model], keys: Sequence[int], columns: Columns) -> None:
+    """Store these columns of the rows that have these keys, each once, in the order of the values."""
+    _update(model, keys, columns)
+
+
+def update_columns_by_orm(model: type[models.Model], keys: Sequence[int], columns: Columns) -> None:
+    lists = {name: [own.value] * len(keys) if isinstance(own, Same) else own for name, own in columns.items()}
+    rows = [
+        model(pk=pk, **dict(zip(lists, values, strict=True))) for pk, *values in zip(keys, *lists.values(), strict=True)
+    ]
+    update_rows_by_orm(model, rows, list(lists))
+
+
+def read(rows: models.QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
+    """The rows of a `values_list`. PostgreSQL makes one JSON value of them, which is read in a fifth of the time."""
+    if connection.vendor != "postgresql":
+        return read_by_orm(rows)
+    compiler = rows.query.get_compiler(connection.alias)
+    try:
+        sql, parameters = compiler.as_sql()
+    except EmptyResultSet:  # no row fits the conditions, whatever is stored
+        return []
+    chosen = [expression for expression, _, _ in compiler.select]
+    is_json = tuple(isinstance(expression.output_field, models.JSONField) for expression in chosen)
+    with connection.cursor() as cursor:
+        cursor.execute(statements.in_json(((sql, is_json),)), parameters)
+        [[found]] = cursor.fetchall()
+    lists = orjson.loads(found) if found else []
+    for column, convert in statements.converters(compiler, chosen):
+        for values in lists:
+            values[column] = convert(values[column])
+    return list(map(tuple, lists))
+
+
+def read_by_orm(rows: models.QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
+    return list(rows)
 
 
 def find(
@@ -274,6 +313,17 @@ def _lists(columns: _Handed, count: int) -> Iterator[tuple[str, list[Any]]]:
 
 
 # --- Update ------------------------------------------------------------------------------------------------------
+
+
+def _update(model: type[models.Model], keys: Sequence[int], columns: Columns) -> None:
+    form = _form(model, connection.vendor)
+    for start in range(0, len(keys), MOST):
+        part = slice(start, start + MOST)
+        handed = [
+            (form[name], _handed(form[name], own if isinstance(own, Same) else own[part]))
+            for name, own in columns.items()
+        ]
+        _UPDATE[connection.vendor](model, form["pk"], list(keys[part]), handed)
 
 
 def _update_by_arrays(model: type[models.Model], key: _Column, keys: list[Any], columns: _Handed) -> None:

@@ -14,7 +14,7 @@ from django.db.models import CharField, OuterRef, QuerySet, StringAgg, Subquery,
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Cast
-from django.db.models.lookups import IContains
+from django.db.models.lookups import IContains, In
 
 from config import free_json
 from config.errors import Busy
@@ -85,6 +85,19 @@ class ContainsInAnyCase(IContains):
     def process_lhs(self, compiler: Any, connection: Any, lhs: Any = None) -> tuple[str, Any]:
         sql, parameters = super().process_lhs(compiler, connection, lhs)
         return (f"{sql} COLLATE utf8mb4_unicode_ci" if connection.vendor == "mysql" else sql), parameters
+
+
+@models.AutoField.register_lookup
+@models.IntegerField.register_lookup
+@models.ForeignKey.register_lookup
+class Among(In):
+    """`in` for a list of many whole numbers: on PostgreSQL one array, so that the statement is as short for a thousand."""
+
+    lookup_name = "among"
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        lhs, parameters = self.process_lhs(compiler, connection)
+        return f"{lhs} = ANY(%s::bigint[])", [*parameters, "{" + ",".join([f"{value:d}" for value in self.rhs]) + "}"]
 
 
 def lock_rows[M: models.Model](rows: QuerySet[M]) -> QuerySet[M]:

@@ -118,7 +118,7 @@ class Reading:
             names=[chosen[column].target.attname for column in fields],
             columns=list(fields),
             annotations=dict(compiler.annotation_col_map),
-            converters=list(_converters(compiler, chosen)),
+            converters=list(converters(compiler, chosen)),
             is_json=tuple(isinstance(expression.output_field, models.JSONField) for expression in chosen),
         )
 
@@ -129,7 +129,7 @@ def together(readings: Sequence[Reading], *given: Any) -> list[list[Any]]:
     built = [reading.built(database.vendor) for reading in readings]
     if database.vendor != "postgresql":
         return [[each.instance(list(row)) for row in _fetched(database, each.sql, each.bound(given))] for each in built]
-    sql = _in_json(tuple((each.sql, each.is_json) for each in built))
+    sql = in_json(tuple((each.sql, each.is_json) for each in built))
     [found] = _fetched(database, sql, [_text(value) for value in given])
     return [
         [each.instance(row) for row in orjson.loads(rows)] if rows else []
@@ -149,7 +149,7 @@ def _with_values_in_it(sql: str, values: Sequence[Any]) -> str:
 
 
 @cache
-def _in_json(parts: tuple[tuple[str, tuple[bool, ...]], ...]) -> str:
+def in_json(parts: tuple[tuple[str, tuple[bool, ...]], ...]) -> str:
     """One row with a column for each statement, which has all its rows in JSON; None where it has none.
 
     JSON columns are handed on as text: their field decides what is read of it. A statement that locks stands alone.
@@ -164,11 +164,11 @@ def _in_json(parts: tuple[tuple[str, tuple[bool, ...]], ...]) -> str:
     return f"SELECT {', '.join(made)}"
 
 
-def _converters(compiler: Any, chosen: Sequence[Any]) -> Iterable[tuple[int, _Convert]]:
-    """How the columns' values become Python's: the ORM's own converters, but for what JSON has made of the times."""
+def converters(compiler: Any, chosen: Sequence[Any]) -> Iterable[tuple[int, _Convert]]:
+    """How the columns' values become Python's, by the column: the ORM's own converters, but for what JSON has made of the times."""
     if connection.vendor != "postgresql":
-        for column, (converters, expression) in compiler.get_converters(chosen).items():
-            yield column, _in_turn(converters, expression)
+        for column, (own, expression) in compiler.get_converters(chosen).items():
+            yield column, _in_turn(own, expression)
         return
     for column, expression in enumerate(chosen):
         field = expression.output_field

@@ -125,11 +125,16 @@ def stamp_new(operations: Sequence[Operation]) -> None:
     """
     for tenant_id in {operation.tenant_id for operation in operations}:
         own = [operation for operation in operations if operation.tenant_id == tenant_id]
-        head = _head_of(tenant_id)
-        for operation in own:
-            head.pos += 1
-            operation.pos = head.pos
-        statements.update(head, "pos")
+        for operation, pos in zip(own, next_positions(tenant_id, len(own)), strict=True):
+            operation.pos = pos
+
+
+def next_positions(tenant_id: int, count: int) -> range:
+    """The next positions of a tenant's stream, for what the caller stores in this order, as in `stamp_new`."""
+    head = _head_of(tenant_id)
+    head.pos += count
+    statements.update(head, "pos")
+    return range(head.pos - count + 1, head.pos + 1)
 
 
 def stamp_if_free(operations: Sequence[Operation]) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,8 +61,7 @@ def link(previous: str, operation: Operation, *, number: int, key: bytes) -> str
 
     It covers the link before, and all that is ever shown of an operation except its position, which is not known yet.
     """
-    fields = [
-        number,
+    fields = (
         operation.tenant_id,
         operation.conversation_id,
         operation.seq,
@@ -71,11 +70,27 @@ def link(previous: str, operation: Operation, *, number: int, key: bytes) -> str
         operation.actor_kind,
         operation.actor_id,
         operation.actor_name,
-        operation.at.astimezone(UTC).isoformat(timespec="microseconds"),
-        _plain(operation.data),
-    ]
-    text = _CANONICAL.encode(fields)
-    return f"{number}:{_short(hmac.digest(key, f'{_PURPOSE}\n{previous}{text}'.encode(), 'sha256'))}"
+        moment(operation.at),
+        canonical(operation.data),
+    )
+    return link_of(previous, fields, number=number, key=key)
+
+
+def moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def canonical(data: Mapping[str, Any]) -> orjson.Fragment:
+    """The data of an operation as it is signed: as `_CANONICAL` writes it, by orjson where that writes the same bytes."""
+    if _is_plain(data):
+        return orjson.Fragment(orjson.dumps(data, option=orjson.OPT_SORT_KEYS))
+    return orjson.Fragment(_CANONICAL.encode(_plain(data)))
+
+
+def link_of(previous: str, fields: Sequence[Any], *, number: int, key: bytes) -> str:
+    """As `link`, of an operation's fields in the order in which they are signed."""
+    text = orjson.dumps((number, *fields))  # nothing in it but text and whole numbers, which `_CANONICAL` writes alike
+    return f"{number}:{_short(hmac.digest(key, f'{_PURPOSE}\n{previous}'.encode() + text, 'sha256'))}"
 
 
 def beginning(conversation: Conversation) -> str:
@@ -161,7 +176,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, int) and not _LEAST <= value <= _MOST else value
 
 
-def _is_plain(data: dict[Any, Any]) -> bool:
+def _is_plain(data: Mapping[Any, Any]) -> bool:
     for name, value in data.items():
         if type(name) is not str:
             return False

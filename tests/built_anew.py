@@ -13,10 +13,10 @@ from config import compiled_query, statements
 @contextmanager
 def statements_built_anew() -> Iterator[None]:
     """No statement is kept."""
-    in_json: Any = statements._in_json
+    in_json: Any = statements.in_json
     with (
         mock.patch.object(statements.Reading, "built", lambda reading, _: reading._build_now()),
-        mock.patch.object(statements, "_in_json", in_json.__wrapped__),
+        mock.patch.object(statements, "in_json", in_json.__wrapped__),
         mock.patch.object(compiled_query.CompiledQuery, "run", lambda query, **ids: query._compile(list(ids)).run(ids)),
     ):
         yield

@@ -69,6 +69,7 @@ CORE = (
     "notices",
     "webhooks",
     "test_analyser.py",
+    "test_alike_operations.py",
     "test_bulk_rows.py",
     "test_compiled_query.py",
     "test_costs.py",

@@ -323,6 +323,45 @@ def test_changed_rows_are_what_the_orm_would_store(of: str, conversation: Conver
     assert all(row != was for row, was in zip(ours[-len(rows):], before[-len(rows):], strict=True))  # fmt: skip
 
 
+@pytest.mark.parametrize("of", CHANGES)
+def test_changed_columns_are_what_the_orm_would_store(of: str, conversation: Conversation) -> None:
+    rows, fields = changed(of, conversation)
+    model, keys = model_of(rows), [row.pk for row in rows]
+    columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in fields}
+    columns[fields[0]] = Same(columns[fields[0]][0])
+    ours = left_by(lambda: bulk_rows.update_columns(model, keys, columns), model)
+    assert ours == left_by(lambda: bulk_rows.update_columns_by_orm(model, keys, columns), model)
+    assert ours != table(model)
+
+
+@pytest.mark.parametrize("of", MAKERS)
+def test_rows_that_are_read_are_what_the_orm_reads(of: str, conversation: Conversation) -> None:
+    rows = MAKERS[of](conversation)
+    bulk_rows.insert_rows(model_of(rows), rows)
+    manager = model_of(rows)._base_manager
+    names = [field.attname for field in manager.model._meta.concrete_fields]
+    for chosen in (manager.order_by("pk"), manager.order_by("-pk")[:2], manager.none(), manager.filter(pk=0)):
+        listed = chosen.values_list(*names)
+        assert bulk_rows.read(listed) == bulk_rows.read_by_orm(listed)
+    assert len(bulk_rows.read(manager.values_list("pk", "tenant__slug"))) == manager.count()
+
+
+def test_rows_among_many_ids_are_those_in_them(conversation: Conversation) -> None:
+    bulk_rows.insert_rows(Message, messages(conversation))
+    ids = list(Message.objects.order_by("pk").values_list("pk", flat=True))
+    for chosen in (ids, ids[1:3], ids[:1], [ids[0], ids[0], 0, -1, 2**62]):
+        for column, among_them in (
+            ("pk", chosen),
+            ("session_id", chosen),
+            ("conversation", [conversation.pk, *chosen]),
+        ):
+            among, theirs = (Message.objects.filter(**{f"{column}__{how}": among_them}) for how in ("among", "in"))
+            assert list(among.order_by("pk")) == list(theirs.order_by("pk"))
+    assert Message.objects.filter(pk__among=ids[:2]).count() == 2
+    assert not Message.objects.filter(pk__among=[]).exists()
+    assert Message.objects.exclude(pk__among=ids[:2]).count() == len(ids) - 2
+
+
 def test_a_time_that_is_set_when_a_row_is_made_is_not_set_again(conversation: Conversation) -> None:
     conversation.created_at = AT
     bulk_rows.update_rows(Conversation, [conversation], ["created_at", "seq"])

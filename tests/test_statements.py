@@ -399,7 +399,7 @@ def test_a_text_among_the_parameters_is_no_sql(world: Chat) -> None:
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Statements are kept; those of a mutant must not be."""
-    kept = (statements._insertion, statements._change, statements._in_json)
+    kept = (statements._insertion, statements._change, statements.in_json)
     for function in kept:
         function.cache_clear()
     yield monkeypatch

@@ -12,26 +12,24 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from itertools import batched
-from typing import Any, NoReturn
+from typing import Any
 
-from django.db import connection, models, transaction
+from django.db import models, transaction
 from django.db.models import prefetch_related_objects
 
 from agents_app import row_policies
 from agents_app.actors import system_actor
 from agents_app.models import Backoff, Tenant
-from config import bulk_rows, clock, statements
+from config import bulk_rows, clock
 from config.db import lock_free_rows, retried
 from messaging_app import stream
 from messaging_app.models import Conversation
-from sessions_app import assignment
+from sessions_app.actions.alike_ends import end_alike
+from sessions_app.actions.ended_in_memory import is_ended
 from sessions_app.core import wake
 from sessions_app.core.locked_conversation import LockedConversation
 from sessions_app.models import ChatSession, GuidedFlow, SlaClock, Transfer
-from sessions_app.promises import reply_deadlines, sla
 from sessions_app.states import FLOW_OPEN, OPEN, Owner, TransferStatus
-from sessions_app.unit.settle import settle
-from sessions_app.unit.timers import apply_due
 
 log = logging.getLogger(__name__)
 
@@ -41,17 +39,15 @@ FEW = 3
 """So many are left to their verbs, which costs no more."""
 
 
-class _Asks(Exception):
-    """The functions of a verb have asked the database."""
-
-
 def end_silent(conversations: Sequence[tuple[int, int]], *, loop: str) -> set[int]:
     """Of these (tenant and conversation), end what is silent and nothing else. Returns the conversations that are done.
 
     What was put off in `loop` is left to it. So is a transaction's part in which something goes wrong.
     """
-    done: set[int] = set()
-    for part in batched(conversations, AT_ONCE) if len(conversations) > FEW else ():
+    if len(conversations) <= FEW:
+        return set()
+    done = end_alike([conversation_id for _, conversation_id in conversations], loop=loop)
+    for part in batched([own for own in conversations if own[1] not in done], AT_ONCE):
         try:
             done |= _end_part([conversation_id for _, conversation_id in part], loop)
         except Exception:
@@ -63,7 +59,7 @@ def end_silent(conversations: Sequence[tuple[int, int]], *, loop: str) -> set[in
 def _end_part(conversation_ids: list[int], loop: str) -> set[int]:
     with transaction.atomic():
         held = [(locked, locked.sessions[0]) for locked in _held(conversation_ids, loop)]
-        ended = [(locked, session) for locked, session in held if _is_ended(locked)]
+        ended = [(locked, session) for locked, session in held if is_ended(locked)]
         _store(ended)
     return {locked.conversation.pk for locked, _ in ended}
 
@@ -105,29 +101,6 @@ def _locked(conversation: Any, session: Any, tenants: dict[int, Tenant]) -> Lock
         policies=row_policies.on(conversation),
         _tenant=tenants[conversation.tenant_id],
     )
-
-
-def _refuse(*args: Any) -> NoReturn:
-    raise _Asks
-
-
-def _is_ended(locked: LockedConversation) -> bool:
-    """Apply what is due, and what follows at the end of every verb (`unit_of_work`), in memory. False where that is left
-    to the verb: nothing is due, or more has to be asked or done.
-    """
-    try:
-        with connection.execute_wrapper(_refuse), statements.held_back(ChatSession):
-            if not apply_due(locked):
-                return False
-            settle(locked)
-            reply_deadlines.follow(locked)
-            is_left = assignment.offer(locked)
-            sla.follow(locked)
-    except _Asks:
-        transaction.set_rollback(False)  # it was not sent: the transaction is whole
-        return False
-    stream.seal(locked.conversation, locked.operations)
-    return not (is_left or locked.sessions)
 
 
 def _store(ended: list[tuple[LockedConversation, ChatSession]]) -> None:

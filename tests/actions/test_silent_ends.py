@@ -16,13 +16,12 @@ from agents_app import loops
 from agents_app.models import Backoff
 from config import clock
 from messaging_app.models import Conversation, Operation
-from sessions_app.actions import silent_ends, sweep
+from sessions_app.actions import ended_in_memory, flows, silent_ends, sweep
 from sessions_app.actions.lifecycle import expire_due
 from sessions_app.actions.silent_ends import end_silent
 from sessions_app.core import wake
 from sessions_app.models import ChatSession, GuidedFlow, Participant, SlaClock, Transfer
 from sessions_app.states import Kind
-from tests.actions.test_flow_life import asks
 from tests.built_anew import statements_built_anew
 from tests.cast import Cast, Chat, Later
 
@@ -71,7 +70,13 @@ def before_another(chat: Chat) -> None:
 
 def with_a_flow(chat: Chat) -> None:
     chat.robot()
-    asks(chat)
+    flows.open_flow(
+        actor=chat.cast.bargain,
+        trigger_id=f"size {chat.id}",
+        question="Which size?",
+        conversation_id=chat.id,
+        missing_info=["size"],
+    )
 
 
 def with_a_colleague(chat: Chat) -> None:
@@ -122,7 +127,7 @@ def by_verbs(places: list[tuple[int, int]], cast: Cast) -> None:
         expire_due(actor=cast.system, conversation_id=conversation_id)
 
 
-def left_by(work: Callable[[], None]) -> dict[str, list[Any]]:
+def left_by(work: Callable[[], Any]) -> dict[str, list[Any]]:
     """All rows after this, which is undone. Of operations without the keys, which no sequence gives twice."""
     with transaction.atomic():
         work()
@@ -204,7 +209,7 @@ def test_what_goes_wrong_in_one_stops_no_other(cast: Cast, later: Later, monkeyp
     for chat in chats.values():
         chat.robot()
     later(LONG)
-    for module in (silent_ends, __import__("sessions_app.unit.unit_of_work", fromlist=["settle"])):
+    for module in (ended_in_memory, __import__("sessions_app.unit.unit_of_work", fromlist=["settle"])):
         monkeypatch.setattr(module, "settle", stopping_at(chats["3"].id, module.settle))
     sweep.sweep_due()
     assert [chat.has_live for chat in chats.values()] == [number == "3" for number in chats]
