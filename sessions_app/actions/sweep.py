@@ -33,17 +33,19 @@ from sessions_app.promises import unanswered
 from sessions_app.states import FLOW_OPEN, LIVE, OPEN, Owner, TransferStatus
 
 CHUNK = 1000
+SILENT = 5000
+"""Sessions of one look. Most of them have only been silent, and hundreds of those end in the time of a few others."""
 LOOP, DRAINS, OFFERS = "sweep", "drain", "offers"
 
 
-def due(limit: int = CHUNK) -> set[tuple[int, int]]:
-    """Tenant and conversation of what is due now and not put off, at most `limit` of each kind."""
+def due() -> set[tuple[int, int]]:
+    """Tenant and conversation of what is due now and not put off, at most `CHUNK` of each kind, and `SILENT` sessions."""
     now = clock.now()
     pending = Transfer.objects.filter(status=TransferStatus.PENDING)
-    rows = (
-        ChatSession.objects.filter(status__in=sorted(OPEN)).filter(
-            Q(expires_at__lte=now) | Q(reply_due_at__lte=now) | Q(warns_at__lte=now)
-        ),
+    sessions = ChatSession.objects.filter(status__in=sorted(OPEN)).filter(
+        Q(expires_at__lte=now) | Q(reply_due_at__lte=now) | Q(warns_at__lte=now)
+    )
+    others = (
         pending.filter(Q(deadline__lte=now) | Q(offer_expires_at__lte=now) | Q(next_round_at__lte=now)),
         GuidedFlow.objects.filter(status__in=sorted(FLOW_OPEN), conversation__isnull=False).filter(
             Q(expires_at__lte=now) | Q(lease_until__lte=now)
@@ -53,12 +55,12 @@ def due(limit: int = CHUNK) -> set[tuple[int, int]]:
     )
     conversations: set[tuple[int, int]] = set()
     tried = loops.not_put_off(LOOP, "conversation_id")
-    for candidates in rows:
+    for candidates, limit in ((sessions, SILENT), *((rows, CHUNK) for rows in others)):
         conversations |= set(
             candidates.filter(tried).annotate(of=F("conversation_id")).values_list("tenant_id", "of")[:limit]
         )
     waiting = forgotten(now).filter(loops.not_put_off(LOOP, "pk"))
-    return conversations | set(waiting.values_list("tenant_id", "pk")[:limit])
+    return conversations | set(waiting.values_list("tenant_id", "pk")[:CHUNK])
 
 
 def forgotten(now: datetime) -> QuerySet[Conversation]:
