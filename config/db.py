@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +97,12 @@ class Among(In):
 
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         lhs, parameters = self.process_lhs(compiler, connection)
-        return f"{lhs} = ANY(%s::bigint[])", [*parameters, "{" + ",".join([f"{value:d}" for value in self.rhs]) + "}"]
+        return f"{lhs} = ANY(%s::bigint[])", [*parameters, array_of_ids(self.rhs)]
+
+
+def array_of_ids(ids: Iterable[int]) -> str:
+    """An array of whole numbers as PostgreSQL reads it."""
+    return "{" + ",".join([f"{pk:d}" for pk in ids]) + "}"
 
 
 def lock_rows[M: models.Model](rows: QuerySet[M]) -> QuerySet[M]:

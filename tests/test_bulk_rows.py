@@ -334,16 +334,34 @@ def test_changed_columns_are_what_the_orm_would_store(of: str, conversation: Con
     assert ours != table(model)
 
 
+MOMENTS = {"messages": "sent_at", "operations": "at", "sessions": "opened_at", "conversations": "last_activity_at"}
+
+
 @pytest.mark.parametrize("of", MAKERS)
 def test_rows_that_are_read_are_what_the_orm_reads(of: str, conversation: Conversation) -> None:
     rows = MAKERS[of](conversation)
-    bulk_rows.insert_rows(model_of(rows), rows)
-    manager = model_of(rows)._base_manager
-    names = [field.attname for field in manager.model._meta.concrete_fields]
-    for chosen in (manager.order_by("pk"), manager.order_by("-pk")[:2], manager.none(), manager.filter(pk=0)):
-        listed = chosen.values_list(*names)
-        assert bulk_rows.read(listed) == bulk_rows.read_by_orm(listed)
-    assert len(bulk_rows.read(manager.values_list("pk", "tenant__slug"))) == manager.count()
+    model, moment = model_of(rows), MOMENTS[of]
+    bulk_rows.insert_rows(model, rows)
+    names = [field.attname for field in model._meta.concrete_fields]
+
+    def build(ids: Any, since: Any, slug: Any) -> Any:
+        chosen = model._base_manager.filter(pk__among=ids, tenant__slug=slug, pk__gt=0, pk__lt=2**40)
+        return chosen.exclude(**{f"{moment}__lt": since}).order_by("-pk").values_list(*names, "tenant__slug")
+
+    reading = bulk_rows.Reading(build, [0], bulk_rows.A_MOMENT, "")
+    ids = list(model._base_manager.order_by("pk").values_list("pk", flat=True))
+    early = datetime(1999, 1, 1, tzinfo=UTC)
+    found = []
+    for wanted in (
+        (ids, early, "bulk"),
+        (ids[1:4], AT, "bulk"),
+        (ids, AT, "another"),
+        (ids[:1], early, "bulk"),
+        ([], AT, "bulk"),
+    ):
+        found.append(reading.rows(*wanted))
+        assert found[-1] == reading.rows_by_orm(*wanted)
+    assert len({len(rows) for rows in found}) >= 3, "each parameter counts"
 
 
 def test_rows_among_many_ids_are_those_in_them(conversation: Conversation) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -26,7 +26,7 @@ from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, 
 from agents_app import row_policies
 from agents_app.actors import system_actor
 from agents_app.models import Backoff, Tenant
-from config import bulk_rows, clock
+from config import bulk_rows, clock, statements
 from config.bulk_rows import Same
 from config.db import lock_free_rows, retried
 from messaging_app import alike_operations
@@ -73,26 +73,28 @@ def end_alike(conversation_ids: Sequence[int], *, loop: str) -> set[int]:
 
     What was put off in `loop` is left alone. So is a transaction's part in which something goes wrong.
     """
-    done: set[int] = set()
+    done: dict[int, int] = {}
     for part in batched(conversation_ids, AT_ONCE):
         try:
             done |= _end_part(part, loop)
         except Exception:
             log.exception("%s silent conversations are looked at by others", len(part))
-    return done
+    for tenant_id in set(done.values()):
+        transaction.on_commit(partial(wake.wake, tenant_id), robust=True)
+    return set(done)
 
 
 @retried
-def _end_part(conversation_ids: Sequence[int], loop: str) -> set[int]:
-    done: set[int] = set()
+def _end_part(conversation_ids: Sequence[int], loop: str) -> dict[int, int]:
+    """The conversations that are done, each with its tenant."""
+    done: dict[int, int] = {}
     with transaction.atomic():
-        locked = {row[0]: row for row in bulk_rows.read(_lockable(conversation_ids, loop))}
+        locked = {row[0]: row for row in _LOCKED.rows(conversation_ids, loop)}
         now = clock.now()
         for tenant, rows in _alike(locked, now):
             for part, end in _ends(rows, tenant, now):
                 _store(part, end, now)
-                done.update(row.id for row in part)
-                transaction.on_commit(partial(wake.wake, tenant.pk), robust=True)
+                done.update((row.id, tenant.pk) for row in part)
     return done
 
 
@@ -106,7 +108,7 @@ def _lockable(conversation_ids: Sequence[int], loop: str) -> QuerySet[Any, Any]:
     return lock_free_rows(rows.filter(waiting_since=None).exclude(chain="")).values_list(*_VARIES, *_CONVERSATION)
 
 
-def _open_sessions(locked: Iterable[int], now: datetime) -> QuerySet[Any, Any]:
+def _open_sessions(locked: Sequence[int], now: datetime) -> QuerySet[Any, Any]:
     """The open sessions of these conversations, each with whether its time is over, and nothing else is open or due there,
     nor has anybody joined.
     """
@@ -121,10 +123,15 @@ def _open_sessions(locked: Iterable[int], now: datetime) -> QuerySet[Any, Any]:
         ~Q(owner_kind__in=(Owner.AGENT, Owner.NOBODY)),  # an agent's service is noted, and nobody's has a request
         expires_at__lte=now,
     )
-    rows = ChatSession.objects.filter(conversation__among=list(locked), status__in=sorted(OPEN))
+    rows = ChatSession.objects.filter(conversation__among=locked, status__in=sorted(OPEN))
     return rows.annotate(is_silent=ExpressionWrapper(is_silent, BooleanField())).values_list(
         "conversation_id", "is_silent", "pk", *_SESSION
     )
+
+
+_LOCKED = bulk_rows.Reading(_lockable, [0], "")
+_OPEN_SESSIONS = bulk_rows.Reading(_open_sessions, [0], bulk_rows.A_MOMENT)
+_TENANT = statements.Reading(lambda pk: Tenant.objects.filter(pk=pk), 0)
 
 
 def _alike(locked: Mapping[int, Sequence[Any]], now: datetime) -> Iterator[tuple[Tenant, list[_Row]]]:
@@ -132,16 +139,16 @@ def _alike(locked: Mapping[int, Sequence[Any]], now: datetime) -> Iterator[tuple
     alike: longest waiting first.
     """
     found: dict[int, Sequence[Any]] = {}
-    for pk, is_silent, *session in bulk_rows.read(_open_sessions(locked, now)):
+    for pk, is_silent, *session in _OPEN_SESSIONS.rows(list(locked), now):
         found[pk] = () if pk in found or not is_silent else session
     alike: dict[tuple[Any, ...], list[_Row]] = defaultdict(list)
     for pk, own in found.items():
         if own:
             row = _row(own, locked[pk])
             alike[row.alike].append(row)
-    tenants = Tenant.objects.in_bulk({rows[0].tenant_id for rows in alike.values()})
     for rows in alike.values():
-        yield tenants[rows[0].tenant_id], sorted(rows, key=lambda row: (row.unanswered_since or now, row.id))
+        [tenant] = _TENANT.rows(rows[0].tenant_id)
+        yield tenant, sorted(rows, key=lambda row: (row.unanswered_since or now, row.id))
 
 
 def _row(session: Sequence[Any], conversation: Sequence[Any]) -> _Row:
@@ -247,7 +254,8 @@ def _store(rows: list[_Row], end: _End, now: datetime) -> None:
     )
     made = _operations(rows, rows[0], end)
     chains = alike_operations.write(before, made, actor=system_actor(tenant_id), at=now)
-    ChatSession.objects.filter(pk__among=[row.session_id for row in rows]).update(**end.session)
+    of_session = {name: Same(value) for name, value in end.session.items()}
+    bulk_rows.update_columns(ChatSession, [row.session_id for row in rows], of_session)
     bulk_rows.update_columns(Conversation, before.ids, {**columns, "chain": chains})
 
 

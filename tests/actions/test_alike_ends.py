@@ -12,6 +12,7 @@ from django.db.models import Exists, Model, QuerySet
 from django.test.utils import CaptureQueriesContext
 
 from agents_app import loops
+from config import bulk_rows
 from messaging_app.models import Conversation
 from sessions_app.actions import alike_ends, conversations, ended_in_memory, lifecycle, sweep
 from sessions_app.actions.alike_ends import end_alike
@@ -64,7 +65,9 @@ ALIKE = tuple(begin for begin in (*ALONE, *MORE) if begin is not was_flagged)
 
 @pytest.fixture(autouse=True)
 def two_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no statement is kept: a mutant's is another one."""
     monkeypatch.setattr(alike_ends, "FEW", 1)
+    monkeypatch.setattr(bulk_rows.Reading, "_built", property(lambda *_: None, lambda *_: None), raising=False)
 
 
 @pytest.fixture
@@ -222,9 +225,9 @@ def without(model: type[Model], monkeypatch: pytest.MonkeyPatch) -> None:
 
 def not_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another session of the conversation is not seen."""
-    real = alike_ends._open_sessions
+    real = alike_ends._OPEN_SESSIONS.build
     newest = lambda locked, now: real(locked, now).filter(kind="AUTO_BARGAIN")  # noqa: E731
-    monkeypatch.setattr(alike_ends, "_open_sessions", newest)
+    monkeypatch.setattr(alike_ends._OPEN_SESSIONS, "build", newest)
 
 
 MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
