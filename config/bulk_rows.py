@@ -21,7 +21,7 @@ from django.db import connection, models
 from django.db.models.constants import OnConflict
 
 from config import statements
-from config.db import array_of_ids
+from config.statement_values import array_of_ids
 
 MOST = 5000
 """Rows of one statement."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from django.db.models.lookups import IContains, In
 from config import free_json
 from config.errors import Busy
 from config.faults import Fault, answer_of, fault_of, is_committed_perhaps
+from config.statement_values import array_of_ids
 
 RETRIES = 5
 """How often a verb is run again after a deadlock, a time-out or a lost connection (docs/rules.md, Repeats)."""
@@ -98,11 +99,6 @@ class Among(In):
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         lhs, parameters = self.process_lhs(compiler, connection)
         return f"{lhs} = ANY(%s::bigint[])", [*parameters, array_of_ids(self.rhs)]
-
-
-def array_of_ids(ids: Iterable[int]) -> str:
-    """An array of whole numbers as PostgreSQL reads it."""
-    return "{" + ",".join([f"{pk:d}" for pk in ids]) + "}"
 
 
 def lock_rows[M: models.Model](rows: QuerySet[M]) -> QuerySet[M]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -58,3 +58,8 @@ def text(value: Any) -> str | None:
     if value is None:
         return None
     return ("t" if value else "f") if value is True or value is False else str(value)
+
+
+def array_of_ids(ids: Iterable[int]) -> str:
+    """An array of whole numbers as PostgreSQL reads it."""
+    return "{" + ",".join([f"{pk:d}" for pk in ids]) + "}"
