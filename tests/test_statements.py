@@ -293,7 +293,7 @@ def readings(world: Chat) -> Iterator[tuple[str, statements.Reading, tuple[Any, 
         yield reading._build.__name__, reading, (world.id,)
     yield "of a session", unit_of_work._OF_SESSION, (world.sessions[0].pk, tenant_id)
     yield "of a transfer", unit_of_work._OF_TRANSFER, (world.transfers[0].pk, tenant_id)
-    yield "bot", lifecycle._BOT, (bot, tenant_id)
+    yield "bot", locked_conversation._BOT, (bot, tenant_id)
     yield "rules", rules._VERSION, (tenant_id,)
     yield "head", relay.HEAD, (tenant_id,)
     yield "key", secrets._ACTIVE, (world.cast.bot_row("faq").key_prefix,)
