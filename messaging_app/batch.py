@@ -74,6 +74,12 @@ def read_line(line: int, raw: bytes | str) -> BatchRow | Rejected | None:
     return row if isinstance(row, BatchRow) else Rejected(line, row, _shown(raw))
 
 
+def read_value(line: int, value: Any) -> BatchRow | Rejected:
+    """One JSON value: a row, or a rejection."""
+    row = read_object(line, value)
+    return row if isinstance(row, BatchRow) else Rejected(line, row, _shown(incoming.dump_line(value)))
+
+
 def _is_bare_mark(raw: bytes | str) -> bool:
     """A file that holds nothing but a byte order mark has no rows."""
     return not (incoming.without_bom(raw) if isinstance(raw, bytes) else raw.removeprefix("\ufeff")).strip()
