@@ -8,6 +8,7 @@ ends by itself.
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -88,11 +89,11 @@ def _must_be_its_own(actor: Actor, rows: Iterable[BatchRow | Rejected | None]) -
 def store_at_once(*, actor: Actor, rows: Sequence[BatchRow | Rejected | None]) -> Batch:
     """Store the rows of a small batch. Returns a batch that is done and has no row. Raises `Forbidden`, `Busy`."""
     may_bring(actor)
-    now = clock.now()
+    now, begun = clock.now(), time.monotonic()
     batch = Batch(tenant_id=actor.tenant_id, client_id=actor.pk, started_at=now, created_at=now)
     _must_be_its_own(actor, rows)
     _add(batch, ingest_batch(actor=actor, rows=rows))
-    batch.state, batch.ended_at = State.DONE, clock.now()
+    batch.state, batch.ended_at = State.DONE, now + timedelta(seconds=time.monotonic() - begun)
     return batch
 
 
