@@ -1,6 +1,7 @@
 """Many rows in one statement, without what the ORM does for each value of each row.
 
-On PostgreSQL a column is one array, and one in which all rows have the same is one value: `INSERT … SELECT … FROM unnest(…)`.
+On PostgreSQL a column is one array, and one in which all rows have the same is one value: `INSERT … SELECT … FROM unnest(…)`,
+bound on the server, which keeps the plan (`config/statements.py`).
 MariaDB and SQLite get a list of rows. How a value is handed over is decided once for each model, by its fields. Beside each
 statement stands its ORM form (`…_by_orm`): the same rows, keys and refusals (`tests/test_bulk_rows.py`).
 """
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, models, transaction
 from django.db.models.base import ModelState
 from django.db.models.constants import OnConflict
+
+from config import statements
 
 MOST = 5000
 """Rows of one statement."""
@@ -128,10 +131,7 @@ def find(
         f" CROSS JOIN LATERAL (SELECT * FROM {_table(model)}"
         f" WHERE {where} AND {form[key].name} = r.wanted LIMIT 1) AS t"
     )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [_array(form[key], values), *shared.values()])
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    return _run(statement, [_array(form[key], values), *shared.values()], returns=True)
 
 
 def find_by_orm(
@@ -246,7 +246,7 @@ def _naive_moments(values: Sequence[Any]) -> list[Any]:
 
 
 def _json(values: Sequence[Any], encoder: Any) -> list[Any]:
-    return [None if value is None else json.dumps(value, cls=encoder) for value in values]
+    return ["{}" if value == {} else None if value is None else json.dumps(value, cls=encoder) for value in values]
 
 
 def _columns(model: type[models.Model], rows: Sequence[models.Model]) -> Columns:
@@ -281,12 +281,23 @@ def _insert(
         after += f" RETURNING {', '.join((key.name, *(form[name].name for name in returned)))}"
     handed = [(column, _handed(column, columns[name])) for name, column in form.items()]
     keys: list[tuple[Any, ...]] = []
-    with connection.cursor() as cursor:
-        for values, parameters in (_arrays if connection.vendor == "postgresql" else _lists)(handed, count):
-            cursor.execute(f"{into} ({names}) {values} {after}", parameters)
-            if with_keys:
-                keys += cursor.fetchall()
+    for values, parameters in (_arrays if connection.vendor == "postgresql" else _lists)(handed, count):
+        keys += _run(f"{into} ({names}) {values} {after}", parameters, returns=with_keys)
     return keys
+
+
+def _run(sql: str, parameters: Sequence[Any], *, returns: bool = False) -> list[Any]:
+    """The rows of a statement, if it `returns` any. PostgreSQL keeps the plans of those that come often."""
+    if connection.vendor == "postgresql":
+        first, *rest = sql.split("%s")
+        sql = first + "".join([f"${place}{text}" for place, text in enumerate(rest, 1)])
+        if returns:
+            return statements.fetched(sql, *parameters)
+        statements.run(sql, *parameters)
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall()) if returns else []
 
 
 type _Handed = list[tuple[_Column, list[Any] | Same]]
@@ -370,8 +381,7 @@ def _update_by_arrays(model: type[models.Model], key: _Column, keys: list[Any], 
         f" FROM unnest({', '.join(f'%s::{column.type}[]' for column, _ in arrays)})"
         f" AS r ({', '.join(f'c{place}' for place in range(len(arrays)))}) WHERE t.{key.name} = r.c0"
     )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [*same, *(array for _, array in arrays)])
+    _run(statement, [*same, *(array for _, array in arrays)])
 
 
 def _update_one_by_one(model: type[models.Model], key: _Column, keys: list[Any], columns: _Handed) -> None:

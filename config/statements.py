@@ -397,6 +397,11 @@ def fetched(sql: str, *values: Any) -> list[Sequence[Any]]:
     return _fetched(connections[DEFAULT_DB_ALIAS], sql, [_text(value) for value in values])
 
 
+def run(sql: str, *values: Any) -> None:
+    """The same for one that returns nothing."""
+    _binding_on_the_server(connections[DEFAULT_DB_ALIAS]).execute(sql, [_text(value) for value in values])
+
+
 def _fetched(database: Any, sql: str, values: Sequence[Any]) -> list[Sequence[Any]]:
     if database.vendor == "postgresql":
         cursor = _binding_on_the_server(database)

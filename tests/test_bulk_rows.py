@@ -613,8 +613,8 @@ class TestOnPostgreSQL:
     @pytest.mark.parametrize(
         ("condition", "instead"),
         [
-            ('"platform" = %s', "%s::text IS NOT NULL"),
-            ('"tenant_id" = %s', "%s::bigint IS NOT NULL"),
+            ('"platform" = $3', "$3::text IS NOT NULL"),
+            ('"tenant_id" = $2', "$2::bigint IS NOT NULL"),
             ('"message_id" = r.wanted', "TRUE"),
         ],
     )

@@ -63,7 +63,7 @@ def _store(actor: Actor, work: list[tuple[Conversation, list[BatchRow], Plan]], 
     for conversation, rows, plan in work:
         planned = plan.rows()
         operation = _record(conversation, actor, plan, planned, now)
-        stored += [(row, conversation.pk, session.pk, operation.seq) for session, row in planned]
+        stored += [(row, conversation.id, session.id, operation.seq) for session, row in planned]
         operations.append(operation)
         remember(conversation, rows)
         plan.add_to(report)
