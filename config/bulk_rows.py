@@ -20,7 +20,7 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, models, tran
 from django.db.models.base import ModelState
 from django.db.models.constants import OnConflict
 
-from config import statements
+from config import pipeline, statements
 
 MOST = 5000
 """Rows of one statement."""
@@ -52,7 +52,19 @@ def insert_columns_by_orm(model: type[models.Model], columns: Columns, count: in
 
 def insert_rows(model: type[models.Model], rows: Sequence[models.Model]) -> None:
     """Store new rows, and give each its key."""
-    for row, (pk,) in zip(rows, _insert(model, _columns(model, rows), len(rows), with_keys=True), strict=True):
+    _with_keys(rows, _insert(model, _columns(model, rows), len(rows), with_keys=True))
+
+
+def insert_rows_later(model: type[models.Model], rows: Sequence[models.Model]) -> None:
+    """The same; within `statements.transaction_of_a_verb` it may wait, and the keys with it."""
+    if connection.vendor != "postgresql" or len(rows) > MOST:
+        insert_rows(model, rows)
+        return
+    _insert(model, _columns(model, rows), len(rows), with_keys=True, then=partial(_with_keys, rows))
+
+
+def _with_keys(rows: Sequence[models.Model], keys: pipeline.Rows) -> None:
+    for row, (pk, *_) in zip(rows, keys, strict=True):
         _is_stored(row, pk)
 
 
@@ -131,7 +143,7 @@ def find(
         f" CROSS JOIN LATERAL (SELECT * FROM {_table(model)}"
         f" WHERE {where} AND {form[key].name} = r.wanted LIMIT 1) AS t"
     )
-    return _run(statement, [_array(form[key], values), *shared.values()], returns=True)
+    return [tuple(row) for row in _run(statement, [_array(form[key], values), *shared.values()], returns=True)]
 
 
 def find_by_orm(
@@ -265,9 +277,10 @@ def _insert(
     with_keys: bool = False,
     only_unknown: bool = False,
     returned: Sequence[str] = (),
-) -> list[tuple[Any, ...]]:
-    """The keys of the new rows in their order, if they are asked for, each with what is `returned` besides. Raises
-    `TypeError` for a column that is missing.
+    then: Callable[[pipeline.Rows], None] | None = None,
+) -> list[Sequence[Any]]:
+    """The keys of the new rows in their order, if they are asked for, each with what is `returned` besides; `then` gets
+    them later. Raises `TypeError` for a column that is missing.
     """
     form = dict(_form(model, connection.vendor))
     key = form.pop("pk")
@@ -280,24 +293,30 @@ def _insert(
     if with_keys:
         after += f" RETURNING {', '.join((key.name, *(form[name].name for name in returned)))}"
     handed = [(column, _handed(column, columns[name])) for name, column in form.items()]
-    keys: list[tuple[Any, ...]] = []
+    keys: list[Sequence[Any]] = []
     for values, parameters in (_arrays if connection.vendor == "postgresql" else _lists)(handed, count):
-        keys += _run(f"{into} ({names}) {values} {after}", parameters, returns=with_keys)
+        keys += _run(f"{into} ({names}) {values} {after}", parameters, returns=with_keys, then=then)
     return keys
 
 
-def _run(sql: str, parameters: Sequence[Any], *, returns: bool = False) -> list[Any]:
-    """The rows of a statement, if it `returns` any. PostgreSQL keeps the plans of those that come often."""
+def _run(
+    sql: str, parameters: Sequence[Any], *, returns: bool = False, then: Callable[[pipeline.Rows], None] | None = None
+) -> pipeline.Rows:
+    """The rows of a statement, if it `returns` any; `then` gets them later. What returns nothing may wait."""
     if connection.vendor == "postgresql":
         first, *rest = sql.split("%s")
         sql = first + "".join([f"${place}{text}" for place, text in enumerate(rest, 1)])
-        if returns:
+        if returns and then is None:
             return statements.fetched(sql, *parameters)
-        statements.run(sql, *parameters)
+        statements.run_later(sql, *parameters, then=then or _nothing)
         return []
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall()) if returns else []
+
+
+def _nothing(_: pipeline.Rows) -> None:
+    """Nobody waits for the rows."""
 
 
 type _Handed = list[tuple[_Column, list[Any] | Same]]

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents_app.models import Tenant
-from config import bulk_rows
+from config import bulk_rows, statements
 from config.bulk_rows import Same
 from messaging_app.batch import BatchRow
 from messaging_app.models import Controller, Conversation, Message, Operation, Tier
@@ -297,6 +297,20 @@ def test_of_rows_that_are_not_known_each_gets_its_key(conversation: Conversation
         ours = left_by(lambda stored=stored: stored(bulk_rows.insert_each_unknown), Conversation, but)
         assert ours == left_by(lambda stored=stored: stored(bulk_rows.insert_each_unknown_by_orm), Conversation, but)
         assert passed_over == [[row.account_id for row in known]] * 2
+
+
+def test_rows_that_may_be_stored_later_have_their_keys_at_the_end(conversation: Conversation) -> None:
+    def stored_later() -> None:
+        rows = operations(conversation)
+        with statements.transaction_of_a_verb():
+            bulk_rows.insert_rows_later(Operation, rows)
+        stored = Operation.objects.in_bulk([row.pk for row in rows])
+        assert [stored[row.pk].seq for row in rows] == [row.seq for row in rows]
+        assert not any(row._state.adding for row in rows)
+
+    ours = left_by(stored_later, Operation)
+    assert ours == left_by(lambda: bulk_rows.insert_rows_by_orm(Operation, operations(conversation)), Operation)
+    assert len(ours) == len(OBJECTS)
 
 
 NEW: dict[type[models.Model], dict[str, Any]] = {

@@ -16,13 +16,13 @@ from datetime import datetime
 from itertools import batched
 
 from django.conf import settings
-from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
 from django.db.models import Max
 
 from agents_app import loops, row_policies
 from agents_app.actors import Actor, ActorKind, system_actor
 from agents_app.models import Tenant
-from config import clock
+from config import clock, statements
 from config.db import TryAgain, retried
 from config.errors import Busy, DomainError
 from messaging_app.batch import BatchRow, Rejected, by_conversation, distinct, not_stored
@@ -229,7 +229,7 @@ def _store_history_rows(
     actor: Actor, rows: list[BatchRow], since: int, *, looks_again: bool = False
 ) -> tuple[Report, dict[int, list[BatchRow]]]:
     report = Report(since=since)
-    with transaction.atomic():
+    with statements.transaction_of_a_verb():
         later = store_history(actor, rows, report, looks_again=looks_again)
     return report, later
 
