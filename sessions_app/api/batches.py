@@ -26,6 +26,7 @@ from agents_app.api.viewsets import Endpoints, describes, number, read_endpoint,
 from agents_app.scopes import Scope
 from config import limits
 from config.api import Id, RequestSerializer, TooLarge
+from config.compiled_answers import Compiled
 from messaging_app import incoming
 from messaging_app.batch import BatchRow as Line
 from messaging_app.batch import Rejected
@@ -159,7 +160,7 @@ class ResultResponse(serializers.Serializer[dict[str, Any]]):
     rejections = RejectionResponse(many=True, help_text=f"The first {import_queue.SHOWN}.")
 
 
-class BatchResponse(serializers.ModelSerializer[Batch]):
+class BatchResponse(Compiled, serializers.ModelSerializer[Batch]):
     id = Id(allow_null=True, help_text="Null for a batch that was stored at once: there is nothing to ask again.")
     progress = serializers.SerializerMethodField(help_text="From 0 to 1, by bytes.")
     result = serializers.SerializerMethodField()
