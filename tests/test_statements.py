@@ -299,7 +299,12 @@ def readings(world: Chat) -> Iterator[tuple[str, statements.Reading, tuple[Any, 
     yield "key", secrets._ACTIVE, (world.cast.bot_row("faq").key_prefix,)
 
 
-ELSEWHERE = {"tenant_now": "with the key, below", "subscription": "tests/events/test_prepared.py"}
+ELSEWHERE = {
+    "tenant_now": "with the key, below",
+    "subscription": "tests/events/test_prepared.py",
+    "batch_conversations": "tests/batches/test_conversations.py",
+    "own_and_now": "tests/batches/test_conversations.py",
+}
 """Readings that other tests hold against their querysets."""
 
 
