@@ -416,9 +416,14 @@ def _quoted(field: Any) -> str:
 # --- Running -----------------------------------------------------------------------------------------------------
 
 
-def run_later(sql: str, *values: Any) -> None:
+def run_later(sql: str, *values: Any, then: Callable[[pipeline.Rows], None] = lambda _: None) -> None:
     """A statement of PostgreSQL's, with its parameters as $1, $2, …, that stands where it belongs. It may wait as changes do."""
-    _run(connections[DEFAULT_DB_ALIAS], sql, [text(value) for value in values], lambda _: None, may_wait=True)
+    _run(connections[DEFAULT_DB_ALIAS], sql, [text(value) for value in values], then, may_wait=True)
+
+
+def fetched(sql: str, *values: Any) -> pipeline.Rows:
+    """The rows of such a statement, now."""
+    return _fetched(connections[DEFAULT_DB_ALIAS], sql, [text(value) for value in values])
 
 
 def _fetched(database: Any, sql: str, values: Sequence[Any]) -> pipeline.Rows:

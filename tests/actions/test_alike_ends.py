@@ -12,7 +12,7 @@ from django.db.models import Exists, Model, QuerySet
 from django.test.utils import CaptureQueriesContext
 
 from agents_app import loops
-from config import bulk_rows
+from config import bulk_readings
 from messaging_app.models import Conversation
 from sessions_app.actions import alike_ends, conversations, ended_in_memory, lifecycle, sweep
 from sessions_app.actions.alike_ends import end_alike
@@ -67,7 +67,7 @@ ALIKE = tuple(begin for begin in (*ALONE, *MORE) if begin is not was_flagged)
 def two_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """And no statement is kept: a mutant's is another one."""
     monkeypatch.setattr(alike_ends, "FEW", 1)
-    monkeypatch.setattr(bulk_rows.Reading, "_built", property(lambda *_: None, lambda *_: None), raising=False)
+    monkeypatch.setattr(bulk_readings.Reading, "_built", property(lambda *_: None, lambda *_: None), raising=False)
 
 
 @pytest.fixture

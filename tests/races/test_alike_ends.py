@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.db import connection, transaction
 
-from config import bulk_rows, clock
+from config import bulk_readings, clock
 from config.db import lock_free_rows
 from messaging_app.models import Conversation, Operation
 from sessions_app.actions import alike_ends, lifecycle, sweep
@@ -87,6 +87,6 @@ def test_nobody_else_has_the_conversations_meanwhile(
 
     monkeypatch.setattr(alike_ends, "_store", store_later)
     if not is_locked:
-        monkeypatch.setattr(alike_ends, "_LOCKED", bulk_rows.Reading(not_locked, [0], ""))
+        monkeypatch.setattr(alike_ends, "_LOCKED", bulk_readings.Reading(not_locked, [0], ""))
     assert alike_ends.end_alike(silent[:4], loop=sweep.LOOP) == set(silent[:4])
     assert free == ([] if is_locked else silent[:4])
