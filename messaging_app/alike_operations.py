@@ -46,18 +46,35 @@ class Before:
     chains: Sequence[str]
 
 
-def write(before: Before, operations: Sequence[Alike], *, actor: Actor, at: datetime) -> list[str]:
-    """Store these operations of every conversation, in their order. Returns the conversations' last links."""
-    chains = list(before.chains)
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Operations that are numbered and chained, and not stored yet. `chains` are the conversations' last links."""
+
+    before: Before
+    columns: list[dict[str, Sequence[Any] | Same]]  # of each operation
+    chains: Sequence[str]
+
+
+def make(before: Before, operations: Sequence[Alike], *, actor: Actor, at: datetime) -> Made:
+    """These operations of every conversation, in their order."""
+    chains, columns = list(before.chains), []
     for place, operation in enumerate(operations, 1):
         seqs = [seq + place for seq in before.seqs]
         chains = _chained(before, seqs, chains, operation, actor, at)
-        columns = _columns(before, seqs, chains, operation, actor, at)
-        bulk_rows.insert_columns(Operation, columns, len(seqs))
+        columns.append(_columns(before, seqs, chains, operation, actor, at))
+    return Made(before, columns, chains)
+
+
+def write(made: Made) -> None:
+    """Store the operations, and notify all listeners once they are committed."""
+    before, count = made.before, len(made.before.ids)
+    for columns in made.columns:
+        if connection.vendor == "sqlite":  # as in `stream.write`
+            columns["pos"] = relay.next_positions(before.tenant_id, count)
+        bulk_rows.insert_columns(Operation, columns, count)
     newest = zip(before.ids, before.seqs, strict=True)
-    hints = [live.ChangeNotification(before.tenant_id, pk, seq + len(operations)) for pk, seq in newest]
+    hints = [live.ChangeNotification(before.tenant_id, pk, seq + len(made.columns)) for pk, seq in newest]
     transaction.on_commit(partial(live.announce, hints), robust=True)
-    return chains
 
 
 def _chained(
@@ -85,13 +102,12 @@ def _chained(
 
 def _columns(
     before: Before, seqs: Sequence[int], chains: Sequence[str], operation: Alike, actor: Actor, at: datetime
-) -> bulk_rows.Columns:
-    is_stamped = connection.vendor == "sqlite"  # as in `stream.write`
+) -> dict[str, Sequence[Any] | Same]:
     return {
         "tenant_id": Same(before.tenant_id),
         "conversation_id": before.ids,
         "seq": seqs,
-        "pos": relay.next_positions(before.tenant_id, len(seqs)) if is_stamped else Same(None),
+        "pos": Same(None),  # `write` gives it, or the relay
         "type": Same(operation.type),
         "session_id": Same(None) if operation.session_ids is None else operation.session_ids,
         "actor_kind": Same(actor.kind.value),

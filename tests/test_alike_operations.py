@@ -45,8 +45,15 @@ def made(before: Before) -> list[Alike]:
     return [Alike("session.timed_out", [pk + 100 for pk in before.ids], FIXED), Alike("attention.raised", None, own)]
 
 
+def written(before: Before, operations: Sequence[Alike]) -> Sequence[str]:
+    """Make and store them. Returns the conversations' last links."""
+    ours = alike_operations.make(before, operations, actor=system_actor(before.tenant_id), at=AT)
+    alike_operations.write(ours)
+    return ours.chains
+
+
 def one_by_one(before: Before, operations: Sequence[Alike], *, actor: Actor, at: datetime) -> list[str]:
-    """What `alike_operations.write` does, by the stream's own functions."""
+    """What `written` does, by the stream's own functions."""
     chains = []
     for place, pk in enumerate(before.ids):
         row = Conversation.objects.get(pk=pk)
@@ -60,7 +67,7 @@ def one_by_one(before: Before, operations: Sequence[Alike], *, actor: Actor, at:
     return chains
 
 
-def left_by(work: Callable[[], list[str]], before: Before) -> tuple[list[str], list[dict[str, Any]]]:
+def left_by(work: Callable[[], Sequence[str]], before: Before) -> tuple[Sequence[str], list[dict[str, Any]]]:
     """The links that it gives back, and all operations by conversation after it, which is undone."""
     with transaction.atomic():
         chains = work()
@@ -76,7 +83,7 @@ def left_by(work: Callable[[], list[str]], before: Before) -> tuple[list[str], l
 @pytest.mark.django_db
 def test_all_is_left_as_one_by_one(before: Before) -> None:
     actor = system_actor(before.tenant_id)
-    ours = left_by(lambda: alike_operations.write(before, made(before), actor=actor, at=AT), before)
+    ours = left_by(lambda: written(before, made(before)), before)
     theirs = left_by(lambda: one_by_one(before, made(before), actor=actor, at=AT), before)
     assert ours == theirs
     assert len(ours[1]) == 1 + 2 + 3 + 2 * 3
@@ -84,7 +91,7 @@ def test_all_is_left_as_one_by_one(before: Before) -> None:
 
 @pytest.mark.django_db
 def test_every_chain_is_whole_and_in_the_order_of_the_stream(before: Before) -> None:
-    alike_operations.write(before, made(before), actor=system_actor(before.tenant_id), at=AT)
+    written(before, made(before))
     relay.stamp_whole(before.tenant_id)
     for pk in before.ids:
         operations = Operation.objects.filter(conversation=pk)
@@ -99,7 +106,7 @@ def test_listeners_are_notified_once_of_each_conversation_s_last_operation(
     hints: list[Any] = []
     monkeypatch.setattr(live, "announce", hints.extend)
     with django_capture_on_commit_callbacks(execute=True):
-        alike_operations.write(before, made(before), actor=system_actor(before.tenant_id), at=AT)
+        written(before, made(before))
     assert hints == [(before.tenant_id, pk, seq + 2) for pk, seq in zip(before.ids, before.seqs, strict=True)]
 
 
@@ -116,7 +123,7 @@ MUTANTS: dict[str, Callable[[list[Alike]], list[Alike]]] = {
 def test_a_mutant_is_noticed(mutant: str, before: Before) -> None:
     actor = system_actor(before.tenant_id)
     mutated = MUTANTS[mutant](made(before))
-    ours = left_by(lambda: alike_operations.write(before, mutated, actor=actor, at=AT), before)
+    ours = left_by(lambda: written(before, mutated), before)
     assert ours != left_by(lambda: one_by_one(before, made(before), actor=actor, at=AT), before)
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import batched
+from threading import Lock
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -47,7 +48,9 @@ AT_ONCE = 500
 AT_ONCE_ELSEWHERE = 100
 """The same where each changed row is a statement, or all who write wait: on MariaDB and SQLite."""
 SIDE_BY_SIDE = 2
-"""Transactions at once: while one waits for the database, another is made."""
+"""Transactions at once: while one is stored, another is prepared."""
+_storing = Lock()
+"""Of these one stores at a time: what others want of the database meanwhile finds a core of its machine free."""
 FEW = 8
 """So many that are alike are left to others, which cost no more."""
 
@@ -122,10 +125,14 @@ def _end_part(conversation_ids: Sequence[int], loop: str) -> dict[int, int]:
     with transaction.atomic():
         locked = {row[0]: row for row in _LOCKED.rows(conversation_ids, loop)}
         now = clock.now()
+        prepared: list[_Prepared] = []
         for tenant, rows in _alike(locked, now):
             for part, end in _ends(rows, tenant, now):
-                _store(part, end, now)
+                prepared.append(_prepared(part, end, now))
                 done.update((row.id, tenant.pk) for row in part)
+        with _storing:
+            for own in prepared:
+                _store(own)
     return done
 
 
@@ -277,17 +284,32 @@ def _is_like(row: _Row, end: _End, example: _Row, example_end: _End) -> bool:
     return is_same and operations == [(o.type, o.session_id, o.data) for o in end.operations]
 
 
-def _store(rows: list[_Row], end: _End, now: datetime) -> None:
-    """Store the end of the first of these rows for all of them."""
-    columns, tenant_id = _columns(rows, rows[0], end), end.operations[0].tenant_id
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What is to be stored: the operations, and the columns that change in the sessions and the conversations."""
+
+    operations: alike_operations.Made
+    session_ids: list[int]
+    session: dict[str, Sequence[Any] | Same]
+    conversation: dict[str, Sequence[Any] | Same]
+
+
+def _prepared(rows: list[_Row], end: _End, now: datetime) -> _Prepared:
+    """The end of the first of these rows, for all of them."""
+    tenant_id = end.operations[0].tenant_id
     before = alike_operations.Before(
         tenant_id, [row.id for row in rows], [row.seq for row in rows], [row.chain for row in rows]
     )
-    made = _operations(rows, rows[0], end)
-    chains = alike_operations.write(before, made, actor=system_actor(tenant_id), at=now)
-    of_session = {name: Same(value) for name, value in end.session.items()}
-    bulk_rows.update_columns(ChatSession, [row.session_id for row in rows], of_session)
-    bulk_rows.update_columns(Conversation, before.ids, {**columns, "chain": chains})
+    made = alike_operations.make(before, _operations(rows, rows[0], end), actor=system_actor(tenant_id), at=now)
+    of_session: dict[str, Sequence[Any] | Same] = {name: Same(value) for name, value in end.session.items()}
+    of_conversation = _columns(rows, rows[0], end) | {"chain": made.chains}
+    return _Prepared(made, [row.session_id for row in rows], of_session, of_conversation)
+
+
+def _store(prepared: _Prepared) -> None:
+    alike_operations.write(prepared.operations)
+    bulk_rows.update_columns(ChatSession, prepared.session_ids, prepared.session)
+    bulk_rows.update_columns(Conversation, prepared.operations.before.ids, prepared.conversation)
 
 
 def _columns(rows: list[_Row], example: _Row, end: _End) -> dict[str, Sequence[Any] | Same]:

@@ -252,10 +252,10 @@ def test_a_value_of_another_row_is_noticed(
 ) -> None:
     """Those that are alike get what the first one of them has."""
     expected = left_by(lambda: by_verbs(places(chats), cast))
-    real = alike_ends._store
+    real = alike_ends._prepared
 
-    def store(rows: Any, end: Any, now: datetime) -> None:
-        real([row._replace(**{name: getattr(rows[0], name)}) for row in rows], end, now)
+    def prepared(rows: Any, end: Any, now: datetime) -> Any:
+        return real([row._replace(**{name: getattr(rows[0], name)}) for row in rows], end, now)
 
-    monkeypatch.setattr(alike_ends, "_store", store)
+    monkeypatch.setattr(alike_ends, "_prepared", prepared)
     assert left_by(lambda: by_examples(chats, cast)) != expected
