@@ -1,20 +1,22 @@
 """One piece of work in a process of its own, on a database of its own; prints its result as JSON, on the last line.
 
-python benchmarks/rows/part.py fill|desk|layers|sweep DATABASE_URL ARGUMENTS_IN_JSON
+python benchmarks/rows/part.py fill|desk|layers|sweep|writers DATABASE_URL ARGUMENTS_IN_JSON
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -131,7 +133,51 @@ def sweep() -> int:
     return swept
 
 
-WORKS: dict[str, Callable[..., Any]] = {"fill": fill, "desk": desk, "layers": layers, "sweep": sweep}
+def writers(conversation_id: int, count: int, seconds: float) -> int:
+    """As many processes say something as the customer of one conversation, each as soon as its last message is stored."""
+    _as_in_production()
+    from django.db import connection
+
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]  # each process makes its own
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+    begin = time.time() + 1
+    pipes = [_forked(partial(_said_until, conversation_id, begin, begin + seconds)) for _ in range(count)]
+    return sum(int(pipe.readline()) for pipe in pipes)
+
+
+def _forked(work: Callable[[], int]) -> TextIO:
+    reads, writes = os.pipe()
+    if os.fork() == 0:
+        os.write(writes, b"%d\n" % work())
+        os._exit(0)
+    os.close(writes)
+    return os.fdopen(reads)
+
+
+def _said_until(conversation_id: int, begin: float, end: float) -> int:
+    from agents_app.actors import customer_actor
+    from agents_app.models import Tenant
+    from messaging_app.models import Conversation
+    from messaging_app.thread import NewMessage
+    from sessions_app.actions.inbound import receive_message
+
+    tenant = Tenant.objects.get(pk=Conversation.objects.values_list("tenant_id", flat=True).get(pk=conversation_id))
+    customer, said = customer_actor(tenant), 0
+    time.sleep(max(0.0, begin - time.time()))
+    while time.time() < end:
+        receive_message(actor=customer, conversation_id=conversation_id, words=NewMessage(content=filling.TEXT))
+        said += 1
+    return said
+
+
+WORKS: dict[str, Callable[..., Any]] = {
+    "fill": fill,
+    "desk": desk,
+    "layers": layers,
+    "sweep": sweep,
+    "writers": writers,
+}
 
 if __name__ == "__main__":
     set_up(sys.argv[2])
