@@ -22,7 +22,7 @@ A_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class _Built:
+class _BulkStatement:
     """A statement of PostgreSQL's. Its values, with the number of a parameter where one stands."""
 
     sql: str
@@ -31,7 +31,7 @@ class _Built:
     converters: tuple[tuple[int, Callable[[Any], Any]], ...]
 
 
-class Reading:
+class BulkReading:
     """A `values_list` by parameters that are lists of ids (for `among`), moments or texts.
 
     `build` gets a parameter for each of `samples`, whose values say only of what kind they are, and may use it in filters
@@ -43,7 +43,7 @@ class Reading:
         self, build: Callable[..., models.QuerySet[Any, Any]], *samples: Sequence[int] | datetime | str
     ) -> None:
         self.build, self._samples = build, samples
-        self._built: _Built | None = None
+        self._built: _BulkStatement | None = None
 
     def rows(self, *given: Any) -> list[tuple[Any, ...]]:
         if connection.vendor != "postgresql":
@@ -64,7 +64,7 @@ class Reading:
     def rows_by_orm(self, *given: Any) -> list[tuple[Any, ...]]:
         return list(self.build(*given))
 
-    def _build_now(self) -> _Built:
+    def _build_now(self) -> _BulkStatement:
         marks = [_mark(sample, number) for number, sample in enumerate(self._samples)]
         compiler = self.build(*marks).query.get_compiler(connection.alias)
         sql, values = compiler.as_sql()
@@ -73,7 +73,7 @@ class Reading:
         known = {_as_parameter(mark): number for number, mark in enumerate(marks)}
         slots = tuple((place, known[value]) for place, value in enumerate(values) if _is_among(value, known))
         converters = tuple(statements.converters(compiler, chosen))
-        return _Built(statements.in_json(((sql, is_json),)), tuple(values), slots, converters)
+        return _BulkStatement(statements.in_json(((sql, is_json),)), tuple(values), slots, converters)
 
 
 def _mark(sample: Sequence[int] | datetime | str, number: int) -> Any:

@@ -427,7 +427,7 @@ def test_rows_that_are_read_are_what_the_orm_reads(of: str, conversation: Conver
         chosen = model._base_manager.filter(pk__among=ids, tenant__slug=slug, pk__gt=0, pk__lt=2**40)
         return chosen.exclude(**{f"{moment}__lt": since}).order_by("-pk").values_list(*names, "tenant__slug")
 
-    reading = bulk_readings.Reading(build, [0], bulk_readings.A_MOMENT, "")
+    reading = bulk_readings.BulkReading(build, [0], bulk_readings.A_MOMENT, "")
     ids = list(model._base_manager.order_by("pk").values_list("pk", flat=True))
     early = datetime(1999, 1, 1, tzinfo=UTC)
     found = []

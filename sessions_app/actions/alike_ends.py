@@ -167,8 +167,8 @@ def _open_sessions(locked: Sequence[int], now: datetime) -> QuerySet[Any, Any]:
     )
 
 
-_LOCKED = bulk_readings.Reading(_lockable, [0], "")
-_OPEN_SESSIONS = bulk_readings.Reading(_open_sessions, [0], bulk_readings.A_MOMENT)
+_LOCKED = bulk_readings.BulkReading(_lockable, [0], "")
+_OPEN_SESSIONS = bulk_readings.BulkReading(_open_sessions, [0], bulk_readings.A_MOMENT)
 _TENANT = statements.Reading(lambda pk: Tenant.objects.filter(pk=pk), 0)
 
 

@@ -67,7 +67,7 @@ ALIKE = tuple(begin for begin in (*ALONE, *MORE) if begin is not was_flagged)
 def two_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """And no statement is kept: a mutant's is another one."""
     monkeypatch.setattr(alike_ends, "FEW", 1)
-    monkeypatch.setattr(bulk_readings.Reading, "_built", property(lambda *_: None, lambda *_: None), raising=False)
+    monkeypatch.setattr(bulk_readings.BulkReading, "_built", property(lambda *_: None, lambda *_: None), raising=False)
 
 
 @pytest.fixture

@@ -87,6 +87,6 @@ def test_nobody_else_has_the_conversations_meanwhile(
 
     monkeypatch.setattr(alike_ends, "_store", store_later)
     if not is_locked:
-        monkeypatch.setattr(alike_ends, "_LOCKED", bulk_readings.Reading(not_locked, [0], ""))
+        monkeypatch.setattr(alike_ends, "_LOCKED", bulk_readings.BulkReading(not_locked, [0], ""))
     assert alike_ends.end_alike(silent[:4], loop=sweep.LOOP) == set(silent[:4])
     assert free == ([] if is_locked else silent[:4])
