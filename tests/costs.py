@@ -88,10 +88,13 @@ def _statements() -> tuple[set[Any], dict[str, tuple[str, ...]]]:
     if connection.vendor == "postgresql":
         import psycopg
 
+        from config import pipeline
+
         return {
             function.__code__
             for function in (
                 psycopg.Cursor.execute, psycopg.Cursor.executemany, psycopg.Connection.commit, psycopg.Connection.rollback,
+                pipeline._as_wrapped,  # each statement of an exchange
             )
         }, {}  # fmt: skip
     if connection.vendor == "mysql":
