@@ -13,13 +13,14 @@ those of any query set (`config.quick_rows`).
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import QuerySet
 
-from config import quick_rows
+from config import quick_rows, statements
 
 _FIRST_MARK = 7_301_000_000_000_000_000
 """Fits the columns of ids, and is no id that a database will ever give out."""
@@ -82,12 +83,25 @@ class _Compiled:
         missing = set(of) - {name for name, _ in self._parameters if name}
         if missing or any(str(mark) in self._sql for mark in names):
             raise LookupError(f"The statement does not take {', '.join(sorted(missing) or of)} as it was given.")
+        self._given = [name for name, _ in self._parameters if name]
+        self._prepared = self._for_the_server() if connection.vendor == "postgresql" else ""
+
+    def _for_the_server(self) -> str:
+        """PostgreSQL's form, whose plan the server keeps. Each place of an id has a number of its own, and so a type."""
+        numbers = itertools.count()
+        values = [statements.Parameter(next(numbers)) if name else value for name, value in self._parameters]
+        return statements.with_values_in_it(self._sql, values)
 
     def run(self, values: Mapping[str, int]) -> list[Any]:
         compiler = copy.copy(self._compiler)
         compiler.connection = connection
-        parameters = tuple(values[name] if name else value for name, value in self._parameters)
-        compiler.as_sql = lambda *_, **__: (self._sql, parameters)
+        if self._prepared:
+            compiler.execute_sql = lambda *_, **__: [
+                statements.fetched(self._prepared, *[values[name] for name in self._given])
+            ]
+        else:
+            parameters = tuple(values[name] if name else value for name, value in self._parameters)
+            compiler.as_sql = lambda *_, **__: (self._sql, parameters)
         if self._quick:
             return self._quick.read(compiler)
         rows = self._rows._chain()  # type: ignore[attr-defined]

@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import Model, QuerySet, Value, signals
 from django.db.models.functions import Concat
+from django.test.utils import CaptureQueriesContext
 
 from agents_app.actors import Actor
 from config import clock
@@ -191,3 +193,14 @@ def test_a_list_asks_for_nothing_that_it_has_left_out(
         assert entry.live.bot.name
     with django_assert_num_queries(1):
         assert entry.conversation.need == {}
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="the others bind nothing on the server")
+def test_the_server_is_given_ids_alone(cast: Cast) -> None:
+    """What else the query has stays in its text, so that it is the same statement for whoever asks."""
+    query = CompiledQuery(lambda tenant_id: Conversation.objects.filter(tenant=tenant_id, platform="50%", kind="'$1"))
+    with CaptureQueriesContext(connection) as captured:
+        assert query.run(tenant_id=cast.tenant.pk) == []
+    [statement] = captured
+    assert statement["sql"].endswith(f"PARAMS = ('{cast.tenant.pk}',)")
+    assert all(text in statement["sql"] for text in ("50%", "'$1", "= $1"))
