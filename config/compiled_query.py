@@ -22,8 +22,8 @@ from django.db.models import QuerySet
 
 from config import quick_rows, statements
 
-_FIRST_MARK = 7_301_000_000_000_000_000
-"""Fits the columns of ids, and is no id that a database will ever give out."""
+_FIRST_MARK = 2_147_301_000
+"""Fits the columns of ids, those of four bytes too (Django's own tables), and is no figure that a query has of itself."""
 _ONE_OF = "wanted_"
 _LEAST = 8
 """The fewest ids of a statement for many."""
