@@ -289,8 +289,7 @@ PAGE_RATE = env.rate("PAGE_RATE", "600/min")  # of pages asked for without a log
 # A login ends after SESSION_IDLE without a request, and in any case after SESSION_ABSOLUTE.
 SESSION_IDLE = env.whole("SESSION_IDLE", 12 * HOUR, MINUTE, 90 * DAY, "seconds")
 SESSION_ABSOLUTE = env.whole("SESSION_ABSOLUTE", 14 * DAY, MINUTE, YEAR, "seconds")
-SESSION_COOKIE_AGE = SESSION_ABSOLUTE
-SESSION_ENGINE = "agents_app.logins.sessions"
+SESSION_COOKIE_AGE, SESSION_ENGINE = SESSION_ABSOLUTE, "agents_app.logins.sessions"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "desk"
 LOGOUT_REDIRECT_URL = "login"
