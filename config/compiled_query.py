@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -83,6 +84,8 @@ class _Compiled:
         missing = set(of) - {name for name, _ in self._parameters if name}
         if missing or any(str(mark) in self._sql for mark in names):
             raise LookupError(f"The statement does not take {', '.join(sorted(missing) or of)} as it was given.")
+        if connection.vendor == "sqlite":
+            self._sql, self._parameters = _with_constants_in_it(self._sql, self._parameters)
         self._given = [name for name, _ in self._parameters if name]
         self._prepared = self._for_the_server() if connection.vendor == "postgresql" else ""
 
@@ -96,9 +99,8 @@ class _Compiled:
         compiler = copy.copy(self._compiler)
         compiler.connection = connection
         if self._prepared:
-            compiler.execute_sql = lambda *_, **__: [
-                statements.fetched(self._prepared, *[values[name] for name in self._given])
-            ]
+            given = [str(values[name]) for name in self._given]
+            compiler.execute_sql = lambda *_, **__: [statements.fetched(connection, self._prepared, given)]
         else:
             parameters = tuple(values[name] if name else value for name, value in self._parameters)
             compiler.as_sql = lambda *_, **__: (self._sql, parameters)
@@ -107,3 +109,32 @@ class _Compiled:
         rows = self._rows._chain()  # type: ignore[attr-defined]
         rows.query.get_compiler = lambda *_, **__: compiler
         return list(rows)
+
+
+type _Parameters = list[tuple[str | None, Any]]
+
+
+def _with_constants_in_it(sql: str, parameters: _Parameters) -> tuple[str, _Parameters]:
+    """SQLite's form, whose plan it keeps: for a bound text of LIKE or of a partial index it would plan again each time."""
+    bound: _Parameters = []
+    following = iter(parameters)
+
+    def place(found: re.Match[str]) -> str:
+        if found[0] == "%%":
+            return "%%"
+        name, value = next(following)
+        text = None if name else _constant(value)
+        if text is None:
+            bound.append((name, value))
+        return text or "%s"
+
+    return re.sub("%%|%s", place, sql), bound
+
+
+def _constant(value: Any) -> str | None:
+    """A number or text as it stands in a statement, for a cursor that takes %s; None for what is to be bound."""
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, str) and "\0" not in value:
+        return "'" + str.__str__(value).replace("'", "''").replace("%", "%%") + "'"
+    return None

@@ -8,6 +8,7 @@ runs on MariaDB, whose driver neither prepares nor returns what an UPDATE has co
 | here | the ORM's form |
 |---|---|
 | `insert(row)` | `row.save(force_insert=True)` |
+| `insert_later(row)` | the same |
 | `insert_unless_there(row, *key)` | the same in a savepoint, and `IntegrityError` is False |
 | `update(row, *names)` | `row.save(update_fields=names)`; without names `row.save(force_update=True)`, less what has not changed |
 | `Reading(build).rows(*given)` | `list(build(*given))` |
@@ -19,19 +20,19 @@ PostgreSQL the rows come as one JSON value, which is read in a fifth of the time
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import Any
 
 import orjson
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, models, transaction
 from django.db.models import QuerySet
-from django.utils.dateparse import parse_duration
+
+from config import pipeline
+from config.statement_values import duration, into, moment, sets_itself, text
 
 type _Convert = Callable[[Any], Any]
 
@@ -127,16 +128,32 @@ class Reading:
 
 def together(readings: Sequence[Reading], *given: Any) -> list[list[Any]]:
     """The rows of each reading, all with the same parameters; on PostgreSQL in one statement, and so of one moment."""
+    [found] = in_turn((readings, given))
+    return found
+
+
+def in_turn(*asked: tuple[Sequence[Reading], Sequence[Any]]) -> list[list[list[Any]]]:
+    """What `together` finds of each of these, one after the other: the second begins when the first has its rows and locks.
+
+    In a verb's transaction on PostgreSQL they are sent together.
+    """
     database = connections[DEFAULT_DB_ALIAS]
-    built = [reading.built(database.vendor) for reading in readings]
     if database.vendor != "postgresql":
-        return [[each.instance(list(row)) for row in _fetched(database, each.sql, each.bound(given))] for each in built]
-    sql = _in_json(tuple((each.sql, each.is_json) for each in built))
-    [found] = _fetched(database, sql, [_text(value) for value in given])
+        return [[_rows(database, reading, given) for reading in readings] for readings, given in asked]
+    found: list[Any] = []
+    built = [[reading.built(database.vendor) for reading in readings] for readings, _ in asked]
+    for number, (each, (_, given)) in enumerate(zip(built, asked, strict=True), 1):
+        sql = _in_json(tuple((one.sql, one.is_json) for one in each))
+        _run(database, sql, [text(value) for value in given], found.extend, may_wait=number < len(asked))
     return [
-        [each.instance(row) for row in orjson.loads(rows)] if rows else []
-        for each, rows in zip(built, found, strict=True)
+        [[one.instance(row) for row in orjson.loads(rows)] if rows else [] for one, rows in zip(each, row, strict=True)]
+        for each, row in zip(built, found, strict=True)
     ]
+
+
+def _rows(database: Any, reading: Reading, given: Sequence[Any]) -> list[Any]:
+    built = reading.built(database.vendor)
+    return [built.instance(list(row)) for row in fetched(database, built.sql, built.bound(given))]
 
 
 def with_values_in_it(sql: str, values: Sequence[Any]) -> str:
@@ -176,9 +193,9 @@ def _converters(compiler: Any, chosen: Sequence[Any]) -> Iterable[tuple[int, _Co
     for column, expression in enumerate(chosen):
         field = expression.output_field
         if isinstance(field, models.DateTimeField):
-            yield column, _moment
+            yield column, moment
         elif isinstance(field, models.DurationField):
-            yield column, _duration
+            yield column, duration
         elif hasattr(field, "from_db_value"):
             yield column, _in_turn([field.from_db_value], expression)
 
@@ -192,15 +209,19 @@ def _in_turn(converters: Sequence[Callable[..., Any]], expression: Any) -> _Conv
     return convert
 
 
-def _moment(value: str | None) -> datetime | None:
-    return datetime.fromisoformat(value) if value is not None else None
-
-
-def _duration(value: str | None) -> Any:
-    return parse_duration(value) if value is not None else None
-
-
 # --- Writing -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def transaction_of_a_verb() -> Iterator[None]:
+    """A transaction. On PostgreSQL its changes of rows wait until something is read, or for its end (`config.pipeline`)."""
+    database = connections[DEFAULT_DB_ALIAS]
+    with transaction.atomic():
+        if database.vendor != "postgresql":
+            yield
+            return
+        with pipeline.gathered(database):
+            yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,16 +232,27 @@ class _Writing:
     parts: tuple[tuple[Any, str, _Convert], ...]  # of each value: a field that makes it, or None; attribute; conversion
     returned: tuple[str, ...]  # attributes that get what the database has computed
 
-    def run(self, database: Any, row: models.Model, *more: Any, is_new: bool) -> bool:
-        """Whether a row was stored."""
+    def run(
+        self,
+        database: Any,
+        row: models.Model,
+        *more: Any,
+        is_new: bool,
+        then: Callable[[bool], None],
+        may_wait: bool = False,
+    ) -> None:
+        """Tell `then` whether a row was stored."""
         values = [
             convert(field.pre_save(row, is_new) if field else getattr(row, name)) for field, name, convert in self.parts
         ]
-        for returned in _fetched(database, self.sql, [*values, *more]):
-            for name, value in zip(self.returned, returned, strict=True):
-                setattr(row, name, value)
-            return True
-        return False
+
+        def answered(rows: pipeline.Rows) -> None:
+            for returned in rows[:1]:
+                for name, value in zip(self.returned, returned, strict=True):
+                    setattr(row, name, value)
+            then(bool(rows))
+
+        _run(database, self.sql, [*values, *more], answered, may_wait=may_wait)
 
 
 def insert(row: models.Model) -> None:
@@ -230,6 +262,18 @@ def insert(row: models.Model) -> None:
         row.save(force_insert=True)
         return
     _insert(database, row)
+
+
+def insert_later(row: models.Model, **of_the_database: str) -> None:
+    """Store a new row whose id nobody needs in this transaction: on PostgreSQL it may wait as changes do.
+
+    `of_the_database`: an expression in its SQL for each column that does not get the row's own value.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor == "postgresql":
+        _insert(database, row, of_the_database=tuple(of_the_database.items()), may_wait=True)
+    else:
+        insert(row)
 
 
 def insert_unless_there(row: models.Model, *key: str) -> bool:
@@ -245,11 +289,23 @@ def insert_unless_there(row: models.Model, *key: str) -> bool:
     return _insert(database, row, key)
 
 
-def _insert(database: Any, row: models.Model, key: tuple[str, ...] = ()) -> bool:
-    is_stored = _insertion(type(row), database.vendor, key).run(database, row, is_new=True)
-    if is_stored:
-        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
-    return is_stored
+def _insert(
+    database: Any,
+    row: models.Model,
+    key: tuple[str, ...] = (),
+    of_the_database: tuple[tuple[str, str], ...] = (),
+    *,
+    may_wait: bool = False,
+) -> bool:
+    """Whether the row is stored by now."""
+
+    def stored(is_stored: bool) -> None:
+        if is_stored:
+            row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+
+    writing = _insertion(type(row), database.vendor, key, of_the_database)
+    writing.run(database, row, is_new=True, then=stored, may_wait=may_wait)
+    return not row._state.adding
 
 
 def update(row: models.Model, *names: str) -> None:
@@ -267,10 +323,14 @@ def update(row: models.Model, *names: str) -> None:
     if database.vendor == "mysql":
         row.save(force_update=not names, update_fields=names or None)
         return
-    pk = _text(row.pk) if database.vendor == "postgresql" else row.pk
-    if not _change(type(row), names, database.vendor).run(database, row, pk, is_new=False):
-        not_updated: type[Exception] = type(row).NotUpdated  # type: ignore[attr-defined]  # Django 6's, not typed yet
-        raise not_updated(f"{row._meta.verbose_name} {row.pk} is not there any more.")
+
+    def stored(is_there: bool) -> None:
+        if not is_there:
+            not_updated: type[Exception] = type(row).NotUpdated  # type: ignore[attr-defined]  # Django 6's, not typed yet
+            raise not_updated(f"{row._meta.verbose_name} {row.pk} is not there any more.")
+
+    pk = text(row.pk) if database.vendor == "postgresql" else row.pk
+    _change(type(row), names, database.vendor).run(database, row, pk, is_new=False, then=stored, may_wait=True)
     if as_read is not None:
         as_read.update((name, row.__dict__[name]) for name in names if name in as_read)
 
@@ -307,15 +367,20 @@ def store(row: models.Model) -> None:
 
 
 @cache
-def _insertion(model: type[models.Model], vendor: str, key: tuple[str, ...] = ()) -> _Writing:
+def _insertion(
+    model: type[models.Model], vendor: str, key: tuple[str, ...] = (), of_the_database: tuple[tuple[str, str], ...] = ()
+) -> _Writing:
     meta = model._meta
     fields = tuple(f for f in meta.local_concrete_fields if f is not meta.auto_field and not f.generated)
-    returned: tuple[Any, ...] = tuple(meta.db_returning_fields)
-    columns, values = ", ".join(map(_quoted, fields)), ", ".join(_places(len(fields), vendor))
+    expressions = {meta.get_field(name): expression for name, expression in of_the_database}
+    given = tuple(f for f in fields if f not in expressions)
+    places = iter(_places(len(given), vendor))
+    columns, values = ", ".join(map(_quoted, fields)), ", ".join(expressions.get(f) or next(places) for f in fields)
+    returned: tuple[Any, ...] = (*meta.db_returning_fields, *expressions)
     once = f" ON CONFLICT ({', '.join(_quoted(meta.get_field(name)) for name in key)}) DO NOTHING" if key else ""
     given_back = ", ".join(map(_quoted, returned))
     sql = f"INSERT INTO {_table(model)} ({columns}) VALUES ({values}){once} RETURNING {given_back}"  # noqa: S608
-    return _Writing(sql, _parts(fields, vendor), tuple(f.attname for f in returned))
+    return _Writing(sql, _parts(given, vendor), tuple(f.attname for f in returned))
 
 
 @cache
@@ -336,14 +401,7 @@ def _change(model: type[models.Model], names: tuple[str, ...], vendor: str) -> _
 
 
 def _parts(fields: Iterable[Any], vendor: str) -> tuple[tuple[Any, str, _Convert], ...]:
-    return tuple((field if _sets_itself(field) else None, field.attname, _into(field, vendor)) for field in fields)
-
-
-def _sets_itself(field: Any) -> bool:
-    """Whether the field makes a value of its own when the row is stored."""
-    if isinstance(field, models.DateField):
-        return field.auto_now or field.auto_now_add
-    return type(field).pre_save is not models.Field.pre_save
+    return tuple((field if sets_itself(field) else None, field.attname, into(field, vendor)) for field in fields)
 
 
 def _places(count: int, vendor: str) -> list[str]:
@@ -358,77 +416,31 @@ def _quoted(field: Any) -> str:
     return connection.ops.quote_name(field.column)
 
 
-def _into(field: Any, vendor: str) -> _Convert:
-    """How a value of this field goes into a statement.
-
-    To PostgreSQL all go as text, whose type the column decides: else each mixture of small numbers, large numbers and
-    NULL would be another statement to prepare.
-    """
-    if vendor != "postgresql":
-        return lambda value: field.get_db_prep_save(value, connection)
-    if isinstance(field, models.JSONField):
-        return lambda value: None if value is None else json.dumps(value, cls=field.encoder)
-    if isinstance(field, models.BooleanField):
-        return lambda value: _text(field.get_prep_value(value))
-    if isinstance(field, _AS_THEY_STAND):
-        return _text
-    return lambda value: _text(field.get_db_prep_save(value, connection))
-
-
 # --- Running -----------------------------------------------------------------------------------------------------
 
 
-_AS_THEY_STAND = (
-    models.CharField,
-    models.TextField,
-    models.IntegerField,
-    models.ForeignKey,
-    models.DateTimeField,
-    models.DurationField,
-)
-"""Fields whose values are, as text, what PostgreSQL reads as their type; times with their offset."""
+def run_later(sql: str, *values: Any) -> None:
+    """A statement of PostgreSQL's, with its parameters as $1, $2, …, that stands where it belongs. It may wait as changes do."""
+    _run(connections[DEFAULT_DB_ALIAS], sql, [text(value) for value in values], lambda _: None, may_wait=True)
 
 
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
-    return ("t" if value else "f") if value is True or value is False else str(value)
+def fetched(database: Any, sql: str, values: Sequence[Any]) -> pipeline.Rows:
+    """The rows of a statement; PostgreSQL's with its parameters as $1, $2, …, which are texts."""
+    rows: list[pipeline.Rows] = []
+    _run(database, sql, values, rows.append)
+    return rows[0]
 
 
-def fetched(sql: str, *values: Any) -> list[Sequence[Any]]:
-    """The rows of a statement of PostgreSQL's, with its parameters as $1, $2, …, that stands where it belongs."""
-    return _fetched(connections[DEFAULT_DB_ALIAS], sql, [_text(value) for value in values])
-
-
-def _fetched(database: Any, sql: str, values: Sequence[Any]) -> list[Sequence[Any]]:
-    if database.vendor == "postgresql":
-        cursor = _binding_on_the_server(database)
-        cursor.execute(sql, values)
-        rows: list[Sequence[Any]] = cursor.fetchall()
-        return rows
-    with database.cursor() as cursor:
-        cursor.execute(sql, values)
-        return list(cursor.fetchall())
-
-
-def _binding_on_the_server(database: Any) -> Any:
-    """A cursor whose statements have their parameters as $1, $2, …; Django's own bind in the client. Kept with the
-    connection: making one costs as much as a short statement.
-
-    Whether the server keeps the plans is for the connection's `prepare_threshold` to say (DATABASE_PREPARE).
-    """
-    from psycopg import RawCursor
-
-    database.close_if_health_check_failed()
-    database.ensure_connection()
-    session: Any = database.connection
-    cursor = getattr(session, _KEPT, None)
-    if cursor is None:
-        cursor = RawCursor(session)
-        setattr(session, _KEPT, cursor)
-    make: Any = database.make_debug_cursor if database.queries_logged else database.make_cursor
-    return make(cursor)
-
-
-_KEPT = "_tandem_cursor"
-"""Of a connection of psycopg: the cursor of our statements."""
+def _run(
+    database: Any, sql: str, values: Sequence[Any], then: Callable[[pipeline.Rows], None], *, may_wait: bool = False
+) -> None:
+    """Give `then` the rows of a statement; of one that `may_wait`, perhaps not before something else is asked."""
+    if database.vendor != "postgresql":
+        with database.cursor() as cursor:
+            cursor.execute(sql, values)
+            rows = list(cursor.fetchall())
+        then(rows)
+    elif may_wait:
+        pipeline.later(database, pipeline.Statement(sql, values, then))
+    else:
+        pipeline.run_after_what_waits(database, pipeline.Statement(sql, values, then))

@@ -132,29 +132,32 @@ def stamp_new(operations: Sequence[Operation]) -> None:
         statements.update(head, "pos")
 
 
-def stamp_if_free(operations: Sequence[Operation]) -> None:
-    """Give a transaction's operations their positions before they are stored, if nobody else gives any now (PostgreSQL).
+def positions_if_free(operations: Sequence[Operation]) -> list[str]:
+    """The positions of a transaction's operations, as PostgreSQL will know them; NULL if somebody else gives any now.
 
     The head stays locked until the commit, so that what comes later has later positions. Nobody waits for it: whoever
     finds it locked, or something unstamped before it, leaves its operations to the relay and the readers. The caller
     stores them in this order, in the same transaction, as its last work. What came earlier in its conversation was
     committed before the conversation was locked, so it is seen here if it is unstamped.
     """
-    tenant_id = operations[0].tenant_id
+    count, tenant_id = len(operations), operations[0].tenant_id
     if any(operation.tenant_id != tenant_id for operation in operations):
-        return
-    for (pos,) in statements.fetched(_IF_FREE, tenant_id, len(operations)):
-        for place, operation in enumerate(operations, 1):
-            operation.pos = pos - len(operations) + place
+        return ["NULL"] * count
+    statements.run_later(_IF_FREE, tenant_id, count)
+    return [f"NULLIF(current_setting('tandem.pos'), '')::bigint - {back}" for back in reversed(range(count))]
 
 
 _IF_FREE = """
-UPDATE messaging_app_streamhead SET pos = pos + $2::bigint WHERE tenant_id = (
-    SELECT tenant_id FROM messaging_app_streamhead WHERE tenant_id = $1::bigint
-    AND NOT EXISTS (SELECT 1 FROM messaging_app_operation WHERE tenant_id = $1::bigint AND pos IS NULL)
-    FOR NO KEY UPDATE SKIP LOCKED
-) RETURNING pos
+WITH given AS (
+    UPDATE messaging_app_streamhead SET pos = pos + $2::bigint WHERE tenant_id = (
+        SELECT tenant_id FROM messaging_app_streamhead WHERE tenant_id = $1::bigint
+        AND NOT EXISTS (SELECT 1 FROM messaging_app_operation WHERE tenant_id = $1::bigint AND pos IS NULL)
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) RETURNING pos
+)
+SELECT set_config('tandem.pos', coalesce((SELECT pos::text FROM given), ''), true)
 """
+"""Notes for the statements behind it, until the transaction ends, the last position that it has given; an empty text for none."""
 
 
 def _head_of(tenant_id: int) -> StreamHead:

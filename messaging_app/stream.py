@@ -244,9 +244,11 @@ def write(operations: Sequence[Operation]) -> None:
     if connection.vendor == "sqlite":
         # Writers are serial there, so the position can be given at once and no relay is needed.
         relay.stamp_new(operations)
-    elif connection.vendor == "postgresql" and len(operations) <= FEW:
-        relay.stamp_if_free(operations)  # a reader waits for no second commit
-    if len(operations) <= FEW:
+    if connection.vendor == "postgresql" and len(operations) <= FEW:
+        # A position with the commit: a reader waits for no second one.
+        for operation, pos in zip(operations, relay.positions_if_free(operations), strict=True):
+            statements.insert_later(operation, pos=pos)
+    elif len(operations) <= FEW:
         for operation in operations:
             statements.insert(operation)
     else:

@@ -441,14 +441,12 @@ def test_a_column_that_is_left_out_is_noticed(
 
 @on_our_own_sql
 def test_a_condition_that_is_left_out_is_noticed(world: Chat, fresh: pytest.MonkeyPatch) -> None:
-    whole = statements._fetched
-    fresh.setattr(
-        statements,
-        "_fetched",
-        lambda database, sql, values: whole(
-            database, re.sub(r"WHERE (\"id\" = \S+)", r"WHERE (\1 OR id > 0)", sql), values
-        ),
-    )
+    whole = statements._run
+
+    def mutant(database: Any, sql: str, *values: Any, **more: Any) -> None:
+        whole(database, re.sub(r"WHERE (\"id\" = \S+)", r"WHERE (\1 OR id > 0)", sql), *values, **more)
+
+    fresh.setattr(statements, "_run", mutant)
     row = sample(Conversation)
     row.last_text = "Said in this one alone"  # type: ignore[attr-defined]
     ours = after(row, lambda row: statements.update(row, "last_text"))
@@ -463,18 +461,18 @@ def test_a_condition_that_is_left_out_is_noticed(world: Chat, fresh: pytest.Monk
 def test_a_condition_of_a_reading_that_is_left_out_is_noticed(
     world: Chat, condition: str, fresh: pytest.MonkeyPatch
 ) -> None:
-    whole = statements._fetched
+    whole = statements._run
 
-    def mutant(database: Any, sql: str, values: Any) -> Any:
+    def mutant(database: Any, sql: str, *values: Any, **more: Any) -> None:
         given = rf'("\w+"\."{condition}"(?: = (?:%s|\$\d)| IN \((?:SELECT|%s|\')| AND))'
-        return whole(database, re.sub(given, r"1 = 1 OR \1", sql), values)
+        whole(database, re.sub(given, r"1 = 1 OR \1", sql), *values, **more)
 
     noticed = False
     for _, reading, given in readings(world):
         with transaction.atomic():
             theirs = [plain(row) for row in reading._build(*given)]
-            fresh.setattr(statements, "_fetched", mutant)
+            fresh.setattr(statements, "_run", mutant)
             ours = [plain(row) for row in reading.rows(*given)]
-            fresh.setattr(statements, "_fetched", whole)
+            fresh.setattr(statements, "_run", whole)
         noticed = noticed or ours != theirs
     assert noticed

@@ -223,7 +223,7 @@ def test_a_position_comes_with_the_commit_where_nothing_stands_unstamped_before_
     stamped()
     chat.says("second")
     with monkeypatch.context() as patch:
-        patch.setattr(relay, "stamp_if_free", lambda operations: None)
+        patch.setattr(relay, "positions_if_free", lambda operations: ["NULL"] * len(operations))
         chat.says("left to the relay")
     chat.says("must not come before it")
     stored = Operation.objects.filter(conversation_id=chat.id).order_by("seq").values_list("pos", flat=True)

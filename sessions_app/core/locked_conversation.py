@@ -6,7 +6,7 @@ writes them without holding their conversation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -206,10 +206,13 @@ def lock_conversation(actor: Actor, conversation_id: int, *, known_only: bool = 
     The clock is read again with every row that has a deadline: PostgreSQL reads a row, and the clock with it, before it
     waits for the lock, and not again unless somebody has changed the row meanwhile.
     """
-    conversation: Conversation | None = next(iter(_CONVERSATION.rows(actor.tenant_id, conversation_id)), None)
+    [named], is_open = statements.in_turn(
+        ([_CONVERSATION], (actor.tenant_id, conversation_id)), (_OPEN, (conversation_id,))
+    )
+    conversation: Conversation | None = next(iter(named), None)
     if conversation is None or (actor.conversation_id or conversation.pk) != conversation.pk:
         raise NotFound("There is no such conversation.")
-    return _with_what_is_open(actor, conversation, known_only=known_only)
+    return _with_what_is_open(actor, conversation, is_open, known_only=known_only)
 
 
 def lock_by_key(actor: Actor, key: ConversationKey) -> LockedConversation:
@@ -221,7 +224,8 @@ def lock_by_key(actor: Actor, key: ConversationKey) -> LockedConversation:
         if actor.conversation_id is not None and [row.pk for row in named] != [actor.conversation_id]:
             raise NotFound("There is no such conversation.")
         if named:
-            return _with_what_is_open(actor, named[0], known_only=False)
+            is_open = statements.together(_OPEN, named[0].pk)
+            return _with_what_is_open(actor, named[0], is_open, known_only=False)
         conversation = Conversation(
             tenant_id=actor.tenant_id,
             platform=key.platform,
@@ -240,8 +244,10 @@ def lock_by_key(actor: Actor, key: ConversationKey) -> LockedConversation:
     raise TryAgain("a conversation was made and has gone again")
 
 
-def _with_what_is_open(actor: Actor, conversation: Any, *, known_only: bool) -> LockedConversation:
-    sessions, flows, transfers, clocks, bots = statements.together(_OPEN, conversation.pk)
+def _with_what_is_open(
+    actor: Actor, conversation: Any, is_open: Sequence[list[Any]], *, known_only: bool
+) -> LockedConversation:
+    sessions, flows, transfers, clocks, bots = is_open
     if known_only and actor.kind == ActorKind.BOT and not _has_worked(actor, conversation, sessions):
         raise NotFound("There is no such conversation.")
     bot_of = {bot.pk: bot for bot in bots}

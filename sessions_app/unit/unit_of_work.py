@@ -121,7 +121,7 @@ def locked_conversation(
     if conversation_id is None and key is None:
         conversation_id = _conversation_id(actor, session_id=session_id, transfer_id=transfer_id)
     for rounds_left in range(MAX_TIMER_ROUNDS, -1, -1):
-        with transaction.atomic():
+        with statements.transaction_of_a_verb():
             if key is not None:
                 locked = lock_by_key(actor, key)
             else:
