@@ -1,4 +1,4 @@
-"""The policies of a tenant, read together with rows of that tenant, without another query."""
+"""The policies of a tenant, read together with rows of that tenant or with the time, without another query."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from agents_app.models import Tenant
 from agents_app.policies import Policies
+from config import clock, statements
 
 COLUMN = "tenant_policies"
 """The annotation in which `with_policies` puts the tenant's own figures."""
@@ -20,6 +21,19 @@ COLUMN = "tenant_policies"
 
 def of(tenant: Tenant) -> Policies:
     return Policies(tenant.policies)
+
+
+def and_now(tenant_id: int) -> tuple[Policies, datetime]:
+    """The policies of a tenant, and the database's time, read together."""
+    [(own, db_now)] = _OWN_AND_NOW.rows(tenant_id)
+    return Policies(own), db_now + clock.offset
+
+
+def _own_and_now(tenant_id: int) -> QuerySet[Any]:
+    return Tenant.objects.filter(pk=tenant_id).annotate(db_now=clock.DbNow()).values_list("policies", "db_now")
+
+
+_OWN_AND_NOW = statements.Reading(_own_and_now, 0)
 
 
 def with_policies[M: Any](rows: QuerySet[M], tenant: str = "tenant_id") -> QuerySet[M]:

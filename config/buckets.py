@@ -8,14 +8,14 @@ than there is: in Redis by a script on the server's own clock, without Redis or 
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
-from typing import Any, cast
 
-import redis
 from django.conf import settings
+from redis.exceptions import NoScriptError
 
 from config.redis_link import Away, link
 
@@ -24,7 +24,7 @@ MOST_KEPT = 20_000
 _PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MICRO = 1_000_000
 # A moment has sixteen digits in microseconds, as many as a number of Lua holds exactly; by itself it would print fourteen.
-_TAKE = """
+_TAKE = b"""
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now) + tonumber(ARGV[1])
@@ -34,6 +34,7 @@ if is_allowed then
 end
 return {is_allowed and 1 or 0, string.format('%.17g', full_at - now)}
 """
+_DIGEST = hashlib.sha1(_TAKE, usedforsecurity=False).hexdigest().encode()
 _SLACK = 1e-6
 """Seconds by which rounding may make a bucket look emptier than it is."""
 
@@ -90,7 +91,7 @@ def _take(key: str, rate: Rate) -> tuple[bool, float]:
     """Whether one was taken, and in how many seconds the bucket is full again once it is."""
     if settings.REDIS_URL:
         try:
-            return link().run(lambda server: _in_redis(server, key, rate))
+            return _in_redis(key, rate)
         except Away:
             pass
     return _own.take(key, rate)
@@ -100,16 +101,15 @@ def _name(key: str) -> str:
     return f"{settings.REDIS_PREFIX}:bucket:{key}"
 
 
-def _in_redis(server: redis.Redis, key: str, rate: Rate) -> tuple[bool, float]:
-    figures = [rate.interval * _MICRO, (rate.seconds + _SLACK) * _MICRO]
-    is_allowed, missing = _script(server)(keys=[_name(key)], args=figures)
+def _in_redis(key: str, rate: Rate) -> tuple[bool, float]:
+    """By the script, which is sent by its digest; as a whole to a server that has not seen it."""
+    figures = rate.interval * _MICRO, (rate.seconds + _SLACK) * _MICRO
+    asked = (b"1", _name(key).encode(), *(b"%r" % figure for figure in figures))
+    try:
+        is_allowed, missing = link().command(b"EVALSHA", _DIGEST, *asked)
+    except NoScriptError:
+        is_allowed, missing = link().command(b"EVAL", _TAKE, *asked)
     return bool(is_allowed), float(missing) / _MICRO
-
-
-@cache
-def _script(server: redis.Redis) -> Any:
-    """The script, sent by its digest; as a whole to a server that has not seen it."""
-    return cast("Any", server).register_script(_TAKE)
 
 
 class Memory:

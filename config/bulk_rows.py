@@ -1,6 +1,7 @@
 """Many rows in one statement, without what the ORM does for each value of each row.
 
-On PostgreSQL a column is one array, and one in which all rows have the same is one value: `INSERT … SELECT … FROM unnest(…)`.
+On PostgreSQL a column is one array, and one in which all rows have the same is one value: `INSERT … SELECT … FROM unnest(…)`,
+bound on the server, which keeps the plan (`config/statements.py`).
 MariaDB and SQLite get a list of rows. How a value is handed over is decided once for each model, by its fields. Beside each
 statement stands its ORM form (`…_by_orm`): the same rows, keys and refusals (`tests/test_bulk_rows.py`).
 """
@@ -15,8 +16,11 @@ from itertools import batched, chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, models, transaction
+from django.db.models.base import ModelState
 from django.db.models.constants import OnConflict
+
+from config import pipeline, statements
 
 MOST = 5000
 """Rows of one statement."""
@@ -48,9 +52,25 @@ def insert_columns_by_orm(model: type[models.Model], columns: Columns, count: in
 
 def insert_rows(model: type[models.Model], rows: Sequence[models.Model]) -> None:
     """Store new rows, and give each its key."""
-    for row, pk in zip(rows, _insert(model, _columns(model, rows), len(rows), with_keys=True), strict=True):
-        row.pk = pk
-        row._state.adding, row._state.db = False, connection.alias
+    _with_keys(rows, _insert(model, _columns(model, rows), len(rows), with_keys=True))
+
+
+def insert_rows_later(model: type[models.Model], rows: Sequence[models.Model]) -> None:
+    """The same; within `statements.transaction_of_a_verb` it may wait, and the keys with it."""
+    if connection.vendor != "postgresql" or len(rows) > MOST:
+        insert_rows(model, rows)
+        return
+    _insert(model, _columns(model, rows), len(rows), with_keys=True, then=partial(_with_keys, rows))
+
+
+def _with_keys(rows: Sequence[models.Model], keys: pipeline.Rows) -> None:
+    for row, (pk, *_) in zip(rows, keys, strict=True):
+        _is_stored(row, pk)
+
+
+def _is_stored(row: models.Model, pk: int) -> None:
+    row.pk = pk
+    row._state.adding, row._state.db = False, connection.alias
 
 
 def insert_rows_by_orm(model: type[models.Model], rows: Sequence[models.Model]) -> None:
@@ -60,6 +80,31 @@ def insert_rows_by_orm(model: type[models.Model], rows: Sequence[models.Model]) 
 def insert_unknown(model: type[models.Model], rows: Sequence[models.Model]) -> None:
     """Store those rows that no unique constraint refuses; the others are passed over. The rows are given no keys."""
     _insert(model, _columns(model, rows), len(rows), only_unknown=True)
+
+
+def insert_each_unknown(model: type[models.Model], rows: Sequence[models.Model], key: Sequence[str]) -> bool:
+    """Store those rows that no unique constraint refuses, and give each its key; whether that is all of them.
+
+    The rows differ in `key`, attributes that are texts. Not on MariaDB, which does not tell which rows it has stored.
+    """
+    stored = _insert(model, _columns(model, rows), len(rows), with_keys=True, only_unknown=True, returned=key)
+    keys = {tuple(own): pk for pk, *own in stored}
+    for row in rows:
+        if (pk := keys.get(tuple(getattr(row, name) for name in key))) is not None:
+            _is_stored(row, pk)
+    return len(keys) == len(rows)
+
+
+def insert_each_unknown_by_orm(model: type[models.Model], rows: Sequence[models.Model], key: Sequence[str]) -> bool:
+    stored = []
+    for row in rows:
+        try:
+            with transaction.atomic():
+                row.save(force_insert=True)
+        except IntegrityError:
+            continue
+        stored.append(row)
+    return len(stored) == len(rows)
 
 
 def insert_unknown_by_orm(model: type[models.Model], rows: Sequence[models.Model]) -> None:
@@ -98,16 +143,46 @@ def find(
         f" CROSS JOIN LATERAL (SELECT * FROM {_table(model)}"
         f" WHERE {where} AND {form[key].name} = r.wanted LIMIT 1) AS t"
     )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [_array(form[key], values), *shared.values()])
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    return [tuple(row) for row in _run(statement, [_array(form[key], values), *shared.values()], returns=True)]
 
 
 def find_by_orm(
     model: type[models.Model], shared: Mapping[str, Any], key: str, values: Sequence[str], fields: Sequence[str]
 ) -> list[tuple[Any, ...]]:
     return list(model._base_manager.filter(**shared, **{f"{key}__in": values}).values_list(*fields))
+
+
+# --- Rows that are not stored yet --------------------------------------------------------------------------------
+
+
+def fresh[M: models.Model](model: type[M], related: Mapping[str, models.Model], **values: Any) -> M:
+    """A new row as `model(**related, **values)` makes it, in a tenth of the calls. `values` are by attribute (`tenant_id`),
+    `related` by field. Raises `TypeError` for what the model has not.
+    """
+    plain, made = _defaults(model)
+    row = model.__new__(model)
+    row._state = ModelState()
+    own = row.__dict__
+    own.update(plain)
+    for name, make in made:
+        own[name] = make()
+    own.update(values)
+    for field, other in related.items():
+        own[f"{field}_id"] = other.pk
+        row._state.fields_cache[field] = other
+        row._state.db = DEFAULT_DB_ALIAS  # there is one database
+    if len(own) != len(plain) + len(made) + 1:  # and the state
+        raise TypeError(f"{model.__name__} has not all of {', '.join((*related, *values))}.")
+    return row
+
+
+@lru_cache(maxsize=64)
+def _defaults(model: type[models.Model]) -> tuple[dict[str, Any], tuple[tuple[str, Callable[[], Any]], ...]]:
+    """What a new row has in each attribute: values, and what makes one anew."""
+    fields = [field for field in model._meta.concrete_fields if not field.generated]
+    made = tuple((field.attname, field.default) for field in fields if callable(field.default) and field.has_default())
+    names = dict(made)
+    return {field.attname: field.get_default() for field in fields if field.attname not in names}, made
 
 
 # --- What a value is for the driver ------------------------------------------------------------------------------
@@ -183,7 +258,7 @@ def _naive_moments(values: Sequence[Any]) -> list[Any]:
 
 
 def _json(values: Sequence[Any], encoder: Any) -> list[Any]:
-    return [None if value is None else json.dumps(value, cls=encoder) for value in values]
+    return ["{}" if value == {} else None if value is None else json.dumps(value, cls=encoder) for value in values]
 
 
 def _columns(model: type[models.Model], rows: Sequence[models.Model]) -> Columns:
@@ -195,9 +270,18 @@ def _columns(model: type[models.Model], rows: Sequence[models.Model]) -> Columns
 
 
 def _insert(
-    model: type[models.Model], columns: Columns, count: int, *, with_keys: bool = False, only_unknown: bool = False
-) -> list[int]:
-    """The keys of the new rows in their order, if they are asked for. Raises `TypeError` for a column that is missing."""
+    model: type[models.Model],
+    columns: Columns,
+    count: int,
+    *,
+    with_keys: bool = False,
+    only_unknown: bool = False,
+    returned: Sequence[str] = (),
+    then: Callable[[pipeline.Rows], None] | None = None,
+) -> list[Sequence[Any]]:
+    """The keys of the new rows in their order, if they are asked for, each with what is `returned` besides; `then` gets
+    them later. Raises `TypeError` for a column that is missing.
+    """
     form = dict(_form(model, connection.vendor))
     key = form.pop("pk")
     if form.keys() != columns.keys():
@@ -207,15 +291,32 @@ def _insert(
     into = f"{connection.ops.insert_statement(on_conflict=conflict)} {_table(model)}"
     after = connection.ops.on_conflict_suffix_sql([], conflict, [], [])
     if with_keys:
-        after += f" RETURNING {key.name}"
+        after += f" RETURNING {', '.join((key.name, *(form[name].name for name in returned)))}"
     handed = [(column, _handed(column, columns[name])) for name, column in form.items()]
-    keys: list[int] = []
-    with connection.cursor() as cursor:
-        for values, parameters in (_arrays if connection.vendor == "postgresql" else _lists)(handed, count):
-            cursor.execute(f"{into} ({names}) {values} {after}", parameters)
-            if with_keys:
-                keys += (pk for (pk,) in cursor.fetchall())
+    keys: list[Sequence[Any]] = []
+    for values, parameters in (_arrays if connection.vendor == "postgresql" else _lists)(handed, count):
+        keys += _run(f"{into} ({names}) {values} {after}", parameters, returns=with_keys, then=then)
     return keys
+
+
+def _run(
+    sql: str, parameters: Sequence[Any], *, returns: bool = False, then: Callable[[pipeline.Rows], None] | None = None
+) -> pipeline.Rows:
+    """The rows of a statement, if it `returns` any; `then` gets them later. What returns nothing may wait."""
+    if connection.vendor == "postgresql":
+        first, *rest = sql.split("%s")
+        sql = first + "".join([f"${place}{text}" for place, text in enumerate(rest, 1)])
+        if returns and then is None:
+            return statements.fetched(sql, *parameters)
+        statements.run_later(sql, *parameters, then=then or _nothing)
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall()) if returns else []
+
+
+def _nothing(_: pipeline.Rows) -> None:
+    """Nobody waits for the rows."""
 
 
 type _Handed = list[tuple[_Column, list[Any] | Same]]
@@ -252,14 +353,23 @@ def _as_lists(columns: _Handed, count: int) -> list[list[Any]]:
     return [[values.value] * count if isinstance(values, Same) else values for _, values in columns]
 
 
+def array_of_texts(values: Iterable[str | None]) -> str:
+    """An array of texts as PostgreSQL reads it."""
+    values = list(values)
+    if None not in values and (whole := "\x00".join(values)).count("\x00") == len(values) - 1:  # type: ignore[arg-type]
+        # Nearly always, and quoted at once: no text that PostgreSQL can hold has a NUL.
+        whole = whole.replace("\\", "\\\\").replace('"', '\\"').replace("\x00", '","')
+        return f'{{"{whole}"}}'
+    quoted = [
+        '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' if value is not None else "NULL" for value in values
+    ]
+    return "{" + ",".join(quoted) + "}"
+
+
 def _array(column: _Column, values: Iterable[Any]) -> str:
     """An array as PostgreSQL reads it. Only texts and JSON have in them what must be quoted."""
     if column.type in ("varchar", "text", "jsonb"):
-        quoted = [
-            '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' if value is not None else "NULL"
-            for value in values
-        ]
-        return "{" + ",".join(quoted) + "}"
+        return array_of_texts(values)
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
@@ -290,8 +400,7 @@ def _update_by_arrays(model: type[models.Model], key: _Column, keys: list[Any], 
         f" FROM unnest({', '.join(f'%s::{column.type}[]' for column, _ in arrays)})"
         f" AS r ({', '.join(f'c{place}' for place in range(len(arrays)))}) WHERE t.{key.name} = r.c0"
     )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [*same, *(array for _, array in arrays)])
+    _run(statement, [*same, *(array for _, array in arrays)])
 
 
 def _update_one_by_one(model: type[models.Model], key: _Column, keys: list[Any], columns: _Handed) -> None:

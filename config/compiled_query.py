@@ -99,8 +99,8 @@ class _Compiled:
         compiler = copy.copy(self._compiler)
         compiler.connection = connection
         if self._prepared:
-            given = [str(values[name]) for name in self._given]
-            compiler.execute_sql = lambda *_, **__: [statements.fetched(connection, self._prepared, given)]
+            given = [values[name] for name in self._given]
+            compiler.execute_sql = lambda *_, **__: [statements.fetched(self._prepared, *given)]
         else:
             parameters = tuple(values[name] if name else value for name, value in self._parameters)
             compiler.as_sql = lambda *_, **__: (self._sql, parameters)

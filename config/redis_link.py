@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
-from threading import Lock, Thread
+from os import getpid
+from threading import Lock, Thread, local
 from typing import Any
 
 import redis
 from django.conf import settings
 from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class Link:
         self._lock = Lock()
         self._is_away = False
         self._probe_thread: Thread | None = None
+        self._own = local()
 
     @property
     def is_away(self) -> bool:
@@ -66,6 +69,32 @@ class Link:
         except (redis.RedisError, OSError) as error:
             self.failed(error)
             raise Away from error
+
+    def command(self, *words: bytes) -> Any:
+        """The answer to one command, over a connection that is this thread's own: the client's way costs three times as much
+        as Redis does. Raises redis's `NoScriptError` for a script that the server has not seen, and `Away` as `run` does.
+        """
+        if self.is_away:
+            raise Away
+        try:
+            connection = self._own_connection()
+            connection.send_packed_command([_packed(words)])
+            return connection.read_response()
+        except NoScriptError:
+            raise
+        except (redis.RedisError, OSError) as error:
+            self.failed(error)
+            raise Away from error
+
+    def _own_connection(self) -> Any:
+        """The thread's connection; a new one after a fork, or where the server has ended it meanwhile."""
+        connection = getattr(self._own, "connection", None)
+        if connection is None or self._own.process != getpid():
+            connection = self._own.connection = self.client.connection_pool.make_connection()
+            self._own.process = getpid()
+        elif connection.is_connected and _has_been_ended(connection):
+            connection.disconnect()  # the next command connects again
+        return connection
 
     def failed(self, error: Exception) -> None:
         """Mark Redis as away, because a request to it has failed."""
@@ -92,6 +121,19 @@ class Link:
             self._is_away = False
             log.warning("Redis is back")
             return
+
+
+def _has_been_ended(connection: Any) -> bool:
+    """Whether there is something to read where nothing was asked: the end, as a rule."""
+    try:
+        return bool(connection.can_read(timeout=0))
+    except (redis.RedisError, OSError):
+        return True
+
+
+def _packed(words: Sequence[bytes]) -> bytes:
+    """A command as it goes over the wire: https://redis.io/docs/latest/develop/reference/protocol-spec/#arrays."""
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
 
 
 @cache

@@ -153,12 +153,11 @@ def in_turn(*asked: tuple[Sequence[Reading], Sequence[Any]]) -> list[list[list[A
 
 def _rows(database: Any, reading: Reading, given: Sequence[Any]) -> list[Any]:
     built = reading.built(database.vendor)
-    return [built.instance(list(row)) for row in fetched(database, built.sql, built.bound(given))]
+    return [built.instance(list(row)) for row in _fetched(database, built.sql, built.bound(given))]
 
 
 def with_values_in_it(sql: str, values: Sequence[Any]) -> str:
-    """The ORM's statement with its constants in it, and parameters by number, for `fetched`: the fewer are bound, the
-    quicker it begins."""
+    """The statement with its constants in it, and parameters by number: the fewer are bound, the quicker it begins."""
     from psycopg.sql import Literal
 
     written = (
@@ -419,13 +418,17 @@ def _quoted(field: Any) -> str:
 # --- Running -----------------------------------------------------------------------------------------------------
 
 
-def run_later(sql: str, *values: Any) -> None:
+def run_later(sql: str, *values: Any, then: Callable[[pipeline.Rows], None] = lambda _: None) -> None:
     """A statement of PostgreSQL's, with its parameters as $1, $2, …, that stands where it belongs. It may wait as changes do."""
-    _run(connections[DEFAULT_DB_ALIAS], sql, [text(value) for value in values], lambda _: None, may_wait=True)
+    _run(connections[DEFAULT_DB_ALIAS], sql, [text(value) for value in values], then, may_wait=True)
 
 
-def fetched(database: Any, sql: str, values: Sequence[Any]) -> pipeline.Rows:
-    """The rows of a statement; PostgreSQL's with its parameters as $1, $2, …, which are texts."""
+def fetched(sql: str, *values: Any) -> pipeline.Rows:
+    """The rows of such a statement, now."""
+    return _fetched(connections[DEFAULT_DB_ALIAS], sql, [text(value) for value in values])
+
+
+def _fetched(database: Any, sql: str, values: Sequence[Any]) -> pipeline.Rows:
     rows: list[pipeline.Rows] = []
     _run(database, sql, values, rows.append)
     return rows[0]

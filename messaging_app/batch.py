@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -72,6 +73,12 @@ def read_line(line: int, raw: bytes | str) -> BatchRow | Rejected | None:
         return None if _is_bare_mark(raw) else Rejected(line, f"not JSON: {error}", _shown(raw))
     row = read_object(line, value)
     return row if isinstance(row, BatchRow) else Rejected(line, row, _shown(raw))
+
+
+def read_value(line: int, value: Any) -> BatchRow | Rejected:
+    """One JSON value: a row, or a rejection."""
+    row = read_object(line, value)
+    return row if isinstance(row, BatchRow) else Rejected(line, row, _shown(incoming.dump_line(value)))
 
 
 def _is_bare_mark(raw: bytes | str) -> bool:
@@ -161,8 +168,11 @@ def by_conversation(rows: Iterable[BatchRow]) -> dict[tuple[str, str, str], list
     for row in rows:
         grouped.setdefault((row.platform, row.shop_id, row.account_id), []).append(row)
     for conversation_rows in grouped.values():
-        conversation_rows.sort(key=lambda row: row.sent_at)
+        conversation_rows.sort(key=_sent_at)
     return grouped
+
+
+_sent_at = attrgetter("sent_at")
 
 
 @dataclass(slots=True)
@@ -194,6 +204,8 @@ def group(
     Returns the rows that fall into fixed spans, by key, and the stretches that new rows touch. Because existing grouped
     spans are maximal stretches themselves, the result does not depend on how rows were cut into batches or ordered.
     """
+    if not spans:
+        return [], _stretches(rows, gap)
     covered: dict[int, tuple[Any, list[BatchRow]]] = {}
     pieces: list[tuple[datetime, datetime, Any, BatchRow | None]] = []
     fixed = sorted((s for s in spans if s.fixed), key=lambda s: s.start, reverse=True)
@@ -218,3 +230,14 @@ def group(
         else:
             stretch.rows.append(message)
     return list(covered.values()), [s for s in stretches if s.rows]
+
+
+def _stretches(rows: Sequence[BatchRow], gap: timedelta) -> list[Stretch]:
+    """As `group` makes them where there is nothing yet."""
+    stretches: list[Stretch] = []
+    for row in rows:
+        if not stretches or row.sent_at - stretches[-1].end > gap:
+            stretches.append(Stretch(row.sent_at, row.sent_at))
+        stretches[-1].end = row.sent_at
+        stretches[-1].rows.append(row)
+    return stretches

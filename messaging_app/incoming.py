@@ -29,6 +29,8 @@ _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,30})?)?"
     r"(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
+_USUAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z")
+"""What programs send as a rule; of these the standard library takes no more than `_TIME` does."""
 _BAD_IN_IDS = ("Cc", "Cs", "Zl", "Zp")
 """Categories of characters that nobody can see or type: two ids must not differ by them alone."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -47,6 +49,8 @@ def read_time(value: object, name: str = "timestamp") -> datetime:
     microseconds. Week dates, a date alone and numbers are refused, although parsers understand them; so is a time
     before 2000. A time in the future is taken, because refusing it would mend nothing (see `not_later`).
     """
+    if type(value) is str and _USUAL_TIME.fullmatch(value) and (usual := _usual_time(value)):
+        return usual
     if not isinstance(value, str):
         raise Malformed(f"{name} must be text such as 2026-03-01T08:30:00Z, not {named(value)}")
     if not _TIME.fullmatch(value):
@@ -59,6 +63,15 @@ def read_time(value: object, name: str = "timestamp") -> datetime:
         return sent_time(moment, name)
     except Malformed:
         raise Malformed(f"{_quoted(value, name)} is before {EARLIEST:%Y-%m-%d}") from None
+
+
+def _usual_time(value: str) -> datetime | None:
+    """The time of a text that `_USUAL_TIME` fits; None for one that is not taken as it stands."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment >= EARLIEST else None
 
 
 def sent_time(moment: datetime, name: str = "sent_at") -> datetime:
@@ -115,6 +128,11 @@ def conversation_key(platform: object, shop_id: object, account_id: object) -> t
 # --- Texts -------------------------------------------------------------------------------------------------------
 
 
+def is_clean(text: str) -> bool:
+    """Whether `clean` leaves a text as it is."""
+    return "\x00" not in text and (text.isascii() or not _SURROGATE.search(text))
+
+
 def clean(text: str) -> str:
     """A text that every database and every answer can hold: U+FFFD for NUL and for lone surrogates."""
     if "\x00" in text:
@@ -167,6 +185,8 @@ def load_json(raw: bytes | str) -> Any:
     else:
         # orjson silently keeps the last of two equal names. As many colons after a quotation mark as names: none lost.
         colons = raw.count(b'":') if isinstance(raw, bytes) else raw.count('":')
+        if type(value) is dict and colons == len(value) and _NESTED.isdisjoint(map(type, value.values())):
+            return value
         if colons == _names_in(value):
             return value
         refusal = ValueError("nested too deeply")  # the only other error that is possible besides a repeated name

@@ -407,7 +407,7 @@ def _published(hints: list[ChangeNotification]) -> bool:
     if not settings.REDIS_URL:
         return False
     try:
-        link().run(lambda client: client.publish(hints_channel(), json.dumps(hints)))
+        link().command(b"PUBLISH", hints_channel().encode(), json.dumps(hints).encode())
     except Away:
         return False  # every process finds the operations at its next look at the stream
     return True

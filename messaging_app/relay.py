@@ -141,7 +141,7 @@ def positions_if_free(operations: Sequence[Operation]) -> list[str]:
     committed before the conversation was locked, so it is seen here if it is unstamped.
     """
     count, tenant_id = len(operations), operations[0].tenant_id
-    if any(operation.tenant_id != tenant_id for operation in operations):
+    if not connection.in_atomic_block or any(operation.tenant_id != tenant_id for operation in operations):
         return ["NULL"] * count
     statements.run_later(_IF_FREE, tenant_id, count)
     return [f"NULLIF(current_setting('tandem.pos'), '')::bigint - {back}" for back in reversed(range(count))]

@@ -27,7 +27,8 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",
 _PURPOSE = "operation"
 _UNKEYED_LENGTH = 64
 _LEAST, _MOST = -(2**63), 2**63 - 1
-_SIMPLE = frozenset({str, int, bool, type(None)})
+_NEVER_OTHERWISE = frozenset({str, bool, type(None)})
+_SIMPLE = _NEVER_OTHERWISE | {int}
 
 
 def content_digest(content: str) -> str:
@@ -44,7 +45,7 @@ def message_proof(message: Any) -> str:
         message.sender_id,
         message.sender_name,
         getattr(message, "is_note", False),
-        message.sent_at.astimezone(UTC).isoformat(timespec="microseconds"),
+        (at if (at := message.sent_at).tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds"),
         message.content,
     ]
     return hashlib.sha256(orjson.dumps(fields)).hexdigest()[:32]  # the bytes that `_CANONICAL` makes
@@ -52,7 +53,7 @@ def message_proof(message: Any) -> str:
 
 def proof_of_all(messages: Iterable[Any]) -> str:
     """One `message_proof` for many messages, in any order."""
-    proofs = "".join(sorted(message_proof(message) for message in messages))
+    proofs = "".join(sorted([message_proof(message) for message in messages]))
     return hashlib.sha256(proofs.encode()).hexdigest()[:32]
 
 
@@ -74,8 +75,29 @@ def link(previous: str, operation: Operation, *, number: int, key: bytes) -> str
         operation.at.astimezone(UTC).isoformat(timespec="microseconds"),
         _plain(operation.data),
     ]
-    text = _CANONICAL.encode(fields)
-    return f"{number}:{_short(hmac.digest(key, f'{_PURPOSE}\n{previous}{text}'.encode(), 'sha256'))}"
+    begun = f"{_PURPOSE}\n{previous}".encode()
+    return f"{number}:{_short(hmac.digest(key, begun + _canonical(fields), 'sha256'))}"
+
+
+def _canonical(fields: list[Any]) -> bytes:
+    """The bytes that `_CANONICAL` makes; where there is a fraction, by itself, because orjson writes some otherwise."""
+    if not _has_fraction(fields):
+        try:
+            return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+        except (TypeError, ValueError, RecursionError):  # half of a surrogate pair, too deep, a number beyond 64 bits
+            pass
+    return _CANONICAL.encode(fields).encode()
+
+
+def _has_fraction(value: Any) -> bool:
+    """Whether a float stands in plain JSON, or anything that is not certain."""
+    kind = type(value)
+    if kind is not list and kind is not dict:
+        return kind not in _SIMPLE and not isinstance(value, str)
+    for item in value if kind is list else value.values():
+        if type(item) not in _SIMPLE and _has_fraction(item):
+            return True
+    return False
 
 
 def beginning(conversation: Conversation) -> str:
@@ -84,7 +106,7 @@ def beginning(conversation: Conversation) -> str:
     So the chain fits no other conversation. Chains that an older release began have an empty text there.
     """
     fields = [conversation.platform, conversation.shop_id, conversation.account_id]
-    return hashlib.sha256(_CANONICAL.encode(fields).encode()).hexdigest()
+    return hashlib.sha256(_canonical(fields)).hexdigest()
 
 
 def _before(previous: str, operation: Operation) -> list[str]:
@@ -155,7 +177,7 @@ def _plain(value: Any) -> Any:
             return value
         return {name if isinstance(name, str) else json.dumps(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [item if type(item) in _NEVER_OTHERWISE else _plain(item) for item in value]
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return None if isinstance(value, int) and not _LEAST <= value <= _MOST else value
@@ -168,9 +190,15 @@ def _is_plain(data: dict[Any, Any]) -> bool:
         kind = type(value)
         if kind is int and not _LEAST <= value <= _MOST:
             return False
-        if kind not in _SIMPLE and not (kind is dict and _is_plain(value)) and not isinstance(value, str):
+        if kind not in _SIMPLE and not _is_plain_within(kind, value):
             return False
     return True
+
+
+def _is_plain_within(kind: type, value: Any) -> bool:
+    if kind is list:
+        return not [item for item in value if type(item) not in _NEVER_OTHERWISE and _plain(item) is not item]
+    return _is_plain(value) if kind is dict else isinstance(value, str)
 
 
 def _short(digest: bytes) -> str:
@@ -188,9 +216,10 @@ def entry(
 ) -> Operation:
     """The next operation of a locked conversation, not stored yet. Adds 1 to the conversation's `seq`."""
     conversation.seq += 1
-    return Operation(
+    return bulk_rows.fresh(
+        Operation,
+        {"conversation": conversation},
         tenant_id=conversation.tenant_id,
-        conversation=conversation,
         seq=conversation.seq,
         type=type,
         session_id=session_id,
@@ -252,7 +281,7 @@ def write(operations: Sequence[Operation]) -> None:
         for operation in operations:
             statements.insert(operation)
     else:
-        bulk_rows.insert_rows(Operation, operations)
+        bulk_rows.insert_rows_later(Operation, operations)
     newest = {
         (o.tenant_id, o.conversation_id): live.ChangeNotification(o.tenant_id, o.conversation_id, o.seq)
         for o in operations

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents_app.models import Tenant
-from config import bulk_rows
+from config import bulk_rows, statements
 from config.bulk_rows import Same
 from messaging_app.batch import BatchRow
 from messaging_app.models import Controller, Conversation, Message, Operation, Tier
@@ -270,6 +270,85 @@ def test_only_rows_that_are_not_known_are_stored(conversation: Conversation) -> 
     assert ours == left_by(lambda: bulk_rows.insert_unknown_by_orm(Conversation, make()), Conversation, but)
     assert len(ours) == 4
     assert Conversation.objects.get().customer_name == ""
+
+
+@pytest.mark.skipif(connection.vendor == "mysql", reason="MariaDB does not tell which rows it has stored")
+def test_of_rows_that_are_not_known_each_gets_its_key(conversation: Conversation) -> None:
+    key = ("platform", "shop_id", "account_id")
+
+    def stored_by(insert: Callable[..., bool], made: list[Conversation], *, whole: bool) -> Any:
+        assert insert(Conversation, made, key) is whole
+        by_pk = {row.pk: row.account_id for row in made if row.pk}
+        assert by_pk == dict(Conversation.objects.filter(pk__in=by_pk).values_list("pk", "account_id"))
+        assert [row._state.adding for row in made] == [row.pk is None for row in made]
+        return [row.account_id for row in made if row.pk is None]
+
+    for known in (
+        [],
+        [Conversation(tenant=conversation.tenant, shop_id="s", account_id="known", customer_name="another")],
+    ):
+        made = lambda known=known: [*conversations(conversation.tenant), *known]  # noqa: E731
+        but = ("id", "created_at")
+        passed_over: list[Any] = []
+
+        def stored(insert: Callable[..., bool], made: Any = made, whole: bool = not known) -> None:
+            passed_over.append(stored_by(insert, made(), whole=whole))  # noqa: B023 – called within the round
+
+        ours = left_by(lambda stored=stored: stored(bulk_rows.insert_each_unknown), Conversation, but)
+        assert ours == left_by(lambda stored=stored: stored(bulk_rows.insert_each_unknown_by_orm), Conversation, but)
+        assert passed_over == [[row.account_id for row in known]] * 2
+
+
+def test_rows_that_may_be_stored_later_have_their_keys_at_the_end(conversation: Conversation) -> None:
+    def stored_later() -> None:
+        rows = operations(conversation)
+        with statements.transaction_of_a_verb():
+            bulk_rows.insert_rows_later(Operation, rows)
+        stored = Operation.objects.in_bulk([row.pk for row in rows])
+        assert [stored[row.pk].seq for row in rows] == [row.seq for row in rows]
+        assert not any(row._state.adding for row in rows)
+
+    ours = left_by(stored_later, Operation)
+    assert ours == left_by(lambda: bulk_rows.insert_rows_by_orm(Operation, operations(conversation)), Operation)
+    assert len(ours) == len(OBJECTS)
+
+
+NEW: dict[type[models.Model], dict[str, Any]] = {
+    Conversation: {"tenant_id": 3, "shop_id": "s", "account_id": "a"},
+    ChatSession: {"tenant_id": 3, "kind": Kind.AUTO_ASSISTANT, "opened_at": AT, "status": Status.COMPLETED},
+    Operation: {"tenant_id": 3, "seq": 7, "data": {"a": 1}},
+    Message: {"tenant_id": 3, "content": "x"},
+    SlaClock: {},
+    Tenant: {"slug": "x"},
+}
+
+
+@pytest.mark.parametrize("model", NEW)
+def test_a_fresh_row_is_what_the_model_makes(model: type[models.Model], conversation: Conversation) -> None:
+    has_one = any(field.name == "conversation" for field in model._meta.concrete_fields)
+    related: dict[str, models.Model] = {"conversation": conversation} if has_one else {}
+    ours, theirs = bulk_rows.fresh(model, related, **NEW[model]), model(**related, **NEW[model])
+    seen = [
+        (type(row), vars(row) | {"_state": 0}, row._state.adding, row._state.db, dict(row._state.fields_cache))
+        for row in (ours, theirs)
+    ]
+    assert seen[0] == seen[1]
+
+
+def test_fresh_rows_share_nothing() -> None:
+    one, other = (bulk_rows.fresh(ChatSession, {}) for _ in range(2))
+    one.context["a"] = 1
+    assert other.context == {}
+
+
+def test_a_fresh_row_has_no_attribute_that_the_model_has_not(conversation: Conversation) -> None:
+    for related, values in (
+        ({}, {"no_such": 1}),
+        ({}, {"conversation": conversation}),
+        ({"no_such": conversation}, {}),
+    ):
+        with pytest.raises(TypeError):
+            bulk_rows.fresh(Message, related, **values)
 
 
 CHANGES: dict[str, tuple[Callable[[Any, int], dict[str, Any]], list[str]]] = {
@@ -548,8 +627,8 @@ class TestOnPostgreSQL:
     @pytest.mark.parametrize(
         ("condition", "instead"),
         [
-            ('"platform" = %s', "%s::text IS NOT NULL"),
-            ('"tenant_id" = %s', "%s::bigint IS NOT NULL"),
+            ('"platform" = $3', "$3::text IS NOT NULL"),
+            ('"tenant_id" = $2', "$2::bigint IS NOT NULL"),
             ('"message_id" = r.wanted', "TRUE"),
         ],
     )

@@ -213,7 +213,7 @@ def test_a_server_that_ends_the_connection_is_told_as_such(chat: Chat) -> None:
     row, before = chat.row, stored(chat)
 
     def work() -> None:
-        [[pid]] = statements.fetched(connection, "SELECT pg_backend_pid()", [])
+        [[pid]] = statements._fetched(connection, "SELECT pg_backend_pid()", [])
         _elsewhere(f"SELECT pg_terminate_backend({pid})")
         say(row, "never")
 
@@ -238,7 +238,7 @@ def test_whoever_waits_for_a_lock_lets_the_other_threads_go_on(chat: Chat) -> No
 
     def second() -> None:
         with statements.transaction_of_a_verb():
-            statements.fetched(
+            statements._fetched(
                 connection, f"SELECT id FROM messaging_app_conversation WHERE id = {row.pk} FOR UPDATE", []
             )
             say(row, "second")
@@ -256,7 +256,7 @@ def test_whoever_waits_for_a_lock_lets_the_other_threads_go_on(chat: Chat) -> No
 
 
 def _somebody_waits() -> bool:
-    return bool(statements.fetched(connection, "SELECT 1 FROM pg_locks WHERE NOT granted", []))
+    return bool(statements._fetched(connection, "SELECT 1 FROM pg_locks WHERE NOT granted", []))
 
 
 def test_the_server_keeps_no_more_statements_than_it_should(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,9 +266,9 @@ def test_the_server_keeps_no_more_statements_than_it_should(chat: Chat, monkeypa
     for round_ in (1, 2):
         for number in range(6):
             assert [
-                list(row) for row in statements.fetched(connection, f"SELECT {number} + $1::int", [str(round_)])
+                list(row) for row in statements._fetched(connection, f"SELECT {number} + $1::int", [str(round_)])
             ] == [[number + round_]]
-    [[kept]] = statements.fetched(
+    [[kept]] = statements._fetched(
         connection, "SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'tandem%'", []
     )
     assert kept <= most + 1

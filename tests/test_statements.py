@@ -293,13 +293,18 @@ def readings(world: Chat) -> Iterator[tuple[str, statements.Reading, tuple[Any, 
         yield reading._build.__name__, reading, (world.id,)
     yield "of a session", unit_of_work._OF_SESSION, (world.sessions[0].pk, tenant_id)
     yield "of a transfer", unit_of_work._OF_TRANSFER, (world.transfers[0].pk, tenant_id)
-    yield "bot", lifecycle._BOT, (bot, tenant_id)
+    yield "bot", locked_conversation._BOT, (bot, tenant_id)
     yield "rules", rules._VERSION, (tenant_id,)
     yield "head", relay.HEAD, (tenant_id,)
     yield "key", secrets._ACTIVE, (world.cast.bot_row("faq").key_prefix,)
 
 
-ELSEWHERE = {"tenant_now": "with the key, below", "subscription": "tests/events/test_prepared.py"}
+ELSEWHERE = {
+    "tenant_now": "with the key, below",
+    "subscription": "tests/events/test_prepared.py",
+    "batch_conversations": "tests/batches/test_conversations.py",
+    "own_and_now": "tests/batches/test_conversations.py",
+}
 """Readings that other tests hold against their querysets."""
 
 

@@ -56,6 +56,39 @@ def test_a_messages_proof_is_over_its_canonical_json(message_id: str, name: str,
     assert stream.message_proof(row) == hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(st.dictionaries(ANY_TEXT, ANY_JSON, max_size=5))
+@example({"b": 1, "a": [{"z": 1, "é": 2, "\uffff": 3, "\U00010000": 4}], "": '\x00\x1f\x7f\u2028"\\/'})
+@example({"fractions": [1e16, 1e-7, 0.1, -0.0, 1e22], "large": [2**63, 2**64, -(2**63)], "kind": Kind.AUTO_BARGAIN})
+def test_an_operations_link_is_over_its_canonical_json(data: dict[str, Any]) -> None:
+    fields = [1, None, "type", stream._plain(data)]
+    text = json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    assert stream._canonical(fields) == text.encode()
+
+
+@given(ANY_JSON)
+@example([1, "a", None, [2.0]])
+@example({"a": [True, 2**63, {"b": 1e22}]})
+@example({"a": [{"b": Kind.AUTO_BARGAIN}], "c": (1, 2)})
+def test_plain_json_is_what_the_databases_give_back(value: Any) -> None:
+    def by_rule(it: Any) -> Any:
+        if isinstance(it, dict):
+            return {name: by_rule(item) for name, item in it.items()}
+        if isinstance(it, list | tuple):
+            return [by_rule(item) for item in it]
+        it = int(it) if isinstance(it, float) and it.is_integer() else it
+        return None if isinstance(it, int) and not -(2**63) <= it < 2**63 else it
+
+    assert json.dumps(stream._plain(value)) == json.dumps(by_rule(value))
+
+
 def a_long_story(cast: Cast, later: Later) -> Chat:
     """Everything happens to one conversation that can."""
     chat = cast.chat()

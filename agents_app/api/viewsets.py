@@ -231,9 +231,14 @@ def _documented(method: Any, scope: str | None, *, called: str = "", also: tuple
 
 
 def respond(
-    request: Request, work: Callable[[], Answer], *, digest: str | None = None, non_atomic: bool = False
+    request: Request,
+    work: Callable[[], Answer],
+    *,
+    digest: str | Callable[[], str] | None = None,
+    non_atomic: bool = False,
 ) -> Response:
-    """Do the work once for each Idempotency-Key, in the request's language. `digest` is the body's, if it is not JSON.
+    """Do the work once for each Idempotency-Key, in the request's language. `digest` is the body's, or makes it, if it is
+    not JSON.
 
     Work that is `non_atomic` commits by itself and may be done twice; its answer is stored afterwards.
     """
@@ -242,7 +247,9 @@ def respond(
         return _respond_once(request, work, digest=digest, non_atomic=non_atomic)
 
 
-def _respond_once(request: Request, work: Callable[[], Answer], *, digest: str | None, non_atomic: bool) -> Response:
+def _respond_once(
+    request: Request, work: Callable[[], Answer], *, digest: str | Callable[[], str] | None, non_atomic: bool
+) -> Response:
     key, caller = request.META.get("HTTP_IDEMPOTENCY_KEY"), principal_of(request)
     if key is not None:
         check_key(key)
@@ -251,6 +258,8 @@ def _respond_once(request: Request, work: Callable[[], Answer], *, digest: str |
         return Response(body, status=status)
     if digest is None:
         digest = digest_of(json.dumps(request.data, sort_keys=True, default=str).encode())
+    elif callable(digest):
+        digest = digest()
     identity = {"principal": caller.key, "key": key, "route": f"{request.method} {request.path}", "digest": digest}
 
     def storable_answer() -> Answer:

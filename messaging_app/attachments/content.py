@@ -15,11 +15,9 @@ import threading
 import zipfile
 from dataclasses import dataclass
 from functools import partial
-from typing import IO
+from typing import IO, Any
 
-import puremagic
 from django.conf import settings
-from PIL import Image, ImageOps
 
 from config import limits
 from config.uploads import too_large
@@ -46,8 +44,6 @@ _MOST_PARTS = 10_000
 _MOST_LIST_BYTES = 1_000_000
 """Parts, and bytes of the list of parts, of a document. The end of the file states both; only the list is read."""
 _ZIP_END, _ZIP64_END = b"PK\x05\x06", b"PK\x06\x07"
-# Pillow would warn at a limit of its own; ATTACHMENT_MAX_PIXELS is checked here, before a pixel is decoded.
-Image.MAX_IMAGE_PIXELS = None
 _decoding = threading.Lock()
 """One picture at a time, so that a process holds the pixels of one only."""
 
@@ -93,7 +89,7 @@ def _picture(file: IO[bytes]) -> Content | None:
     """None for what does not begin like a picture of these types."""
     file.seek(0)
     try:
-        image = Image.open(file, formats=_OPENED)
+        image = _opened(file)
     except Exception:  # Pillow raises many kinds of errors for what is no picture
         return None
     media_type = _PICTURES[image.format or ""]
@@ -111,17 +107,27 @@ def _picture(file: IO[bytes]) -> Content | None:
     return Content(media_type=media_type, width=size[0], height=size[1], preview=preview)
 
 
+def _opened(file: IO[bytes]) -> Any:
+    """The picture. Pillow and puremagic are loaded with the first file: a process of sockets never sees one."""
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None  # Pillow would warn at a limit of its own; ATTACHMENT_MAX_PIXELS is checked before
+    return Image.open(file, formats=_OPENED)
+
+
 def _verified(file: IO[bytes]) -> None:
     """Check the checksums of formats that have some. Raises what Pillow raises."""
     file.seek(0)
-    with Image.open(file, formats=_OPENED) as image:
+    with _opened(file) as image:
         image.verify()
 
 
 def _preview(file: IO[bytes]) -> tuple[tuple[int, int], bytes]:
     """Width and height as shown, and a small WebP copy: the first frame, turned as EXIF says, without metadata."""
+    from PIL import ImageOps
+
     file.seek(0)
-    with Image.open(file, formats=_OPENED) as image:
+    with _opened(file) as image:
         is_turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
         size = image.size[::-1] if is_turned else image.size
         image.draft("RGB", (2 * SIDE, 2 * SIDE))  # a JPEG need not be decoded in full
@@ -152,6 +158,8 @@ def _recognised(file: IO[bytes]) -> str:
         return _document(file)
     if media_type := recordings.media_type(head):
         return media_type
+    import puremagic
+
     file.seek(0)
     matches = puremagic.magic_stream(file)
     best = matches[0].confidence if matches else 0

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from agents_app import row_policies
 from agents_app.actors import Actor
-from agents_app.policies import Policies
-from config import bulk_rows, clock
-from config.db import lock_rows
+from config import bulk_rows
 from messaging_app import stream
 from messaging_app.batch import BatchRow, by_conversation
 from messaging_app.models import Conversation, Message, Operation
 from sessions_app.actions import batch_plan
+from sessions_app.actions.batch_conversations import lock_conversations
 from sessions_app.actions.batch_plan import SESSION_FIGURES, Plan, join, operation_data, sessions_near
 from sessions_app.actions.batch_rows import Report, columns_of, not_known, on_time, remember
 from sessions_app.models import ChatSession
@@ -31,15 +29,14 @@ def store_history(
     An id that is stored between the look at what is known and the lock raises `IntegrityError`; not when the look is
     repeated under the lock (`looks_again`), unless it is stored in another conversation.
     """
-    now = clock.now()
+    own, now = row_policies.and_now(actor.tenant_id)
     rows = not_known(actor.tenant_id, on_time(rows, now), report)  # first: a repeat creates no conversation
     if not rows:
         return {}
     said = by_conversation(rows)
-    conversations = _lock_conversations(actor.tenant_id, said)
+    conversations = lock_conversations(actor.tenant_id, said)
     if looks_again:
         said = by_conversation(not_known(actor.tenant_id, rows, report))
-    own = next((row_policies.on(conversation) for conversation in conversations.values()), Policies())
     with_record = [c.pk for c in conversations.values() if c.seq]  # no session was ever made without an operation
     near = sessions_near(with_record, rows[0].sent_at, rows[-1].sent_at, own.history_gap, and_open=True)
     later: dict[int, list[BatchRow]] = {}
@@ -57,30 +54,6 @@ def store_history(
     return later
 
 
-def _lock_conversations(
-    tenant_id: int, keys: Iterable[tuple[str, str, str]]
-) -> dict[tuple[str, str, str], Conversation]:
-    """Find or make the conversations, and lock them in the order of their ids; each has its tenant's policies."""
-    known = _ids_by_key(tenant_id, unique := set(keys))
-    if missing := sorted(unique - known.keys()):
-        made = [Conversation(tenant_id=tenant_id, platform=p, shop_id=s, account_id=a) for p, s, a in missing]
-        bulk_rows.insert_unknown(Conversation, made)
-        known |= _ids_by_key(tenant_id, set(missing))
-    held = lock_rows(row_policies.with_policies(Conversation.objects.filter(pk__in=known.values())))
-    return {(c.platform, c.shop_id, c.account_id): c for c in held}
-
-
-def _ids_by_key(tenant_id: int, keys: set[tuple[str, str, str]]) -> dict[tuple[str, str, str], int]:
-    rows = Conversation.objects.filter(
-        tenant_id=tenant_id,
-        platform__in={k[0] for k in keys},
-        shop_id__in={k[1] for k in keys},
-        account_id__in={k[2] for k in keys},
-    )
-    values = rows.values_list("platform", "shop_id", "account_id", "pk")
-    return {(p, s, a): pk for p, s, a, pk in values if (p, s, a) in keys}
-
-
 def _store(actor: Actor, work: list[tuple[Conversation, list[BatchRow], Plan]], now: datetime, report: Report) -> None:
     created = [session for _, _, plan in work for session, _ in plan.created]
     bulk_rows.insert_rows(ChatSession, created)
@@ -90,7 +63,7 @@ def _store(actor: Actor, work: list[tuple[Conversation, list[BatchRow], Plan]], 
     for conversation, rows, plan in work:
         planned = plan.rows()
         operation = _record(conversation, actor, plan, planned, now)
-        stored += ((row, conversation.pk, session.pk, operation.seq) for session, row in planned)
+        stored += [(row, conversation.id, session.id, operation.seq) for session, row in planned]
         operations.append(operation)
         remember(conversation, rows)
         plan.add_to(report)

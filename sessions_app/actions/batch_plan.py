@@ -19,6 +19,8 @@ from sessions_app.core import oplog
 from sessions_app.models import ChatSession
 from sessions_app.states import OPEN, TERMINAL, Kind, Origin, Owner, Status
 
+_CUSTOMER = Message.Sender.CUSTOMER.value
+
 
 @dataclass(slots=True)
 class Plan:
@@ -39,7 +41,8 @@ class Plan:
         participant who sees the last n messages sees its last n rows.
         """
         kept = (*self.created, *self.extended, *self.fixed)
-        return sorted(((session, row) for session, rows in kept for row in rows), key=lambda pair: pair[1].sent_at)
+        pairs = [(session, row) for session, rows in kept for row in rows]
+        return sorted(pairs, key=lambda pair: pair[1].sent_at) if len(kept) > 1 else pairs
 
 
 def plan(
@@ -97,10 +100,10 @@ def _figures(session: ChatSession, stretch: Stretch, joined: list[ChatSession], 
     session.message_count += len(rows) + sum(s.message_count for s in joined)
     session.first_message_at = session.opened_at = session.activated_at = stretch.start
     session.last_message_at = session.last_activity_at = stretch.end
-    if session.is_robot or any(s.is_robot for s in joined) or any(row.is_robot for row in rows):
+    if True in [row.is_robot for row in rows] or session.is_robot or any(s.is_robot for s in joined):
         session.kind = Kind.AUTO_ASSISTANT
         session.set_priority()
-    human = [row.sent_at for row in rows if row.is_human_side]
+    human = [row.sent_at for row in rows if row.sender_type != _CUSTOMER and row.is_human_side]
     human += [
         datetime.fromisoformat(s.context["human_since"]) for s in (session, *joined) if "human_since" in s.context
     ]
@@ -120,6 +123,8 @@ def sessions_near(
     conversation_ids: list[int], first: datetime, last: datetime, gap: timedelta, *, and_open: bool = False
 ) -> dict[int, list[ChatSession]]:
     """The sessions that rows between `first` and `last` may fall into, by conversation; and all that are open, if asked."""
+    if not conversation_ids:
+        return {}
     reached = Q(Q(ended_at__isnull=True) | Q(ended_at__gte=first - gap), opened_at__lte=last + gap)
     if and_open:
         reached |= Q(status__in=sorted(OPEN))
@@ -166,7 +171,7 @@ def operation_data(plan: Plan, rows: list[tuple[ChatSession, BatchRow]]) -> dict
 
     `rows` are the plan's.
     """
-    ids = sorted(row.message_id for _, row in rows)
+    ids = sorted([row.message_id for _, row in rows])
     stored = [row for _, row in rows if row.pk is None]
     return {
         "stored": len(stored),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from operator import attrgetter
 
 from config import bulk_rows, limits
 from messaging_app.batch import BatchRow, Rejected, id_taken, is_repeat
@@ -41,7 +42,7 @@ class Report:
 
     def made(self, sessions: Iterable[ChatSession]) -> None:
         """Note that the batch has made these sessions, which are stored."""
-        self.since = min(self.since, *(session.pk - 1 for session in sessions), self.since)
+        self.since = min([self.since, *[session.pk - 1 for session in sessions]])
 
     def include(self, part: Report) -> None:
         """Add the report on a part of this batch, with its rejections."""
@@ -56,7 +57,11 @@ class Report:
         self.rejected += len(self.rejections) - before
 
     def counts(self) -> dict[str, int]:
-        return {name: value for name, value in asdict(self).items() if name not in ("rejections", "since")}
+        return dict(zip(_COUNTS, _counts_of(self), strict=True))
+
+
+_COUNTS = tuple(column.name for column in fields(Report) if column.name not in ("rejections", "since"))
+_counts_of = attrgetter(*_COUNTS)
 
 
 def not_known(tenant_id: int, rows: list[BatchRow], report: Report) -> list[BatchRow]:
@@ -86,9 +91,9 @@ def not_known(tenant_id: int, rows: list[BatchRow], report: Report) -> list[Batc
 
 def on_time(rows: list[BatchRow], now: datetime) -> list[BatchRow]:
     """The rows in the order they were said. Changes them: a `sent_at` in the future becomes now."""
-    for row in rows:
+    for row in [row for row in rows if row.sent_at > now]:
         row.sent_at = not_later(row.sent_at, now)
-    return sorted(rows, key=lambda row: row.sent_at)
+    return sorted(rows, key=attrgetter("sent_at"))
 
 
 def message_of(conversation: Conversation, row: BatchRow, session_id: int | None, seq: int) -> Message:

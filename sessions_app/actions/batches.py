@@ -16,13 +16,13 @@ from datetime import datetime
 from itertools import batched
 
 from django.conf import settings
-from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
 from django.db.models import Max
 
 from agents_app import loops, row_policies
 from agents_app.actors import Actor, ActorKind, system_actor
 from agents_app.models import Tenant
-from config import clock
+from config import clock, statements
 from config.db import TryAgain, retried
 from config.errors import Busy, DomainError
 from messaging_app.batch import BatchRow, Rejected, by_conversation, distinct, not_stored
@@ -73,8 +73,8 @@ def ingest(
     access.may_bring(actor)
     since, held = Report().since if since is None else since, dict[int, list[BatchRow]]()
     for part in batched(rows, size or settings.TANDEM["BATCH_SIZE"]):
-        report = Report(since=since, lines=sum(row is not None for row in part))
-        report.refuse(row for row in part if isinstance(row, Rejected))
+        report = Report(since=since, lines=len([row for row in part if row is not None]))
+        report.refuse([row for row in part if type(row) is Rejected])
         for conversation_id, living in _store_history_of(actor, _allowed(actor, part, report), report).items():
             held.setdefault(conversation_id, []).extend(living)
         if sum(map(len, held.values())) > HELD:
@@ -92,12 +92,13 @@ def ingest(
 def _allowed(actor: Actor, part: Iterable[BatchRow | Rejected | None], report: Report) -> list[BatchRow]:
     """The rows that this actor may bring; the others are reported. A bot's own messages get its id and name."""
     good = []
+    refusals: dict[str, Forbidden | None] = {}
     for row in part:
-        if not isinstance(row, BatchRow):
+        if type(row) is not BatchRow:
             continue
-        try:
-            access.may_bring(actor, row.sender_type)
-        except Forbidden as error:
+        if row.sender_type not in refusals:
+            refusals[row.sender_type] = _refusal(actor, row.sender_type)
+        if error := refusals[row.sender_type]:
             report.refuse([not_stored(row, f"{error.code}: {error}", error.code)])
             continue
         if actor.kind == ActorKind.BOT and row.sender_type == Message.Sender.BOT:
@@ -106,10 +107,19 @@ def _allowed(actor: Actor, part: Iterable[BatchRow | Rejected | None], report: R
     return good
 
 
+def _refusal(actor: Actor, sender_type: str) -> Forbidden | None:
+    """Why the actor may not bring what such senders said; None if it may."""
+    try:
+        access.may_bring(actor, sender_type)
+    except Forbidden as error:
+        return error
+    return None
+
+
 def fresh_since(actor: Actor) -> datetime:
     """Where history ends: a message that was sent later counts as said now."""
-    tenant = Tenant.objects.only("policies").get(pk=actor.tenant_id)
-    return clock.now() - row_policies.of(tenant).history_gap
+    own, now = row_policies.and_now(actor.tenant_id)
+    return now - own.history_gap
 
 
 def must_be_allowed(actor: Actor, row: BatchRow, fresh_since: datetime) -> None:
@@ -219,7 +229,7 @@ def _store_history_rows(
     actor: Actor, rows: list[BatchRow], since: int, *, looks_again: bool = False
 ) -> tuple[Report, dict[int, list[BatchRow]]]:
     report = Report(since=since)
-    with transaction.atomic():
+    with statements.transaction_of_a_verb():
         later = store_history(actor, rows, report, looks_again=looks_again)
     return report, later
 

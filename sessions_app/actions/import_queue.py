@@ -8,8 +8,9 @@ ends by itself.
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -29,7 +30,8 @@ from config import clock, limits
 from config.db import retried
 from config.errors import Busy, Forbidden
 from config.threads import Threads
-from messaging_app.batch import BatchRow, Rejected, read_line
+from messaging_app.batch import BatchRow, Rejected
+from messaging_app.row_reader import rows_of_lines
 from sessions_app.actions.batch_rows import Report
 from sessions_app.actions.batches import fresh_since, ingest_batch, must_be_allowed, newest_session
 from sessions_app.models import Batch
@@ -67,7 +69,7 @@ def may_bring(actor: Actor) -> None:
         raise Forbidden("Only programs bring batches.")
 
 
-def _must_be_its_own(actor: Actor, lines: Iterable[bytes]) -> None:
+def _must_be_its_own(actor: Actor, rows: Iterable[BatchRow | Rejected | None]) -> None:
     """Refuse a whole batch in which a bot brings other than its own answers, or in which a program that is not the
     channel brings what customers said.
 
@@ -76,7 +78,7 @@ def _must_be_its_own(actor: Actor, lines: Iterable[bytes]) -> None:
     if actor.kind != ActorKind.BOT and actor.may(Scope.INBOUND):
         return
     since = fresh_since(actor)
-    for row in _rows(lines, 1):
+    for row in rows:
         if isinstance(row, BatchRow):
             try:
                 must_be_allowed(actor, row, since)
@@ -84,23 +86,21 @@ def _must_be_its_own(actor: Actor, lines: Iterable[bytes]) -> None:
                 raise Forbidden(f"Line {row.line}: {error}", line=row.line) from None
 
 
-def store_at_once(*, actor: Actor, file: IO[bytes], size: int) -> Batch:
-    """Store a small batch of `size` bytes. Returns a batch that is done and has no row. Raises `Forbidden`, `Busy`."""
+def store_at_once(*, actor: Actor, rows: Sequence[BatchRow | Rejected | None]) -> Batch:
+    """Store the rows of a small batch. Returns a batch that is done and has no row. Raises `Forbidden`, `Busy`."""
     may_bring(actor)
-    now = clock.now()
-    batch = Batch(tenant_id=actor.tenant_id, client_id=actor.pk, size=size, started_at=now, created_at=now)
-    lines = list(file)
-    _must_be_its_own(actor, lines)
-    report = ingest_batch(actor=actor, rows=_rows(lines, 1))
-    _add(batch, report, position=size, lines=len(lines))
-    batch.state, batch.ended_at = State.DONE, clock.now()
+    now, begun = clock.now(), time.monotonic()
+    batch = Batch(tenant_id=actor.tenant_id, client_id=actor.pk, started_at=now, created_at=now)
+    _must_be_its_own(actor, rows)
+    _add(batch, ingest_batch(actor=actor, rows=rows))
+    batch.state, batch.ended_at = State.DONE, now + timedelta(seconds=time.monotonic() - begun)
     return batch
 
 
 def keep(*, actor: Actor, file: IO[bytes], size: int) -> Batch:
     """Keep a large batch of `size` bytes until a worker has stored it. Raises `Forbidden`."""
     may_bring(actor)
-    _must_be_its_own(actor, file)
+    _must_be_its_own(actor, rows_of_lines(file))
     file.seek(0)
     name = default_storage.save(f"batches/{actor.tenant_id}/{uuid4().hex}.ndjson", File(file))
     return Batch.objects.create(tenant_id=actor.tenant_id, client_id=actor.pk, size=size, file=name)
@@ -179,26 +179,22 @@ def _store_part(batch_id: int, lease: datetime, lines: list[bytes]) -> datetime 
         if batch.since is None:
             batch.since, batch.started_at = newest_session(), now
         actor = client_actor(batch.client)
-        rows = _rows(lines, batch.line + 1)
+        rows = rows_of_lines(lines, batch.line + 1)
         report = ingest_batch(actor=actor, rows=rows, size=len(lines), since=batch.since)
-        _add(batch, report, position=sum(map(len, lines)), lines=len(lines))
+        _add(batch, report)
+        batch.position += sum(map(len, lines))
+        batch.line += len(lines)
         batch.failures, batch.error = 0, ""
         batch.save()
     return now + LEASE
 
 
-def _rows(lines: Iterable[bytes], first: int) -> Iterator[BatchRow | Rejected | None]:
-    return (read_line(number, line) for number, line in enumerate(lines, first))
-
-
-def _add(batch: Batch, report: Report, *, position: int, lines: int) -> None:
+def _add(batch: Batch, report: Report) -> None:
     batch.counts = {name: batch.counts.get(name, 0) + count for name, count in report.counts().items()}
     rejections = [
         {"line": rejected.line, "code": rejected.code, "reason": rejected.reason} for rejected in report.rejections
     ]
     batch.rejections = [*batch.rejections, *rejections][:SHOWN]
-    batch.position += position
-    batch.line += lines
 
 
 def _end(batch_id: int, state: str) -> None:

@@ -199,7 +199,7 @@ def _checked(
         raise Malformed(f"Unknown priority {priority!r}; use 1 (emergency) to 4 (low).") from None
 
 
-def _bot(locked: LockedConversation, bot_id: int | None) -> ApiClient | None:
+def _bot(locked: LockedConversation, bot_id: int | None) -> ApiClient:
     """The bot that will work the session: the caller itself, or the one an integrator names."""
     if locked.actor.kind == ActorKind.BOT:
         if bot_id not in (None, locked.actor.id):
@@ -207,15 +207,7 @@ def _bot(locked: LockedConversation, bot_id: int | None) -> ApiClient | None:
         bot_id = locked.actor.id
     if bot_id is None:
         raise Malformed("Name the bot that will work this session (bot_id).")
-    found: list[ApiClient] = _BOT.rows(bot_id, locked.conversation.tenant_id)
-    if not found:
-        raise NotFound("There is no such bot.")
-    return found[0]
-
-
-_BOT: statements.Reading = statements.Reading(
-    lambda pk, tenant_id: ApiClient.objects.filter(pk=pk, tenant_id=tenant_id, is_active=True), 0, 0
-)
+    return locked.bot(bot_id)
 
 
 def _open_already(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -25,12 +26,18 @@ from agents_app.api.viewsets import Endpoints, describes, number, read_endpoint,
 from agents_app.scopes import Scope
 from config import limits
 from config.api import Id, RequestSerializer, TooLarge
+from config.compiled_answers import Compiled
 from messaging_app import incoming
+from messaging_app.batch import BatchRow as Line
+from messaging_app.batch import Rejected
+from messaging_app.row_reader import rows_of_lines, rows_of_values
 from sessions_app.actions import import_queue
 from sessions_app.actions.batch_rows import Report
 from sessions_app.api.requests import BatchRow
 from sessions_app.errors import NotFound
 from sessions_app.models import Batch
+
+type BatchLine = Line | Rejected | None
 
 _PIECE = limits.PIECE
 _IN_MEMORY = 2_000_000
@@ -40,12 +47,41 @@ _ROWS_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A batch as NDJSON in a temporary file, which closing deletes. `size` is in bytes, `digest` is SHA-256 in hex."""
+    """A batch as NDJSON in a temporary file, which closing deletes. `size` is in bytes, `sha256` in hex."""
 
     file: IO[bytes]
     size: int
     lines: int
-    digest: str
+    sha256: str
+
+    def rows(self) -> list[BatchLine]:
+        return list(rows_of_lines(self.file))
+
+    def digest(self) -> str:
+        return self.sha256
+
+    def close(self) -> None:
+        self.file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedValues:
+    """A small batch that came as JSON, which is read already. Its digest is that of the same batch as NDJSON."""
+
+    values: list[Any]
+
+    @property
+    def lines(self) -> int:
+        return len(self.values)
+
+    def rows(self) -> list[BatchLine]:
+        return list(rows_of_values(self.values))
+
+    def digest(self) -> str:
+        return sha256(b"".join(map(incoming.dump_line, self.values))).hexdigest()
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def received(pieces: Iterable[bytes]) -> Received:
@@ -89,7 +125,10 @@ class Rows(BaseParser):
             raise ParseError(f"JSON parse error - {error}") from None
         if not (isinstance(sent, dict) and list(sent) == ["rows"] and isinstance(sent["rows"], list)):
             raise ValidationError({"rows": ["Send the messages as a list under `rows`, and nothing else."]})
-        return received(b"".join(map(incoming.dump_line, rows)) for rows in batched(sent["rows"], _ROWS_AT_ONCE))
+        values = sent["rows"]
+        if len(values) <= import_queue.SMALL:
+            return ReceivedValues(values)
+        return received(b"".join(map(incoming.dump_line, part)) for part in batched(values, _ROWS_AT_ONCE))
 
 
 class BatchRequest(RequestSerializer):
@@ -121,7 +160,7 @@ class ResultResponse(serializers.Serializer[dict[str, Any]]):
     rejections = RejectionResponse(many=True, help_text=f"The first {import_queue.SHOWN}.")
 
 
-class BatchResponse(serializers.ModelSerializer[Batch]):
+class BatchResponse(Compiled, serializers.ModelSerializer[Batch]):
     id = Id(allow_null=True, help_text="Null for a batch that was stored at once: there is nothing to ask again.")
     progress = serializers.SerializerMethodField(help_text="From 0 to 1, by bytes.")
     result = serializers.SerializerMethodField()
@@ -176,16 +215,16 @@ class BatchEndpoints(mixins.RetrieveModelMixin, Endpoints):
         """
         import_queue.may_bring(self.actor)
         sent: Any = request.data
-        if not isinstance(sent, Received):
+        if not isinstance(sent, Received | ReceivedValues):
             raise ValidationError({"body": ["Send messages, and their Content-Length."]})
-        with sent.file:
+        with closing(sent):
             is_small = sent.lines <= import_queue.SMALL
-            answer = respond(request, partial(self._take, sent, is_small), digest=sent.digest, non_atomic=is_small)
+            answer = respond(request, partial(self._take, sent), digest=sent.digest, non_atomic=is_small)
         if answer.status_code == 202:
             answer.headers["Location"] = reverse("api:batch-detail", args=[answer.data["id"]])
         return answer
 
-    def _take(self, sent: Received, is_small: bool) -> Answer:
-        take = import_queue.store_at_once if is_small else import_queue.keep
-        batch = take(actor=self.actor, file=sent.file, size=sent.size)
-        return 200 if is_small else 202, BatchResponse(batch).data
+    def _take(self, sent: Received | ReceivedValues) -> Answer:
+        if isinstance(sent, ReceivedValues) or sent.lines <= import_queue.SMALL:
+            return 200, BatchResponse(import_queue.store_at_once(actor=self.actor, rows=sent.rows())).data
+        return 202, BatchResponse(import_queue.keep(actor=self.actor, file=sent.file, size=sent.size)).data

@@ -102,6 +102,7 @@ class LockedConversation:
     operations: list[Operation] = field(default_factory=list)
     agents: dict[int, Agent] = field(default_factory=dict)  # locked
     closed: list[tuple[Transfer, Closure]] = field(default_factory=list)  # requested in this verb outside service hours
+    bots: dict[int, ApiClient] = field(default_factory=dict)  # those that the lock was taken with
     followed: int = 0  # how many of the operations `unanswered.follow` has read
     detail: dict[str, Any] = field(default_factory=dict)  # joins the detail of the outcome, whichever the verb
     _tenant: Tenant | None = None
@@ -161,6 +162,13 @@ class LockedConversation:
             rows = lock_rows(Agent.objects.filter(pk__in=missing, tenant_id=self.conversation.tenant_id))
             self.agents |= {agent.pk: agent for agent in rows}
 
+    def bot(self, bot_id: int) -> ApiClient:
+        """An active bot of the tenant. Raises `NotFound` for any other."""
+        bot = self.bots.get(bot_id) or next(iter(_BOT.rows(bot_id, self.conversation.tenant_id)), None)
+        if bot is None:
+            raise NotFound("There is no such bot.")
+        return bot
+
     def agent(self, agent_id: int | None) -> Agent:
         """An agent that `lock_agents` has locked. Raises `NotFound` for any other, and so for another tenant's."""
         try:
@@ -219,13 +227,21 @@ def lock_by_key(actor: Actor, key: ConversationKey) -> LockedConversation:
     """Lock the conversation of this key, which is made if it is new. Raises `NotFound` for one that the actor is not
     bound to, and `TryAgain` for one that has gone while it was looked for.
     """
+    asked: list[tuple[Sequence[statements.Reading], Sequence[Any]]] = [
+        (_BY_KEY, (actor.tenant_id, key.platform, key.shop_id, key.account_id))
+    ]
+    if actor.kind == ActorKind.BOT:
+        asked.append(([_BOT], (actor.id, actor.tenant_id)))
     for _ in range(2):
-        named, [tenant] = statements.together(_BY_KEY, actor.tenant_id, key.platform, key.shop_id, key.account_id)
+        (named, [tenant]), *callers = statements.in_turn(*asked)
+        bots = {bot.pk: bot for [rows] in callers for bot in rows}
         if actor.conversation_id is not None and [row.pk for row in named] != [actor.conversation_id]:
             raise NotFound("There is no such conversation.")
         if named:
             is_open = statements.together(_OPEN, named[0].pk)
-            return _with_what_is_open(actor, named[0], is_open, known_only=False)
+            locked = _with_what_is_open(actor, named[0], is_open, known_only=False)
+            locked.bots = bots
+            return locked
         conversation = Conversation(
             tenant_id=actor.tenant_id,
             platform=key.platform,
@@ -239,6 +255,7 @@ def lock_by_key(actor: Actor, key: ConversationKey) -> LockedConversation:
                 actor=actor,
                 now=tenant.db_now + clock.offset,
                 policies=row_policies.of(tenant),
+                bots=bots,
                 _tenant=tenant,
             )
     raise TryAgain("a conversation was made and has gone again")
@@ -313,6 +330,11 @@ def _bots_at_work(conversation_id: int) -> QuerySet[ApiClient]:
     return ApiClient.objects.filter(pk__in=_open_sessions(conversation_id).order_by().values("bot")).order_by("pk")
 
 
+def _active_bot(pk: int, tenant_id: int) -> QuerySet[ApiClient]:
+    return ApiClient.objects.filter(pk=pk, tenant_id=tenant_id, is_active=True)
+
+
+_BOT = statements.Reading(_active_bot, 0, 0)
 _CONVERSATION = statements.Reading(_locked, 0, 0)
 _BY_KEY = [statements.Reading(build, 0, "", "", "") for build in (_locked_by_key, _tenant_now)]
 _OPEN = [

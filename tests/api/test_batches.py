@@ -14,12 +14,15 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.test import Client
+from rest_framework.renderers import JSONRenderer
+from rest_framework.serializers import ModelSerializer
 
 from agents_app.credentials.secrets import issue_key
 from agents_app.credentials.tokens import issue_token
 from agents_app.models import ApiClient, Tenant
 from messaging_app.models import Conversation, Message, Operation
 from sessions_app.actions import import_queue
+from sessions_app.api.batches import BatchResponse
 from sessions_app.models import Batch, ChatSession
 from tests.cast import Cast, Later
 
@@ -122,6 +125,27 @@ def test_a_small_batch_is_answered_with_what_it_did(channel: Program, lines: boo
     ]
     assert Message.objects.count() == 5
     assert not Batch.objects.exists()
+
+
+@pytest.mark.parametrize("count", [2, 1500])
+def test_the_answer_is_to_the_byte_the_frameworks(
+    channel: Program, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[bytes, bytes]] = []
+    real = BatchResponse.to_representation
+
+    def both(self: BatchResponse, batch: Batch) -> Any:
+        fast, slow = (JSONRenderer().render(write(self, batch)) for write in (real, ModelSerializer.to_representation))
+        shown.append((fast, slow))
+        return real(self, batch)
+
+    monkeypatch.setattr(BatchResponse, "to_representation", both)
+    answer = channel.brings([*many(count), row(0), {}])
+    if batch_id := answer.json()["id"]:
+        import_queue.work_off(int(batch_id))
+        channel.asks(batch_id)
+    assert [fast for fast, _ in shown] == [slow for _, slow in shown]
+    assert len(shown) == (2 if batch_id else 1)
 
 
 def test_lines_may_be_blank_or_broken_or_lack_their_end(channel: Program) -> None:

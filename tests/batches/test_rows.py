@@ -132,3 +132,10 @@ def test_grouping_one_row_at_a_time_in_any_order_gives_what_grouping_at_once_giv
             spans = [s for s in spans if s.key not in stretch.keys]
             spans.append(Span(one.message_id, stretch.start, stretch.end))
         assert sorted((s.start, s.end) for s in spans) == expected
+
+
+@pytest.mark.parametrize("seconds", [[], [0], [0, 0, 1800, 3600, 5401, 5401, 9000], [0, 1800.001, 3600.001]])
+def test_rows_are_grouped_alike_whether_anything_is_there_or_not(seconds: list[float]) -> None:
+    rows = [row(str(number), second) for number, second in enumerate(seconds)]
+    far_away = Span("far away", T0 - timedelta(days=9), T0 - timedelta(days=8))
+    assert group([], rows, GAP) == group([far_away], rows, GAP)

@@ -7,7 +7,7 @@ from typing import Any
 
 from agents_app.models import Agent, ApiClient
 from agents_app.policies import Policies
-from config import limits, statements
+from config import bulk_rows, limits, statements
 from messaging_app.models import Conversation
 from sessions_app.core.context_package import opening, taken_over
 from sessions_app.core.locked_conversation import LockedConversation
@@ -120,9 +120,10 @@ def create_grouped_session(
     if status not in GROUPED_OPENING:
         raise IllegalTransition(f"A session cannot be found as {status}.")
     kind = Kind.AUTO_ASSISTANT if is_robot else Kind.MANUAL_CUSTOMER_SERVICE
-    session = ChatSession(
+    session = bulk_rows.fresh(
+        ChatSession,
+        {"conversation": conversation},
         tenant_id=conversation.tenant_id,
-        conversation=conversation,
         kind=kind,
         origin=Origin.GROUPED,
         status=status,

@@ -18,8 +18,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 
 from agents_app.actors import system_actor
 from agents_app.models import Tenant
-from messaging_app.batch import BatchRow, Rejected, read_line
+from messaging_app.batch import Rejected
 from messaging_app.detection.defaults import install
+from messaging_app.row_reader import rows_of_lines
 from sessions_app.actions.batch_rows import Report
 from sessions_app.actions.batches import ingest
 
@@ -48,7 +49,9 @@ class Command(BaseCommand):
         console = Console(stderr=True, quiet=options["json"] and not sys.stderr.isatty())
         total, not_stored, interrupted = Report(), 0, False
         with _opened(name) as (stream, size), _rejects(rejects) as write_reject, _bar(console, name, size) as advance:
-            parts = ingest(actor=system_actor(tenant.pk, "ingest"), rows=_rows(stream), size=options["batch_size"])
+            parts = ingest(
+                actor=system_actor(tenant.pk, "ingest"), rows=rows_of_lines(stream), size=options["batch_size"]
+            )
             try:
                 for part in parts:
                     total.add(part)
@@ -88,10 +91,6 @@ def find_tenant(slug: str) -> Tenant:
     tenant = Tenant.objects.create(slug="default", name="Default")
     install(tenant)
     return tenant
-
-
-def _rows(stream: IO[bytes]) -> Iterator[BatchRow | Rejected | None]:
-    return (read_line(number, line) for number, line in enumerate(stream, 1))
 
 
 @contextmanager
