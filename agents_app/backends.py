@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 
 from agents_app.logins.lockout import hashing
+from config.compiled_query import CompiledQuery
 
 
 class NotLocked(AxesStandaloneBackend):
@@ -29,5 +30,10 @@ class WithAgent(ModelBackend):
             return super().authenticate(request, *args, **kwargs)
 
     def get_user(self, user_id: Any) -> Any:
-        user = get_user_model()._default_manager.select_related("agent__tenant").filter(pk=user_id).first()
+        user = next(iter(_with_agent.run(user_id=int(user_id))), None)
         return user if user and self.user_can_authenticate(user) else None
+
+
+_with_agent: CompiledQuery[Any] = CompiledQuery(
+    lambda user_id: get_user_model()._default_manager.select_related("agent__tenant").filter(pk=user_id)
+)

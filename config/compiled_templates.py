@@ -4,9 +4,11 @@ The engine's own templates, parsed and rendered by the framework; this loader go
 
 - Text, translations, addresses without arguments, static files and limits that follow each other become one text for
   each language (`Constant`).
+- A filter that rows need does no more than a row asks for (`config.quick_filters`).
 - A variable is looked up by what its value is, instead of by trying an entry, an attribute and an index one after the
   other (`QuickVariable`); plain text and whole numbers are written at once (`QuickOutput`).
 - A partial of a fixed name is put where it is included (`Inlined`), if nothing in it needs a template of its own.
+- A partial and the body of a loop become one function of Python (`config.template_code`), if they set no name.
 
 Whatever is unusual, a missing name for example, goes the framework's own way: what is rendered is the same, to the byte
 (tests/workbench/test_compiled_templates.py).
@@ -34,6 +36,7 @@ from django.template.base import (
 from django.template.defaulttags import (
     CommentNode,
     CycleNode,
+    ForNode,
     IfChangedNode,
     IfNode,
     LoadNode,
@@ -50,6 +53,8 @@ from django.urls import get_script_prefix
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
+from config.quick_filters import quicker
+from config.template_code import Coded, Kinds, in_code
 from config.template_limits import limit
 
 _NEED_A_TEMPLATE: tuple[type[Node], ...] = (BlockNode, ExtendsNode, CycleNode, ResetCycleNode, IfChangedNode)
@@ -122,6 +127,9 @@ class QuickOutput(Node):
                 value = self.variable.resolve(context)
             except VariableDoesNotExist:
                 return str(self.node.render_annotated(context))
+        return self.shown(value, context)
+
+    def shown(self, value: Any, context: Any) -> str:
         kind = type(value)
         if kind is str:
             return escape(value) if context.autoescape else value
@@ -139,27 +147,25 @@ class QuickIf(IfNode):
 
     def __init__(self, node: IfNode) -> None:
         super().__init__(node.conditions_nodelists)
-        self._branches = [(_name_alone(test), test, inner) for test, inner in node.conditions_nodelists]
+        self.branches = [(_name_alone(test), test, inner) for test, inner in node.conditions_nodelists]
 
     def render_annotated(self, context: Any) -> str:
-        for variable, test, inner in self._branches:
-            if variable is not None:
-                try:
-                    fits = variable.resolve(context)
-                except VariableDoesNotExist:
-                    fits = None
-            elif test is not None:
-                try:
-                    fits = test.eval(context)
-                except VariableDoesNotExist:
-                    fits = None
-            else:
-                fits = True
-            if fits:
+        for place, (_, _, inner) in enumerate(self.branches):
+            if self.fits(place, context):
                 return str(inner.render(context))
         return ""
 
     render = render_annotated
+
+    def fits(self, place: int, context: Any) -> Any:
+        """Whether the branch at this place is shown, if none before it is."""
+        variable, test, _ = self.branches[place]
+        if test is None:
+            return True
+        try:
+            return test.eval(context) if variable is None else variable.resolve(context)
+        except VariableDoesNotExist:
+            return None
 
 
 def _name_alone(test: Any) -> QuickVariable | None:
@@ -208,13 +214,17 @@ class Inlined(Node):
     child_nodelists = ("nodelist",)
 
     def __init__(self, node: IncludeNode, nodelist: NodeList) -> None:
-        self.nodelist = nodelist
+        self.nodelist = in_code(nodelist, KINDS)
         self.extra_context = node.extra_context
 
     def render(self, context: Any) -> str:
         values = {name: expression.resolve(context) for name, expression in self.extra_context.items()}
         with context.push(**values):
-            return self.nodelist.render(context)
+            rendered: str = self.nodelist.render(context)
+            return rendered
+
+
+KINDS = Kinds(output=QuickOutput, condition=QuickIf, constant=Constant, partial=Inlined)
 
 
 # --- Going over a template ---------------------------------------------------------------------------------------
@@ -235,19 +245,14 @@ def _compiled(nodelist: NodeList, engine: Any) -> NodeList:
 
 
 def _of_node(node: Node, engine: Any) -> Node:
-    if isinstance(node, (Constant, QuickOutput, QuickIf, Inlined)):
+    if isinstance(node, (Constant, QuickOutput, QuickIf, Inlined, Coded)):
         return node
     if _is_constant(node):
         return _like(node, Constant([node]))
     if type(node) is VariableNode:
         _quicken(node.filter_expression)
         return _like(node, QuickOutput(node))
-    for value in _parts(vars(node)):
-        if isinstance(value, FilterExpression):
-            _quicken(value)
-    for name in node.child_nodelists:
-        if isinstance(inner := vars(node).get(name), NodeList):
-            setattr(node, name, _compiled(inner, engine))
+    _compile_parts(node, engine)
     if isinstance(node, IfNode):
         node.conditions_nodelists = [(test, _compiled(inner, engine)) for test, inner in node.conditions_nodelists]
         for test, _ in node.conditions_nodelists:
@@ -258,6 +263,17 @@ def _of_node(node: Node, engine: Any) -> Node:
             return _of_node(nodelist[0], engine)
         return _like(node, Inlined(node, nodelist))
     return node
+
+
+def _compile_parts(node: Any, engine: Any) -> None:
+    for value in _parts(vars(node)):
+        if isinstance(value, FilterExpression):
+            _quicken(value)
+    for name in node.child_nodelists:
+        if isinstance(inner := vars(node).get(name), NodeList):
+            setattr(node, name, _compiled(inner, engine))
+    if type(node) is ForNode:
+        node.nodelist_loop = in_code(node.nodelist_loop, KINDS)
 
 
 def _plain_if_text(node: Node) -> Node:
@@ -308,6 +324,7 @@ def _parts(value: Any) -> Iterator[Any]:
 
 
 def _quicken(expression: Any) -> None:
+    expression.filters = [(quicker(function, given), given) for function, given in expression.filters]
     variable = expression.var
     if type(variable) is Variable and variable.lookups is not None and not variable.translate:
         expression.var = QuickVariable(str(variable.var))

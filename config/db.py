@@ -62,6 +62,8 @@ class CheckedJSONField(models.JSONField):
     default_validators = [*models.JSONField.default_validators, _storable]
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        if value == "{}" and self.decoder is None:  # most are: a parser takes ten times as long
+            return {} if isinstance(expression, KeyTransform) else self.as_expected({})
         stored = super().from_db_value(value, expression, connection)
         if isinstance(value, str) and free_json.is_suspect(value):
             stored = free_json.readable(stored)

@@ -113,19 +113,20 @@ def run(database: Any, statements: Sequence[Statement], *, is_last: bool = False
 def _as_wrapped(database: Any, statement: Statement) -> tuple[str, Sequence[str | None]]:
     """The statement as Django's `execute_wrapper`s let it through, and noted where queries are logged."""
     given: tuple[str, Sequence[str | None]] = statement.sql, statement.values
-
-    def through(sql: str, values: Any, many: bool, context: Any) -> None:
-        nonlocal given
-        given = sql, values
-
-    execute: Any = through
-    for wrapper in database.execute_wrappers:
-        if getattr(wrapper, "func", None) is not _before_others:
-            execute = partial(wrapper, execute)
-    execute(*given, False, {"connection": database, "cursor": None})
+    if len(database.execute_wrappers) > (_waiting(database) is not None):  # others than ours
+        execute = _through
+        for wrapper in database.execute_wrappers:
+            if getattr(wrapper, "func", None) is not _before_others:
+                execute = partial(wrapper, execute)
+        given = execute(*given, False, {"connection": database, "cursor": None})
     if database.queries_logged:
         database.queries_log.append({"sql": given[0], "time": "0.000"})
     return given
+
+
+def _through(sql: str, values: Any, many: bool, context: Any) -> Any:
+    """What a wrapper takes for the execution: it hands back what it would be given."""
+    return sql, values
 
 
 class _Line:

@@ -44,7 +44,9 @@ _MARK = -(2**53)
 
 
 @dataclass(frozen=True, slots=True)
-class _Parameter:
+class Parameter:
+    """Stands among a statement's values for one that is given when it runs: the first has the number 0."""
+
     number: int
 
 
@@ -53,7 +55,7 @@ class _Built:
     """A queryset's statement on one kind of database, and how its rows become instances."""
 
     sql: str
-    values: tuple[Any, ...]  # with a _Parameter where one stands
+    values: tuple[Any, ...]  # with a Parameter where one stands
     model: type[models.Model]
     names: list[str]  # attributes of the model, in the order of the columns; none for `values_list`
     columns: list[int]
@@ -62,7 +64,7 @@ class _Built:
     is_json: tuple[bool, ...]
 
     def bound(self, given: Sequence[Any]) -> list[Any]:
-        return [given[value.number] if isinstance(value, _Parameter) else value for value in self.values]
+        return [given[value.number] if isinstance(value, Parameter) else value for value in self.values]
 
     def instance(self, row: list[Any]) -> Any:
         for column, convert in self.converters:
@@ -111,9 +113,9 @@ class Reading:
         sql, parameters = compiler.as_sql()
         chosen: list[Any] = [expression for expression, _, _ in compiler.select]
         fields = () if queryset.query.values_select else compiler.klass_info["select_fields"]
-        values = [_Parameter(marks.index(value)) if value in marks else value for value in parameters]
+        values = [Parameter(marks.index(value)) if value in marks else value for value in parameters]
         return _Built(
-            sql=_with_values_in_it(sql, values) if connection.vendor == "postgresql" else sql,
+            sql=with_values_in_it(sql, values) if connection.vendor == "postgresql" else sql,
             values=tuple(values),
             model=queryset.model,
             names=[chosen[column].target.attname for column in fields],
@@ -154,12 +156,12 @@ def _rows(database: Any, reading: Reading, given: Sequence[Any]) -> list[Any]:
     return [built.instance(list(row)) for row in _fetched(database, built.sql, built.bound(given))]
 
 
-def _with_values_in_it(sql: str, values: Sequence[Any]) -> str:
+def with_values_in_it(sql: str, values: Sequence[Any]) -> str:
     """The statement with its constants in it, and parameters by number: the fewer are bound, the quicker it begins."""
     from psycopg.sql import Literal
 
     written = (
-        f"${value.number + 1}" if isinstance(value, _Parameter) else Literal(value).as_string() for value in values
+        f"${value.number + 1}" if isinstance(value, Parameter) else Literal(value).as_string() for value in values
     )
     first, *rest = (text.replace("%%", "%") for text in sql.split("%s"))
     return first + "".join(value + text for value, text in zip(written, rest, strict=True))

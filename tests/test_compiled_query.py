@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from django.db.models import QuerySet, Value
+from django.db import connection
+from django.db.models import Model, QuerySet, Value, signals
 from django.db.models.functions import Concat
+from django.test.utils import CaptureQueriesContext
 
 from agents_app.actors import Actor
 from config import clock
@@ -19,7 +23,8 @@ from messaging_app.thread import NewMessage
 from sessions_app.actions import conversations as marks
 from sessions_app.actions import labels as labelling
 from sessions_app.actions import messages
-from sessions_app.queries import answered
+from sessions_app.models import ChatSession
+from sessions_app.queries import answered, related
 from sessions_app.rights import visible
 from tests.cast import Cast
 
@@ -119,3 +124,97 @@ def test_an_id_that_the_statement_does_not_take_is_refused(cast: Cast) -> None:
     for build in (as_text, as_limit, not_at_all):
         with pytest.raises(LookupError):
             CompiledQuery(build).run(tenant_id=cast.tenant.pk)
+
+
+def _whole(row: Any, seen: frozenset[int] = frozenset()) -> Any:
+    """An instance with all that it has, and the instances that are kept with it."""
+    if not isinstance(row, Model):
+        return type(row), row
+    if id(row) in seen:
+        return type(row), row.pk
+    near = {name: _whole(other, seen | {id(row)}) for name, other in row._state.fields_cache.items()}
+    own = {name: (type(value), value) for name, value in vars(row).items() if name not in ("_state", "open_session")}
+    own |= {name: _whole(value, seen | {id(row)}) for name, value in vars(row).items() if name == "open_session"}
+    state = {name: value for name, value in vars(row._state).items() if name != "fields_cache"}
+    return type(row), own, state, near
+
+
+def test_what_is_made_at_once_is_what_the_framework_makes_to_the_last_attribute(cast: Cast) -> None:
+    chats = [cast.chat() for _ in range(4)]
+    for chat in chats[1:]:
+        chat.robot(cast.faq)
+        chat.says("A human, please.")
+    chats[2].take(cast.ann)
+    chats[3].escalate(cast.faq)
+    label = Label.objects.create(tenant=cast.tenant, name="label")
+    labelling.label(actor=cast.sue, conversation_id=chats[2].id, label_id=label.pk)
+    ids = [chat.id for chat in chats]
+    for query in (related._compiled_lines, related._listed_lines):
+        expected = list(query._build(ids, agent_id=cast.ann.pk).order_by("pk"))
+        made = sorted(query.run(ids, agent_id=cast.ann.pk), key=lambda row: row.pk)
+        assert [_whole(row) for row in made] == [_whole(row) for row in expected]
+    live = list(ChatSession.objects.filter(tenant=cast.tenant).select_related("agent__tenant", "bot").order_by("pk"))
+    quick = CompiledQuery(
+        lambda tenant_id: (
+            ChatSession.objects.filter(tenant=tenant_id).select_related("agent__tenant", "bot").order_by("pk")
+        )
+    ).run(tenant_id=cast.tenant.pk)
+    assert [_whole(row) for row in quick] == [_whole(row) for row in live]
+    assert {row.agent is None for row in quick} == {True, False}
+
+
+def test_a_model_that_somebody_listens_to_is_made_by_the_framework(cast: Cast) -> None:
+    cast.chat()
+    heard: list[Any] = []
+
+    def hear(instance: Any, **_: Any) -> None:
+        heard.append(instance)
+
+    signals.post_init.connect(hear, sender=Conversation)
+    try:
+        made = CompiledQuery(lambda tenant_id: Conversation.objects.filter(tenant=tenant_id)).run(
+            tenant_id=cast.tenant.pk
+        )
+    finally:
+        signals.post_init.disconnect(hear, sender=Conversation)
+    assert heard == made
+
+
+def test_a_list_asks_for_nothing_that_it_has_left_out(
+    cast: Cast, django_assert_num_queries: Callable[[int], AbstractContextManager[Any]]
+) -> None:
+    """The failing control of what is deferred: whoever asks for it pays a query."""
+    chat = cast.chat()
+    chat.robot(cast.faq)
+    [entry] = related.related(cast.ann, [chat.id], for_list=True).values()
+    with django_assert_num_queries(0):
+        assert entry.live
+        assert entry.live.bot
+        assert entry.live.bot.name
+    with django_assert_num_queries(1):
+        assert entry.conversation.need == {}
+
+
+def test_texts_of_the_query_itself_mean_the_same_in_the_statement(cast: Cast) -> None:
+    """Those that SQL or the driver could take for something else."""
+    for text in ("50%", "it's", "$1", "%s", "%%s", "\\", '"', "a_b", "?1", "é"):
+        named = cast.chat(account=f"account {text}").id
+        for its in ({"account_id": f"account {text}"}, {"account_id__endswith": f" {text}"}):
+
+            def build(tenant_id: int, its: dict[str, str] = its) -> QuerySet[Conversation]:
+                return Conversation.objects.filter(tenant_id=tenant_id, **its).order_by("pk")
+
+            expected = list(build(cast.tenant.pk))
+            assert named in {row.pk for row in expected}
+            assert CompiledQuery(build).run(tenant_id=cast.tenant.pk) == expected
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="the others bind nothing on the server")
+def test_the_server_is_given_ids_alone(cast: Cast) -> None:
+    """What else the query has stays in its text, so that it is the same statement for whoever asks."""
+    query = CompiledQuery(lambda tenant_id: Conversation.objects.filter(tenant=tenant_id, platform="50%", kind="'$1"))
+    with CaptureQueriesContext(connection) as captured:
+        assert query.run(tenant_id=cast.tenant.pk) == []
+    [statement] = captured
+    assert all(text in statement["sql"] for text in ("'50%'", "'''$1'", "= $1"))
+    assert "$2" not in statement["sql"]

@@ -82,7 +82,8 @@ def look(actor: Actor, query: DeskQuery, opened: ThreadPage | None = None) -> De
 
     figures = _figures(actor, views, now, opened)
     offered = ids_in(figures["offered_ids"])
-    by_id = related(actor, {*shown, *offered, opened.conversation.pk} if opened else {*shown, *offered})
+    here = [opened.conversation.pk] if opened else []
+    by_id = related(actor, {*shown, *offered, *here}, for_list=opened is None)
     tenant_labels = labels.of_tenant(actor)
     if opened:
         thread.complete(opened, by_id[opened.conversation.pk], tenant_labels, figures)

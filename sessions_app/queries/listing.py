@@ -287,8 +287,7 @@ def in_view(actor: Actor, view: View) -> QuerySet[Conversation]:
             return rows.filter(waits, tier__lte=Tier.NEEDS_HUMAN)
         case View.UNASSIGNED:  # queued, or only flagged while the turn is nobody's
             queued, flagged = Q(controller=Controller.QUEUE), Q(unanswered.nobody_can_answer_q(), needs_human=True)
-            free = (Controller.QUEUE, Controller.NONE, Controller.BOT)
-            return rows.filter(queued | flagged, controller__in=free, tier__lte=Tier.NEEDS_HUMAN)
+            return rows.filter(queued | flagged, tier__lte=Tier.NEEDS_HUMAN)
         case View.WAITING:
             return rows.filter(waiting_since__isnull=False)
         case View.NEEDS_HUMAN:

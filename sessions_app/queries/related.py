@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Case, Count, Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, When
 
 from agents_app.actors import Actor
-from agents_app.models import Agent
+from agents_app.models import Agent, ApiClient
 from agents_app.policies import Policies
 from config.compiled_query import CompiledForIds
 from config.db import ids_in, related_ids
@@ -43,6 +43,8 @@ class Move:
         return self.offer_expires_at or self.deadline
 
 
+_NAMED = frozenset({"id", "name"})
+"""All that a list shows of who works a session."""
 _OF_A_MOVE = tuple(column.name for column in fields(Move) if column.name not in {"patience", "context"})
 
 
@@ -72,10 +74,13 @@ class Related:
         return self.live or min(self.sessions, key=lambda s: (s.rank, s.opened_at, s.pk), default=None)
 
 
-def related(actor: Actor, ids: Iterable[int]) -> dict[int, Related]:
-    """These conversations by id, each with its related rows, in one query that returns a line for each open session."""
+def related(actor: Actor, ids: Iterable[int], *, for_list: bool = False) -> dict[int, Related]:
+    """These conversations by id, each with its related rows, in one query that returns a line for each open session.
+
+    `for_list` leaves out what a list does not show (`_NOT_LISTED`).
+    """
     by_conversation: dict[int, Related] = {}
-    for line in _compiled_lines.run(list(ids), agent_id=actor.pk):
+    for line in (_listed_lines if for_list else _compiled_lines).run(list(ids), agent_id=actor.pk):
         entry = by_conversation.get(line.pk)
         if entry is None:
             entry = by_conversation[line.pk] = Related(
@@ -163,6 +168,16 @@ def _lines(agent_id: int) -> QuerySet[Any]:
 
 _compiled_lines: CompiledForIds[Any] = CompiledForIds(
     lambda wanted, agent_id: _lines(agent_id=agent_id).filter(pk__in=wanted)
+)
+
+_NOT_LISTED = (
+    *("need", "chain", "created_at", "unanswered_since", "open_session__context", "open_session__said"),
+    *(f"open_session__agent__{column.name}" for column in Agent._meta.concrete_fields if column.name not in _NAMED),
+    *(f"open_session__bot__{column.name}" for column in ApiClient._meta.concrete_fields if column.name not in _NAMED),
+)
+"""Columns that a list does not show: half of a line's. Whoever asks for one nonetheless reads it by itself."""
+_listed_lines: CompiledForIds[Any] = CompiledForIds(
+    lambda wanted, agent_id: _lines(agent_id=agent_id).filter(pk__in=wanted).defer(*_NOT_LISTED)
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -96,6 +97,7 @@ class RowShown:
     controller: str
     last_speaker: str
     badge: str = ""  # the platform's initial; empty for the default platform
+    address: str = ""
     work: str = ""
     priority: str = ""
     request_reason: str = ""  # why a human was requested
@@ -110,7 +112,7 @@ def listed(page: ListPage, view: View, query: dict[str, Any], open_id: int | Non
     is_narrowed = bool(query["q"] or query["controller"] or query["saved"])
     heading, hint = wording.empty(view, filtered=is_narrowed)
     return {
-        "rows": [row_shown(row) for row in page.rows],
+        "rows": _rows_shown(page.rows),
         "after": page.after,
         "list_query": query | {"query": query_of(query)},
         "open_id": open_id,
@@ -120,25 +122,47 @@ def listed(page: ListPage, view: View, query: dict[str, Any], open_id: int | Non
     }
 
 
-def row_shown(row: ConversationRow) -> RowShown:
+def _rows_shown(rows: Iterable[ConversationRow]) -> list[RowShown]:
+    words = _RowWords()
+    return [row_shown(row, words) for row in rows]
+
+
+class _RowWords:
+    """The words of the rows of one page, each looked up once, whatever the number of rows; in the reader's language."""
+
+    def __init__(self) -> None:
+        self.select, self.pin, self.unpin = _("Select %(name)s"), _("Pin %(name)s"), _("Unpin %(name)s")
+        self.todo, self.done = _("Mark %(name)s as to do"), _("Done: nothing left to do for %(name)s")
+        self.urgency = _("Priority: %(name)s")
+        self.controller, self.priority = cache(wording.controller), cache(wording.priority)
+        self.work, self.speaker = cache(wording.work), cache(wording.speaker)
+        # The addresses of conversations differ in the id alone.
+        self._before, _id, self._after = reverse("conversation", args=[0]).rpartition("0")
+
+    def address(self, pk: int) -> str:
+        return f"{self._before}{pk}{self._after}"
+
+
+def row_shown(row: ConversationRow, words: _RowWords | None = None) -> RowShown:
+    words = words or _RowWords()
     conversation, session = row.conversation, row.session
     params = {"name": conversation.title}
-    priority = wording.priority(session.priority) if session else ""
+    priority = words.priority(session.priority) if session else ""
     return RowShown(
         row=row,
         hue=row.id % HUES,
         initial=initial(conversation.title),
-        controller=wording.controller(conversation.controller),
-        last_speaker=_last_speaker(conversation),
+        controller=words.controller(conversation.controller),
+        last_speaker=_last_speaker(conversation, words),
         badge="" if conversation.platform == "default" else initial(conversation.platform),
-        work=wording.work(session.kind) if session else "",
+        address=words.address(row.id),
+        work=words.work(session.kind) if session else "",
         priority=priority,
         request_reason=why_asked(row.pending) if row.pending else "",
-        urgency=_("Priority: %(name)s") % {"name": priority},
-        select=_("Select %(name)s") % params,
-        pin=(_("Unpin %(name)s") if conversation.pinned_at else _("Pin %(name)s")) % params,
-        todo=(_("Done: nothing left to do for %(name)s") if conversation.todo_at else _("Mark %(name)s as to do"))
-        % params,
+        urgency=words.urgency % {"name": priority},
+        select=words.select % params,
+        pin=(words.unpin if conversation.pinned_at else words.pin) % params,
+        todo=(words.done if conversation.todo_at else words.todo) % params,
     )
 
 
@@ -155,10 +179,10 @@ def query_of(query: dict[str, Any]) -> str:
     return urlencode({"saved": query["saved"]} if query["saved"] else {"view": query["view"].value})
 
 
-def _last_speaker(conversation: Conversation) -> str:
+def _last_speaker(conversation: Conversation, words: _RowWords) -> str:
     """The label before the preview of the last message; empty where the customer wrote it."""
     last = conversation.last_sender
-    return "" if last in ("", Message.Sender.CUSTOMER) else wording.speaker(last)
+    return "" if last in ("", Message.Sender.CUSTOMER) else words.speaker(last)
 
 
 def tabs(view: View, counted: dict[View, int], most: int, *, is_saved: bool) -> list[dict[str, Any]]:

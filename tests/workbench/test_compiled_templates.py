@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.template import Context, Engine, engines
 from django.template.loader_tags import IncludeNode
 from django.test import Client
 from django.utils.safestring import mark_safe
+from django.utils.timezone import override as zone
 from django.utils.translation import gettext_lazy, override
 
 from config.compiled_templates import Constant, Inlined, QuickOutput
+from config.template_code import Coded
 from tests.cast import Later
 from tests.workbench.conftest import Desk
 from tests.workbench.test_query_budget import Full, pages
@@ -122,3 +126,51 @@ def test_every_page_of_a_full_desk_is_the_same_to_the_byte(
             assert answer.status_code == 200
             shown.append(OWN_EACH_TIME.sub("", answer.content.decode()))
         assert shown[0] == shown[1], name
+
+
+PAST = [
+    timedelta(seconds=30, minutes=m)
+    for m in (0, 1, 59, 60, 61, 1439, 1440, 10_080, 20_160, 40_318, 40_320, 60_000, 10**6)
+]
+
+
+@pytest.mark.parametrize("language", ["en", "de", "ar", "zh-hans"])
+def test_how_long_ago_and_how_long_until_are_said_as_the_framework_says_it(language: str, settings: Any) -> None:
+    now = datetime.now(UTC)
+    elsewhere, today = now.astimezone(ZoneInfo("Asia/Tokyo")), now.date()
+    moments = [now + sign * delta for delta in PAST for sign in (1, -1)]
+    values = [*moments, elsewhere, now.replace(tzinfo=None), today, None, ""]
+    source = "{{ v|timesince }}|{{ v|timeuntil }}|{{ v|date:'c' }}|{{ v|timesince:w }}|{{ v|date:'Y' }}|{{ v|date }}"
+    kept = ("django.template.loaders.locmem.Loader", {"times.html": source})
+    plain, compiled = _engine([kept]), _engine([("config.compiled_templates.Loader", [kept])])
+    first: Any = compiled.get_template("times.html").nodelist[0]
+    assert "_since" in repr(first.filter_expression.filters)
+    settings.TIME_ZONE = "Europe/Berlin"
+    with override(language), zone("Europe/Berlin"):
+        for value in values:
+            context = {"v": value, "w": now}
+            shown = [engine.get_template("times.html").render(Context(dict(context))) for engine in (plain, compiled)]
+            assert shown[0] == shown[1], value
+
+
+def test_a_partial_that_sets_no_name_becomes_one_function_and_one_that_does_stays() -> None:
+    pages = {
+        "sets.html": "{% load i18n %}{% translate 'Live' as live %}{{ live }}{{ row.text }}",
+        "none.html": "{% if row.a %}{{ row.text }}{% elif row.number == 5 %}five{% else %}{{ row.b.x }}{% endif %}<br>"
+        "{% for one in row.b %}{{ one }}-{{ forloop.counter }}{{ row.text }}{% endfor %}{{ row.text|length }}{{ row.get }}{{ other }}",
+        "all.html": "{% include 'sets.html' with row=row %}{% include 'none.html' with row=row %}{{ live }}",
+    }
+    kept = ("django.template.loaders.locmem.Loader", pages)
+    plain, compiled = _engine([kept]), _engine([("config.compiled_templates.Loader", [kept])])
+    nodes: Any = compiled.get_template("all.html").nodelist
+    sets, none, _ = nodes
+    assert ([type(node) for node in none.nodelist], Coded in map(type, sets.nodelist)) == ([Coded], False)
+    things: list[Any] = [Thing(), {"text": "<b>", "b": {"x": "<x>"}, "number": 5}, {"a": Thing()}, "text", 5, None, [1]]
+    for thing in things:
+        for escaped in (True, False):
+            shown = [
+                engine.get_template("all.html").render(Context({"row": thing}, autoescape=escaped))
+                for engine in (plain, compiled)
+            ]
+            assert shown[0] == shown[1], thing
+    assert plain.get_template("all.html").render(Context()) == compiled.get_template("all.html").render(Context())

@@ -207,6 +207,22 @@ def test_no_view_looks_through_all_conversations(desk: Desk, actor: Actor, view:
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's plan")
+@pytest.mark.parametrize("view", [View.MINE, View.PAUSED_BOTS, View.UNASSIGNED])
+def test_few_are_found_by_an_index_where_statistics_say_that_all_rows_are_alike(
+    desk: Desk, actor: Actor, view: View
+) -> None:
+    desk.with_bot()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        cursor.execute("SELECT rowid, stat FROM sqlite_stat1")
+        alike = [(" ".join(["10000"] * len(stat.split())), row) for row, stat in cursor.fetchall()]
+        cursor.executemany("UPDATE sqlite_stat1 SET stat = %s WHERE rowid = %s", alike)
+        cursor.execute("ANALYZE sqlite_schema")  # the statistics are read anew
+    lines = plan(queries.in_view(actor, view)[:COUNT_MOST])
+    assert not [line for line in lines if line.startswith("SCAN")], lines
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's plan")
 def test_the_check_of_plans_finds_what_is_not_bounded(desk: Desk, actor: Actor) -> None:
     """The failing control: a question without an index is seen."""
     lines = plan(Conversation.objects.filter(customer_name="nobody"))

@@ -43,40 +43,66 @@ BULK = {
 }
 
 
+_EMPTY = {
+    View.OFFERED: (
+        gettext_lazy("Nothing is offered to you"),
+        gettext_lazy("While you are available, what waits is offered here, and you have a moment to accept it."),
+    ),
+    View.MINE: (
+        gettext_lazy("Nothing of yours"),
+        gettext_lazy("Accept a conversation that waits, or take one over from a bot."),
+    ),
+    View.UNASSIGNED: (
+        gettext_lazy("Nothing waits"),
+        gettext_lazy("Everybody who asked for a human is being served. The next one appears here by itself."),
+    ),
+    View.WAITING: (
+        gettext_lazy("Nobody waits"),
+        gettext_lazy("Whoever waits for a human stands here, the longest wait first, however urgent."),
+    ),
+    View.NEEDS_HUMAN: (
+        gettext_lazy("Nothing needs a look"),
+        gettext_lazy("When a rule or a colleague flags a conversation, it stays here until a human has looked at it."),
+    ),
+    View.BOT_ACTIVE: (
+        gettext_lazy("No bot is talking"),
+        gettext_lazy("Conversations that a bot leads now stand here."),
+    ),
+    View.PAUSED_BOTS: (
+        gettext_lazy("No bot is paused"),
+        gettext_lazy("A bot that gave way to a human waits here for its turn."),
+    ),
+    View.COLLABORATING: (
+        gettext_lazy("You help nowhere just now"),
+        gettext_lazy("Conversations that a colleague has asked you into stand here."),
+    ),
+    View.MENTIONS: (
+        gettext_lazy("Nobody mentions you"),
+        gettext_lazy("Private notes that name you appear here until you have read them."),
+    ),
+    View.TODO: (
+        gettext_lazy("Nothing left to do"),
+        gettext_lazy("Mark a conversation as to do, and it stays here until it is done."),
+    ),
+    View.ALL: (
+        gettext_lazy("No conversations yet"),
+        gettext_lazy("They appear as soon as a customer or a bot begins one."),
+    ),
+    View.RESOLVED: (
+        gettext_lazy("Nothing resolved yet"),
+        gettext_lazy("Conversations that have come to an end are kept here."),
+    ),
+    View.QUEUE: (
+        gettext_lazy("Nobody is waiting"),
+        gettext_lazy("Customers who need a human appear here by themselves."),
+    ),
+}
+"""What an empty view says: a heading, and a line about what to expect."""
+
+
 def empty(view: View, *, filtered: bool) -> tuple[str, str]:
     """What an empty list says: a heading, and a line about what to expect."""
     if filtered:
         return _("Nothing fits"), _("No conversation here matches the search.")
-    return {
-        View.OFFERED: (
-            _("Nothing is offered to you"),
-            _("While you are available, what waits is offered here, and you have a moment to accept it."),
-        ),
-        View.MINE: (_("Nothing of yours"), _("Accept a conversation that waits, or take one over from a bot.")),
-        View.UNASSIGNED: (
-            _("Nothing waits"),
-            _("Everybody who asked for a human is being served. The next one appears here by itself."),
-        ),
-        View.WAITING: (
-            _("Nobody waits"),
-            _("Whoever waits for a human stands here, the longest wait first, however urgent."),
-        ),
-        View.NEEDS_HUMAN: (
-            _("Nothing needs a look"),
-            _("When a rule or a colleague flags a conversation, it stays here until a human has looked at it."),
-        ),
-        View.BOT_ACTIVE: (_("No bot is talking"), _("Conversations that a bot leads now stand here.")),
-        View.PAUSED_BOTS: (_("No bot is paused"), _("A bot that gave way to a human waits here for its turn.")),
-        View.COLLABORATING: (
-            _("You help nowhere just now"),
-            _("Conversations that a colleague has asked you into stand here."),
-        ),
-        View.MENTIONS: (
-            _("Nobody mentions you"),
-            _("Private notes that name you appear here until you have read them."),
-        ),
-        View.TODO: (_("Nothing left to do"), _("Mark a conversation as to do, and it stays here until it is done.")),
-        View.ALL: (_("No conversations yet"), _("They appear as soon as a customer or a bot begins one.")),
-        View.RESOLVED: (_("Nothing resolved yet"), _("Conversations that have come to an end are kept here.")),
-        View.QUEUE: (_("Nobody is waiting"), _("Customers who need a human appear here by themselves.")),
-    }[view]
+    heading, hint = _EMPTY[view]
+    return str(heading), str(hint)

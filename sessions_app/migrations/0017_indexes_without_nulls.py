@@ -34,5 +34,5 @@ def rebuilt(*, without_nulls: bool) -> Any:
 
 
 class Migration(migrations.Migration):
-    dependencies = (("sessions_app", "0015_flows_that_end"),)
+    dependencies = (("sessions_app", "0016_few_of_many"),)
     operations = (migrations.RunPython(rebuilt(without_nulls=True), rebuilt(without_nulls=False)),)
