@@ -111,6 +111,18 @@ def test_without_one_of_its_checks_it_would_read_something_else(mutant: str, mon
     assert list(rows_of_values(ROWS, 5)) != read_one_by_one(ROWS)
 
 
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2, "b" : 3}', '{"a" \n: 1, "a": 2}', '[{"a": 1, "a": 2}, {"b"\t: 3}]'])
+def test_a_name_that_stands_twice_is_noticed_whatever_stands_between_name_and_colon(text: str) -> None:
+    for raw in (text, text.encode()):
+        with pytest.raises(ValueError, match="twice"):
+            incoming.load_json(raw)
+
+
+@pytest.mark.parametrize("text", ['{"a" : 1, "b": {"c"\n: "d : \\" :"}}', '{"a": "x\\" : y"}', '{\n  "a": "b"\n}'])
+def test_a_colon_that_stands_apart_is_read_all_the_same(text: str) -> None:
+    assert incoming.load_json(text) == incoming.load_json(text.encode()) == json.loads(text)
+
+
 def test_a_name_that_stands_twice_is_found_however_many_others_there_are() -> None:
     assert incoming.load_json(b'{"a": 1, "b": {"c": 2}}') == {"a": 1, "b": {"c": 2}}
     with pytest.raises(ValueError, match="stands twice"):
