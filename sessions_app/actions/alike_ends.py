@@ -14,16 +14,13 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import batched
-from threading import Lock
 from typing import Any, NamedTuple
 
-from django.conf import settings
-from django.db import connection, connections, models, transaction
+from django.db import connection, models, transaction
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
 
 from agents_app import row_policies
@@ -47,10 +44,6 @@ AT_ONCE = 500
 """Conversations of one transaction: who writes to one of them meanwhile waits until it ends, a tenth of a second."""
 AT_ONCE_ELSEWHERE = 100
 """The same where each changed row is a statement, or all who write wait: on MariaDB and SQLite."""
-SIDE_BY_SIDE = 2
-"""Transactions at once: while one is stored, another is prepared."""
-_storing = Lock()
-"""Of these one stores at a time: what others want of the database meanwhile finds a core of its machine free."""
 FEW = 8
 """So many that are alike are left to others, which cost no more."""
 
@@ -83,30 +76,12 @@ def end_alike(conversation_ids: Sequence[int], *, loop: str) -> set[int]:
     What was put off in `loop` is left alone. So is a transaction's part in which something goes wrong.
     """
     size = AT_ONCE if connection.vendor == "postgresql" else min(AT_ONCE, AT_ONCE_ELSEWHERE)
-    parts = list(batched(conversation_ids, size))
     done: dict[int, int] = {}
-    for ended in _side_by_side(parts, loop) if _may_be_parted(parts) else (_ended(part, loop) for part in parts):
-        done |= ended
+    for part in batched(conversation_ids, size):
+        done |= _ended(part, loop)
     for tenant_id in set(done.values()):
         transaction.on_commit(partial(wake.wake, tenant_id), robust=True)
     return set(done)
-
-
-def _may_be_parted(parts: Sequence[Sequence[int]]) -> bool:
-    """Whether threads may take them: PostgreSQL locks rows and nothing between them, and each thread needs a connection."""
-    is_apart = connection.vendor == "postgresql" and not connection.in_atomic_block
-    return len(parts) > 1 and is_apart and not 0 < settings.DATABASE_POOL_MAX <= SIDE_BY_SIDE + 1
-
-
-def _side_by_side(parts: Sequence[Sequence[int]], loop: str) -> Iterator[dict[int, int]]:
-    def apart(part: Sequence[int]) -> dict[int, int]:
-        try:
-            return _ended(part, loop)
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(SIDE_BY_SIDE, "sweep") as threads:
-        yield from threads.map(apart, parts)
 
 
 def _ended(conversation_ids: Sequence[int], loop: str) -> dict[int, int]:
@@ -125,14 +100,10 @@ def _end_part(conversation_ids: Sequence[int], loop: str) -> dict[int, int]:
     with transaction.atomic():
         locked = {row[0]: row for row in _LOCKED.rows(conversation_ids, loop)}
         now = clock.now()
-        prepared: list[_Prepared] = []
-        for tenant, rows in _alike(locked, now):
-            for part, end in _ends(rows, tenant, now):
-                prepared.append(_prepared(part, end, now))
+        for tenant, rows in list(_alike(locked, now)):
+            for part, end in list(_ends(rows, tenant, now)):
+                _store(_prepared(part, end, now))
                 done.update((row.id, tenant.pk) for row in part)
-        with _storing:
-            for own in prepared:
-                _store(own)
     return done
 
 
