@@ -59,7 +59,8 @@ def _new(tenant_id: int, key: Key) -> Conversation:
 
 def _held(tenant_id: int, platforms: str, shops: str, accounts: str) -> QuerySet[Conversation]:
     """By arrays of keys. Each is looked up in the index, whatever the planner takes their number for."""
-    ours = RawSQL(_AMONG, (platforms, shops, accounts, tenant_id), output_field=BooleanField())  # noqa: S611 – its values are parameters
+    values = (platforms, shops, accounts, tenant_id)
+    ours = RawSQL(_AMONG, values, output_field=BooleanField())  # noqa: S611  # nosec B611
     return lock_rows(Conversation.objects.filter(ours))
 
 

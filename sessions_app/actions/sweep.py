@@ -38,8 +38,8 @@ SILENT = 5000
 LOOP, DRAINS, OFFERS = "sweep", "drain", "offers"
 
 
-def due() -> set[tuple[int, int]]:
-    """Tenant and conversation of what is due now and not put off, at most `CHUNK` of each kind, and `SILENT` sessions."""
+def due(limit: int = CHUNK, of_sessions: int = SILENT) -> set[tuple[int, int]]:
+    """Tenant and conversation of what is due now and not put off, at most `limit` of each kind, and `of_sessions`."""
     now = clock.now()
     pending = Transfer.objects.filter(status=TransferStatus.PENDING)
     sessions = ChatSession.objects.filter(status__in=sorted(OPEN)).filter(
@@ -55,12 +55,12 @@ def due() -> set[tuple[int, int]]:
     )
     conversations: set[tuple[int, int]] = set()
     tried = loops.not_put_off(LOOP, "conversation_id")
-    for candidates, limit in ((sessions, SILENT), *((rows, CHUNK) for rows in others)):
+    for candidates, most in ((sessions, of_sessions), *((rows, limit) for rows in others)):
         conversations |= set(
-            candidates.filter(tried).annotate(of=F("conversation_id")).values_list("tenant_id", "of")[:limit]
+            candidates.filter(tried).annotate(of=F("conversation_id")).values_list("tenant_id", "of")[:most]
         )
     waiting = forgotten(now).filter(loops.not_put_off(LOOP, "pk"))
-    return conversations | set(waiting.values_list("tenant_id", "pk")[:CHUNK])
+    return conversations | set(waiting.values_list("tenant_id", "pk")[:limit])
 
 
 def forgotten(now: datetime) -> QuerySet[Conversation]:
