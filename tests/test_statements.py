@@ -10,18 +10,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.db import OperationalError, connection, models, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agents_app.credentials import secrets
 from agents_app.credentials.secrets import issue_key
+from agents_app.logins import sessions
 from agents_app.models import Agent, Calendar, SlaPolicy
 from config import statements
 from messaging_app import relay
 from messaging_app.detection import rules
 from messaging_app.models import Conversation, Message, Operation
-from sessions_app.actions import flows, lifecycle, participants
+from sessions_app.actions import alike_ends, flows, lifecycle, participants
 from sessions_app.core import locked_conversation
 from sessions_app.models import (
     AssignmentDecision,
@@ -92,6 +94,7 @@ def world(chat: Chat) -> Chat:
         status=MailStatus.WAITING,
         created_at=MOMENT,
     )
+    Session.objects.create(session_key="login", session_data="of somebody", expire_date=MOMENT)
     relay.stamp_whole(cast.tenant.pk)
     return chat
 
@@ -296,6 +299,8 @@ def readings(world: Chat) -> Iterator[tuple[str, statements.Reading, tuple[Any, 
     yield "bot", locked_conversation._BOT, (bot, tenant_id)
     yield "rules", rules._VERSION, (tenant_id,)
     yield "head", relay.HEAD, (tenant_id,)
+    yield "login", sessions._by_key, ("login",)
+    yield "tenant", alike_ends._TENANT, (tenant_id,)
     yield "key", secrets._ACTIVE, (world.cast.bot_row("faq").key_prefix,)
 
 
