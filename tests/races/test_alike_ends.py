@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from config import bulk_readings, clock
 from config.db import lock_free_rows
@@ -35,15 +33,7 @@ def silent(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return list(cast.conversations)
 
 
-def test_each_is_ended_once_however_many_sweep_at_once(silent: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    threads: set[str] = set()
-    real = alike_ends._end_part
-
-    def noted(conversation_ids: Any, loop: str) -> dict[int, int]:
-        threads.add(threading.current_thread().name)
-        return real(conversation_ids, loop)
-
-    monkeypatch.setattr(alike_ends, "_end_part", noted)
+def test_each_is_ended_once_however_many_sweep_at_once(silent: list[int]) -> None:
     done = at_once([lambda: alike_ends.end_alike(silent, loop=sweep.LOOP) for _ in range(3)])
     ended = ChatSession.objects.filter(conversation__in=silent, status=Status.TIMEOUT)
     recorded = Operation.objects.filter(conversation__in=silent, type="session.timed_out")
@@ -51,17 +41,6 @@ def test_each_is_ended_once_however_many_sweep_at_once(silent: list[int], monkey
     while left := set(silent) - set(ended.values_list("conversation_id", flat=True)):
         assert alike_ends.end_alike([*left], loop=sweep.LOOP) or sweep.sweep_due(), "who held it has gone"
     assert recorded.count() == len(silent)
-    assert any(name.startswith("sweep") for name in threads) == (connection.vendor == "postgresql")
-
-
-def test_where_few_connections_are_there_no_thread_takes_one(
-    silent: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(settings, "DATABASE_POOL_MAX", 2)
-    threads = set()
-    monkeypatch.setattr(alike_ends, "_end_part", lambda *_: threads.add(threading.current_thread().name) or {})
-    alike_ends.end_alike(silent, loop=sweep.LOOP)
-    assert not any(name.startswith("sweep") for name in threads)
 
 
 @pytest.mark.parametrize("is_locked", [True, False])
