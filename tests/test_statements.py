@@ -5,13 +5,12 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
-from django.db import OperationalError, connection, models, transaction
+from django.db import connection, models, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -37,6 +36,7 @@ from sessions_app.models import (
 from sessions_app.states import MailStatus, ParticipantStatus, Status, TransferStatus
 from sessions_app.unit import unit_of_work
 from tests.cast import Chat
+from tests.locks import is_held
 
 type Form = Callable[[models.Model], object]
 
@@ -367,25 +367,8 @@ def test_whoever_reads_to_write_holds_the_row(chat: Chat, name: str) -> None:
     }[name]
     with transaction.atomic():
         reading.rows(*given)
-        assert _is_held(chat.id)
-    assert not _is_held(chat.id)
-
-
-def _is_held(conversation_id: int) -> bool:
-    """Whether somebody else cannot lock the row now."""
-
-    def try_it() -> bool:
-        try:
-            with transaction.atomic():
-                Conversation.objects.select_for_update(nowait=True).get(pk=conversation_id)
-        except OperationalError:
-            return True
-        finally:
-            connection.close()
-        return False
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(try_it).result()
+        assert is_held(chat.id)
+    assert not is_held(chat.id)
 
 
 def test_the_database_s_clock_comes_with_the_rows(world: Chat) -> None:

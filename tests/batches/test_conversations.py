@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 
 from agents_app import row_policies
 from agents_app.models import Tenant
@@ -18,6 +17,7 @@ from config.db import TryAgain
 from messaging_app.models import Conversation
 from sessions_app.actions.batch_conversations import Key, lock_conversations, lock_conversations_by_orm
 from tests.cast import Cast
+from tests.locks import is_held
 
 pytestmark = pytest.mark.django_db
 
@@ -128,23 +128,8 @@ def test_those_that_were_there_are_held_until_the_end(cast: Cast, find: Find) ->
     pk = there(cast.tenant, KEYS[0]).pk
     with transaction.atomic():
         find(cast.tenant.pk, KEYS[:2])
-        assert _is_held(pk)
-    assert not _is_held(pk)
-
-
-def _is_held(pk: int) -> bool:
-    def try_it() -> bool:
-        try:
-            with transaction.atomic():
-                Conversation.objects.select_for_update(nowait=True).get(pk=pk)
-        except OperationalError:
-            return True
-        finally:
-            connection.close()
-        return False
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(try_it).result()
+        assert is_held(pk)
+    assert not is_held(pk)
 
 
 def test_policies_come_with_the_time(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
