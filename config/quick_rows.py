@@ -22,6 +22,8 @@ from django.db.models.query import ModelIterable
 from django.db.models.query_utils import DeferredAttribute
 from django.db.models.signals import post_init, pre_init
 
+from config.statement_values import converting
+
 type _Convert = Callable[[Any], Any]
 
 _PLAIN = (DeferredAttribute, ForeignKeyDeferredAttribute)
@@ -133,21 +135,8 @@ def _converters(compiler: Any, columns: Sequence[Any]) -> tuple[_Converters, _Co
         if connection.vendor == "sqlite" and len(names) == 1 and names[0] in _OF_SQLITE:
             of_values.append((column, _OF_SQLITE[names[0]]))
         else:
-            of_any.append((column, _in_turn(converters, expression)))
+            of_any.append((column, converting(converters, expression)))
     return of_any, of_values
-
-
-def _in_turn(converters: Sequence[Callable[..., Any]], expression: Any) -> _Convert:
-    if len(converters) == 1:
-        [only] = converters
-        return lambda value: only(value, expression, connection)
-
-    def convert(value: Any) -> Any:
-        for converter in converters:
-            value = converter(value, expression, connection)
-        return value
-
-    return convert
 
 
 def _moment(value: Any) -> Any:

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import connection, models
 from django.utils.dateparse import parse_duration
+
+
+def converting(converters: Sequence[Callable[..., Any]], expression: Any) -> Callable[[Any], Any]:
+    """The ORM's converters of a column's values, one after the other."""
+    if len(converters) == 1:
+        [only] = converters
+        return lambda value: only(value, expression, connection)
+
+    def convert(value: Any) -> Any:
+        for converter in converters:
+            value = converter(value, expression, connection)
+        return value
+
+    return convert
 
 
 def moment(value: str | None) -> datetime | None:

@@ -32,7 +32,7 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections,
 from django.db.models import QuerySet
 
 from config import pipeline
-from config.statement_values import duration, into, moment, sets_itself, text
+from config.statement_values import converting, duration, into, moment, sets_itself, text
 
 type _Convert = Callable[[Any], Any]
 
@@ -187,7 +187,7 @@ def converters(compiler: Any, chosen: Sequence[Any]) -> Iterable[tuple[int, _Con
     """How the columns' values become Python's, by the column: the ORM's own converters, but for what JSON has made of the times."""
     if connection.vendor != "postgresql":
         for column, (own, expression) in compiler.get_converters(chosen).items():
-            yield column, _in_turn(own, expression)
+            yield column, converting(own, expression)
         return
     for column, expression in enumerate(chosen):
         field = expression.output_field
@@ -196,16 +196,7 @@ def converters(compiler: Any, chosen: Sequence[Any]) -> Iterable[tuple[int, _Con
         elif isinstance(field, models.DurationField):
             yield column, duration
         elif hasattr(field, "from_db_value"):
-            yield column, _in_turn([field.from_db_value], expression)
-
-
-def _in_turn(converters: Sequence[Callable[..., Any]], expression: Any) -> _Convert:
-    def convert(value: Any) -> Any:
-        for converter in converters:
-            value = converter(value, expression, connection)
-        return value
-
-    return convert
+            yield column, converting([field.from_db_value], expression)
 
 
 # --- Writing -----------------------------------------------------------------------------------------------------
