@@ -17,7 +17,7 @@ from django.db.models.functions import Cast
 from django.db.models.lookups import IContains, In
 
 from config import free_json
-from config.errors import Busy
+from config.errors import Busy, TryAgain
 from config.faults import Fault, answer_of, fault_of, is_committed_perhaps
 from config.statement_values import array_of_ids
 
@@ -131,10 +131,6 @@ def related_ids(rows: QuerySet[Any], column: str, *, of: str) -> Subquery:
 
 def ids_in(text: str | None) -> list[int]:
     return [int(pk) for pk in text.split(",")] if text else []
-
-
-class TryAgain(Exception):
-    """Raised inside a transaction that another one has overtaken: the whole is run again."""
 
 
 def is_transient(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""The one error type of the domain. Pure: no Django, no database.
+"""The one error type of the domain, and the one by which a transaction begins again. Pure: no Django, no database.
 
 Doors translate it (HTTP problem+json, a form message, an exit code); nothing else needs to know about them.
 """
@@ -78,3 +78,7 @@ class InternalError(DomainError):
     """A mistake of ours. `fields`: error_id, under which the log has what went wrong."""
 
     code, status, message = "internal_error", 500, "The fault is on our side and has been written down."
+
+
+class TryAgain(Exception):
+    """No answer of the domain's: raised inside a transaction that another one has overtaken, which is run again as a whole."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from django.db import IntegrityError
+
 type Rows = Sequence[Sequence[Any]]
 
 MOST_PREPARED = 200
@@ -23,11 +25,15 @@ MOST_PREPARED = 200
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """With its parameters as $1, $2, …, which go as text; `then` is given its rows."""
+    """With its parameters as $1, $2, …, which go as text; `then` is given its rows.
+
+    Where it breaks a constraint, `instead` is raised in place of `IntegrityError`.
+    """
 
     sql: str
     values: Sequence[str | None]
     then: Callable[[Rows], None]
+    instead: Exception | None = None
 
 
 # --- What waits --------------------------------------------------------------------------------------------------
@@ -69,6 +75,17 @@ def run_after_what_waits(database: Any, statement: Statement) -> None:
     run(database, [*_taken(database), statement])
 
 
+def send(database: Any) -> None:
+    """Send all that waits."""
+    if waiting := _taken(database):
+        run(database, waiting)
+
+
+def ends_with_this(database: Any) -> bool:
+    """Whether what is given to `later` now is committed at the end of `gathered`, and by no other transaction around it."""
+    return _waiting(database) is not None and len(database.atomic_blocks) == 1
+
+
 _WAITING = "tandem_waiting"
 """Of Django's connection: the statements that wait, in their order; None where none may."""
 
@@ -87,8 +104,7 @@ def _taken(database: Any) -> list[Statement]:
 
 def _before_others(database: Any, execute: Any, sql: Any, parameters: Any, many: bool, context: Any) -> Any:
     """Django's own statement comes after all that waits, also when it is a savepoint's."""
-    if waiting := _taken(database):
-        run(database, waiting)
+    send(database)
     return execute(sql, parameters, many, context)
 
 
@@ -98,14 +114,21 @@ def _before_others(database: Any, execute: Any, sql: Any, parameters: Any, many:
 def run(database: Any, statements: Sequence[Statement], *, is_last: bool = False) -> None:
     """Send these statements and give each its rows; with `is_last` commit behind them. Begins a transaction where one is due.
 
-    Raises Django's exception of the first one that failed; those behind it were not run.
+    Raises Django's exception of the first one that failed, or what that statement has `instead`; those behind it were
+    not run.
     """
     database.validate_no_broken_transaction()
     database.close_if_health_check_failed()
     database.ensure_connection()
-    with database.wrap_database_errors:
-        asked = [_as_wrapped(database, statement) for statement in statements]
-        answers = _line_of(database.connection).exchange(asked, is_last=is_last)
+    try:
+        with database.wrap_database_errors:
+            asked = [_as_wrapped(database, statement) for statement in statements]
+            answers = _line_of(database.connection).exchange(asked, is_last=is_last)
+    except IntegrityError as error:
+        failed = getattr(error.__cause__, _PLACE, len(statements))
+        if failed < len(statements) and (instead := statements[failed].instead):
+            raise instead from error
+        raise
     for statement, rows in zip(statements, answers, strict=True):
         statement.then(rows)
 
@@ -127,6 +150,10 @@ def _as_wrapped(database: Any, statement: Statement) -> tuple[str, Sequence[str 
 def _through(sql: str, values: Any, many: bool, context: Any) -> Any:
     """What a wrapper takes for the execution: it hands back what it would be given."""
     return sql, values
+
+
+_PLACE = "tandem_place"
+"""Of psycopg's exception: the number of the statement that failed, beginning with 0; of what stands behind all, their count."""
 
 
 class _Line:
@@ -154,7 +181,7 @@ class _Line:
             except BaseException:
                 self._session.close()
                 raise
-            self._must_be_done(results)
+            self._must_be_done(results, kinds)
             self._prepared |= dict(prepared)
             return [self._read(result) for is_asked, result in zip(kinds, results, strict=True) if is_asked]
 
@@ -217,13 +244,15 @@ class _Line:
                 return
             yield result
 
-    def _must_be_done(self, results: Iterable[Any]) -> None:
+    def _must_be_done(self, results: Iterable[Any], kinds: Sequence[bool]) -> None:
         from psycopg.errors import error_from_result
         from psycopg.pq import ExecStatus
 
-        for result in results:
+        for place, result in enumerate(results):
             if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
-                raise error_from_result(result, encoding=self._session.info.encoding)
+                error = error_from_result(result, encoding=self._session.info.encoding)
+                setattr(error, _PLACE, sum(kinds[:place]))
+                raise error
 
     def _read(self, result: Any) -> Rows:
         count = result.ntuples

@@ -12,7 +12,7 @@ runs on MariaDB, whose driver neither prepares nor returns what an UPDATE has co
 | `insert_unless_there(row, *key)` | the same in a savepoint, and `IntegrityError` is False |
 | `update(row, *names)` | `row.save(update_fields=names)`; without names `row.save(force_update=True)`, less what has not changed |
 | `Reading(build).rows(*given)` | `list(build(*given))` |
-| `together(readings, *given)` | the same of each, one after the other |
+| `together(readings, *given)`, `asked(readings, *given)()` | the same of each, one after the other |
 
 The text of a reading is what the ORM makes of its queryset, so there is no second form of it to keep in step. On
 PostgreSQL the rows come as one JSON value, which is read in a fifth of the time of as many columns.
@@ -31,8 +31,10 @@ import orjson
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, models, transaction
 from django.db.models import QuerySet
 
-from config import pipeline
-from config.statement_values import converting, duration, into, moment, sets_itself, text
+from config import pipeline, reserved_ids
+from config.errors import TryAgain
+from config.statement_texts import Writing, change, insertion
+from config.statement_values import converting, duration, moment, text
 
 type _Convert = Callable[[Any], Any]
 
@@ -128,27 +130,34 @@ class Reading:
 
 def together(readings: Sequence[Reading], *given: Any) -> list[list[Any]]:
     """The rows of each reading, all with the same parameters; on PostgreSQL in one statement, and so of one moment."""
-    [found] = in_turn((readings, given))
-    return found
+    return asked(readings, *given)()
 
 
-def in_turn(*asked: tuple[Sequence[Reading], Sequence[Any]]) -> list[list[list[Any]]]:
-    """What `together` finds of each of these, one after the other: the second begins when the first has its rows and locks.
+def asked(readings: Sequence[Reading], *given: Any) -> Callable[[], list[list[Any]]]:
+    """As `together`, whose rows are given when what comes back is called.
 
-    In a verb's transaction on PostgreSQL they are sent together.
+    In a verb's transaction on PostgreSQL what is asked before that goes in the same exchange. Each statement begins when the
+    one before it has its rows and locks.
     """
     database = connections[DEFAULT_DB_ALIAS]
     if database.vendor != "postgresql":
-        return [[_rows(database, reading, given) for reading in readings] for readings, given in asked]
+        each = [_rows(database, reading, given) for reading in readings]
+        return lambda: each
+    built = [reading.built(database.vendor) for reading in readings]
+    sql = in_json(tuple((one.sql, one.is_json) for one in built))
     found: list[Any] = []
-    built = [[reading.built(database.vendor) for reading in readings] for readings, _ in asked]
-    for number, (each, (_, given)) in enumerate(zip(built, asked, strict=True), 1):
-        sql = in_json(tuple((one.sql, one.is_json) for one in each))
-        _run(database, sql, [text(value) for value in given], found.extend, may_wait=number < len(asked))
-    return [
-        [[one.instance(row) for row in orjson.loads(rows)] if rows else [] for one, rows in zip(each, row, strict=True)]
-        for each, row in zip(built, found, strict=True)
-    ]
+    _run(database, sql, [text(value) for value in given], found.extend, may_wait=True)
+
+    def rows() -> list[list[Any]]:
+        if not found:
+            pipeline.send(database)
+        [columns] = found
+        return [
+            [one.instance(row) for row in orjson.loads(rows)] if rows else []
+            for one, rows in zip(built, columns, strict=True)
+        ]
+
+    return rows
 
 
 def _rows(database: Any, reading: Reading, given: Sequence[Any]) -> list[Any]:
@@ -210,48 +219,32 @@ def transaction_of_a_verb() -> Iterator[None]:
         if database.vendor != "postgresql":
             yield
             return
-        with pipeline.gathered(database):
-            yield
+        try:
+            with pipeline.gathered(database):
+                yield
+        finally:
+            if len(database.atomic_blocks) == 1:
+                reserved_ids.forget(database)
 
 
-@dataclass(frozen=True, slots=True)
-class _Writing:
-    """An INSERT or UPDATE of one model, on one kind of database."""
+def insert(row: models.Model, *, unless_there: str = "") -> None:
+    """Store a new row. It gets its id, and what the database computes of it.
 
-    sql: str
-    parts: tuple[tuple[Any, str, _Convert], ...]  # of each value: a field that makes it, or None; attribute; conversion
-    returned: tuple[str, ...]  # attributes that get what the database has computed
-
-    def run(
-        self,
-        database: Any,
-        row: models.Model,
-        *more: Any,
-        is_new: bool,
-        then: Callable[[bool], None],
-        may_wait: bool = False,
-    ) -> None:
-        """Tell `then` whether a row was stored."""
-        values = [
-            convert(field.pre_save(row, is_new) if field else getattr(row, name)) for field, name, convert in self.parts
-        ]
-
-        def answered(rows: pipeline.Rows) -> None:
-            for returned in rows[:1]:
-                for name, value in zip(self.returned, returned, strict=True):
-                    setattr(row, name, value)
-            then(bool(rows))
-
-        _run(database, self.sql, [*values, *more], answered, may_wait=may_wait)
-
-
-def insert(row: models.Model) -> None:
-    """Store a new row. It gets its id, and what the database computes of it."""
+    It gets a reserved id where there is one, and then waits as changes do (`config.reserved_ids`). With `unless_there`
+    `TryAgain` with these words is raised, perhaps not before the end, where another row has its unique values.
+    """
     database = connections[DEFAULT_DB_ALIAS]
-    if database.vendor == "mysql" or row.pk is not None:
-        row.save(force_insert=True)
-        return
-    _insert(database, row)
+    instead = TryAgain(unless_there) if unless_there else None
+    try:
+        if database.vendor == "mysql" or row.pk is not None:
+            row.save(force_insert=True)
+        else:
+            row.pk = reserved_ids.taken(database, type(row))
+            _insert(database, row, may_wait=row.pk is not None, instead=instead)
+    except IntegrityError as error:
+        if instead is None:
+            raise
+        raise instead from error
 
 
 def insert_later(row: models.Model, **of_the_database: str) -> None:
@@ -267,8 +260,16 @@ def insert_later(row: models.Model, **of_the_database: str) -> None:
 
 
 def insert_unless_there(row: models.Model, *key: str) -> bool:
-    """Store a new row unless one with the same unique `key` is there; False if it is. Waits for one that is being stored."""
+    """Store a new row unless one with the same unique `key` is there; False if it is. Waits for one that is being stored.
+
+    One that gets a reserved id waits as changes do: if another was stored meanwhile, `TryAgain` is raised at the end.
+    """
     database = connections[DEFAULT_DB_ALIAS]
+    row.pk = reserved_ids.taken(database, type(row))
+    if row.pk is not None:
+        instead = TryAgain(f"the {row._meta.verbose_name} was stored just now")
+        _insert(database, row, may_wait=True, instead=instead)
+        return True
     if database.vendor == "mysql":
         try:
             with transaction.atomic():
@@ -286,6 +287,7 @@ def _insert(
     of_the_database: tuple[tuple[str, str], ...] = (),
     *,
     may_wait: bool = False,
+    instead: Exception | None = None,
 ) -> bool:
     """Whether the row is stored by now."""
 
@@ -293,8 +295,8 @@ def _insert(
         if is_stored:
             row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
-    writing = _insertion(type(row), database.vendor, key, of_the_database)
-    writing.run(database, row, is_new=True, then=stored, may_wait=may_wait)
+    writing = insertion(type(row), database.vendor, key, of_the_database, has_id=row.pk is not None)
+    _write(database, writing, row, is_new=True, then=stored, may_wait=may_wait, instead=instead)
     return not row._state.adding
 
 
@@ -320,7 +322,8 @@ def update(row: models.Model, *names: str) -> None:
             raise not_updated(f"{row._meta.verbose_name} {row.pk} is not there any more.")
 
     pk = text(row.pk) if database.vendor == "postgresql" else row.pk
-    _change(type(row), names, database.vendor).run(database, row, pk, is_new=False, then=stored, may_wait=True)
+    writing = change(type(row), names, database.vendor)
+    _write(database, writing, row, pk, is_new=False, then=stored, may_wait=True)
     if as_read is not None:
         as_read.update((name, row.__dict__[name]) for name in names if name in as_read)
 
@@ -356,57 +359,29 @@ def store(row: models.Model) -> None:
         update(row)
 
 
-@cache
-def _insertion(
-    model: type[models.Model], vendor: str, key: tuple[str, ...] = (), of_the_database: tuple[tuple[str, str], ...] = ()
-) -> _Writing:
-    meta = model._meta
-    fields = tuple(f for f in meta.local_concrete_fields if f is not meta.auto_field and not f.generated)
-    expressions = {meta.get_field(name): expression for name, expression in of_the_database}
-    given = tuple(f for f in fields if f not in expressions)
-    places = iter(_places(len(given), vendor))
-    columns, values = ", ".join(map(_quoted, fields)), ", ".join(expressions.get(f) or next(places) for f in fields)
-    returned: tuple[Any, ...] = (*meta.db_returning_fields, *expressions)
-    once = f" ON CONFLICT ({', '.join(_quoted(meta.get_field(name)) for name in key)}) DO NOTHING" if key else ""
-    given_back = ", ".join(map(_quoted, returned))
-    sql = f"INSERT INTO {_table(model)} ({columns}) VALUES ({values}){once} RETURNING {given_back}"  # noqa: S608
-    return _Writing(sql, _parts(given, vendor), tuple(f.attname for f in returned))
-
-
-@cache
-def _change(model: type[models.Model], names: tuple[str, ...], vendor: str) -> _Writing:
-    meta = model._meta
-    concrete: Sequence[Any] = meta.local_concrete_fields
-    own = (f for f in concrete if not f.generated and not f.primary_key)
-    fields = tuple(f for f in own if not names or f.name in names or f.attname in names)
-    if names and len(fields) != len(names):
-        raise LookupError(f"{model.__name__} has not all of {', '.join(names)}.")
-    computed = tuple(f for f in concrete if f.generated and f.referenced_fields & set(fields))
-    *places, last = _places(len(fields) + 1, vendor)
-    changes = ", ".join(f"{_quoted(f)} = {place}" for f, place in zip(fields, places, strict=True))
-    returned = ", ".join(map(_quoted, computed)) or _quoted(meta.pk)
-    sql = f"UPDATE {_table(model)} SET {changes} WHERE {_quoted(meta.pk)} = {last} RETURNING {returned}"  # noqa: S608
-    attributes = tuple(f.attname for f in computed) or (meta.pk.attname,)
-    return _Writing(sql, _parts(fields, vendor), attributes)
-
-
-def _parts(fields: Iterable[Any], vendor: str) -> tuple[tuple[Any, str, _Convert], ...]:
-    return tuple((field if sets_itself(field) else None, field.attname, into(field, vendor)) for field in fields)
-
-
-def _places(count: int, vendor: str) -> list[str]:
-    return [f"${number + 1}" if vendor == "postgresql" else "%s" for number in range(count)]
-
-
-def _table(model: type[models.Model]) -> str:
-    return connection.ops.quote_name(model._meta.db_table)
-
-
-def _quoted(field: Any) -> str:
-    return connection.ops.quote_name(field.column)
-
-
 # --- Running -----------------------------------------------------------------------------------------------------
+
+
+def _write(
+    database: Any,
+    writing: Writing,
+    row: models.Model,
+    *more: Any,
+    is_new: bool,
+    then: Callable[[bool], None],
+    may_wait: bool,
+    instead: Exception | None = None,
+) -> None:
+    """Tell `then` whether a row was stored."""
+
+    def answered(rows: pipeline.Rows) -> None:
+        for returned in rows[:1]:
+            for name, value in zip(writing.returned, returned, strict=True):
+                setattr(row, name, value)
+        then(bool(rows))
+
+    values = [*writing.values(row, is_new=is_new), *more]
+    _run(database, writing.sql, values, answered, may_wait=may_wait, instead=instead)
 
 
 def run_later(sql: str, *values: Any, then: Callable[[pipeline.Rows], None] = lambda _: None) -> None:
@@ -426,7 +401,13 @@ def _fetched(database: Any, sql: str, values: Sequence[Any]) -> pipeline.Rows:
 
 
 def _run(
-    database: Any, sql: str, values: Sequence[Any], then: Callable[[pipeline.Rows], None], *, may_wait: bool = False
+    database: Any,
+    sql: str,
+    values: Sequence[Any],
+    then: Callable[[pipeline.Rows], None],
+    *,
+    may_wait: bool = False,
+    instead: Exception | None = None,
 ) -> None:
     """Give `then` the rows of a statement; of one that `may_wait`, perhaps not before something else is asked."""
     if database.vendor != "postgresql":
@@ -434,7 +415,9 @@ def _run(
             cursor.execute(sql, values)
             rows = list(cursor.fetchall())
         then(rows)
-    elif may_wait:
-        pipeline.later(database, pipeline.Statement(sql, values, then))
+        return
+    statement = pipeline.Statement(sql, values, then, instead)
+    if may_wait:
+        pipeline.later(database, statement)
     else:
-        pipeline.run_after_what_waits(database, pipeline.Statement(sql, values, then))
+        pipeline.run_after_what_waits(database, statement)

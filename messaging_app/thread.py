@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid4
 
-from django.db import IntegrityError
 from django.db.models import QuerySet
 
 from agents_app.actors import Actor, ActorKind
 from config import limits, statements
-from config.db import TryAgain
 from config.errors import Conflict, Malformed, NotFound
 from messaging_app import incoming
 from messaging_app.attachments import rows as attachments
@@ -148,10 +146,7 @@ def append(
         sent_at=incoming.not_later(words.sent_at or now, now),
         seq=seq,
     )
-    try:
-        statements.insert(message)
-    except IntegrityError as error:
-        raise TryAgain(f"message_id {message.message_id!r} was stored just now") from error
+    statements.insert(message, unless_there=f"message_id {message.message_id!r} was stored just now")
     attachments.bind(attached, message)
     newest = conversation.last_activity_at
     if is_late and newest is not None and newest > message.sent_at:

@@ -18,7 +18,7 @@ from agents_app.credentials import secrets
 from agents_app.credentials.secrets import issue_key
 from agents_app.logins import sessions
 from agents_app.models import Agent, Calendar, SlaPolicy
-from config import statements
+from config import statement_texts, statements
 from messaging_app import relay
 from messaging_app.detection import rules
 from messaging_app.models import Conversation, Message, Operation
@@ -391,7 +391,7 @@ def test_a_text_among_the_parameters_is_no_sql(world: Chat) -> None:
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Statements are kept; those of a mutant must not be."""
-    kept = (statements._insertion, statements._change, statements.in_json)
+    kept = (statement_texts.insertion, statement_texts.change, statements.in_json)
     for function in kept:
         function.cache_clear()
     yield monkeypatch
@@ -413,21 +413,21 @@ def test_a_column_that_is_left_out_is_noticed(
     for field in _own_columns(model):
         if getattr(changed(sample(model)), field.attname) == before[field.attname]:
             continue
-        whole = statements._parts
+        whole = statement_texts._parts
         fresh.setattr(
-            statements,
+            statement_texts,
             "_parts",
             lambda fields, vendor, left_out=field, whole=whole: tuple(
                 (None, field.attname, lambda value: None) if field is left_out else part
                 for field, part in zip(list(fields), whole(fields, vendor), strict=True)
             ),
         )
-        statements._change.cache_clear()
+        statement_texts.change.cache_clear()
         try:
             noticed = after(changed(sample(model)), statements.update) != theirs
         except Exception:  # NULL, where none may be
             noticed = True
-        fresh.setattr(statements, "_parts", whole)
+        fresh.setattr(statement_texts, "_parts", whole)
         assert noticed, field.name
 
 

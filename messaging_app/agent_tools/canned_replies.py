@@ -20,8 +20,8 @@ from django.utils.translation import gettext_lazy as _
 from agents_app.actors import Actor
 from agents_app.sharing import SHARED_WITH, Sharing, held_by, must_keep, of_one_holder, seen_by
 from config import limits
-from config.db import TryAgain, lock_rows, retried
-from config.errors import Conflict, Malformed, NameTaken, NotFound
+from config.db import lock_rows, retried
+from config.errors import Conflict, Malformed, NameTaken, NotFound, TryAgain
 from config.free_json import is_storable
 from messaging_app.folding import without_marks
 from messaging_app.models import Conversation

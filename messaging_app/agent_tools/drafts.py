@@ -15,8 +15,8 @@ from django.db.models import QuerySet
 
 from agents_app.actors import Actor
 from config import clock, limits
-from config.db import TryAgain, lock_rows, retried
-from config.errors import Forbidden, Malformed, NotFound
+from config.db import lock_rows, retried
+from config.errors import Forbidden, Malformed, NotFound, TryAgain
 from messaging_app.incoming import clean
 from messaging_app.models import Conversation
 from messaging_app.models.agent_tools import Draft

@@ -12,8 +12,8 @@ from django.db.models import QuerySet, Subquery
 from agents_app.actors import Actor, ActorKind
 from config import limits
 from config.compiled_query import CompiledQuery
-from config.db import TryAgain, lock_rows, related_ids, retried
-from config.errors import Conflict, Forbidden, Malformed, NameTaken, NotFound
+from config.db import lock_rows, related_ids, retried
+from config.errors import Conflict, Forbidden, Malformed, NameTaken, NotFound, TryAgain
 from messaging_app.models.agent_tools import ConversationLabel, Label
 
 MOST_LABELS = 200

@@ -14,7 +14,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from agents_app import loops
 from agents_app.actors import Actor
 from config import clock
-from config.db import TryAgain
+from config.errors import TryAgain
 from messaging_app.attachments import files
 from messaging_app.attachments.errors import AttachmentNotFound, AttachmentSent, TooManyFiles
 from messaging_app.models import Conversation, Message

@@ -13,8 +13,7 @@ from django.db import IntegrityError
 
 from agents_app.actors import Actor
 from config import limits
-from config.db import TryAgain
-from config.errors import DomainError
+from config.errors import DomainError, TryAgain
 from messaging_app import incoming
 from messaging_app.attachments import content, files, names, rows
 from messaging_app.attachments.content import Content

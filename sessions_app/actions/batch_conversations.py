@@ -13,7 +13,8 @@ from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 
 from config import bulk_rows, statements
-from config.db import TryAgain, lock_rows
+from config.db import lock_rows
+from config.errors import TryAgain
 from messaging_app.models import Conversation
 
 type Key = tuple[str, str, str]

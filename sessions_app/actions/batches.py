@@ -23,8 +23,8 @@ from agents_app import loops, row_policies
 from agents_app.actors import Actor, ActorKind, system_actor
 from agents_app.models import Tenant
 from config import clock, statements
-from config.db import TryAgain, retried
-from config.errors import Busy, DomainError
+from config.db import retried
+from config.errors import Busy, DomainError, TryAgain
 from messaging_app.batch import BatchRow, Rejected, by_conversation, distinct, not_stored
 from messaging_app.detection import detector_for
 from messaging_app.incoming import EARLIEST

@@ -50,7 +50,7 @@ def receive_message(
     key = None
     if conversation_id is None:
         key = ConversationKey.of(platform, shop_id, account_id, customer_name=customer_name)
-    with locked_conversation(actor, conversation_id, key=key, known_only=False) as locked:
+    with locked_conversation(actor, conversation_id, key=key, known_only=False, makes=Message) as locked:
         if known := thread.find(locked.conversation, words, sender_type=Message.Sender.CUSTOMER, actor=actor):
             return replayed_outcome(locked, known)
         is_late = late_messages.is_late(locked, words)

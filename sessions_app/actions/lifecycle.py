@@ -73,7 +73,7 @@ def open_session(
     context = checked_object(context, "context")
     access.may_open(actor, robot=robot)
     key = None if conversation_id is not None else ConversationKey.of(platform, shop_id, account_id)
-    with locked_conversation(actor, conversation_id, key=key, known_only=False) as locked:
+    with locked_conversation(actor, conversation_id, key=key, known_only=False, makes=ChatSession) as locked:
         if actor.kind == ActorKind.CUSTOMER and (earlier := _human_session(locked)):
             waits = locked.transfer_of(earlier) if earlier.owner_kind == Owner.NOBODY else None
             if waits:

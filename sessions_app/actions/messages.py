@@ -153,7 +153,7 @@ def post_message(*, actor: Actor, conversation_id: int, words: NewMessage, epoch
         problem = "A bot sends the epoch that it was given with what it answers."
         raise Malformed(f"epoch: {problem}", errors={"epoch": [problem]})
     detector = detector_for(actor.tenant_id) if actor.kind == ActorKind.BOT else None
-    with locked_conversation(actor, conversation_id) as locked:
+    with locked_conversation(actor, conversation_id, makes=Message) as locked:
         if known := thread.find(locked.conversation, words, sender_type=sender, actor=actor):
             return replayed_outcome(locked, known)
         if detector:
@@ -205,7 +205,7 @@ def post_note(*, actor: Actor, conversation_id: int, words: NewMessage) -> Outco
     """Write a private note: any agent of the tenant may, and only agents read it. Agents it names get a mention."""
     access.must_be_agent(actor)
     words = thread.checked(words)
-    with locked_conversation(actor, conversation_id) as locked:
+    with locked_conversation(actor, conversation_id, makes=Message) as locked:
         if known := thread.find(locked.conversation, words, sender_type=Message.Sender.AGENT, actor=actor):
             return replayed_outcome(locked, known)
         mentioned = mentions.named(words.content, tenant_id=actor.tenant_id, by=actor.id)

@@ -9,8 +9,8 @@ from django.db import IntegrityError, transaction
 from agents_app.actors import Actor
 from agents_app.sharing import Sharing, held_by, must_keep, of_one_holder
 from config import limits
-from config.db import TryAgain, lock_rows, retried
-from config.errors import Conflict, Malformed, NameTaken, NotFound
+from config.db import lock_rows, retried
+from config.errors import Conflict, Malformed, NameTaken, NotFound, TryAgain
 from messaging_app.models.agent_tools import SavedView
 from sessions_app.queries import view_filters
 from sessions_app.queries.view_counts import views_of

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.conf import settings
-from django.db.models import QuerySet, prefetch_related_objects
+from django.db.models import Model, QuerySet, prefetch_related_objects
 
 from agents_app import row_policies
 from agents_app.actors import Actor, ActorKind
@@ -20,7 +20,9 @@ from agents_app.models import Agent, ApiClient, Tenant
 from agents_app.policies import Policies
 from agents_app.service_hours import Closure
 from config import clock, limits, statements
-from config.db import TryAgain, lock_rows
+from config.db import lock_rows
+from config.errors import TryAgain
+from config.reserved_ids import reserve
 from messaging_app import incoming, stream
 from messaging_app.models import Conversation, Operation
 from sessions_app.errors import NotFound
@@ -205,36 +207,43 @@ class LockedConversation:
         )
 
 
-def lock_conversation(actor: Actor, conversation_id: int, *, known_only: bool = True) -> LockedConversation:
+def lock_conversation(
+    actor: Actor, conversation_id: int, *, known_only: bool = True, makes: type[Model] | None = None
+) -> LockedConversation:
     """Lock the conversation and read what is open on it. Raises `NotFound`, also for another tenant's.
 
     It is also raised for a conversation that the actor may not know of: one that a token is not bound to, and one in
-    which a bot never had a session (the rule of `visible`). `known_only=False` allows the latter, to open one.
+    which a bot never had a session (the rule of `visible`). `known_only=False` allows the latter, to open one. `makes`
+    names the model of which the verb will store a row: its id is reserved with the lock.
 
     The clock is read again with every row that has a deadline: PostgreSQL reads a row, and the clock with it, before it
     waits for the lock, and not again unless somebody has changed the row meanwhile.
     """
-    [named], is_open = statements.in_turn(
-        ([_CONVERSATION], (actor.tenant_id, conversation_id)), (_OPEN, (conversation_id,))
-    )
-    conversation: Conversation | None = next(iter(named), None)
+    named = statements.asked([_CONVERSATION], actor.tenant_id, conversation_id)
+    if makes:
+        reserve(makes)
+    is_open = statements.together(_OPEN, conversation_id)
+    [rows] = named()
+    conversation: Conversation | None = next(iter(rows), None)
     if conversation is None or (actor.conversation_id or conversation.pk) != conversation.pk:
         raise NotFound("There is no such conversation.")
     return _with_what_is_open(actor, conversation, is_open, known_only=known_only)
 
 
-def lock_by_key(actor: Actor, key: ConversationKey) -> LockedConversation:
-    """Lock the conversation of this key, which is made if it is new. Raises `NotFound` for one that the actor is not
+def lock_by_key(actor: Actor, key: ConversationKey, *, makes: type[Model] | None = None) -> LockedConversation:
+    """Lock the conversation of this key, which is made if it is new; `makes` as in `lock_conversation`. Raises `NotFound` for one that the actor is not
     bound to, and `TryAgain` for one that has gone while it was looked for.
     """
-    asked: list[tuple[Sequence[statements.Reading], Sequence[Any]]] = [
-        (_BY_KEY, (actor.tenant_id, key.platform, key.shop_id, key.account_id))
-    ]
-    if actor.kind == ActorKind.BOT:
-        asked.append(([_BOT], (actor.id, actor.tenant_id)))
+    names = ("tenant", "platform", "shop_id", "account_id")
+    values = (actor.tenant_id, key.platform, key.shop_id, key.account_id)
     for _ in range(2):
-        (named, [tenant]), *callers = statements.in_turn(*asked)
-        bots = {bot.pk: bot for [rows] in callers for bot in rows}
+        found = statements.asked(_BY_KEY, *values)
+        reserve(Conversation, **dict(zip(names, values, strict=True)))
+        if makes:
+            reserve(makes)
+        [callers] = statements.together([_BOT], actor.id, actor.tenant_id) if actor.kind == ActorKind.BOT else [[]]
+        bots = {bot.pk: bot for bot in callers}
+        named, [tenant] = found()
         if actor.conversation_id is not None and [row.pk for row in named] != [actor.conversation_id]:
             raise NotFound("There is no such conversation.")
         if named:
@@ -249,7 +258,7 @@ def lock_by_key(actor: Actor, key: ConversationKey) -> LockedConversation:
             account_id=key.account_id,
             customer_name=key.customer_name,
         )
-        if statements.insert_unless_there(conversation, "tenant", "platform", "shop_id", "account_id"):
+        if statements.insert_unless_there(conversation, *names):
             return LockedConversation(
                 conversation=conversation,
                 actor=actor,

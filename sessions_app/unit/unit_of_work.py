@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import partial, wraps
 
 from django.db import transaction
+from django.db.models import Model
 
 from agents_app.actors import Actor, ActorKind
 from config import statements
@@ -110,10 +111,12 @@ def locked_conversation(
     key: ConversationKey | None = None,
     expected_epoch: int | None = None,
     known_only: bool = True,
+    makes: type[Model] | None = None,
 ) -> Iterator[LockedConversation]:
     """Hold the conversation, named by its own id or that of a session or transfer, for one verb.
 
-    By its `key` it is found or made in the verb's own transaction, so that a refused verb makes none. Due
+    By its `key` it is found or made in the verb's own transaction, so that a refused verb makes none. `makes`: the model
+    of which the verb will store a row, if it is sure to unless it is refused. Due
     timers are applied first, in a transaction of their own, so that they stay applied when the verb is refused. Raises
     `NotFound` for what does not exist, belongs to another tenant or is not the actor's to know of
     (`lock_conversation`), `StaleEpoch` when the conversation is not at `expected_epoch`.
@@ -123,9 +126,9 @@ def locked_conversation(
     for rounds_left in range(MAX_TIMER_ROUNDS, -1, -1):
         with statements.transaction_of_a_verb():
             if key is not None:
-                locked = lock_by_key(actor, key)
+                locked = lock_by_key(actor, key, makes=makes)
             else:
-                locked = lock_conversation(actor, conversation_id or 0, known_only=known_only)
+                locked = lock_conversation(actor, conversation_id or 0, known_only=known_only, makes=makes)
             before = _values(locked.conversation)
             if rounds_left and apply_due(locked):
                 _finish(locked, before)

@@ -13,7 +13,7 @@ from agents_app import row_policies
 from agents_app.models import Tenant
 from agents_app.policies import Policies
 from config import bulk_rows, clock
-from config.db import TryAgain
+from config.errors import TryAgain
 from messaging_app.models import Conversation
 from sessions_app.actions.batch_conversations import Key, lock_conversations, lock_conversations_by_orm
 from tests.cast import Cast
