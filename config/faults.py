@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from enum import Enum
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import Atomic
 
+from config import pipeline
 from config.errors import Busy, DomainError, StorageFailed
 
 
@@ -87,13 +89,20 @@ def answer_of(error: BaseException) -> DomainError | None:
 
 def is_committed_perhaps(error: BaseException) -> bool:
     """True when the error came during the commit or after it: to run the work again might do it twice."""
-    late = (BaseDatabaseWrapper._commit.__code__, BaseDatabaseWrapper.run_and_clear_commit_hooks.__code__)  # type: ignore[attr-defined]
-    trace = error.__traceback__
+    if any(getattr(cause, pipeline.IN_DOUBT, False) for cause in _causes(error)):
+        return True
+    trace, before = error.__traceback__, None
     while trace is not None:
-        if trace.tb_frame.f_code in late:
+        code = trace.tb_frame.f_code
+        # Behind its commit, a transaction asks MariaDB for the mode in which each statement is one.
+        if code in _LATE or (code is _SET_AUTOCOMMIT and before is _END):
             return True
-        trace = trace.tb_next
+        trace, before = trace.tb_next, code
     return False
+
+
+_LATE = (BaseDatabaseWrapper._commit.__code__, BaseDatabaseWrapper.run_and_clear_commit_hooks.__code__)  # type: ignore[attr-defined]
+_SET_AUTOCOMMIT, _END = BaseDatabaseWrapper.set_autocommit.__code__, Atomic.__exit__.__code__
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

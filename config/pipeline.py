@@ -152,6 +152,8 @@ def _through(sql: str, values: Any, many: bool, context: Any) -> Any:
     return sql, values
 
 
+IN_DOUBT = "tandem_in_doubt"
+"""Of an exception: the connection was lost with a COMMIT on its way, and none of the statements before it was refused."""
 _PLACE = "tandem_place"
 """Of psycopg's exception: the number of the statement that failed, beginning with 0; of what stands behind all, their count."""
 
@@ -174,12 +176,17 @@ class _Line:
         """The rows of each. An exchange that is cut short leaves a connection that nobody can use: it is closed."""
         with self._session.lock:
             prepared: list[tuple[str, bytes]] = []
+            kinds: list[bool] = []
+            results: list[Any] = []
             try:
-                kinds = list(self._send(statements, prepared, is_last=is_last))
-                results = list(self._results())
+                kinds.extend(self._send(statements, prepared, is_last=is_last))
+                for result in self._results():
+                    results.append(result)  # noqa: PERF402 – those that came count, also where no more come
                 self._server.exit_pipeline_mode()
-            except BaseException:
+            except BaseException as error:
                 self._session.close()
+                if is_last and all(map(_is_done, results[: len(kinds) - 1])):
+                    setattr(error, IN_DOUBT, True)
                 raise
             self._must_be_done(results, kinds)
             self._prepared |= dict(prepared)
@@ -246,10 +253,9 @@ class _Line:
 
     def _must_be_done(self, results: Iterable[Any], kinds: Sequence[bool]) -> None:
         from psycopg.errors import error_from_result
-        from psycopg.pq import ExecStatus
 
         for place, result in enumerate(results):
-            if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
+            if not _is_done(result):
                 error = error_from_result(result, encoding=self._session.info.encoding)
                 setattr(error, _PLACE, sum(kinds[:place]))
                 raise error
@@ -261,6 +267,12 @@ class _Line:
         self._rows.set_pgresult(result)
         rows: Rows = self._rows.load_rows(0, count, tuple)
         return rows
+
+
+def _is_done(result: Any) -> bool:
+    from psycopg.pq import ExecStatus
+
+    return result.status in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
 
 def _encoded(value: str | None) -> bytes | None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.conf import settings
 from django.http import FileResponse, HttpRequest
-from django.views.decorators.http import require_GET
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
@@ -105,7 +106,8 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-@require_GET
+@csrf_exempt
+@require_safe
 def asyncapi(request: HttpRequest) -> FileResponse:
     """docs/asyncapi.yaml: every event, and the ways it can come."""
     return FileResponse(PAGE.open("rb"), content_type="application/yaml")

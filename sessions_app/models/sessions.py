@@ -115,7 +115,7 @@ class ChatSession(models.Model):
             models.Index(fields=["agent", "owner_kind", "status"], name="session_load"),
             models.Index(fields=["tenant", "status", "opened_at"], name="session_tenant"),
             # The few among many for the desk's figures, whatever SQLite's statistics say of a column that is mostly empty.
-            models.Index(
+            models.Index(  # not on PostgreSQL, where `session_load` is the same (migration 0017)
                 fields=["agent", "owner_kind", "status"], name="session_of_agent", condition=Q(agent__isnull=False)
             ),
             models.Index(

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import psycopg_pool
 import pymysql
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
 
 from agents_app.models import Tenant
+from config import pipeline, pooled, worker_pool
+from config.celery import app
 from config.db import retried
 from config.errors import Busy, StorageFailed
 from config.faults import Fault, fault_of
 from messaging_app.models import Message
 from tests.api.world import program
 from tests.cast import Cast
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REAL = pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has no connection to lose")
@@ -206,3 +210,173 @@ def test_t7_2_a_connection_that_the_server_has_ended_is_not_handed_out(monkeypat
     for _ in range(20):
         connection.close()
         assert my_id() != mine
+
+
+# --- A commit that goes with the work (config/pipeline.py), and what comes behind a commit -----------------------------
+
+POSTGRESQL = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="only there a commit goes with the work")
+
+
+@contextmanager
+def answer_lost(monkeypatch: pytest.MonkeyPatch, *, behind_commit: bool) -> Iterator[None]:
+    """Once, the answer to an exchange with a COMMIT does not arrive: the server has done it all, or has died before it."""
+    whole = pipeline._Line._results
+    lost: list[bool] = []
+
+    def cut(line: Any) -> Iterator[Any]:
+        for result in whole(line):
+            if not lost and result.command_status == b"COMMIT":
+                lost.append(True)
+                raise psycopg.OperationalError("server closed the connection unexpectedly")
+            yield result
+
+    def killed(line: Any, asked: Any, *, is_last: bool) -> Any:
+        if is_last and not lost:
+            lost.append(True)
+            end_my_session_of(line)
+        return exchange(line, asked, is_last=is_last)
+
+    exchange = pipeline._Line.exchange
+    with monkeypatch.context() as patch:
+        if behind_commit:
+            patch.setattr(pipeline._Line, "_results", cut)
+        else:
+            patch.setattr(pipeline._Line, "exchange", killed)
+        yield
+    assert lost
+
+
+def end_my_session_of(line: Any) -> None:
+    mine = line._server.backend_pid
+    elsewhere(f"SELECT pg_terminate_backend({mine})")
+    until(lambda: not elsewhere(f"SELECT 1 FROM pg_stat_activity WHERE pid = {mine}"))
+
+
+def _said(words: str) -> int:
+    return Message.objects.filter(content=words).count()
+
+
+@pytest.mark.services
+@POSTGRESQL
+def test_t7_2_a_message_whose_commit_was_not_answered_is_stored_once(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an id nobody could tell the second from the first."""
+    channel = program(cast, "channel")
+    sent = {name: value for name, value in SENT.items() if name != "message_id"}
+    with answer_lost(monkeypatch, behind_commit=True):
+        answer = channel.post("inbound", sent)
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    assert _said("Hello?") == 1
+
+
+@pytest.mark.services
+@POSTGRESQL
+def test_t7_2_a_batch_whose_commit_was_not_answered_is_stored_once(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {
+        "message_id": "b-1", "shop_id": "s-1", "account_id": "carla", "sender_type": "customer", "content": "Hello?",
+        "timestamp": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    channel = program(cast, "channel")
+    with answer_lost(monkeypatch, behind_commit=True):
+        answer = channel.post("batches", {"rows": [row]})
+    if answer.status_code == 200:  # what was stored is told as stored, and never as a repeat
+        assert answer.json()["duplicate"] == 0
+    assert _said("Hello?") == 1
+
+
+@pytest.mark.services
+@POSTGRESQL
+def test_t7_2_work_that_the_server_did_not_begin_is_done_again(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = program(cast, "channel")
+    with answer_lost(monkeypatch, behind_commit=False):
+        answer = channel.post("inbound", SENT)
+    assert answer.status_code in (201, 503)
+    assert _said("Hello?") == (answer.status_code == 201)
+
+
+@pytest.mark.services
+@REAL
+def test_t7_2_a_connection_lost_behind_the_commit_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MariaDB is then asked for the mode in which each statement is a transaction."""
+    verb, database = Verb(), type(connections[DEFAULT_DB_ALIAS])
+    whole = database._set_autocommit  # type: ignore[attr-defined]
+    lost: list[bool] = []
+
+    def mode(self: Any, autocommit: bool) -> None:
+        if autocommit and verb.attempts and not lost:
+            lost.append(True)
+            gone = pymysql.OperationalError(2013, "Lost connection to MySQL server during query")
+            raise OperationalError(*gone.args) from gone
+        whole(self, autocommit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_set_autocommit", mode)
+        with pytest.raises(Busy):
+            verb.run()
+    connection.close()
+    assert (verb.attempts, Tenant.objects.filter(slug="lost").count()) == (1, 1)
+
+
+# --- A server that starts again, and the pools that are left over -------------------------------------------------------
+
+
+@pytest.mark.services
+@POSTGRESQL
+def test_t7_6_after_a_server_has_started_again_one_ended_connection_is_drawn_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = connection.pool  # type: ignore[attr-defined]
+    assert pool is not None
+    held = [pool.getconn() for _ in range(5)]
+    for one in held:
+        pool.putconn(one)
+    pids = ", ".join(str(one.info.backend_pid) for one in held)
+    ending = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid IN ({pids}) AND pid <> pg_backend_pid()"
+    elsewhere(ending)
+    drawn = []
+
+    def check(one: Any) -> None:
+        try:
+            pooled.check(one)
+        except Exception:
+            drawn.append(one)
+            raise
+
+    monkeypatch.setattr(pool, "_check", check)
+    with pool.connection(timeout=PATIENCE) as one:
+        assert one.execute("SELECT 1").fetchone() == (1,)
+    assert len(drawn) == 1
+
+
+@pytest.mark.services
+@POSTGRESQL
+def test_t7_6_a_workers_task_leaves_the_pool_open() -> None:
+    """Threads of the process that send and store go on beside it."""
+    fixup = worker_pool.Worker(app)
+    fixup.worker = SimpleNamespace(pool_cls="celery.concurrency.prefork:TaskPool")
+    fixup._is_begun = True
+    connection.ensure_connection()
+    pool, task = connection.pool, SimpleNamespace(request=SimpleNamespace(is_eager=False))  # type: ignore[attr-defined]
+    with pool.connection() as beside:
+        fixup.on_task_prerun(task)
+        Tenant.objects.count()
+        fixup.on_task_postrun(task)
+        assert beside.execute("SELECT 1").fetchone() == (1,)
+    assert (connection.pool is pool, pool.closed) == (True, False)  # type: ignore[attr-defined]
+
+
+@pytest.mark.services
+@POSTGRESQL
+def test_t7_6_a_pool_that_a_worker_has_inherited_is_given_up() -> None:
+    fixup = worker_pool.Worker(app)
+    fixup.worker = SimpleNamespace(pool_cls="celery.concurrency.prefork:TaskPool")
+    inherited = connection.pool  # type: ignore[attr-defined]
+    fixup.on_worker_process_init()
+    assert inherited.closed
+    assert fixup._is_begun
+
+
+def test_t7_6_the_worker_is_celerys_with_our_pool() -> None:
+    [fixup] = app._fixups  # type: ignore[attr-defined]
+    assert type(fixup.worker_fixup) is worker_pool.Worker
