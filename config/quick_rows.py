@@ -15,19 +15,13 @@ from operator import itemgetter
 from typing import Any
 
 from django.db import connection
-from django.db.models import FETCH_ONE, Model, QuerySet
-from django.db.models.base import ModelState
-from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
+from django.db.models import FETCH_ONE, QuerySet
 from django.db.models.query import ModelIterable
-from django.db.models.query_utils import DeferredAttribute
-from django.db.models.signals import post_init, pre_init
 
+from config.quick_instances import instance, is_plain
 from config.statement_values import converting
 
 type _Convert = Callable[[Any], Any]
-
-_PLAIN = (DeferredAttribute, ForeignKeyDeferredAttribute)
-"""Descriptors which, for a new instance, put a value into its dictionary and do no more."""
 
 
 def rows_of(queryset: QuerySet[Any], compiler: Any) -> QuickRows | None:
@@ -82,12 +76,7 @@ class _Maker:
         """None where the row has none: its key is empty."""
         if row[self._key] is None:
             return None
-        made = self._model.__new__(self._model)
-        state = ModelState()
-        state.adding, state.db, state.fetch_mode = False, connection.alias, FETCH_ONE
-        own = made.__dict__
-        own["_state"] = state
-        own.update(zip(self._names, self._values(row), strict=True))
+        made = instance(self._model, self._names, self._values(row), connection.alias)
         for maker, set_here, set_there in self._related:
             other = maker.instance(row)
             set_here(made, other)
@@ -107,19 +96,7 @@ def _infos(info: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _is_plain(info: dict[str, Any]) -> bool:
-    model: type[Model] = info["model"]
-    is_own = model.__init__ is not Model.__init__ or model.from_db.__func__ is not Model.from_db.__func__  # type: ignore[attr-defined]
-    if is_own or info.get("from_parent") or len(model._meta.pk_fields) > 1:
-        return False
-    if pre_init.has_listeners(model) or post_init.has_listeners(model):
-        return False
-    return all(
-        type(vars(model).get(f.attname, _inherited(model, f.attname))) in _PLAIN for f in model._meta.concrete_fields
-    )
-
-
-def _inherited(model: type[Model], name: str) -> Any:
-    return next((vars(base)[name] for base in model.__mro__ if name in vars(base)), None)
+    return not info.get("from_parent") and is_plain(info["model"])
 
 
 # --- Values ------------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from os import getpid
 from threading import Lock, Thread, local
@@ -74,12 +75,30 @@ class Link:
         """The answer to one command, over a connection that is this thread's own: the client's way costs three times as much
         as Redis does. Raises redis's `NoScriptError` for a script that the server has not seen, and `Away` as `run` does.
         """
+        connection = self._send(words)
+        with self._noticing():
+            return connection.read_response()
+
+    def tell(self, *words: bytes) -> None:
+        """Send a command for whose answer nobody waits: this thread reads it before its next command. Raises `Away` as `run`
+        does; that the server has failed at this one is noticed then.
+        """
+        self._send(words)
+        self._own.unread += 1
+
+    def _send(self, words: Sequence[bytes]) -> Any:
+        """The thread's connection, over which the command was sent."""
         if self.is_away:
             raise Away
-        try:
+        with self._noticing():
             connection = self._own_connection()
             connection.send_packed_command([_packed(words)])
-            return connection.read_response()
+        return connection
+
+    @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        try:
+            yield
         except NoScriptError:
             raise
         except (redis.RedisError, OSError) as error:
@@ -91,9 +110,14 @@ class Link:
         connection = getattr(self._own, "connection", None)
         if connection is None or self._own.process != getpid():
             connection = self._own.connection = self.client.connection_pool.make_connection()
-            self._own.process = getpid()
-        elif connection.is_connected and _has_been_ended(connection):
-            connection.disconnect()  # the next command connects again
+            self._own.process, self._own.unread = getpid(), 0
+            return connection
+        unread, self._own.unread = self._own.unread, 0
+        if connection.is_connected:
+            for _ in range(unread):
+                connection.read_response()
+            if _has_been_ended(connection):
+                connection.disconnect()  # the next command connects again
         return connection
 
     def failed(self, error: Exception) -> None:

@@ -31,7 +31,7 @@ import orjson
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, models, transaction
 from django.db.models import QuerySet
 
-from config import pipeline, reserved_ids
+from config import pipeline, quick_instances, reserved_ids
 from config.errors import TryAgain
 from config.statement_texts import Writing, change, insertion
 from config.statement_values import converting, duration, moment, text
@@ -64,6 +64,7 @@ class _Built:
     annotations: dict[str, int]
     converters: list[tuple[int, _Convert]]
     is_json: tuple[bool, ...]
+    is_plain: bool
 
     def bound(self, given: Sequence[Any]) -> list[Any]:
         return [given[value.number] if isinstance(value, Parameter) else value for value in self.values]
@@ -74,7 +75,10 @@ class _Built:
         if not self.names:
             return tuple(row)
         values = [row[column] for column in self.columns]
-        made = self.model.from_db(DEFAULT_DB_ALIAS, self.names, values)
+        if self.is_plain:
+            made = quick_instances.instance(self.model, self.names, values, DEFAULT_DB_ALIAS)
+        else:
+            made = self.model.from_db(DEFAULT_DB_ALIAS, self.names, values)
         setattr(made._state, _AS_READ, dict(zip(self.names, values, strict=True)))
         for name, column in self.annotations.items():
             setattr(made, name, row[column])
@@ -125,6 +129,7 @@ class Reading:
             annotations=dict(compiler.annotation_col_map),
             converters=list(converters(compiler, chosen)),
             is_json=tuple(isinstance(expression.output_field, models.JSONField) for expression in chosen),
+            is_plain=quick_instances.is_plain(queryset.model),
         )
 
 

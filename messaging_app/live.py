@@ -403,11 +403,11 @@ def announce(hints: Iterable[ChangeNotification]) -> None:
 
 
 def _published(hints: list[ChangeNotification]) -> bool:
-    """Publish the hints; True when Redis has them. It delivers them to every process, this one too."""
+    """Publish the hints; True when they are on their way to Redis. It delivers them to every process, this one too."""
     if not settings.REDIS_URL:
         return False
     try:
-        link().command(b"PUBLISH", hints_channel().encode(), json.dumps(hints).encode())
+        link().tell(b"PUBLISH", hints_channel().encode(), json.dumps(hints).encode())
     except Away:
         return False  # every process finds the operations at its next look at the stream
     return True

@@ -10,7 +10,7 @@ from uuid import uuid4
 from django.db.models import QuerySet
 
 from agents_app.actors import Actor, ActorKind
-from config import limits, statements
+from config import bulk_rows, limits, statements
 from config.errors import Conflict, Malformed, NotFound
 from messaging_app import incoming
 from messaging_app.attachments import rows as attachments
@@ -132,9 +132,10 @@ def append(
     `attached` is sent with it. A late message is history: the desk's list shows it only if nothing newer was said.
     Raises `TryAgain` when another conversation stored this id meanwhile: the next attempt will find it.
     """
-    message = Message(
+    message = bulk_rows.fresh(
+        Message,
+        {"conversation": conversation},
         tenant_id=conversation.tenant_id,
-        conversation=conversation,
         session_id=session_id,
         platform=conversation.platform,
         message_id=words.message_id or uuid4().hex,

@@ -19,7 +19,7 @@ from agents_app.actors import Actor, ActorKind
 from agents_app.models import Agent, ApiClient, Tenant
 from agents_app.policies import Policies
 from agents_app.service_hours import Closure
-from config import clock, limits, statements
+from config import bulk_rows, clock, limits, statements
 from config.db import lock_rows
 from config.errors import TryAgain
 from config.reserved_ids import reserve
@@ -251,7 +251,9 @@ def lock_by_key(actor: Actor, key: ConversationKey, *, makes: type[Model] | None
             locked = _with_what_is_open(actor, named[0], is_open, known_only=False)
             locked.bots = bots
             return locked
-        conversation = Conversation(
+        conversation = bulk_rows.fresh(
+            Conversation,
+            {},
             tenant_id=actor.tenant_id,
             platform=key.platform,
             shop_id=key.shop_id,

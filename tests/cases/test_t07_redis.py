@@ -89,3 +89,38 @@ def test_t7_1_a_restarted_server_is_missed_for_a_moment_only(settings: Any, serv
     live._published([ChangeNotification(1, 1, 1)])  # its connection is gone: this hint may be lost
     comes_back()
     assert live._published([ChangeNotification(1, 1, 1)])
+
+
+def test_t7_1_what_is_told_is_not_waited_for_and_each_answer_is_its_own(settings: Any, server: Redis) -> None:
+    use(settings, server.url)
+    link = redis_link.link()
+    for number in range(3):
+        link.tell(b"SET", b"told", str(number).encode())
+    assert link.command(b"GET", b"told") == b"2"
+    link.tell(b"INCR", b"told")
+    assert link.command(b"INCR", b"told") == 4
+
+
+def test_t7_1_a_server_that_refuses_what_it_was_told_is_noticed_at_the_next_command(
+    settings: Any, server: Redis
+) -> None:
+    use(settings, server.url)
+    link = redis_link.link()
+    link.tell(b"NO-SUCH-COMMAND")
+    with pytest.raises(redis_link.Away):
+        link.command(b"PING")
+    comes_back()
+    assert link.command(b"INCR", b"counted") == 1
+
+
+def test_t7_1_a_server_that_started_again_meanwhile_owes_no_answer(settings: Any, server: Redis) -> None:
+    use(settings, server.url)
+    link = redis_link.link()
+    link.tell(b"INCR", b"counted")
+    server.stop()
+    server.start()
+    try:
+        assert link.command(b"INCR", b"counted") == 1
+    except redis_link.Away:
+        comes_back()
+        assert link.command(b"INCR", b"counted") == 1

@@ -60,15 +60,14 @@ def create_session(
     """
     if status not in OPENING:
         raise IllegalTransition(f"A session cannot open as {status}.")
-    session = ChatSession(
+    session = bulk_rows.fresh(
+        ChatSession,
+        {"conversation": locked.conversation} | {name: it for name, it in (("bot", bot), ("agent", agent)) if it},
         tenant_id=locked.conversation.tenant_id,
-        conversation=locked.conversation,
         kind=kind,
         task=task,
         status=status,
-        bot=bot,
-        bot_id=bot.pk if bot else bot_id,
-        agent=agent,
+        **({} if bot else {"bot_id": bot_id}),
         owner_kind=Owner.BOT if kind.is_robot else (Owner.AGENT if agent else Owner.NOBODY),
         previous_id=previous_id,
         opened_at=locked.now,
