@@ -209,10 +209,16 @@ class Run:
         ]  # fmt: skip
 
     def sustained(self) -> list[Figure]:
-        people = self.people
-        with servers.running(*servers.by_wsgi(self.url, REDIS, 2)) as server:
-            rivals.Load(server.port, people, 8, people.ids).run(1)  # both are warm
-            return [rivals.sustained(server.port, people, rate, self.sizes.lasting) for rate in (300, 500)]
+        people, ids = self.people, self.baseline.ids
+        folder = self.options.baseline.resolve()
+        with (
+            servers.running(*servers.by_wsgi(self.url, REDIS, 2)) as web,
+            servers.running(*servers.baseline(folder, self.url, REDIS, 2)) as theirs,
+        ):
+            ours, baseline = Tandem("wsgi", web.port, people), Baseline(theirs.port, ids)
+            for peer in (ours, baseline):
+                rivals.at_a_rate(peer, 50, 2)  # all are warm
+            return rivals.sustained(ours, baseline, (300, 500), self.sizes.lasting)
 
     def push(self) -> list[Figure]:
         """Rows 6 to 8 have a benchmark of their own."""

@@ -37,12 +37,21 @@ class Peer:
     def send_batch(self, body: bytes) -> None:
         raise NotImplementedError
 
+    def message(self, number: int) -> tuple[str, bytes]:
+        """Path and body of a customer's message, each number to another conversation."""
+        raise NotImplementedError
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of whoever brings it."""
+        raise NotImplementedError
+
 
 class Baseline(Peer):
     def __init__(self, port: int, ids: list[str]) -> None:
         super().__init__("baseline", port)
         self.ids = ids
-        self._http = Http(port, {"Authorization": "Bearer perf", "Content-Type": "application/json"})
+        self._http = Http(port, self.headers)
 
     def calls(self) -> dict[str, Call]:
         ask = self._http.expect
@@ -70,14 +79,21 @@ class Baseline(Peer):
     def send_batch(self, body: bytes) -> None:
         self._http.expect("POST", "/messages/batch", body)
 
+    def message(self, number: int) -> tuple[str, bytes]:
+        path = f"/sessions/{self.ids[number % len(self.ids)]}/messages"
+        return path, encoded({"sender": "user", "content": ASKED})
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": "Bearer perf", "Content-Type": "application/json"}
+
 
 class Tandem(Peer):
     def __init__(self, name: str, port: int, people: People) -> None:
         super().__init__(name, port)
         self.people = people
-        content = {"Content-Type": "application/json"}
-        self.bot = Http(port, {"Authorization": f"Bearer {people.bot}", **content})
-        self.channel = Http(port, {"Authorization": f"Bearer {people.channel}", **content})
+        self.bot = Http(port, self.headers | {"Authorization": f"Bearer {people.bot}"})
+        self.channel = Http(port, self.headers)
 
     def calls(self) -> dict[str, Call]:
         opens = lambda: self.bot.expect(  # noqa: E731
@@ -113,6 +129,14 @@ class Tandem(Peer):
 
     def send_batch(self, body: bytes) -> None:
         self.channel.expect("POST", "/api/v1/batches", body)
+
+    def message(self, number: int) -> tuple[str, bytes]:
+        pk = self.people.ids[number % len(self.people.ids)]
+        return "/api/v1/inbound", encoded({"conversation_id": str(pk), "content": ASKED})
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.people.channel}", "Content-Type": "application/json"}
 
 
 BASELINE_ROWS = (

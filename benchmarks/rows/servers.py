@@ -121,21 +121,22 @@ def settings(database: str, redis: str) -> dict[str, str]:
     }
 
 
-def baseline(folder: Path, database: str, redis: str) -> tuple[list[str], int, str, dict[str, str]]:
+def baseline(folder: Path, database: str, redis: str, workers: int = 1) -> tuple[list[str], int, str, dict[str, str]]:
     port = free_port()
     command = [
         str(BIN / "uvicorn"), "baseline_fastapi:app", "--app-dir", str(folder), "--host", "127.0.0.1",
-        "--port", str(port), "--no-access-log", "--log-level", "warning",
+        "--port", str(port), "--workers", str(workers), "--no-access-log", "--log-level", "warning",
     ]  # fmt: skip
     url = re.sub("^postgres(ql)?://", "postgresql+asyncpg://", database)
     return command, port, "/openapi.json", {"PERF_PG_URL": url, "PERF_REDIS": redis, "BASE_TOKEN": "perf"}
 
 
 def by_wsgi(database: str, redis: str, workers: int = 1) -> tuple[list[str], int, str, dict[str, str]]:
+    """As the Procfile begins it."""
     port = free_port()
     command = [
-        str(BIN / "granian"), "--interface", "wsgi", "--workers", str(workers), "--host", "127.0.0.1",
-        "--port", str(port), "--no-ws", "--log-level", "error", "config.wsgi:application",
+        str(BIN / "granian"), "--interface", "wsgi", "--workers", str(workers), "--host", "127.0.0.1", "--port", str(port),
+        "--blocking-threads", "8", "--http", "1", "--no-ws", "--log-level", "error", "config.wsgi:application",
     ]  # fmt: skip
     return command, port, "/api/v1/health/live", settings(database, redis)
 
